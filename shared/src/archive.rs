@@ -1,0 +1,61 @@
+//! The archive: a tar.gz in the format of the Rancher backup operator, written and read as a stream.
+//!
+//! ```text
+//! secrets.#v1/                           <plural>.<group>#<version>, the core group is empty
+//! secrets.#v1/cattle-system/             a namespace
+//! secrets.#v1/cattle-system/tls.json     an object, compact JSON
+//! clusterroles.rbac.authorization.k8s.io#v1/u-4h2k4:view.json
+//! filters/filters.json                   the ResourceSet that selected them
+//! ```
+//!
+//! [`Writer`] writes one entry after another and keeps 16 bytes of each. [`Reader`] takes every byte for hostile and
+//! says of an archive that it was whole only at its end; [`Spool`] is what a restore reads into before it changes
+//! anything. All three block: they belong on a thread of their own (`tokio::task::spawn_blocking`).
+
+mod content;
+mod error;
+mod gzip;
+mod header;
+mod key;
+mod reader;
+mod seen;
+mod spool;
+mod stream;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::content::ContentError;
+pub use self::error::ReadError;
+pub use self::key::{Key, PathError, TypeName};
+pub use self::reader::{Entry, Fingerprint, Limits, Reader};
+pub use self::spool::{EntryId, Loaded, Progress, Spool, TypeSummary};
+pub use self::writer::{GZIP_LEVEL, Totals, WriteError, Writer};
+
+/// The entry that holds the ResourceSet. Only this whole path is special: an object may well be named `filters`.
+const RESOURCE_SET_PATH: &str = "filters/filters.json";
+
+/// The directory of that entry.
+const RESOURCE_SET_DIRECTORY: &str = "filters";
+
+/// Largest object, in bytes, that is written, and that is read unless told otherwise.
+///
+/// etcd refuses requests above 1.5 MiB unless set otherwise, and the API server objects above 3 MiB in a request; JSON
+/// is about twice the protobuf that etcd holds of a built-in type, and an encrypted object a third more in base64. One
+/// object is held in memory at a time.
+const OBJECT_BYTES: u64 = 8 << 20;
+
+/// Longest path of an entry, in bytes: Linux's `PATH_MAX`, beyond which no archive could be unpacked.
+const PATH_BYTES: usize = 4096;
+
+/// A name from outside as an error shows it: readable, and not longer than a line or two.
+fn shown(bytes: &[u8]) -> String {
+    const CHARACTERS: usize = 200;
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4 * CHARACTERS)]);
+    let mut shown: String = text.chars().take(CHARACTERS).collect();
+    if shown.len() < bytes.len() {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,9 @@
+//! Archives that must be read, archives that must be refused, and what becomes of one whose bytes change.
+
+mod broken;
+mod damage;
+mod fixture;
+mod names;
+mod operator;
+mod round_trip;
+mod spool;

@@ -1,0 +1,288 @@
+//! The connection to the cluster, and what every job asks it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use clap::Args;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Api, Client, Config, Resource, ResourceExt};
+use snafu::{ResultExt, Snafu};
+use tracing::warn;
+
+use crate::exit::{Chain, Exit, Fault};
+use crate::lease;
+use crate::resources::DEFAULT_NAMESPACE;
+
+/// Where drover runs, and as whom.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterOptions {
+    /// The namespace of drover's own objects and of the Secrets that Backups and Restores name.
+    #[arg(long, env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
+    pub namespace: String,
+
+    /// Name of the pod that this job runs in; the deployment sets it.
+    #[arg(long, env = "DROVER_POD_NAME", value_name = "NAME", hide = true)]
+    pub pod_name: Option<String>,
+
+    /// Name of the Job that this pod belongs to; the deployment sets it.
+    #[arg(long, env = "DROVER_JOB_NAME", value_name = "NAME", hide = true)]
+    pub job_name: Option<String>,
+
+    /// How long the holder of a Lease may be silent before it counts as dead, in seconds.
+    #[arg(long, env = "DROVER_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=3600), value_name = "SECONDS")]
+    pub lease_seconds: u16,
+}
+
+impl ClusterOptions {
+    /// The name under which this process holds Leases: never that of another process, also not of the same pod's last one.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let place = self.pod_name.clone().unwrap_or_else(|| format!("{}-{}", host_name(), std::process::id()));
+        format!("{place}_{}", uuid::Uuid::now_v7().simple())
+    }
+
+    /// How this process holds Leases.
+    #[must_use]
+    pub fn lease_settings(&self) -> lease::Settings {
+        lease::Settings { duration: Duration::from_secs(self.lease_seconds.into()) }
+    }
+}
+
+/// The machine's name, as far as it is known.
+#[must_use]
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Why the API server did not do what was asked. It displays the server's own words, once.
+#[derive(Debug)]
+pub struct ApiError(Box<kube::Error>);
+
+impl ApiError {
+    /// The HTTP status, where the server answered.
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        match &*self.0 {
+            kube::Error::Api(status) => Some(status.code),
+            _ => None,
+        }
+    }
+}
+
+impl From<kube::Error> for ApiError {
+    fn from(error: kube::Error) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Chain(self.0.as_ref()).fmt(formatter)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl Fault for ApiError {
+    fn exit(&self) -> Exit {
+        match &*self.0 {
+            kube::Error::Api(status) => match status.code {
+                401 | 403 => Exit::Usage,
+                408 | 429 | 500..=599 => Exit::Unavailable,
+                _ => Exit::Failure,
+            },
+            kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => Exit::Unavailable,
+            kube::Error::InferConfig(_) | kube::Error::Auth(_) | kube::Error::TlsRequired => Exit::Usage,
+            _ => Exit::Failure,
+        }
+    }
+}
+
+/// Why a question to the cluster failed.
+#[derive(Debug, Snafu)]
+pub enum Error {
+    /// No configuration, or none that works.
+    #[snafu(display("failed to find a cluster; set KUBECONFIG or run in a pod"))]
+    FindCluster {
+        /// What is missing.
+        source: kube::config::InferConfigError,
+    },
+    /// A client cannot be made of the configuration.
+    #[snafu(display("failed to make a client of the kubeconfig"))]
+    MakeClient {
+        /// What is wrong with it.
+        source: ApiError,
+    },
+    /// An object cannot be read.
+    #[snafu(display("failed to read {object}"))]
+    ReadObject {
+        /// Kind and name.
+        object: String,
+        /// What the server said.
+        source: ApiError,
+    },
+    /// A Secret is not there.
+    #[snafu(display(
+        "failed to find the Secret {name:?} in the namespace {namespace:?}; create it, or correct its name"
+    ))]
+    FindSecret {
+        /// Its name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+    },
+    /// A Secret may not be read.
+    #[snafu(display(
+        "failed to read the Secret {name:?} in the namespace {namespace:?}; the Secrets of another namespace need a \
+         RoleBinding there for drover's ServiceAccount"
+    ))]
+    ReadSecret {
+        /// Its name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+        /// What the server said.
+        source: ApiError,
+    },
+}
+
+impl Fault for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::FindCluster { .. } | Self::FindSecret { .. } => Exit::Usage,
+            Self::MakeClient { source } | Self::ReadObject { source, .. } | Self::ReadSecret { source, .. } => {
+                source.exit()
+            }
+        }
+    }
+}
+
+/// Connects to the cluster of `KUBECONFIG`, of the user's kubeconfig, or of the pod.
+///
+/// # Errors
+/// When there is none, or its certificates cannot be used. That nobody answers shows at the first request.
+pub async fn connect() -> Result<Client, Error> {
+    client_of(configuration().await?)
+}
+
+/// Connects as [`connect`] does, for whoever tries again by itself: kube's own tries, which answer a 429 before anybody
+/// sees it, would multiply with those.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_without_retries() -> Result<Client, Error> {
+    let mut config = configuration().await?;
+    config.default_retry = false;
+    client_of(config)
+}
+
+async fn configuration() -> Result<Config, Error> {
+    let mut config = Config::infer().await.context(FindClusterSnafu)?;
+    // A LIST page of a busy server may take long to begin; kube's own limit of 295 s would hide a dead one.
+    config.connect_timeout = Some(Duration::from_secs(10));
+    config.read_timeout = Some(Duration::from_secs(90));
+    Ok(config)
+}
+
+fn client_of(config: Config) -> Result<Client, Error> {
+    Client::try_from(config).map_err(ApiError::from).context(MakeClientSnafu)
+}
+
+/// The UID of the namespace kube-system, which stands for the cluster's identity in the names of archives.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn cluster_uid(client: &Client) -> Result<String, Error> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace = namespaces
+        .get("kube-system")
+        .await
+        .map_err(ApiError::from)
+        .context(ReadObjectSnafu { object: "the namespace \"kube-system\"" })?;
+    Ok(namespace.uid().unwrap_or_default())
+}
+
+/// The data of a Secret.
+pub type SecretData = BTreeMap<String, ByteString>;
+
+/// Reads a Secret's data.
+///
+/// # Errors
+/// When it is missing or may not be read.
+pub async fn secret(client: &Client, namespace: &str, name: &str) -> Result<SecretData, Error> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let found = secrets.get_opt(name).await.map_err(ApiError::from).context(ReadSecretSnafu { name, namespace })?;
+    let found = found.ok_or_else(|| Error::FindSecret { name: name.to_owned(), namespace: namespace.to_owned() })?;
+    Ok(found.data.unwrap_or_default())
+}
+
+/// Writes Events that `kubectl describe` shows.
+#[derive(Clone)]
+pub struct Events {
+    recorder: Recorder,
+    action: &'static str,
+}
+
+impl Events {
+    /// Events of the job `job`, which is also their action.
+    #[must_use]
+    pub fn new(client: Client, job: &'static str, identity: &str) -> Self {
+        let reporter = Reporter { controller: format!("drover-{job}"), instance: Some(identity.to_owned()) };
+        Self { recorder: Recorder::new(client, reporter), action: job }
+    }
+
+    /// Something that went as it should.
+    pub async fn normal<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &str, note: impl Into<String>) {
+        self.publish(about, EventType::Normal, reason, note.into()).await;
+    }
+
+    /// Something that a person should look at.
+    pub async fn warning<K: Resource<DynamicType = ()>>(&self, about: &K, reason: &str, note: impl Into<String>) {
+        self.publish(about, EventType::Warning, reason, note.into()).await;
+    }
+
+    /// An Event is a courtesy: that it cannot be written is logged, and fails nothing.
+    async fn publish<K: Resource<DynamicType = ()>>(
+        &self,
+        about: &K,
+        type_: EventType,
+        reason: &str,
+        mut note: String,
+    ) {
+        note.truncate(note.floor_char_boundary(EVENT_NOTE_BYTES));
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(note),
+            action: self.action.to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, &about.object_ref(&())).await {
+            warn!(reason, "failed to write an Event: {}", ApiError::from(error));
+        }
+    }
+}
+
+/// The API server refuses a longer note.
+const EVENT_NOTE_BYTES: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_processes_of_one_pod_have_different_identities() {
+        let options = ClusterOptions {
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            pod_name: Some("snapshot-1".to_owned()),
+            job_name: None,
+            lease_seconds: 15,
+        };
+        assert!(options.identity().starts_with("snapshot-1_"));
+        assert_ne!(options.identity(), options.identity());
+    }
+}

@@ -1,0 +1,409 @@
+//! Leases: one run of a Backup, one restore of a cluster at a time.
+//!
+//! A lease is a `coordination.k8s.io/v1` Lease, held in the way of client-go's leader election, so that a person reads
+//! it with `kubectl get leases` and Rancher's operator respects it:
+//!
+//! - The holder renews it every third of its duration, and gives it up by itself ([`Lease::lost`]) after two thirds
+//!   without a renewal: before anybody else may take it.
+//! - A candidate watches the record. Only when it has not changed for the holder's duration *by the candidate's own
+//!   clock* is the holder dead. Clocks of two machines are never compared.
+//! - Every write is guarded by the resource version that was read: of two candidates one gets a conflict.
+//!
+//! Own code, since the crates for it judge by comparing the holder's `renewTime` with the local clock, so a clock that
+//! is wrong by the duration gives one lease to two holders (kube-lease-manager 0.13, `LeaseState::sync`;
+//! kube-leader-election 0.44, `has_lease_expired`), and none of them names the dead holder that was taken over.
+
+mod name;
+mod observation;
+mod renewal;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease as LeaseObject, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use snafu::{IntoError, OptionExt, Snafu};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+pub use self::name::name_for;
+use self::observation::{Judgement, Observation};
+use self::renewal::{Renewal, Term};
+use crate::exit::{Exit, Fault};
+
+/// How a lease is held.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// How long a holder may be silent before it counts as dead. The record has whole seconds: a part of one is
+    /// rounded up, and the least is one second.
+    pub duration: Duration,
+}
+
+impl Default for Settings {
+    /// 15 s, as client-go's leader election has it.
+    fn default() -> Self {
+        Self { duration: Duration::from_secs(15) }
+    }
+}
+
+impl Settings {
+    /// The duration as the record can hold it.
+    fn seconds(self) -> i32 {
+        let rounded_up = self.duration.as_secs() + u64::from(self.duration.subsec_nanos() > 0);
+        i32::try_from(rounded_up.max(1)).unwrap_or(i32::MAX)
+    }
+
+    fn whole(self) -> Duration {
+        Duration::from_secs(u64::from(self.seconds().unsigned_abs()))
+    }
+}
+
+/// How long a candidate waits for a lease that somebody holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wait {
+    /// No longer than it takes to see whether the holder lives: at most its duration.
+    No,
+    /// Until it is free or this time has passed.
+    Until(Duration),
+}
+
+/// What became of [`acquire`].
+#[derive(Debug)]
+pub enum Acquired {
+    /// It is ours, until it is released or lost.
+    Held(Lease),
+    /// Somebody else holds it and lives.
+    Busy {
+        /// The identity of that holder.
+        holder: String,
+    },
+}
+
+/// Why a lease could not be taken or given back.
+#[derive(Debug, Snafu)]
+pub enum LeaseError {
+    /// The API server did not let us read or write it.
+    #[snafu(display(
+        "failed to {verb} lease \"{namespace}/{name}\": not permitted; grant get, create and update on leases of \
+         coordination.k8s.io in that namespace"
+    ))]
+    Permit {
+        /// What was tried.
+        verb: &'static str,
+        /// Namespace of the Lease.
+        namespace: String,
+        /// Name of the Lease.
+        name: String,
+        /// The server's answer.
+        source: kube::Error,
+    },
+    /// The API server refused it: the namespace is missing, or a name is not valid.
+    #[snafu(display("failed to {verb} lease \"{namespace}/{name}\": refused; check that the namespace exists"))]
+    Refuse {
+        /// What was tried.
+        verb: &'static str,
+        /// Namespace of the Lease.
+        namespace: String,
+        /// Name of the Lease.
+        name: String,
+        /// The server's answer.
+        source: kube::Error,
+    },
+    /// The API server cannot be reached or has trouble of its own.
+    #[snafu(display(
+        "failed to {verb} lease \"{namespace}/{name}\": the API server is away; try again when it answers"
+    ))]
+    Reach {
+        /// What was tried.
+        verb: &'static str,
+        /// Namespace of the Lease.
+        namespace: String,
+        /// Name of the Lease.
+        name: String,
+        /// What the connection or the server said.
+        source: kube::Error,
+    },
+    /// The API server does not answer.
+    #[snafu(display(
+        "failed to {verb} lease \"{namespace}/{name}\": the API server did not answer for {patience:?}; try again when it \
+         does"
+    ))]
+    Silent {
+        /// What was tried.
+        verb: &'static str,
+        /// Namespace of the Lease.
+        namespace: String,
+        /// Name of the Lease.
+        name: String,
+        /// How long it was waited for.
+        patience: Duration,
+    },
+}
+
+impl Fault for LeaseError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Permit { .. } | Self::Refuse { .. } => Exit::Usage,
+            Self::Reach { .. } | Self::Silent { .. } => Exit::Unavailable,
+        }
+    }
+}
+
+/// A lease that is held, and renewed in the background.
+///
+/// Dropped without [`Lease::release`] it is no longer renewed, and expires.
+#[derive(Debug)]
+pub struct Lease {
+    record: Arc<Record>,
+    renewal: Renewal,
+    taken_over_from: Option<String>,
+}
+
+impl Lease {
+    /// Fires when the lease was taken by somebody else, was deleted, or could not be renewed in time. Whoever works
+    /// under the lease stops then, and writes nothing more.
+    #[must_use]
+    pub fn lost(&self) -> CancellationToken {
+        self.renewal.lost()
+    }
+
+    /// The dead holder whom it was taken over from; none where it was free.
+    #[must_use]
+    pub fn taken_over_from(&self) -> Option<&str> {
+        self.taken_over_from.as_deref()
+    }
+
+    /// Gives it back, so that the next one need not wait for it to expire. A lease that was lost is left alone.
+    ///
+    /// # Errors
+    /// When the API server does not answer for as long as a lease lasts; it expires then by itself.
+    pub async fn release(self) -> Result<(), LeaseError> {
+        let Self { record, renewal, taken_over_from: _ } = self;
+        match renewal.stop().await {
+            Some(term) => record.give_back(term).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Takes the lease, when it is free or its holder is dead.
+///
+/// `identity` is who holds it, as a person should read it: the pod's name, say. Two processes of one identity do not
+/// share a lease: the second one waits for the first as for anybody.
+///
+/// # Errors
+/// When the Lease can be neither read nor written.
+pub async fn acquire(
+    client: Client,
+    namespace: &str,
+    name: &str,
+    identity: &str,
+    settings: Settings,
+    wait: Wait,
+) -> Result<Acquired, LeaseError> {
+    let record = Arc::new(Record::new(client, namespace, name, identity, settings));
+    let begun = Instant::now();
+    let mut observation = Observation::default();
+    loop {
+        let found = record.read().await?;
+        let judgement = match &found {
+            None => Judgement::Free,
+            Some(lease) => observation.judge(lease.spec.as_ref(), Instant::now(), settings.whole()),
+        };
+        let taken_over_from = match judgement {
+            Judgement::Free => None,
+            Judgement::Dead { holder } => Some(holder),
+            Judgement::Held { holder, lives } if gives_up(wait, lives, begun.elapsed()) => {
+                return Ok(Acquired::Busy { holder });
+            }
+            Judgement::Held { .. } => {
+                sleep(record.poll_interval()).await;
+                continue;
+            }
+        };
+        if let Some(term) = record.take(found).await? {
+            let renewal = Renewal::start(Arc::clone(&record), term);
+            return Ok(Acquired::Held(Lease { record, renewal, taken_over_from }));
+        }
+    }
+}
+
+/// Who holds the lease and lives, for somebody who does not want it. Where nobody holds it the answer comes at once;
+/// else it takes as long as it takes to see whether the holder lives.
+///
+/// # Errors
+/// When the Lease cannot be read.
+pub async fn live_holder(
+    client: Client,
+    namespace: &str,
+    name: &str,
+    settings: Settings,
+) -> Result<Option<String>, LeaseError> {
+    let record = Record::new(client, namespace, name, "", settings);
+    let mut observation = Observation::default();
+    loop {
+        let found = record.read().await?;
+        let spec = found.as_ref().and_then(|lease| lease.spec.as_ref());
+        match observation.judge(spec, Instant::now(), settings.whole()) {
+            Judgement::Free | Judgement::Dead { .. } => return Ok(None),
+            Judgement::Held { holder, lives: true } => return Ok(Some(holder)),
+            Judgement::Held { .. } => sleep(record.poll_interval()).await,
+        }
+    }
+}
+
+/// Whether a candidate stops waiting for a holder of whom it knows this much.
+fn gives_up(wait: Wait, lives: bool, waited: Duration) -> bool {
+    match wait {
+        Wait::No => lives,
+        Wait::Until(longest) => waited >= longest,
+    }
+}
+
+/// The Lease object of one candidate, and how it is written.
+#[derive(Debug)]
+struct Record {
+    api: Api<LeaseObject>,
+    namespace: String,
+    name: String,
+    identity: String,
+    settings: Settings,
+}
+
+impl Record {
+    fn new(client: Client, namespace: &str, name: &str, identity: &str, settings: Settings) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            identity: identity.to_owned(),
+            settings,
+        }
+    }
+
+    /// How often a candidate looks: often enough to see every renewal of a holder with the same settings.
+    fn poll_interval(&self) -> Duration {
+        self.settings.whole() / 15
+    }
+
+    async fn read(&self) -> Result<Option<LeaseObject>, LeaseError> {
+        self.answer("read", self.api.get_opt(&self.name)).await?.map_err(|error| self.error("read", error))
+    }
+
+    /// Waits for an answer of the API server, and no longer than the lease lasts: the client itself waits for minutes.
+    async fn answer<T>(&self, verb: &'static str, request: impl Future<Output = T>) -> Result<T, LeaseError> {
+        let patience = self.settings.whole();
+        let (namespace, name) = (&self.namespace, &self.name);
+        timeout(patience, request).await.ok().context(SilentSnafu { verb, namespace, name, patience })
+    }
+
+    /// Makes or replaces the record with ours; `None` where somebody else was quicker.
+    async fn take(&self, found: Option<LeaseObject>) -> Result<Option<Term>, LeaseError> {
+        let begun = Instant::now();
+        let written = match found {
+            None => {
+                let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+                let lease = LeaseObject { metadata, spec: Some(self.spec(0)) };
+                self.answer("create", self.api.create(&PostParams::default(), &lease)).await?
+            }
+            Some(mut lease) => {
+                let transitions = lease.spec.and_then(|spec| spec.lease_transitions).unwrap_or(0);
+                lease.spec = Some(self.spec(transitions.saturating_add(1)));
+                self.answer("take", self.api.replace(&self.name, &PostParams::default(), &lease)).await?
+            }
+        };
+        match written {
+            Ok(lease) => Ok(Some(Term { lease, renewed: begun })),
+            Err(error) if is_race(&error) => Ok(None),
+            Err(error) => Err(self.error("write", error)),
+        }
+    }
+
+    fn spec(&self, transitions: i32) -> LeaseSpec {
+        let now = MicroTime(jiff::Timestamp::now());
+        LeaseSpec {
+            acquire_time: Some(now.clone()),
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: Some(self.settings.seconds()),
+            lease_transitions: Some(transitions),
+            renew_time: Some(now),
+            ..LeaseSpec::default()
+        }
+    }
+
+    /// Empties the holder, unless the record is no longer ours. An empty string and not a missing field, as client-go
+    /// does it, since that is what every reader of Leases has met.
+    async fn give_back(&self, term: Term) -> Result<(), LeaseError> {
+        let mut ours = term.lease;
+        loop {
+            let mut emptied = ours.clone();
+            if let Some(spec) = emptied.spec.as_mut() {
+                spec.holder_identity = Some(String::new());
+                spec.renew_time = Some(MicroTime(jiff::Timestamp::now()));
+            }
+            match self.answer("release", self.api.replace(&self.name, &PostParams::default(), &emptied)).await? {
+                Ok(_) => return Ok(()),
+                Err(error) if is_race(&error) => match self.read().await? {
+                    Some(lease) if same_term(&lease, &ours) => ours = lease,
+                    _ => return Ok(()),
+                },
+                Err(error) => return Err(self.error("release", error)),
+            }
+        }
+    }
+
+    fn error(&self, verb: &'static str, error: kube::Error) -> LeaseError {
+        let (namespace, name) = (self.namespace.clone(), self.name.clone());
+        match &error {
+            kube::Error::Api(status) if matches!(status.code, 401 | 403) => {
+                PermitSnafu { verb, namespace, name }.into_error(error)
+            }
+            kube::Error::Api(status) if matches!(status.code, 400 | 404 | 422) => {
+                RefuseSnafu { verb, namespace, name }.into_error(error)
+            }
+            _ => ReachSnafu { verb, namespace, name }.into_error(error),
+        }
+    }
+}
+
+/// Whether a write failed because somebody else wrote or deleted the record first.
+fn is_race(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+/// Whether two versions of a record are of one holder's one term. The identity alone does not tell: two processes may
+/// carry the same.
+fn same_term(one: &LeaseObject, other: &LeaseObject) -> bool {
+    let term = |lease: &LeaseObject| {
+        let spec = lease.spec.as_ref()?;
+        Some((spec.holder_identity.clone()?, spec.acquire_time.clone()?, spec.lease_transitions))
+    };
+    lease_uid(one) == lease_uid(other) && term(one).is_some() && term(one) == term(other)
+}
+
+fn lease_uid(lease: &LeaseObject) -> Option<&str> {
+    lease.metadata.uid.as_deref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_whole_seconds_and_at_least_one() {
+        let seconds = |millis| Settings { duration: Duration::from_millis(millis) }.seconds();
+        assert_eq!([0, 1, 1000, 1001, 15_000].map(seconds), [1, 1, 1, 2, 15]);
+    }
+
+    #[test]
+    fn a_candidate_that_does_not_wait_gives_up_once_the_holder_is_seen_alive() {
+        let hour = Duration::from_hours(1);
+        assert!(gives_up(Wait::No, true, Duration::ZERO));
+        assert!(!gives_up(Wait::No, false, hour));
+        assert!(!gives_up(Wait::Until(hour), true, Duration::ZERO));
+        assert!(gives_up(Wait::Until(hour), false, hour));
+    }
+}

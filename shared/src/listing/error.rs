@@ -1,0 +1,131 @@
+//! Why a type cannot be read.
+
+use snafu::Snafu;
+
+use super::RequestError;
+use crate::exit::{Exit, Fault};
+use crate::selection::ResourceType;
+
+/// Why a type cannot be read. Each names the type, as `<plural>.<group>`.
+#[derive(Debug, Snafu)]
+#[snafu(visibility(pub(super)))]
+pub enum ListError {
+    /// The job lacks the right.
+    #[snafu(display(
+        "failed to {verb} {resource:?}; the ClusterRole of the job's ServiceAccount needs the rule apiGroups: \
+         [{group:?}], resources: [{plural:?}], verbs: [{verb:?}]"
+    ))]
+    Permit {
+        /// The type.
+        resource: String,
+        /// `list` or `get`.
+        verb: &'static str,
+        /// Its group.
+        group: String,
+        /// Its plural name.
+        plural: String,
+        /// What the server said.
+        #[snafu(source(from(RequestError, Box::new)))]
+        source: Box<RequestError>,
+    },
+    /// The type was there when the cluster was asked for its types.
+    #[snafu(display(
+        "failed to list {resource:?}: it is no longer served; its definition was deleted meanwhile, so run again"
+    ))]
+    Serve {
+        /// The type.
+        resource: String,
+        /// What the server said.
+        #[snafu(source(from(RequestError, Box::new)))]
+        source: Box<RequestError>,
+    },
+    /// The server does not take the request's selectors.
+    #[snafu(display(
+        "failed to list {resource:?}: the server does not take the request; correct labelSelectors or fieldSelectors of \
+         the ResourceSet"
+    ))]
+    Select {
+        /// The type.
+        resource: String,
+        /// What the server said.
+        #[snafu(source(from(RequestError, Box::new)))]
+        source: Box<RequestError>,
+    },
+    /// The list is expired and the server gave no way on.
+    #[snafu(display(
+        "failed to list {resource:?}: it changed while it was read, and the server gave no way on; run again"
+    ))]
+    Continue {
+        /// The type.
+        resource: String,
+        /// What the server said.
+        #[snafu(source(from(RequestError, Box::new)))]
+        source: Box<RequestError>,
+    },
+    /// The server repeats a page for ever.
+    #[snafu(display(
+        "failed to list {resource:?}: the server repeats one page for ever; leave the type out of the ResourceSet"
+    ))]
+    Advance {
+        /// The type.
+        resource: String,
+    },
+    /// The server did not answer, or with an error.
+    #[snafu(display(
+        "failed to {verb} {resource:?}; see whether its server is well (kubectl get apiservices), then run again"
+    ))]
+    Ask {
+        /// The type.
+        resource: String,
+        /// `list` or `get`.
+        verb: &'static str,
+        /// What happened.
+        #[snafu(source(from(RequestError, Box::new)))]
+        source: Box<RequestError>,
+    },
+    /// The answer is no list of Kubernetes.
+    #[snafu(display("failed to read the list of {resource:?}; a proxy may stand in front of the API server"))]
+    Read {
+        /// The type.
+        resource: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// The process is ending.
+    #[snafu(display("failed to list {resource:?}: the process is ending"))]
+    Finish {
+        /// The type.
+        resource: String,
+        /// Why.
+        source: tokio::task::JoinError,
+    },
+}
+
+impl ListError {
+    /// The error for a request that failed.
+    pub(super) fn new(resource: &ResourceType, verb: &'static str, source: RequestError) -> Self {
+        let (name, code) = (resource.type_name(), source.code());
+        let source = Box::new(source);
+        match code {
+            Some(401 | 403) => {
+                let (group, plural) = (resource.group.clone(), resource.plural.clone());
+                Self::Permit { resource: name, verb, group, plural, source }
+            }
+            Some(400) => Self::Select { resource: name, source },
+            Some(404) => Self::Serve { resource: name, source },
+            Some(410) => Self::Continue { resource: name, source },
+            _ => Self::Ask { resource: name, verb, source },
+        }
+    }
+}
+
+impl Fault for ListError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Permit { .. } | Self::Select { .. } => Exit::Usage,
+            Self::Serve { .. } | Self::Continue { .. } | Self::Finish { .. } => Exit::Unavailable,
+            Self::Ask { source, .. } => source.exit(),
+            Self::Advance { .. } | Self::Read { .. } => Exit::Failure,
+        }
+    }
+}

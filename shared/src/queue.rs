@@ -1,0 +1,39 @@
+//! The stream, its consumers, and the drain of one.
+//!
+//! ```text
+//! publish ──▶ stream DROVER ──consumer `upload`──▶ drain: one message at a time
+//!               drover.backup.>                      Done     acknowledged, and that confirmed
+//!               drover.restore.>                     Refused  copied to drover.dead.>, terminated
+//!               drover.dead.>                        Failed   held until the drain ends, then given back at once
+//! ```
+//!
+//! [`setup`] makes and changes stream, consumers and object store; jobs only use them. Messages only trigger: they may
+//! come twice, late, or out of the hands of somebody else, and what is true is in the runs.
+
+mod address;
+mod connection;
+mod dead;
+mod decision;
+mod delivery;
+mod drain;
+mod failure;
+mod publish;
+mod settings;
+mod setup;
+
+pub use self::address::{Address, Password};
+pub use self::connection::{ConnectError, Connection, NatsOptions, connect};
+pub use self::drain::{DrainError, Handler, Outcome, Summary, drain};
+pub(crate) use self::failure::error_code;
+pub use self::publish::{PublishError, Published, publish};
+pub use self::settings::Settings;
+pub use self::setup::{SetupError, setup};
+
+/// The stream of all events.
+pub const STREAM: &str = "DROVER";
+
+/// The durable consumer of the stage that uploads.
+pub const UPLOAD_CONSUMER: &str = "upload";
+
+/// What stands before the subject of a message whose copy is kept because nobody can or may work on it.
+pub const DEAD_PREFIX: &str = "drover.dead.";

@@ -1,0 +1,396 @@
+//! The drain of a consumer: one message at a time until there is none.
+
+use std::collections::{HashSet, VecDeque};
+use std::future::Future;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{PullConsumer, pull};
+use async_nats::jetstream::{AckKind, Context, ErrorCode};
+use futures::StreamExt;
+use snafu::Snafu;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::dead::{Grave, copy, read};
+use super::decision::{FETCH_WAIT, Step, View, next_step};
+use super::delivery::Delivery;
+use super::failure::error_code;
+use super::publish::send;
+use super::{DEAD_PREFIX, STREAM};
+use crate::events::Event;
+use crate::exit::{Chain, Exit, Fault};
+
+/// How long the server may not answer before the drain gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a message whose Backup is busy is tried again. With a pause of a sixth of the server's patience between
+/// two tries, that is as long as it takes to see that another worker died.
+const BUSY_TRIES: u32 = 6;
+
+/// What became of a message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Its work is done, now or long ago.
+    Done,
+    /// Its work must not be done, and never can be: data that is refused, a Backup that is gone.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// Its work failed and may be tried again.
+    Failed {
+        /// Why.
+        reason: String,
+        /// How a job that ends with this failure exits.
+        exit: Exit,
+        /// The place that failed. Where the exit is [`Exit::Unavailable`], this drain tries no other message of it.
+        place: Option<String>,
+    },
+    /// Another run of its Backup is in work.
+    Busy {
+        /// Who works on it.
+        holder: String,
+    },
+}
+
+/// The work of a stage.
+pub trait Handler {
+    /// The place that the work of this event needs, as [`Outcome::Failed`] names it. Asked before each piece of work.
+    fn place_of(&self, _event: &Event) -> impl Future<Output = Option<String>> + Send {
+        std::future::ready(None)
+    }
+
+    /// Does the work of an event. It may come twice.
+    ///
+    /// On shutdown the handler has a sixth of the consumer's ack_wait to end; then the future is dropped.
+    fn handle(&self, event: &Event) -> impl Future<Output = Outcome> + Send;
+}
+
+/// What a drain did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Summary {
+    /// Messages whose work is done.
+    pub done: u64,
+    /// Messages that were refused and terminated.
+    pub refused: u64,
+    /// Messages that nobody can read, terminated too.
+    pub unreadable: u64,
+    /// Messages that failed, or were still busy, and were given back.
+    pub failed: u64,
+    /// Messages that were given back without a try, since their place was away.
+    pub untried: u64,
+    /// Whether the drain was asked to end before the queue was empty.
+    pub interrupted: bool,
+    /// The worst exit of all messages; none where all of them are done.
+    pub worst: Option<Exit>,
+}
+
+impl Summary {
+    /// How a job that did only this exits.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.worst.unwrap_or(Exit::Done)
+    }
+
+    fn note(&mut self, exit: Exit) {
+        self.worst = self.worst.max(Some(exit));
+    }
+}
+
+/// Works on the messages of a consumer until nothing is pending or in flight, or nothing came for the consumer's
+/// ack_wait, or `shutdown` fires.
+///
+/// A message that failed is held, so that it does not come back to this drain at once, and given back as the last act,
+/// so that whoever drains next gets it at once.
+///
+/// # Errors
+/// When the consumer does not exist or NATS stays away. What was held is given back also then, as far as NATS answers.
+pub async fn drain(
+    jetstream: &Context,
+    consumer: &str,
+    handler: &impl Handler,
+    shutdown: &CancellationToken,
+) -> Result<Summary, DrainError> {
+    let found = jetstream.get_consumer_from_stream::<pull::Config, _, _>(consumer, STREAM).await;
+    let found = found.map_err(|error| DrainError::of(consumer, error.into()))?;
+    let mut drain = Drain {
+        context: jetstream,
+        ack_wait: found.cached_info().config.ack_wait,
+        name: consumer,
+        consumer: found,
+        handler,
+        shutdown,
+        held: Vec::new(),
+        busy: VecDeque::new(),
+        away: HashSet::new(),
+        summary: Summary::default(),
+        last_activity: Instant::now(),
+        trouble_since: None,
+    };
+    let outcome = drain.work().await;
+    drain.give_back().await;
+    let Summary { done, refused, unreadable, failed, untried, interrupted, worst: _ } = drain.summary;
+    tracing::info!(consumer, done, refused, unreadable, failed, untried, interrupted, "queue drained");
+    outcome.map(|()| drain.summary)
+}
+
+struct Drain<'a, H> {
+    context: &'a Context,
+    name: &'a str,
+    consumer: PullConsumer,
+    ack_wait: Duration,
+    handler: &'a H,
+    shutdown: &'a CancellationToken,
+    held: Vec<Delivery>,
+    busy: VecDeque<Busy>,
+    away: HashSet<String>,
+    summary: Summary,
+    last_activity: Instant,
+    trouble_since: Option<Instant>,
+}
+
+/// A message whose Backup was busy when it was tried.
+struct Busy {
+    delivery: Delivery,
+    event: Event,
+    tries: u32,
+    due: Instant,
+}
+
+impl<H: Handler> Drain<'_, H> {
+    async fn work(&mut self) -> Result<(), DrainError> {
+        loop {
+            if self.shutdown.is_cancelled() {
+                self.summary.interrupted = true;
+                return Ok(());
+            }
+            match self.step().await {
+                Ok(true) => self.trouble_since = None,
+                Ok(false) => return Ok(()),
+                Err(error) => self.bear(error).await?,
+            }
+        }
+    }
+
+    /// One step; false where there is nothing left to do.
+    async fn step(&mut self) -> Result<bool, async_nats::Error> {
+        let info = self.consumer.get_info().await?;
+        let now = Instant::now();
+        let step = next_step(View {
+            pending: info.num_pending,
+            in_flight: info.num_ack_pending as u64,
+            ours: (self.held.len() + self.busy.len()) as u64,
+            retry_in: self.busy.front().map(|busy| busy.due.saturating_duration_since(now)),
+            idle: now.saturating_duration_since(self.last_activity),
+            ack_wait: self.ack_wait,
+        });
+        match step {
+            Step::End => return Ok(false),
+            Step::Wait(time) => sleep(time).await,
+            Step::Fetch => self.fetch().await?,
+            Step::Retry => {
+                if let Some(Busy { delivery, event, tries, due: _ }) = self.busy.pop_front() {
+                    self.attempt(delivery, event, tries).await;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits a little after trouble with the server; an error where it lasts, or cannot pass.
+    async fn bear(&mut self, error: async_nats::Error) -> Result<(), DrainError> {
+        let since = *self.trouble_since.get_or_insert_with(Instant::now);
+        let error = DrainError::of(self.name, error);
+        if since.elapsed() >= PATIENCE || matches!(error, DrainError::Missing { .. }) {
+            return Err(error);
+        }
+        tracing::warn!(consumer = self.name, error = %Chain(&error), "trying again");
+        tokio::select! { () = sleep(FETCH_WAIT) => {}, () = self.shutdown.cancelled() => {} }
+        Ok(())
+    }
+
+    async fn fetch(&mut self) -> Result<(), async_nats::Error> {
+        let mut batch = self.consumer.batch().max_messages(1).expires(FETCH_WAIT).messages().await?;
+        let Some(message) = batch.next().await.transpose()? else { return Ok(()) };
+        let delivery = Delivery::new(self.context, message, self.ack_wait)?;
+        let Some(delivery) = self.replace_earlier(delivery) else { return Ok(()) };
+        match read(&delivery) {
+            Ok(event) => self.attempt(delivery, event, 0).await,
+            Err(error) => self.bury(delivery, &Chain(&error).to_string(), Grave::Unreadable).await,
+        }
+        self.last_activity = Instant::now();
+        Ok(())
+    }
+
+    /// Puts a delivery in the place of an earlier one of the same message that we still have: the server gave up on us,
+    /// because the connection or this process stood still. It takes acknowledgments of the last delivery only for good.
+    fn replace_earlier(&mut self, delivery: Delivery) -> Option<Delivery> {
+        let busy = self.busy.iter_mut().map(|busy| &mut busy.delivery);
+        match self.held.iter_mut().chain(busy).find(|earlier| earlier.sequence == delivery.sequence) {
+            None => Some(delivery),
+            Some(earlier) => {
+                *earlier = delivery;
+                None
+            }
+        }
+    }
+
+    /// Tries a message that was tried so many times in this drain.
+    async fn attempt(&mut self, delivery: Delivery, event: Event, tries: u32) {
+        let (name, run) = (event.data.name.as_str(), event.data.run);
+        let Some(outcome) = self.handle(&event).await else {
+            tracing::info!(name, %run, "waits for the next job: its place was away");
+            self.summary.untried += 1;
+            self.held.push(delivery);
+            return;
+        };
+        match outcome {
+            Outcome::Done => self.acknowledge(delivery, &event).await,
+            Outcome::Refused { reason } => self.bury(delivery, &reason, Grave::Refused).await,
+            Outcome::Failed { reason, exit, place } => {
+                tracing::warn!(name, %run, exit = exit.code(), "failed: {reason}");
+                if exit == Exit::Unavailable {
+                    self.away.extend(place);
+                }
+                self.hold(delivery, exit);
+            }
+            Outcome::Busy { holder } if tries < BUSY_TRIES => {
+                tracing::info!(name, %run, holder, "another process works on it; trying again later");
+                let due = Instant::now() + self.ack_wait / BUSY_TRIES;
+                self.busy.push_back(Busy { delivery, event, tries: tries + 1, due });
+            }
+            Outcome::Busy { holder } => {
+                tracing::warn!(name, %run, holder, "another process still works on it; the next job tries again");
+                self.hold(delivery, Exit::Unavailable);
+            }
+        }
+        self.last_activity = Instant::now();
+    }
+
+    /// The handler's work, for as long as it may take after the shutdown; none where its place is known to be away.
+    async fn handle(&self, event: &Event) -> Option<Outcome> {
+        let work = async {
+            match self.handler.place_of(event).await {
+                Some(place) if self.away.contains(&place) => None,
+                _ => Some(self.handler.handle(event).await),
+            }
+        };
+        let end = async {
+            self.shutdown.cancelled().await;
+            sleep(self.ack_wait / 6).await;
+        };
+        tokio::select! {
+            biased;
+            outcome = work => outcome,
+            () = end => {
+                let reason = "cut off: the job was asked to end".to_owned();
+                Some(Outcome::Failed { reason, exit: Exit::Unavailable, place: None })
+            }
+        }
+    }
+
+    async fn acknowledge(&mut self, delivery: Delivery, event: &Event) {
+        let (name, run) = (event.data.name.as_str(), event.data.run);
+        self.summary.done += 1;
+        match delivery.settle(AckKind::Ack).await {
+            Ok(()) => tracing::info!(name, %run, "done"),
+            // It comes again, and is done then too.
+            Err(error) => {
+                let error = Chain::of(error.as_ref()).to_string();
+                tracing::warn!(name, %run, error, "done, and NATS could not be told so; the message will come again");
+                self.summary.note(Exit::Unavailable);
+            }
+        }
+    }
+
+    fn hold(&mut self, delivery: Delivery, exit: Exit) {
+        self.summary.failed += 1;
+        self.summary.note(exit);
+        self.held.push(delivery);
+    }
+
+    /// Keeps a copy of a message that is of no use to anybody, then terminates it. Killed between the two, it comes
+    /// again, and the copy is the same one.
+    async fn bury(&mut self, delivery: Delivery, reason: &str, grave: Grave) {
+        let Delivery { sequence, ref subject, .. } = delivery;
+        tracing::error!(subject, sequence, "{}: {reason}; a copy lies under {DEAD_PREFIX}{subject}", grave.word());
+        let copied = send(self.context, &format!("{DEAD_PREFIX}{subject}"), copy(&delivery, reason)).await;
+        let buried = match copied {
+            Err(error) => {
+                tracing::warn!(subject, sequence, error = %Chain(&error), "no copy could be kept; the next job tries again");
+                return self.hold(delivery, error.exit());
+            }
+            Ok(_) => delivery.settle(AckKind::Term).await,
+        };
+        match grave {
+            Grave::Unreadable => self.summary.unreadable += 1,
+            Grave::Refused => self.summary.refused += 1,
+        }
+        self.summary.note(Exit::DataRefused);
+        if let Err(error) = buried {
+            let error = Chain::of(error.as_ref()).to_string();
+            tracing::warn!(sequence, error, "NATS could not be told so; the message will come again");
+            self.summary.note(Exit::Unavailable);
+        }
+    }
+
+    /// The last act: what is held goes back, for whoever drains next.
+    async fn give_back(&mut self) {
+        self.summary.failed += self.busy.len() as u64;
+        if !self.busy.is_empty() {
+            self.summary.note(Exit::Unavailable);
+        }
+        let busy = self.busy.drain(..).map(|busy| busy.delivery);
+        for delivery in self.held.drain(..).chain(busy) {
+            let sequence = delivery.sequence;
+            if let Err(error) = delivery.settle(AckKind::Nak(None)).await {
+                let error = Chain::of(error.as_ref()).to_string();
+                tracing::warn!(
+                    sequence,
+                    error,
+                    "a message could not be given back; the next job gets it after ack_wait"
+                );
+            }
+        }
+    }
+}
+
+/// Why a consumer could not be drained.
+#[derive(Debug, Snafu)]
+pub enum DrainError {
+    /// `setup` did not make it.
+    #[snafu(display("failed to drain consumer {consumer:?}: it does not exist; run `setup` first"))]
+    Missing {
+        /// Name of the consumer.
+        consumer: String,
+    },
+    /// NATS does not answer.
+    #[snafu(display(
+        "failed to drain consumer {consumer:?}: NATS does not answer, or not permitted; try again when it does"
+    ))]
+    Away {
+        /// Name of the consumer.
+        consumer: String,
+        /// What the connection or the server said.
+        source: async_nats::Error,
+    },
+}
+
+impl DrainError {
+    fn of(consumer: &str, source: async_nats::Error) -> Self {
+        let consumer = consumer.to_owned();
+        match error_code(source.as_ref()) {
+            Some(ErrorCode::CONSUMER_NOT_FOUND | ErrorCode::STREAM_NOT_FOUND) => Self::Missing { consumer },
+            _ => Self::Away { consumer, source },
+        }
+    }
+}
+
+impl Fault for DrainError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Missing { .. } => Exit::Usage,
+            Self::Away { .. } => Exit::Unavailable,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The custom resources: Rancher's three as Rancher defines them, and drover's own.
+//!
+//! The shapes follow `resources.cattle.io/v1` of the Rancher backup operator, so that its users keep their manifests;
+//! `manifests/crds` is made from these types by `cargo crds`.
+
+mod backup;
+mod backup_run;
+mod condition;
+mod location;
+mod resource_set;
+mod restore;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, CustomResourceSubresourceStatus, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
+use kube::CustomResourceExt;
+
+pub use backup::{Backup, BackupSpec, BackupStatus, BackupType};
+pub use backup_run::{
+    Artifact, BackupRun, BackupRunSpec, BackupRunStatus, Place, RunState, SnapshotStage, StageState, Trigger,
+    TriggerKind, UploadStage,
+};
+pub use condition::{Condition, ConditionStatus, Conditions, Ready, rfc3339};
+pub use location::{AwsConfig, BucketLookup, ClientConfig, S3Location, StorageLocation};
+pub use resource_set::{ControllerReference, ResourceSelector, ResourceSet};
+pub use restore::{Restore, RestoreSpec, RestoreStatus};
+
+/// The namespace where Rancher's users keep the Secrets that Backups and Restores name, and where drover runs.
+pub const DEFAULT_NAMESPACE: &str = "cattle-resources-system";
+
+/// The label that every object of drover carries, with the value `drover`.
+pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
+
+/// The objects that may be `null`, as Rancher defines them; every other optional field may only be missing.
+const NULLABLE_OBJECTS: [&str; 5] = ["storageLocation", "s3", "clientConfig", "aws", "labelSelectors"];
+
+/// All custom resource definitions, in the order in which they are installed.
+#[must_use]
+pub fn definitions() -> Vec<CustomResourceDefinition> {
+    let mut definitions = vec![Backup::crd(), Restore::crd(), ResourceSet::crd(), BackupRun::crd()];
+    for version in definitions.iter_mut().flat_map(|definition| &mut definition.spec.versions) {
+        if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            refuse_null("", schema);
+        }
+        let subresources = version.subresources.get_or_insert_default();
+        subresources.status.get_or_insert(CustomResourceSubresourceStatus(serde_json::json!({})));
+    }
+    definitions
+}
+
+/// schemars makes every `Option` nullable; here a field is, only where Rancher says so: [`NULLABLE_OBJECTS`] and `prune`.
+fn refuse_null(field: &str, schema: &mut JSONSchemaProps) {
+    let is_object = schema.type_.as_deref() == Some("object");
+    if field != "prune" && !(is_object && NULLABLE_OBJECTS.contains(&field)) {
+        schema.nullable = None;
+    }
+    for (field, schema) in schema.properties.iter_mut().flatten() {
+        refuse_null(field, schema);
+    }
+    match &mut schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(items)) => refuse_null("", items),
+        Some(JSONSchemaPropsOrArray::Schemas(all)) => all.iter_mut().for_each(|items| refuse_null("", items)),
+        None => {}
+    }
+}
+
+/// The manifests of [`definitions`]: file name and YAML.
+///
+/// # Errors
+/// When a definition cannot be written as YAML.
+pub fn manifests() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
+    definitions()
+        .iter()
+        .map(|definition| {
+            let name = format!("{}.yaml", definition.metadata.name.as_deref().unwrap_or_default());
+            let text = serde_saphyr::to_string(definition)?;
+            Ok((name, format!("# Made from the Rust types by `cargo crds`.\n{text}")))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definitions_in_manifests_are_current() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/crds");
+        for (name, text) in manifests().unwrap() {
+            let committed = std::fs::read_to_string(folder.join(&name)).unwrap_or_default();
+            assert_eq!(committed, text, "manifests/crds/{name} is not what the Rust types say: run `cargo crds`");
+        }
+    }
+
+    #[test]
+    fn columns_are_those_that_ranchers_users_know() {
+        let columns = |definition: &CustomResourceDefinition| -> Vec<String> {
+            let columns = definition.spec.versions[0].additional_printer_columns.iter().flatten();
+            columns.map(|column| column.name.clone()).collect()
+        };
+        let definitions = definitions();
+        assert_eq!(columns(&definitions[0]), ["Location", "Type", "Latest-Backup", "ResourceSet", "Age", "Status"]);
+        assert_eq!(columns(&definitions[1]), ["Backup-Source", "Backup-File", "Age", "Status"]);
+    }
+}

@@ -1,0 +1,230 @@
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One run of a Backup, from its first byte to the verified archive: the truth that messages only point to.
+#[derive(Clone, CustomResource, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[kube(
+    group = "drover.dev",
+    version = "v1",
+    kind = "BackupRun",
+    status = "BackupRunStatus",
+    derive = "PartialEq",
+    category = "drover",
+    doc = "One run of a Backup, from its first byte to the verified archive.",
+    printcolumn(json_path = ".spec.backup", name = "Backup", type_ = "string"),
+    printcolumn(json_path = ".spec.number", name = "Run", type_ = "integer"),
+    printcolumn(json_path = ".status.state", name = "State", type_ = "string"),
+    printcolumn(json_path = ".status.snapshot.objects", name = "Objects", type_ = "integer"),
+    printcolumn(json_path = ".status.snapshot.bytes", name = "Bytes", type_ = "integer"),
+    printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date"),
+    printcolumn(json_path = ".status.message", name = "Message", type_ = "string"),
+    printcolumn(json_path = ".spec.trigger.by", name = "Trigger", type_ = "string", priority = 1),
+    printcolumn(json_path = ".spec.filename", name = "File", type_ = "string", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupRunSpec {
+    /// Name of the Backup.
+    pub backup: String,
+    /// UID of the Backup: one that was deleted and made again begins a new history.
+    pub backup_uid: String,
+    /// Generation of the Backup's spec that this run is for.
+    #[serde(default)]
+    pub generation: i64,
+    /// The run id, a UUIDv7, which stands in every log line and event of the run.
+    #[schemars(with = "String")]
+    pub id: Uuid,
+    /// One higher than the last run's of this Backup.
+    #[schemars(range(min = 1))]
+    pub number: i64,
+    /// What made the run begin.
+    pub trigger: Trigger,
+    /// When it was opened, RFC 3339, whole seconds; never that of another run of this Backup.
+    pub started_at: String,
+    /// File name of the archive.
+    pub filename: String,
+}
+
+/// What made a run begin.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trigger {
+    /// Schedule, Job or Person.
+    pub kind: TriggerKind,
+    /// The Job's name, or the user and machine of a person.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// For a schedule: the time that was due, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_for: Option<String>,
+}
+
+/// Kinds of [`Trigger`].
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum TriggerKind {
+    /// The Backup was due, by its schedule or because it is new.
+    Schedule,
+    /// A Job named this Backup.
+    Job,
+    /// Somebody ran the program.
+    Person,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupRunStatus {
+    /// Pending, InProgress, Completed or Failed.
+    #[serde(default)]
+    pub state: RunState,
+    /// What a person wants to read first: progress, or why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When it ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    /// The archive on its way through NATS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Artifact>,
+    /// The snapshot stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotStage>,
+    /// The upload stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<UploadStage>,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum RunState {
+    /// Opened, nothing done.
+    #[default]
+    Pending,
+    /// A stage works on it, or waits for the next try.
+    InProgress,
+    /// The archive is stored and verified.
+    Completed,
+    /// It ended without one.
+    Failed,
+}
+
+impl RunState {
+    /// Whether nothing more happens to the run.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed)
+    }
+}
+
+/// An archive in the object store.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Artifact {
+    /// The bucket of the object store.
+    pub bucket: String,
+    /// The object's name, a new one for each run.
+    pub name: String,
+    /// The id under which its chunks lie; recorded before the first one is sent, so that none is ever orphaned.
+    pub chunks: String,
+    /// When it was dropped after its upload, RFC 3339; the object store then holds nothing of it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped_at: Option<String>,
+}
+
+impl Artifact {
+    /// An artifact that is about to be put.
+    #[must_use]
+    pub fn new(bucket: &str, name: String, chunks: String) -> Self {
+        Self { bucket: bucket.to_owned(), name, chunks, dropped_at: None }
+    }
+}
+
+impl BackupRunStatus {
+    /// The artifact, as long as it was not dropped.
+    #[must_use]
+    pub fn waiting_artifact(&self) -> Option<&Artifact> {
+        self.artifact.as_ref().filter(|artifact| artifact.dropped_at.is_none())
+    }
+}
+
+/// How a stage stands.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum StageState {
+    /// Not begun.
+    #[default]
+    Pending,
+    /// A job works on it.
+    InProgress,
+    /// Done.
+    Completed,
+    /// The last try failed.
+    Failed,
+}
+
+/// What the snapshot stage did.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotStage {
+    /// How it stands.
+    #[serde(default)]
+    pub state: StageState,
+    /// How often it was begun.
+    #[serde(default)]
+    pub attempts: i64,
+    /// When the last try began, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// When it ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    /// Objects in the archive, so far or in all.
+    #[serde(default)]
+    pub objects: i64,
+    /// Size of the archive in bytes, so far or in all.
+    #[serde(default)]
+    pub bytes: i64,
+    /// SHA-256 of the whole archive, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Why the last try failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What the upload stage did.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UploadStage {
+    /// How it stands.
+    #[serde(default)]
+    pub state: StageState,
+    /// How often it was begun.
+    #[serde(default)]
+    pub attempts: i64,
+    /// When the last try began, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// When it ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    /// Where the archive lies, and what was seen there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub places: Vec<Place>,
+    /// Why the last try failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// One place of an archive.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    /// `default`, or the name of a further storage location.
+    pub name: String,
+    /// A location as a person writes it: `s3://bucket/folder/file` or a path.
+    pub location: String,
+    /// Bytes that were read back and matched.
+    pub verified_bytes: i64,
+}

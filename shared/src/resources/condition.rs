@@ -1,0 +1,178 @@
+use std::fmt;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The status of a [`Condition`].
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It is not known yet.
+    Unknown,
+}
+
+/// One observation about a resource, in the shape of Rancher's generic condition.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Type of the condition: Ready, Uploaded, Reconciling, Stalled, and drover's further ones.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// Status of the condition, one of True, False, Unknown.
+    #[schemars(with = "String")]
+    pub status: ConditionStatus,
+    /// One word for the last change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// A sentence about the last change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When the condition was last written, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_update_time: Option<String>,
+    /// When the status last changed, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_transition_time: Option<String>,
+}
+
+/// The words of the condition `Ready` for what a Backup or Restore is at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ready {
+    /// Not begun.
+    Pending,
+    /// A job works on it.
+    InProgress,
+    /// Done, and proved.
+    Completed,
+    /// Ended, or waiting for somebody to mend something.
+    Failed,
+}
+
+impl Ready {
+    /// The status that goes with the word.
+    #[must_use]
+    pub const fn status(self) -> ConditionStatus {
+        match self {
+            Self::Pending | Self::InProgress => ConditionStatus::Unknown,
+            Self::Completed => ConditionStatus::True,
+            Self::Failed => ConditionStatus::False,
+        }
+    }
+}
+
+impl fmt::Display for Ready {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, formatter)
+    }
+}
+
+/// A list of conditions with at most one of each type.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Conditions(pub Vec<Condition>);
+
+impl Conditions {
+    /// The condition of this type.
+    #[must_use]
+    pub fn get(&self, type_: &str) -> Option<&Condition> {
+        self.0.iter().find(|condition| condition.type_ == type_)
+    }
+
+    /// Whether the condition of this type is there and True.
+    #[must_use]
+    pub fn is_true(&self, type_: &str) -> bool {
+        self.get(type_).is_some_and(|condition| condition.status == ConditionStatus::True)
+    }
+
+    /// Sets a condition; the time of transition moves only when the status does, and nothing moves when nothing changed.
+    pub fn set(&mut self, type_: &str, status: ConditionStatus, reason: &str, message: &str, now: Timestamp) {
+        let now = rfc3339(now);
+        let changed = Condition {
+            type_: type_.to_owned(),
+            status,
+            reason: Some(reason.to_owned()),
+            message: Some(message.to_owned()),
+            last_update_time: Some(now.clone()),
+            last_transition_time: Some(now),
+        };
+        let Some(current) = self.0.iter_mut().find(|condition| condition.type_ == type_) else {
+            self.0.push(changed);
+            return;
+        };
+        if current.status == status && current.reason == changed.reason && current.message == changed.message {
+            return;
+        }
+        let transition = if current.status == status { current.last_transition_time.take() } else { None };
+        *current = Condition { last_transition_time: transition.or(changed.last_transition_time.clone()), ..changed };
+    }
+
+    /// Sets `Ready` to one of the four words. The message is what `kubectl get` shows as Status: the word, then the detail.
+    pub fn set_ready(&mut self, ready: Ready, detail: &str, now: Timestamp) {
+        let word = ready.to_string();
+        let message = if detail.is_empty() { word.clone() } else { format!("{word}: {detail}") };
+        self.set("Ready", ready.status(), &word, &message, now);
+    }
+
+    /// Takes the condition of this type away. Tools that know kstatus read a present `Reconciling` or `Stalled` as unusual.
+    pub fn remove(&mut self, type_: &str) {
+        self.0.retain(|condition| condition.type_ != type_);
+    }
+}
+
+impl JsonSchema for Conditions {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Conditions".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut schema = <Vec<Condition>>::json_schema(generator);
+        schema.insert("x-kubernetes-list-type".into(), "map".into());
+        schema.insert("x-kubernetes-list-map-keys".into(), serde_json::json!(["type"]));
+        schema
+    }
+}
+
+/// A time as the status fields hold it: RFC 3339, UTC, whole seconds.
+#[must_use]
+pub fn rfc3339(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transition_time_moves_only_with_the_status() {
+        let mut conditions = Conditions::default();
+        let times = [1_000, 2_000, 3_000].map(|second| Timestamp::from_second(second).unwrap());
+        conditions.set_ready(Ready::InProgress, "", times[0]);
+        conditions.set_ready(Ready::InProgress, "700 objects", times[1]);
+        let ready = conditions.get("Ready").unwrap();
+        assert_eq!(ready.last_transition_time.as_deref(), Some("1970-01-01T00:16:40Z"));
+        assert_eq!(ready.last_update_time.as_deref(), Some("1970-01-01T00:33:20Z"));
+        assert_eq!(ready.message.as_deref(), Some("InProgress: 700 objects"));
+        conditions.set_ready(Ready::Completed, "", times[2]);
+        let ready = conditions.get("Ready").unwrap();
+        assert_eq!(ready.last_transition_time.as_deref(), Some("1970-01-01T00:50:00Z"));
+        assert_eq!(ready.message.as_deref(), Some("Completed"));
+        assert_eq!(conditions.0.len(), 1);
+    }
+
+    #[test]
+    fn setting_the_same_again_changes_nothing() {
+        let mut conditions = Conditions::default();
+        conditions.set_ready(Ready::Failed, "no bucket", Timestamp::from_second(1_000).unwrap());
+        let before = conditions.clone();
+        conditions.set_ready(Ready::Failed, "no bucket", Timestamp::from_second(2_000).unwrap());
+        assert_eq!(conditions, before);
+    }
+}

@@ -1,0 +1,83 @@
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Conditions, StorageLocation};
+
+/// A restore that is wanted: from which archive, and how.
+#[derive(Clone, CustomResource, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[kube(
+    group = "resources.cattle.io",
+    version = "v1",
+    kind = "Restore",
+    status = "RestoreStatus",
+    derive = "PartialEq",
+    doc = "A restore that is wanted: from which archive, and how.",
+    printcolumn(json_path = ".status.backupSource", name = "Backup-Source", type_ = "string"),
+    printcolumn(json_path = ".spec.backupFilename", name = "Backup-File", type_ = "string"),
+    printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date"),
+    printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].message"#, name = "Status", type_ = "string")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreSpec {
+    /// File name of the archive, without the folder.
+    pub backup_filename: String,
+    /// Where the archive lies; missing or empty: the default location.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_location: Option<StorageLocation>,
+    /// Delete what the archive's ResourceSet selects and the archive lacks; true where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = true))]
+    pub prune: Option<bool>,
+    /// How long a deletion may take before finalizers are removed, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 10))]
+    pub delete_timeout_seconds: Option<i64>,
+    /// Name of the Secret with the encryption configuration, in drover's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption_config_secret_name: Option<String>,
+    /// End as Completed although objects failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignore_errors: Option<bool>,
+}
+
+/// What became of a [`Restore`].
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreStatus {
+    /// Ready, Reconciling, Stalled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Conditions>,
+    /// When the restore ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_completion_ts: Option<String>,
+    /// The generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `S3` or `PV`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_source: Option<String>,
+    /// Counts: created, updated, unchanged, kept, failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+}
+
+impl Restore {
+    /// Whether prune is asked for; it is where nothing is said.
+    #[must_use]
+    pub fn prunes(&self) -> bool {
+        self.spec.prune.unwrap_or(true)
+    }
+
+    /// The encryption Secret's name, where one is named.
+    #[must_use]
+    pub fn encryption_secret(&self) -> Option<&str> {
+        self.spec.encryption_config_secret_name.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// Whether it has ended, well or not: then it never runs again.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| status.restore_completion_ts.is_some())
+    }
+}

@@ -1,0 +1,22 @@
+//! Runs of a Backup: what is open, what comes next, what is kept.
+//!
+//! A [`BackupRun`] is the truth about a run; messages only point to it. What is decided here is decided from the runs
+//! alone, by pure functions; the jobs carry it out under the Lease of the Backup.
+
+mod due;
+mod history;
+mod messages;
+mod naming;
+pub mod report;
+mod sound;
+mod store;
+
+pub use due::{Due, due};
+pub use history::{History, Opening};
+pub use messages::{event, failed_event};
+pub use naming::{archive_name, artifact_name, run_name};
+pub use sound::{ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, Unsound, check_sound};
+pub use store::{Error, RunStore, now_text, set_backup_status, status_of};
+
+/// Runs that are kept of each Backup, besides the last failed one and those that are open.
+pub const KEPT_RUNS: usize = 10;

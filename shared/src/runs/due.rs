@@ -1,0 +1,122 @@
+use jiff::Timestamp;
+
+use super::History;
+use crate::resources::{Backup, BackupType, RunState};
+use crate::schedule::{self, Schedule};
+
+/// Why a Backup runs now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Due {
+    /// The time that was due; `None` for a one-time Backup and for a run that a killed job left open.
+    pub scheduled_for: Option<Timestamp>,
+}
+
+/// Whether a Backup is due, given its runs.
+///
+/// A new Backup is due at once; a scheduled one at the first time of its schedule after its last run that did not fail,
+/// however many times have passed since; one whose last run failed, at once; one that a job left in the middle, at once.
+///
+/// # Errors
+/// When the schedule cannot be read.
+pub fn due(backup: &Backup, history: &History, now: Timestamp) -> Result<Option<Due>, schedule::ScheduleError> {
+    if history.interrupted().is_some() {
+        return Ok(Some(Due { scheduled_for: None }));
+    }
+    let last = last_time(backup, history);
+    let created = backup.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    match backup.kind_of_backup() {
+        BackupType::OneTime => Ok(last.is_none().then_some(Due { scheduled_for: None })),
+        BackupType::Recurring => {
+            let schedule: Schedule = backup.spec.schedule.as_deref().unwrap_or_default().parse()?;
+            Ok(schedule::due(&schedule, last, created, now).map(|time| Due { scheduled_for: Some(time) }))
+        }
+    }
+}
+
+/// When the Backup last ran without failing: by its runs, or by the status that the Rancher operator left.
+fn last_time(backup: &Backup, history: &History) -> Option<Timestamp> {
+    let generation = backup.metadata.generation.unwrap_or_default();
+    let is_one_time = backup.kind_of_backup() == BackupType::OneTime;
+    let counted = history.iter().rev().find(|run| {
+        let failed = run.status.as_ref().is_some_and(|status| status.state == RunState::Failed);
+        // A one-time Backup that was edited since is another wish.
+        let is_another_wish = is_one_time && run.spec.generation != generation;
+        !failed && !is_another_wish
+    });
+    let by_runs = counted.and_then(|run| run.spec.started_at.parse().ok());
+    let status = backup.status.as_ref().filter(|status| !is_one_time || status.observed_generation == Some(generation));
+    let by_status = status.and_then(|status| status.last_snapshot_ts.as_deref()?.parse().ok());
+    // A later run that failed takes nothing away from an earlier one of the status: it is due by the schedule then too.
+    by_runs.max(by_status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::tests::{backup, run};
+    use super::*;
+    use crate::resources::BackupStatus;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[track_caller]
+    fn check(backup: &Backup, history: &History, now: Timestamp, expected: Option<Due>) {
+        assert_eq!(due(backup, history, now).unwrap(), expected);
+    }
+
+    const NOW: Due = Due { scheduled_for: None };
+
+    #[test]
+    fn one_time_backup_is_due_once_for_each_edit() {
+        let mut backup = backup();
+        let now = at("2026-01-01T00:00:00Z");
+        check(&backup, &History::default(), now, Some(NOW));
+        let done = History::of(&backup, vec![run(1, RunState::Completed, true)]);
+        check(&backup, &done, now, None);
+        backup.metadata.generation = Some(2);
+        check(&backup, &done, now, Some(NOW));
+    }
+
+    #[test]
+    fn failed_and_interrupted_runs_are_due_at_once() {
+        let now = at("2026-01-01T00:00:00Z");
+        check(&backup(), &History::of(&backup(), vec![run(1, RunState::Failed, false)]), now, Some(NOW));
+        check(&backup(), &History::of(&backup(), vec![run(1, RunState::InProgress, false)]), now, Some(NOW));
+        check(&backup(), &History::of(&backup(), vec![run(1, RunState::InProgress, true)]), now, None);
+    }
+
+    #[test]
+    fn scheduled_backup_is_due_at_its_time_after_the_last_run() {
+        let mut backup = backup();
+        backup.spec.schedule = Some("0 2 * * *".into());
+        let history = History::of(&backup, vec![run(1, RunState::Completed, true)]);
+        let last: Timestamp = history.newest().unwrap().spec.started_at.parse().unwrap();
+        assert_eq!(last, at("1970-01-12T13:47:40Z"));
+        check(&backup, &history, at("1970-01-13T01:59:59Z"), None);
+        check(
+            &backup,
+            &history,
+            at("1970-01-13T02:00:00Z"),
+            Some(Due { scheduled_for: Some(at("1970-01-13T02:00:00Z")) }),
+        );
+    }
+
+    #[test]
+    fn status_that_the_operator_left_counts_as_a_run() {
+        let mut backup = backup();
+        backup.status = Some(BackupStatus {
+            last_snapshot_ts: Some("2026-01-01T00:00:00Z".into()),
+            observed_generation: Some(1),
+            ..BackupStatus::default()
+        });
+        check(&backup, &History::default(), at("2026-01-02T00:00:00Z"), None);
+    }
+
+    #[test]
+    fn schedule_that_cannot_be_read_is_an_error() {
+        let mut backup = backup();
+        backup.spec.schedule = Some("61 * * * *".into());
+        assert!(due(&backup, &History::default(), at("2026-01-02T00:00:00Z")).is_err());
+    }
+}

@@ -1,0 +1,248 @@
+use jiff::{Timestamp, ToSpan};
+use kube::ResourceExt;
+use uuid::Uuid;
+
+use super::KEPT_RUNS;
+use super::naming::{archive_name, run_name};
+use crate::resources::{Backup, BackupRun, BackupRunSpec, RunState, StageState, Trigger, TriggerKind};
+
+/// All runs of one Backup, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct History(Vec<BackupRun>);
+
+/// What a snapshot does: go on with a run, or open one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Opening {
+    /// The run was begun by a job that died: it goes on, and what its last try left is purged.
+    Continue(Box<BackupRun>),
+    /// A new run begins.
+    New(Box<BackupRunSpec>),
+    /// This Job has made its snapshot already; only the message about it may be missing.
+    AlreadyDone(Box<BackupRun>),
+}
+
+impl History {
+    /// The runs of this Backup among all runs. One that was deleted and made again has another UID and a new history.
+    #[must_use]
+    pub fn of(backup: &Backup, runs: impl IntoIterator<Item = BackupRun>) -> Self {
+        let uid = backup.uid().unwrap_or_default();
+        let mut own: Vec<_> = runs.into_iter().filter(|run| run.spec.backup_uid == uid).collect();
+        own.sort_by_key(|run| run.spec.number);
+        Self(own)
+    }
+
+    /// The runs, oldest first.
+    #[must_use]
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &BackupRun> {
+        self.0.iter()
+    }
+
+    /// The newest run.
+    #[must_use]
+    pub fn newest(&self) -> Option<&BackupRun> {
+        self.0.last()
+    }
+
+    /// The newest run whose archive is stored and verified.
+    #[must_use]
+    pub fn last_verified(&self) -> Option<&BackupRun> {
+        self.0.iter().rev().find(|run| state(run) == RunState::Completed)
+    }
+
+    /// Runs whose snapshot is done and whose upload is not: each needs a message.
+    pub fn awaiting_upload(&self) -> impl Iterator<Item = &BackupRun> {
+        self.0.iter().filter(|run| is_awaiting_upload(run))
+    }
+
+    /// A run that a snapshot left in the middle.
+    #[must_use]
+    pub fn interrupted(&self) -> Option<&BackupRun> {
+        self.0.iter().rev().find(|run| !state(run).is_final() && !is_awaiting_upload(run))
+    }
+
+    /// What a snapshot that `trigger` started does now. `cluster_uid` is that of kube-system.
+    #[must_use]
+    pub fn opening(&self, backup: &Backup, trigger: Trigger, cluster_uid: &str, now: Timestamp) -> Opening {
+        if let Some(run) = self.0.iter().rev().find(|run| is_of_same_job(run, &trigger) && has_snapshot(run)) {
+            return Opening::AlreadyDone(Box::new(run.clone()));
+        }
+        if let Some(run) = self.interrupted() {
+            return Opening::Continue(Box::new(run.clone()));
+        }
+        let started_at = self.next_time(now);
+        let name = backup.name_any();
+        Opening::New(Box::new(BackupRunSpec {
+            filename: archive_name(&name, cluster_uid, started_at, backup.encryption_secret().is_some()),
+            backup: name,
+            backup_uid: backup.uid().unwrap_or_default(),
+            generation: backup.metadata.generation.unwrap_or_default(),
+            id: Uuid::now_v7(),
+            number: self.newest().map_or(1, |run| run.spec.number + 1),
+            trigger,
+            started_at: crate::resources::rfc3339(started_at),
+        }))
+    }
+
+    /// `now` in whole seconds, but later than every run before: two runs never share a file name.
+    fn next_time(&self, now: Timestamp) -> Timestamp {
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let last = self.0.iter().filter_map(|run| run.spec.started_at.parse::<Timestamp>().ok()).max();
+        match last {
+            Some(last) if last >= now => last.saturating_add(1.second()).unwrap_or(now),
+            _ => now,
+        }
+    }
+
+    /// Names of the runs that need not be kept: all but the open ones, the newest [`KEPT_RUNS`], the last failed one and
+    /// the last verified one, whose count the next snapshot is measured by.
+    #[must_use]
+    pub fn expired(&self) -> Vec<String> {
+        let last_failed = self.0.iter().rev().find(|run| state(run) == RunState::Failed);
+        let kept = [last_failed, self.last_verified()];
+        let old = self.0.len().saturating_sub(KEPT_RUNS);
+        self.0[..old]
+            .iter()
+            .filter(|run| state(run).is_final())
+            .filter(|run| !kept.iter().flatten().any(|other| other.spec.number == run.spec.number))
+            .map(|run| run_name(&run.spec.backup, run.spec.number))
+            .collect()
+    }
+
+    /// Whether a run with a higher number has a stored archive: then an older one says nothing more about the Backup.
+    #[must_use]
+    pub fn has_newer_verified(&self, number: i64) -> bool {
+        self.last_verified().is_some_and(|run| run.spec.number > number)
+    }
+}
+
+fn state(run: &BackupRun) -> RunState {
+    run.status.as_ref().map(|status| status.state).unwrap_or_default()
+}
+
+fn has_snapshot(run: &BackupRun) -> bool {
+    let stage = run.status.as_ref().and_then(|status| status.snapshot.as_ref());
+    stage.is_some_and(|stage| stage.state == StageState::Completed)
+}
+
+fn is_awaiting_upload(run: &BackupRun) -> bool {
+    !state(run).is_final() && has_snapshot(run)
+}
+
+/// A Job makes one run, however often its pod is started again.
+fn is_of_same_job(run: &BackupRun, trigger: &Trigger) -> bool {
+    trigger.kind == TriggerKind::Job && run.spec.trigger.kind == TriggerKind::Job && run.spec.trigger.by == trigger.by
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::resources::{BackupRunStatus, BackupSpec, SnapshotStage};
+
+    pub(crate) fn backup() -> Backup {
+        let mut backup = Backup::new("daily", BackupSpec { resource_set_name: "set".into(), ..BackupSpec::default() });
+        backup.metadata.uid = Some("uid-1".into());
+        backup.metadata.generation = Some(1);
+        backup
+    }
+
+    pub(crate) fn run(number: i64, state: RunState, has_snapshot: bool) -> BackupRun {
+        let started_at = Timestamp::from_second(1_000_000 + number * 60).unwrap();
+        let spec = BackupRunSpec {
+            backup: "daily".into(),
+            backup_uid: "uid-1".into(),
+            generation: 1,
+            id: Uuid::now_v7(),
+            number,
+            trigger: Trigger { kind: TriggerKind::Job, by: format!("job-{number}"), scheduled_for: None },
+            started_at: crate::resources::rfc3339(started_at),
+            filename: String::new(),
+        };
+        let mut run = BackupRun::new(&run_name("daily", number), spec);
+        let stage = if has_snapshot { StageState::Completed } else { StageState::InProgress };
+        let snapshot = Some(SnapshotStage { state: stage, objects: 700, ..SnapshotStage::default() });
+        run.status = Some(BackupRunStatus { state, snapshot, ..BackupRunStatus::default() });
+        run
+    }
+
+    fn person() -> Trigger {
+        Trigger { kind: TriggerKind::Person, by: "ops@laptop".into(), scheduled_for: None }
+    }
+
+    fn opening(runs: Vec<BackupRun>, trigger: Trigger) -> Opening {
+        let now = Timestamp::from_second(2_000_000).unwrap();
+        History::of(&backup(), runs).opening(&backup(), trigger, "cluster", now)
+    }
+
+    fn number_of_new(opening: Opening) -> i64 {
+        match opening {
+            Opening::New(spec) => spec.number,
+            other => panic!("not a new run: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn first_run_has_the_number_one() {
+        assert_eq!(number_of_new(opening(vec![], person())), 1);
+    }
+
+    #[test]
+    fn next_run_is_one_higher_and_runs_of_a_deleted_namesake_do_not_count() {
+        let mut foreign = run(9, RunState::Completed, true);
+        foreign.spec.backup_uid = "older".into();
+        assert_eq!(number_of_new(opening(vec![foreign, run(3, RunState::Completed, true)], person())), 4);
+    }
+
+    #[test]
+    fn interrupted_run_goes_on_whoever_comes() {
+        let Opening::Continue(run) = opening(vec![run(2, RunState::InProgress, false)], person()) else { panic!() };
+        assert_eq!(run.spec.number, 2);
+    }
+
+    #[test]
+    fn run_that_waits_for_its_upload_does_not_hold_up_the_next() {
+        assert_eq!(number_of_new(opening(vec![run(2, RunState::InProgress, true)], person())), 3);
+    }
+
+    #[test]
+    fn job_that_was_killed_after_its_snapshot_makes_no_second_one() {
+        let again = Trigger { kind: TriggerKind::Job, by: "job-2".into(), scheduled_for: None };
+        let Opening::AlreadyDone(run) = opening(vec![run(2, RunState::InProgress, true)], again) else { panic!() };
+        assert_eq!(run.spec.number, 2);
+    }
+
+    #[test]
+    fn job_whose_run_failed_opens_another_on_its_retry() {
+        let again = Trigger { kind: TriggerKind::Job, by: "job-2".into(), scheduled_for: None };
+        assert_eq!(number_of_new(opening(vec![run(2, RunState::Failed, false)], again)), 3);
+    }
+
+    #[test]
+    fn file_names_differ_within_one_second_and_when_the_clock_goes_back() {
+        let history = History::of(&backup(), vec![run(1, RunState::Completed, true)]);
+        let last: Timestamp = history.newest().unwrap().spec.started_at.parse().unwrap();
+        for now in [last, last - 1.hour()] {
+            let Opening::New(spec) = history.opening(&backup(), person(), "cluster", now) else { panic!() };
+            assert_eq!(spec.started_at.parse::<Timestamp>().unwrap(), last + 1.second());
+        }
+    }
+
+    #[test]
+    fn ten_runs_are_kept_and_the_last_failed_and_verified_and_open_ones() {
+        let mut runs = vec![
+            run(1, RunState::Failed, false),
+            run(2, RunState::Failed, false),
+            run(3, RunState::Completed, true),
+            run(4, RunState::InProgress, true),
+        ];
+        runs.extend((5..15).map(|number| run(number, RunState::InProgress, true)));
+        assert_eq!(History::of(&backup(), runs).expired(), ["daily-1"]);
+    }
+
+    #[test]
+    fn older_run_knows_that_a_newer_one_is_stored() {
+        let history =
+            History::of(&backup(), vec![run(1, RunState::InProgress, true), run(2, RunState::Completed, true)]);
+        assert!(history.has_newer_verified(1));
+        assert!(!history.has_newer_verified(2));
+    }
+}

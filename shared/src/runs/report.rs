@@ -1,0 +1,149 @@
+//! What a Backup's status says about its runs, in Rancher's terms.
+
+use jiff::Timestamp;
+
+use crate::resources::{
+    Backup, BackupRun, BackupStatus, BackupType, ConditionStatus, Conditions, Ready, StorageLocation, rfc3339,
+};
+use crate::schedule::Schedule;
+
+/// The status of a Backup whose run is at work; `detail` says at what.
+#[must_use]
+pub fn in_progress(backup: &Backup, detail: &str, now: Timestamp) -> BackupStatus {
+    change(backup, now, |conditions| {
+        conditions.set_ready(Ready::InProgress, detail, now);
+        conditions.set("Reconciling", ConditionStatus::True, "InProgress", detail, now);
+        conditions.set("Stalled", ConditionStatus::False, "InProgress", "", now);
+    })
+}
+
+/// The status of a Backup of which a stage failed. `is_final`: nothing is tried again before somebody mends something.
+#[must_use]
+pub fn failed(backup: &Backup, stage: &str, reason: &str, is_final: bool, now: Timestamp) -> BackupStatus {
+    let stalled = if is_final { ConditionStatus::True } else { ConditionStatus::False };
+    let reconciling = if is_final { ConditionStatus::False } else { ConditionStatus::True };
+    change(backup, now, |conditions| {
+        conditions.set_ready(Ready::Failed, reason, now);
+        conditions.set("Reconciling", reconciling, "Failed", stage, now);
+        conditions.set("Stalled", stalled, "Failed", &format!("{stage}: {reason}"), now);
+        if stage == "upload" {
+            conditions.set("Uploaded", ConditionStatus::False, "Failed", reason, now);
+        }
+    })
+}
+
+/// The status of a Backup whose run `run` is stored and verified. An older run than the one that the status already
+/// names changes nothing; `newer_is_open`: a later run is at work, to which `Ready` belongs.
+#[must_use]
+pub fn stored(
+    backup: &Backup,
+    run: &BackupRun,
+    summary: &str,
+    newer_is_open: bool,
+    now: Timestamp,
+) -> Option<BackupStatus> {
+    let known = backup.status.as_ref().and_then(|status| status.last_snapshot_ts.as_deref()?.parse::<Timestamp>().ok());
+    let started_at: Option<Timestamp> = run.spec.started_at.parse().ok();
+    if known > started_at {
+        return None;
+    }
+    let mut status = change(backup, now, |conditions| {
+        conditions.set("Uploaded", ConditionStatus::True, "Completed", &run.spec.filename, now);
+        if !newer_is_open {
+            conditions.set_ready(Ready::Completed, "", now);
+            conditions.set("Reconciling", ConditionStatus::False, "Completed", "", now);
+            conditions.set("Stalled", ConditionStatus::False, "Completed", "", now);
+        }
+    });
+    status.last_snapshot_ts = Some(run.spec.started_at.clone());
+    status.filename = Some(run.spec.filename.clone());
+    status.summary = Some(summary.to_owned());
+    Some(status)
+}
+
+/// The status as it is, with the conditions changed and with what follows from the spec.
+fn change(backup: &Backup, now: Timestamp, conditions: impl FnOnce(&mut Conditions)) -> BackupStatus {
+    let mut status = backup.status.clone().unwrap_or_default();
+    let mut changed = status.conditions.take().unwrap_or_default();
+    conditions(&mut changed);
+    status.conditions = Some(changed);
+    status.observed_generation = backup.metadata.generation;
+    status.backup_type = Some(backup.kind_of_backup());
+    status.storage_location = Some(place_word(backup.spec.storage_location.as_ref()).to_owned());
+    if backup.kind_of_backup() == BackupType::Recurring {
+        let schedule = backup.spec.schedule.as_deref().unwrap_or_default().parse::<Schedule>();
+        let next = schedule.ok().and_then(|schedule| schedule.next(now));
+        status.next_snapshot_at = next.map(rfc3339).or(status.next_snapshot_at);
+    }
+    status
+}
+
+/// The word for a location in a status: `S3` or `PV`.
+#[must_use]
+pub fn place_word(location: Option<&StorageLocation>) -> &'static str {
+    if location.is_some_and(|location| location.s3.is_some()) { "S3" } else { "PV" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::tests::{backup, run};
+    use super::*;
+    use crate::resources::RunState;
+
+    fn now() -> Timestamp {
+        "2026-11-23T02:00:00Z".parse().unwrap()
+    }
+
+    fn stored_after(number: i64, newer_is_open: bool) -> (Backup, Option<BackupStatus>) {
+        let mut backup = backup();
+        backup.status = stored(&backup, &run(2, RunState::Completed, true), "700 objects", false, now());
+        let status = stored(&backup, &run(number, RunState::Completed, true), "", newer_is_open, now());
+        (backup, status)
+    }
+
+    #[test]
+    fn stored_run_makes_the_backup_ready() {
+        let (backup, _) = stored_after(2, false);
+        let status = backup.status.unwrap();
+        let conditions = status.conditions.unwrap();
+        assert!(conditions.is_true("Ready") && conditions.is_true("Uploaded"));
+        assert_eq!(conditions.get("Ready").unwrap().message.as_deref(), Some("Completed"));
+        assert_eq!(status.backup_type, Some(BackupType::OneTime));
+        assert_eq!(status.storage_location.as_deref(), Some("PV"));
+    }
+
+    #[test]
+    fn older_run_changes_nothing_that_a_newer_one_set() {
+        assert_eq!(stored_after(1, false).1, None);
+        assert!(stored_after(3, false).1.is_some());
+    }
+
+    #[test]
+    fn ready_belongs_to_the_run_that_is_at_work() {
+        let mut backup = backup();
+        backup.status = Some(in_progress(&backup, "snapshot", now()));
+        let status = stored(&backup, &run(1, RunState::Completed, true), "", true, now()).unwrap();
+        let conditions = status.conditions.unwrap();
+        assert!(!conditions.is_true("Ready"));
+        assert!(conditions.is_true("Uploaded"));
+    }
+
+    #[test]
+    fn scheduled_backup_tells_its_next_time() {
+        let mut backup = backup();
+        backup.spec.schedule = Some("30 2 * * *".into());
+        let status = in_progress(&backup, "", now());
+        assert_eq!(status.next_snapshot_at.as_deref(), Some("2026-11-23T02:30:00Z"));
+        assert_eq!(status.backup_type, Some(BackupType::Recurring));
+    }
+
+    #[test]
+    fn final_failure_is_stalled_and_another_try_is_reconciling() {
+        for is_final in [true, false] {
+            let conditions = failed(&backup(), "upload", "no bucket", is_final, now()).conditions.unwrap();
+            assert_eq!(conditions.is_true("Stalled"), is_final);
+            assert_eq!(conditions.is_true("Reconciling"), !is_final);
+            assert_eq!(conditions.get("Ready").unwrap().message.as_deref(), Some("Failed: no bucket"));
+        }
+    }
+}

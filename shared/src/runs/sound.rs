@@ -1,0 +1,83 @@
+use snafu::Snafu;
+
+use crate::exit::{Exit, Fault};
+
+/// The annotation of a Backup that allows, for as long as it stands there, what drover otherwise refuses.
+pub const ALLOW_ANNOTATION: &str = "drover.dev/allow";
+
+/// The word in [`ALLOW_ANNOTATION`] that lets a snapshot with far fewer objects than the last one count as good.
+pub const ALLOW_FEWER_OBJECTS: &str = "fewer-objects";
+
+/// Why a snapshot that was written without an error is still not a good backup.
+#[derive(Debug, Eq, PartialEq, Snafu)]
+pub enum Unsound {
+    /// There is nothing in it.
+    #[snafu(display(
+        "failed to find any object that the ResourceSet {resource_set:?} selects; correct its selectors, or install what \
+         they select"
+    ))]
+    Empty {
+        /// The ResourceSet.
+        resource_set: String,
+    },
+    /// There is far less in it than before.
+    #[snafu(display(
+        "failed to find as many objects as before: {objects} now, {before} in the last verified archive; if that is right, \
+         annotate the Backup with {ALLOW_ANNOTATION}={ALLOW_FEWER_OBJECTS}"
+    ))]
+    FarFewer {
+        /// Objects now.
+        objects: u64,
+        /// Objects in the last verified archive.
+        before: u64,
+    },
+}
+
+impl Fault for Unsound {
+    fn exit(&self) -> Exit {
+        Exit::DataRefused
+    }
+}
+
+/// Refuses a snapshot that is suspiciously empty: without objects, or with less than half of the last verified count.
+///
+/// `allowed` is the value of [`ALLOW_ANNOTATION`]. Nothing allows an empty one.
+///
+/// # Errors
+/// When it is.
+pub fn check_sound(
+    objects: u64,
+    last_verified: Option<u64>,
+    resource_set: &str,
+    allowed: Option<&str>,
+) -> Result<(), Unsound> {
+    if objects == 0 {
+        return EmptySnafu { resource_set }.fail();
+    }
+    let is_allowed = allowed.is_some_and(|words| words.split(',').any(|word| word.trim() == ALLOW_FEWER_OBJECTS));
+    match last_verified {
+        Some(before) if objects < before.div_ceil(2) && !is_allowed => FarFewerSnafu { objects, before }.fail(),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(objects: u64, before: Option<u64>, allowed: Option<&str>, is_sound: bool) {
+        assert_eq!(check_sound(objects, before, "set", allowed).is_ok(), is_sound, "{objects} after {before:?}");
+    }
+
+    #[test]
+    fn half_of_the_last_count_is_the_limit() {
+        check(1, None, None, true);
+        check(0, None, Some("fewer-objects"), false);
+        check(350, Some(700), None, true);
+        check(349, Some(700), None, false);
+        check(350, Some(701), None, false);
+        check(349, Some(700), Some("other-cluster, fewer-objects"), true);
+        check(349, Some(700), Some("other"), false);
+    }
+}

@@ -1,0 +1,170 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde_json::Value;
+use snafu::{ResultExt, Snafu};
+
+use super::{History, run_name};
+use crate::cluster::ApiError;
+use crate::exit::{Exit, Fault};
+use crate::resources::{Backup, BackupRun, BackupRunSpec, BackupRunStatus, BackupStatus, PART_OF_LABEL, rfc3339};
+use crate::status;
+
+/// The label of a run that names its Backup, as far as a label can: the run's spec has the whole name.
+const BACKUP_UID_LABEL: &str = "drover.dev/backup-uid";
+
+/// Runs asked for at once.
+const PAGE: u32 = 500;
+
+/// Why the runs could not be read or written.
+#[derive(Debug, Snafu)]
+pub enum Error {
+    /// The runs of a Backup cannot be listed.
+    #[snafu(display("failed to list the BackupRuns of the Backup {backup:?}; are drover's CRDs installed?"))]
+    List {
+        /// The Backup.
+        backup: String,
+        /// What the server said.
+        source: ApiError,
+    },
+    /// A run cannot be opened.
+    #[snafu(display("failed to open the BackupRun {name:?}"))]
+    Open {
+        /// The run.
+        name: String,
+        /// What the server said.
+        source: ApiError,
+    },
+    /// A run's status cannot be written.
+    #[snafu(display("failed to record the run"))]
+    Record {
+        /// What failed.
+        source: status::Error,
+    },
+}
+
+impl Fault for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::List { source, .. } | Self::Open { source, .. } => source.exit(),
+            Self::Record { source } => source.exit(),
+        }
+    }
+}
+
+/// The runs as they lie in the cluster.
+#[derive(Clone)]
+pub struct RunStore {
+    api: Api<BackupRun>,
+    manager: &'static str,
+}
+
+impl RunStore {
+    /// The runs, written with the field manager `manager`, the job's name.
+    #[must_use]
+    pub fn new(client: Client, manager: &'static str) -> Self {
+        Self { api: Api::all(client), manager }
+    }
+
+    /// All runs of a Backup.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn history(&self, backup: &Backup) -> Result<History, Error> {
+        let label = format!("{BACKUP_UID_LABEL}={}", backup.uid().unwrap_or_default());
+        let mut parameters = ListParams::default().labels(&label).limit(PAGE);
+        let mut runs = Vec::new();
+        loop {
+            let page = self.api.list(&parameters).await.map_err(ApiError::from);
+            let page = page.context(ListSnafu { backup: backup.name_any() })?;
+            runs.extend(page.items);
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = parameters.continue_token(&token),
+                None => return Ok(History::of(backup, runs)),
+            }
+        }
+    }
+
+    /// The run of this name.
+    ///
+    /// # Errors
+    /// When it cannot be read; that it is missing is `None`.
+    pub async fn find(&self, name: &str) -> Result<Option<BackupRun>, Error> {
+        let found = self.api.get_opt(name).await.map_err(ApiError::from);
+        found.context(OpenSnafu { name })
+    }
+
+    /// Opens a run. It is owned by its Backup, so that the history goes with it.
+    ///
+    /// # Errors
+    /// When it cannot be created, also because another job has opened one of this number.
+    pub async fn open(&self, backup: &Backup, spec: BackupRunSpec) -> Result<BackupRun, Error> {
+        let name = run_name(&spec.backup, spec.number);
+        let mut run = BackupRun::new(&name, spec);
+        run.labels_mut().insert(BACKUP_UID_LABEL.to_owned(), backup.uid().unwrap_or_default());
+        run.labels_mut().insert(PART_OF_LABEL.to_owned(), "drover".to_owned());
+        run.metadata.owner_references = Some(vec![OwnerReference {
+            api_version: Backup::api_version(&()).into_owned(),
+            kind: Backup::kind(&()).into_owned(),
+            name: backup.name_any(),
+            uid: backup.uid().unwrap_or_default(),
+            ..OwnerReference::default()
+        }]);
+        let parameters = PostParams { field_manager: Some(self.manager.to_owned()), ..PostParams::default() };
+        let created = self.api.create(&parameters, &run).await.map_err(ApiError::from);
+        created.context(OpenSnafu { name })
+    }
+
+    /// Changes a run's status; see [`status::update`].
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn record(
+        &self,
+        run: &BackupRun,
+        change: impl FnMut(&BackupRun) -> Option<Value>,
+    ) -> Result<BackupRun, Error> {
+        status::update(&self.api, &run.name_any(), self.manager, change).await.context(RecordSnafu)
+    }
+
+    /// Deletes runs; one that is gone already is none to delete.
+    pub async fn delete(&self, names: &[String]) {
+        for name in names {
+            if let Err(error) = self.api.delete(name, &DeleteParams::default()).await.map_err(ApiError::from)
+                && error.code() != Some(404)
+            {
+                tracing::warn!(run = name, "failed to delete an old BackupRun: {error}");
+            }
+        }
+    }
+}
+
+/// The status of a run, empty where none was written yet.
+#[must_use]
+pub fn status_of(run: &BackupRun) -> BackupRunStatus {
+    run.status.clone().unwrap_or_default()
+}
+
+/// Now, as the runs' fields hold times.
+#[must_use]
+pub fn now_text() -> String {
+    rfc3339(jiff::Timestamp::now())
+}
+
+/// Writes a Backup's status, where `change` gives another than it has; `None` leaves it.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub async fn set_backup_status(
+    client: Client,
+    name: &str,
+    manager: &str,
+    change: impl Fn(&Backup) -> Option<BackupStatus>,
+) -> Result<(), status::Error> {
+    let to_value = |backup: &Backup| -> Option<Value> {
+        let changed = change(backup)?;
+        if backup.status.as_ref() == Some(&changed) { None } else { serde_json::to_value(changed).ok() }
+    };
+    status::update(&Api::all(client), name, manager, to_value).await?;
+    Ok(())
+}

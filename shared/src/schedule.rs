@@ -1,0 +1,247 @@
+//! Schedules in Rancher's dialect of cron.
+//!
+//! The Rancher backup operator and Kubernetes' CronJobs both read schedules with robfig/cron v3 (`ParseStandard`), so a
+//! schedule must mean here what it means there, to the minute and also when clocks change. No crate does: `croner` knows
+//! neither `@every` nor `@midnight` (the operator's own example) nor `CRON_TZ=`, `cronexpr` no `@` name at all, `cron`
+//! wants seconds; hence an own reader, whose tests hold what robfig/cron v3.0.1 itself answered.
+
+mod calendar;
+mod duration;
+mod field;
+#[cfg(test)]
+mod tests;
+
+use std::str::FromStr;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use snafu::{OptionExt, ResultExt, Snafu, ensure};
+
+use crate::exit::{Exit, Fault};
+use calendar::Calendar;
+use duration::parse_duration;
+
+/// A Backup is a whole pass over the cluster; one that is due again before a minute is over is a mistake (design.md).
+const SHORTEST_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
+
+/// A last run that lies further ahead than this was written by a wrong clock, and says nothing about when to run next.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(1);
+
+/// The names that stand for five fields.
+const NAMED: [(&str, &str); 7] = [
+    ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
+    ("@monthly", "0 0 1 * *"),
+    ("@weekly", "0 0 * * 0"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@hourly", "0 * * * *"),
+];
+
+/// When a Backup is due, read from the text of `spec.schedule`.
+///
+/// # Usage
+/// ```
+/// let schedule: drover::schedule::Schedule = "CRON_TZ=Europe/Berlin 30 4 * * mon-fri".parse()?;
+/// let next = schedule.next("2026-11-20T12:00:00Z".parse()?);
+/// assert_eq!(next, Some("2026-11-23T03:30:00Z".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule(Rule);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Rule {
+    Calendar(Calendar),
+    /// Whole seconds.
+    Every(SignedDuration),
+}
+
+impl Schedule {
+    /// The first time after `after` at which a run is due; `None` where there is none within five years.
+    ///
+    /// `@every` counts from `after`, rounded down to the second. All else goes by the clock of the schedule's time zone,
+    /// UTC where it names none. Where that clock leaves an hour out, a time in it does not come; where it repeats an
+    /// hour, a time in it comes twice.
+    #[must_use]
+    pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
+        let second = after.as_nanosecond().div_euclid(1_000_000_000);
+        let second = i64::try_from(second).ok()?;
+        match &self.0 {
+            Rule::Calendar(calendar) => calendar.next(second),
+            Rule::Every(interval) => Timestamp::from_second(second.checked_add(interval.as_secs())?).ok(),
+        }
+    }
+
+    /// The time zone that the schedule goes by, as the IANA database calls it; `None` for `@every`, which needs none.
+    #[must_use]
+    pub fn time_zone(&self) -> Option<&str> {
+        match &self.0 {
+            Rule::Calendar(calendar) => calendar.zone.iana_name(),
+            Rule::Every(_) => None,
+        }
+    }
+}
+
+/// The time since which a run is due, or `None` where none is.
+///
+/// A Backup that never ran (`last` is `None`) is due since it was `created`; otherwise since the first time of the
+/// schedule after the `last` run began. Several missed times count once: after the one run that makes up for them, the
+/// next is in the future. A `last` more than an hour ahead of `now` comes from a wrong clock and would silence the Backup
+/// until then, so it counts as due `now`.
+#[must_use]
+pub fn due(schedule: &Schedule, last: Option<Timestamp>, created: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    match last {
+        None => Some(created.min(now)),
+        Some(last) if last.duration_since(now) > CLOCK_TOLERANCE => Some(now),
+        Some(last) => schedule.next(last).filter(|next| *next <= now),
+    }
+}
+
+/// Why a schedule cannot be read. The schedule is quoted, cut to its first 100 characters.
+#[derive(Debug, Snafu)]
+pub enum ScheduleError {
+    /// There is nothing in it.
+    #[snafu(display(
+        "failed to read the schedule: it is empty; give five fields, such as \"0 3 * * *\", or \"@daily\""
+    ))]
+    Empty,
+    /// More or fewer fields than five.
+    #[snafu(display(
+        "failed to read the schedule {schedule:?}: it has {found} fields; give five (minute, hour, day of month, month, \
+         day of week), such as \"0 3 * * *\""
+    ))]
+    CountFields {
+        /// The schedule.
+        schedule: String,
+        /// How many there are.
+        found: usize,
+    },
+    /// One of the five fields cannot be read.
+    #[snafu(display("failed to read the schedule {schedule:?}: {field} {value:?} {problem}; allowed: {allowed}"))]
+    ReadField {
+        /// The schedule.
+        schedule: String,
+        /// Which field.
+        field: &'static str,
+        /// The part of it that is wrong.
+        value: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What the field may hold.
+        allowed: &'static str,
+    },
+    /// The day that it names is in none of its months.
+    #[snafu(display(
+        "failed to read the schedule {schedule:?}: none of its months has such a day, so it would never run"
+    ))]
+    FindDay {
+        /// The schedule.
+        schedule: String,
+    },
+    /// An `@` name that does not exist.
+    #[snafu(display(
+        "failed to read the schedule {schedule:?}: no such name; allowed: @yearly, @annually, @monthly, @weekly, @daily, \
+         @midnight, @hourly and \"@every 1h30m\""
+    ))]
+    FindName {
+        /// The schedule.
+        schedule: String,
+    },
+    /// The duration after `@every` cannot be read.
+    #[snafu(display(
+        "failed to read the schedule {schedule:?}: {problem}; give hours, minutes and seconds, such as \"@every 1h30m\""
+    ))]
+    ReadInterval {
+        /// The schedule.
+        schedule: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The duration after `@every` is under a minute.
+    #[snafu(display(
+        "failed to accept the schedule {schedule:?}: a backup cannot be due more often than every minute"
+    ))]
+    AcceptInterval {
+        /// The schedule.
+        schedule: String,
+    },
+    /// `CRON_TZ=` without a schedule behind it.
+    #[snafu(display(
+        "failed to read the schedule {schedule:?}: nothing follows the time zone; give \"CRON_TZ=Europe/Berlin 0 3 * * *\""
+    ))]
+    FindFields {
+        /// The schedule.
+        schedule: String,
+    },
+    /// A time zone that the database lacks.
+    #[snafu(display(
+        "failed to find the time zone {zone:?} of the schedule {schedule:?}; give a name of the IANA database, such as \
+         \"Europe/Berlin\""
+    ))]
+    FindZone {
+        /// The schedule.
+        schedule: String,
+        /// The zone.
+        zone: String,
+        /// What the database says.
+        source: jiff::Error,
+    },
+}
+
+impl Fault for ScheduleError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = ScheduleError;
+
+    fn from_str(text: &str) -> Result<Self, ScheduleError> {
+        let (zone, rest) = split_zone(text)?;
+        ensure!(!rest.trim().is_empty(), EmptySnafu);
+        let rule = match rest.strip_prefix("@every ") {
+            Some(interval) => Rule::Every(read_interval(text, interval)?),
+            None => Rule::Calendar(Calendar::parse(text, expand_name(text, rest)?, zone)?),
+        };
+        Ok(Self(rule))
+    }
+}
+
+/// Splits `CRON_TZ=<zone> ` or `TZ=<zone> ` off. As in robfig/cron an empty zone is UTC.
+fn split_zone(text: &str) -> Result<(TimeZone, &str), ScheduleError> {
+    let Some(named) = text.strip_prefix("CRON_TZ=").or_else(|| text.strip_prefix("TZ=")) else {
+        return Ok((TimeZone::UTC, text));
+    };
+    let (zone, rest) = named.split_once(' ').context(FindFieldsSnafu { schedule: excerpt(text) })?;
+    let rest = rest.trim();
+    ensure!(!rest.is_empty(), FindFieldsSnafu { schedule: excerpt(text) });
+    if zone.is_empty() {
+        return Ok((TimeZone::UTC, rest));
+    }
+    let context = || FindZoneSnafu { schedule: excerpt(text), zone: excerpt(zone) };
+    Ok((TimeZone::get(zone).with_context(|_| context())?, rest))
+}
+
+fn expand_name<'a>(text: &str, rest: &'a str) -> Result<&'a str, ScheduleError> {
+    if !rest.starts_with('@') {
+        return Ok(rest);
+    }
+    let named = NAMED.iter().find(|(name, _)| *name == rest);
+    named.map(|(_, fields)| *fields).context(FindNameSnafu { schedule: excerpt(text) })
+}
+
+fn read_interval(text: &str, interval: &str) -> Result<SignedDuration, ScheduleError> {
+    let interval = match parse_duration(interval) {
+        Ok(interval) => interval,
+        Err(problem) => return ReadIntervalSnafu { schedule: excerpt(text), problem }.fail(),
+    };
+    ensure!(interval >= SHORTEST_INTERVAL, AcceptIntervalSnafu { schedule: excerpt(text) });
+    Ok(SignedDuration::from_secs(interval.as_secs()))
+}
+
+/// What an error quotes of a text that may be as long as an object of Kubernetes.
+fn excerpt(text: &str) -> String {
+    text.chars().take(100).collect()
+}

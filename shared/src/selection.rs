@@ -1,0 +1,59 @@
+//! What a ResourceSet selects of what a cluster serves.
+//!
+//! [`discover`] asks the cluster which types it serves, [`plan`] decides which of them are listed and how, and
+//! [`TypePlan::selects`] which of the objects that come belong to the set. The rules are those of the Rancher backup
+//! operator, but that each type is listed once at most, and that `excludeKinds` holds without `kinds` too.
+
+mod discovery;
+mod error;
+mod labels;
+mod matcher;
+mod pattern;
+mod plan;
+mod resource_type;
+#[cfg(test)]
+mod tests;
+
+pub use discovery::{Discovery, DiscoveryError, discover, discover_all};
+pub use error::PlanError;
+pub use plan::{Plan, Request, TypePlan, plan};
+pub use resource_type::ResourceType;
+
+pub(crate) use plan::field_condition;
+
+use crate::object::Object;
+
+/// What a selector looks at in an object.
+pub trait Facts {
+    /// The object's name.
+    fn name(&self) -> &str;
+    /// Its namespace, where it has one.
+    fn namespace(&self) -> Option<&str>;
+    /// The value of a label.
+    fn label(&self, key: &str) -> Option<String>;
+    /// The scalar at a dotted path such as `status.phase`, as text.
+    fn field(&self, path: &str) -> Option<String>;
+}
+
+impl Facts for Object<'_> {
+    fn name(&self) -> &str {
+        self.name()
+    }
+
+    fn namespace(&self) -> Option<&str> {
+        self.namespace()
+    }
+
+    fn label(&self, key: &str) -> Option<String> {
+        self.labels().ok()?.remove(key)
+    }
+
+    fn field(&self, path: &str) -> Option<String> {
+        self.field(path)
+    }
+}
+
+/// What an error quotes of a text that may be as long as an object of Kubernetes.
+fn excerpt(text: &str) -> String {
+    text.chars().take(100).collect()
+}

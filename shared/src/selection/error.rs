@@ -1,0 +1,78 @@
+//! Why a ResourceSet cannot be read.
+
+use snafu::Snafu;
+
+use crate::exit::{Exit, Fault};
+
+/// Why a ResourceSet cannot be read. Selectors are counted as `kubectl explain` and JSON paths count them, from 0.
+#[derive(Debug, Snafu)]
+#[snafu(visibility(pub(super)))]
+pub enum PlanError {
+    /// A regexp that Go would not read either.
+    #[snafu(display(
+        "failed to read {field} {value:?} of resourceSelectors[{selector}], at character {position}: {problem}; give a \
+         regexp of Go's RE2"
+    ))]
+    ReadPattern {
+        /// Which selector.
+        selector: usize,
+        /// Which of its fields.
+        field: &'static str,
+        /// The regexp, cut to 100 characters.
+        value: String,
+        /// The character at which it goes wrong, from 1.
+        position: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// An `apiVersion` that no group and version can have.
+    #[snafu(display(
+        "failed to read apiVersion {value:?} of resourceSelectors[{selector}]; give a group and version such as \
+         \"apps/v1\", or \"v1\""
+    ))]
+    ReadApiVersion {
+        /// Which selector.
+        selector: usize,
+        /// What it says.
+        value: String,
+    },
+    /// Label selectors that Kubernetes refuses.
+    #[snafu(display("failed to read labelSelectors of resourceSelectors[{selector}]: {value:?} {problem}"))]
+    ReadLabels {
+        /// Which selector.
+        selector: usize,
+        /// The key, value or operator.
+        value: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A field selector that is no path.
+    #[snafu(display(
+        "failed to read fieldSelectors of resourceSelectors[{selector}]: {value:?} is no path such as \"status.phase\""
+    ))]
+    ReadField {
+        /// Which selector.
+        selector: usize,
+        /// What it says.
+        value: String,
+    },
+    /// A name that no object can have.
+    #[snafu(display(
+        "failed to read {field} of resourceSelectors[{selector}]: no object can be named {value:?} (\"/\" and \"%\" are \
+         not allowed)"
+    ))]
+    ReadName {
+        /// Which selector.
+        selector: usize,
+        /// `resourceNames` or `namespaces`.
+        field: &'static str,
+        /// The name.
+        value: String,
+    },
+}
+
+impl Fault for PlanError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}

@@ -1,0 +1,56 @@
+//! Regexps as Go reads them.
+//!
+//! A ResourceSet's regexps are written for Go's RE2. The `regex` crate is of the same family but reads some of them
+//! otherwise, and silently: `\d`, `\w`, `\s` and `\b` are Unicode there, `[a&&b]`, `[a--b]` and `[a[b]]` are set
+//! operations, `{` must be escaped, `\Q…\E` is unknown. So a pattern is read here by Go's grammar and written anew in a form
+//! that the crate can read in one way only. No crate does this.
+
+mod class;
+mod escape;
+mod scanner;
+#[cfg(test)]
+mod tests;
+mod translate;
+
+use regex::{Regex, RegexBuilder};
+
+/// A compiled regexp, searched unanchored.
+#[derive(Clone, Debug)]
+pub(super) enum Pattern {
+    /// `.` alone stands for all.
+    Everything,
+    Search(Regex),
+}
+
+/// Why a pattern cannot be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct PatternError {
+    /// The character at which it goes wrong, counted from 1.
+    pub(super) position: usize,
+    pub(super) problem: &'static str,
+}
+
+impl Pattern {
+    pub(super) fn new(pattern: &str) -> Result<Self, PatternError> {
+        if pattern == "." {
+            return Ok(Self::Everything);
+        }
+        let translated = translate::translate(pattern)?;
+        compile(&translated).map(Self::Search).map_err(|problem| PatternError { position: 1, problem })
+    }
+
+    pub(super) fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Search(regex) => regex.is_match(text),
+        }
+    }
+}
+
+/// Compiles what [`translate::translate`] wrote. Its syntax is right, so it fails only for its size.
+fn compile(translated: &str) -> Result<Regex, &'static str> {
+    RegexBuilder::new(translated).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => "it is too large once its repetitions are written out",
+        _ => "it is nested too deeply",
+    })
+}

@@ -1,0 +1,92 @@
+//! Status written by server-side apply, one field manager for each job.
+
+use std::fmt::Debug;
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use snafu::{ResultExt, Snafu};
+
+use crate::cluster::ApiError;
+use crate::exit::{Exit, Fault};
+
+/// How often a status is written anew after somebody else wrote it in between.
+const CONFLICT_TRIES: usize = 10;
+
+/// Why a status was not written.
+#[derive(Debug, Snafu)]
+pub enum Error {
+    /// The object cannot be read.
+    #[snafu(display("failed to read {kind} {name:?}"))]
+    Read {
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// What the server said.
+        source: ApiError,
+    },
+    /// The status cannot be written.
+    #[snafu(display("failed to write the status of {kind} {name:?}"))]
+    Write {
+        /// The object's kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// What the server said.
+        source: ApiError,
+    },
+}
+
+impl Error {
+    /// Whether the object is gone.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let (Self::Read { source, .. } | Self::Write { source, .. }) = self;
+        source.code() == Some(404)
+    }
+}
+
+impl Fault for Error {
+    fn exit(&self) -> Exit {
+        let (Self::Read { source, .. } | Self::Write { source, .. }) = self;
+        source.exit()
+    }
+}
+
+/// Changes a status: reads the object, asks `change` for the fields that this job sets, and applies them.
+///
+/// The object's resourceVersion goes along, so what `change` saw is what it changes: if somebody else wrote in between,
+/// it is asked again. `None` leaves the status as it is. Gives the object as it then is.
+///
+/// # Errors
+/// When the object cannot be read or written.
+pub async fn update<K>(
+    api: &Api<K>,
+    name: &str,
+    manager: &str,
+    mut change: impl FnMut(&K) -> Option<Value>,
+) -> Result<K, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
+{
+    let kind = K::kind(&()).into_owned();
+    let mut tries = 0;
+    loop {
+        let object = api.get(name).await.map_err(ApiError::from).context(ReadSnafu { kind: &kind, name })?;
+        let Some(status) = change(&object) else { return Ok(object) };
+        let patch = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": kind,
+            "metadata": { "name": name, "uid": object.uid(), "resourceVersion": object.resource_version() },
+            "status": status,
+        });
+        let written = api.patch_status(name, &PatchParams::apply(manager).force(), &Patch::Apply(&patch)).await;
+        match written.map_err(ApiError::from) {
+            Err(error) if error.code() == Some(409) && tries < CONFLICT_TRIES => tries += 1,
+            other => return other.context(WriteSnafu { kind, name }),
+        }
+    }
+}

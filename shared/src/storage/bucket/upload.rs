@@ -1,0 +1,226 @@
+//! Uploading an archive into a bucket, whole or not at all.
+//!
+//! A small archive is one request: the service takes it whole or not. A large one is a multipart upload, which is no
+//! object before it is completed, and which is aborted when anything fails or nobody waits for it any more. What a
+//! killed process left is aborted by the next upload of the same key.
+
+use std::io::SeekFrom;
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use aws_smithy_types::byte_stream::{ByteStream, Length};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest, Sha256};
+use snafu::ResultExt;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::runtime::Handle;
+
+use super::super::error::{Content, Error, Reason, StoreSnafu, UseLocalFileSnafu};
+use super::super::meter::{Meter, counted};
+use super::super::parts::Part;
+use super::super::refusal::{Permission, Refusal, RefusalKind};
+use super::Bucket;
+
+/// How many parts are on their way at once. Two keep the line busy while one waits for its answer.
+const PARTS_AT_ONCE: usize = 2;
+
+/// How much of the file is read at once, in bytes.
+const BUFFER_SIZE: usize = 256 * 1024;
+
+/// What the archives are, as the Rancher backup operator says it.
+const CONTENT_TYPE: &str = "application/gzip";
+
+/// The name of the metadata that holds the SHA-256 in hexadecimal.
+const DIGEST_METADATA: &str = "drover-sha256";
+
+/// One archive on its way into a bucket.
+pub(super) struct Upload<'a> {
+    pub(super) bucket: &'a Bucket,
+    pub(super) key: String,
+    pub(super) name: &'a str,
+    pub(super) file: &'a Path,
+    pub(super) content: Content,
+    pub(super) meter: &'a Arc<Meter>,
+}
+
+impl Upload<'_> {
+    /// Sends it as one request.
+    pub(super) async fn whole(self) -> Result<(), Error> {
+        let part = Part { number: 1, offset: 0, length: self.content.bytes };
+        let request = self.bucket.client.put_object().bucket(&self.bucket.name).key(&self.key);
+        let request = request
+            .content_type(CONTENT_TYPE)
+            .metadata(DIGEST_METADATA, hex::encode(self.content.sha256))
+            .set_checksum_sha256(self.announced(&self.content.sha256))
+            .body(self.body(part).await?);
+        let sent = request.send().await.map_err(|error| Refusal::of(&error, Permission::PutObject));
+        sent.map_err(Reason::from).with_context(|_| self.storing())?;
+        Ok(())
+    }
+
+    /// Sends it in parts, and completes the upload once all are there.
+    pub(super) async fn in_parts(self) -> Result<(), Error> {
+        self.abort_leftovers().await;
+        let unfinished = self.begin().await.map_err(Reason::from).with_context(|_| self.storing())?;
+        match self.send_and_complete(&unfinished.id).await {
+            Ok(()) => {
+                unfinished.finished();
+                Ok(())
+            }
+            Err(error) => {
+                unfinished.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn storing(&self) -> StoreSnafu<&str, &str> {
+        StoreSnafu { name: self.name, place: &self.bucket.place }
+    }
+
+    /// The digest for the service to check, where it takes one.
+    fn announced(&self, sha256: &[u8]) -> Option<String> {
+        self.bucket.takes_digests.then(|| STANDARD.encode(sha256))
+    }
+
+    /// A range of the file, read again for each try.
+    async fn body(&self, part: Part) -> Result<ByteStream, Error> {
+        let range = ByteStream::read_from()
+            .path(self.file)
+            .offset(part.offset)
+            .length(Length::Exact(part.length))
+            .buffer_size(BUFFER_SIZE);
+        let body = range.build().await.map_err(std::io::Error::other);
+        let body = body.context(UseLocalFileSnafu { name: self.name })?;
+        Ok(ByteStream::new(counted(body.into_inner(), self.meter.clone())))
+    }
+
+    async fn begin(&self) -> Result<Unfinished, Refusal> {
+        let request = self.bucket.client.create_multipart_upload().bucket(&self.bucket.name).key(&self.key);
+        let begun = request
+            .content_type(CONTENT_TYPE)
+            .metadata(DIGEST_METADATA, hex::encode(self.content.sha256))
+            .set_checksum_algorithm(self.bucket.takes_digests.then_some(ChecksumAlgorithm::Sha256))
+            .send()
+            .await
+            .map_err(|error| Refusal::of(&error, Permission::PutObject))?;
+        let id = begun.upload_id.ok_or_else(|| Refusal::incomplete("upload id"))?;
+        Ok(Unfinished { bucket: self.bucket.clone(), key: self.key.clone(), id, done: false })
+    }
+
+    async fn send_and_complete(&self, id: &str) -> Result<(), Error> {
+        let parts = self.bucket.sizes.parts(self.content.bytes);
+        let sent = stream::iter(parts).map(|part| self.send_part(id, part)).buffered(PARTS_AT_ONCE);
+        let parts: Vec<CompletedPart> = sent.try_collect().await?;
+        self.complete(id, parts).await.map_err(Reason::from).with_context(|_| self.storing())
+    }
+
+    async fn send_part(&self, id: &str, part: Part) -> Result<CompletedPart, Error> {
+        let digest = if self.bucket.takes_digests {
+            self.announced(&self.digest(part).await.context(UseLocalFileSnafu { name: self.name })?)
+        } else {
+            None
+        };
+        let request = self.bucket.client.upload_part().bucket(&self.bucket.name).key(&self.key).upload_id(id);
+        let request = request.part_number(part.number).set_checksum_sha256(digest.clone()).body(self.body(part).await?);
+        let sent = request.send().await.map_err(|error| Refusal::of(&error, Permission::PutObject));
+        let sent = sent.map_err(Reason::from).with_context(|_| self.storing())?;
+        let completed = CompletedPart::builder().part_number(part.number).set_e_tag(sent.e_tag);
+        Ok(completed.set_checksum_sha256(digest).build())
+    }
+
+    /// The SHA-256 of a part, so that the service refuses one that was damaged on its way.
+    async fn digest(&self, part: Part) -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(self.file).await?;
+        file.seek(SeekFrom::Start(part.offset)).await?;
+        let mut range = file.take(part.length);
+        let mut digest = Sha256::new();
+        let mut buffer = vec![0; BUFFER_SIZE];
+        loop {
+            let length = range.read(&mut buffer).await?;
+            match buffer.get(..length) {
+                Some(chunk) if length > 0 => digest.update(chunk),
+                _ => return Ok(digest.finalize().to_vec()),
+            }
+        }
+    }
+
+    async fn complete(&self, id: &str, parts: Vec<CompletedPart>) -> Result<(), Refusal> {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let request = self.bucket.client.complete_multipart_upload().bucket(&self.bucket.name).key(&self.key);
+        let completed = request.upload_id(id).multipart_upload(parts).send().await;
+        match completed.map_err(|error| Refusal::of(&error, Permission::PutObject)) {
+            // An answer that was lost is asked for again, and then the upload is gone because it is complete. Whether
+            // it is, tells the reading back that follows.
+            Err(refusal) if *refusal.kind() == RefusalKind::NoUpload => Ok(()),
+            completed => completed.map(drop),
+        }
+    }
+
+    /// Removes what earlier uploads of exactly this key left. It is only tidying, so a service that does not let drover
+    /// do it is no reason not to store the archive.
+    async fn abort_leftovers(&self) {
+        let request = self.bucket.client.list_multipart_uploads().bucket(&self.bucket.name).prefix(&self.key);
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let refusal = Refusal::of(&error, Permission::ListMultipartUploads);
+                tracing::warn!(key = self.key, %refusal, "failed to look for uploads that were cut off");
+                return;
+            }
+        };
+        // Keys come in order, so those of exactly this key are on the first page.
+        let left = answer.uploads.unwrap_or_default().into_iter().filter(|upload| upload.key() == Some(&self.key));
+        for id in left.filter_map(|upload| upload.upload_id) {
+            tracing::info!(key = self.key, "removing what an upload that was cut off left");
+            abort(self.bucket, &self.key, &id).await;
+        }
+    }
+}
+
+/// An upload that is neither complete nor aborted. Dropped, it is aborted in the background; [`Bucket::settle`] waits
+/// for that.
+struct Unfinished {
+    bucket: Bucket,
+    key: String,
+    id: String,
+    done: bool,
+}
+
+impl Unfinished {
+    fn finished(mut self) {
+        self.done = true;
+    }
+
+    async fn abort(mut self) {
+        abort(&self.bucket, &self.key, &self.id).await;
+        // Only now: whoever drops this future half-way leaves it to the background.
+        self.done = true;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        if !self.done {
+            let (bucket, key, id) = (self.bucket.clone(), self.key.clone(), self.id.clone());
+            let task = async move { abort(&bucket, &key, &id).await };
+            self.bucket.cleaning.spawn_on(task, &runtime);
+        }
+    }
+}
+
+/// Aborts an upload; what is left after a failure is removed by the next upload of the same key.
+async fn abort(bucket: &Bucket, key: &str, id: &str) {
+    let request = bucket.client.abort_multipart_upload().bucket(&bucket.name).key(key).upload_id(id);
+    if let Err(error) = request.send().await {
+        let refusal = Refusal::of(&error, Permission::AbortMultipartUpload);
+        if *refusal.kind() != RefusalKind::NoUpload {
+            tracing::warn!(key, %refusal, "failed to remove what an upload that was cut off left");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What the name of an archive and of a folder in a bucket may be.
+//!
+//! Both come from outside (`backupFilename` of a Restore, `folder` of a location, names in a listing), so a name that
+//! could mean another place than it seems to is refused.
+
+use snafu::Snafu;
+
+/// The longest name of an archive, in bytes: what file systems take (`NAME_MAX`).
+const LONGEST_NAME: usize = 255;
+
+/// The longest key of an object, in bytes (Amazon S3, "Creating object key names").
+const LONGEST_KEY: usize = 1024;
+
+/// Why a name is not that of an archive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Snafu)]
+pub enum NameProblem {
+    /// There is nothing in it.
+    #[snafu(display("it is empty"))]
+    Empty,
+    /// It is longer than a file system takes.
+    #[snafu(display("it is longer than {LONGEST_NAME} bytes"))]
+    Long,
+    /// It holds a separator of folders.
+    #[snafu(display("it is more than a file name: put the folder into the storage location"))]
+    Separator,
+    /// It begins with a dot, as what drover has not finished writing does, or climbs.
+    #[snafu(display("it begins with a dot or holds `..`"))]
+    Dots,
+    /// It holds a control character.
+    #[snafu(display("it holds a control character"))]
+    Control,
+}
+
+/// Checks that `name` is a plain file name.
+pub(super) fn check_name(name: &str) -> Result<(), NameProblem> {
+    if name.is_empty() {
+        Err(NameProblem::Empty)
+    } else if name.len() > LONGEST_NAME {
+        Err(NameProblem::Long)
+    } else if name.contains(['/', '\\']) {
+        Err(NameProblem::Separator)
+    } else if name.starts_with('.') || name.contains("..") {
+        Err(NameProblem::Dots)
+    } else if name.chars().any(char::is_control) {
+        Err(NameProblem::Control)
+    } else {
+        Ok(())
+    }
+}
+
+/// Why a folder in a bucket cannot be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Snafu)]
+#[snafu(context(suffix(FolderSnafu)))]
+pub enum FolderProblem {
+    /// With the longest name of an archive it is longer than a key may be.
+    #[snafu(display("it is longer than {} bytes", LONGEST_KEY - LONGEST_NAME - 1))]
+    Long,
+    /// It holds `.` or `..`, which the URL of a request would lose.
+    #[snafu(display("`.` and `..` are no folders of a bucket"))]
+    Dots,
+    /// It holds a backslash or a control character.
+    #[snafu(display("it holds a backslash or a control character"))]
+    Character,
+}
+
+/// The folder without slashes at its ends, as the Rancher backup operator stores under it; empty is the whole bucket.
+pub(super) fn normalise_folder(folder: &str) -> Result<String, FolderProblem> {
+    let folder = folder.trim().trim_matches('/');
+    if folder.len() + 1 + LONGEST_NAME > LONGEST_KEY {
+        Err(FolderProblem::Long)
+    } else if folder.split('/').any(|part| matches!(part, "." | "..")) {
+        Err(FolderProblem::Dots)
+    } else if folder.chars().any(|character| character == '\\' || character.is_control()) {
+        Err(FolderProblem::Character)
+    } else {
+        Ok(folder.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, expected: Result<(), NameProblem>) {
+        assert_eq!(check_name(name), expected, "{name:?}");
+    }
+
+    #[test]
+    fn only_a_plain_file_name_is_an_archive() {
+        check("daily-0d2f-2026-11-23T02-00-00Z.tar.gz", Ok(()));
+        check("täglich.tar.gz.enc", Ok(()));
+        check(&"a".repeat(255), Ok(()));
+        check("", Err(NameProblem::Empty));
+        check(&"a".repeat(256), Err(NameProblem::Long));
+        check("a/b.tar.gz", Err(NameProblem::Separator));
+        check("/etc/passwd", Err(NameProblem::Separator));
+        check("a\\b.tar.gz", Err(NameProblem::Separator));
+        check("..", Err(NameProblem::Dots));
+        check(".", Err(NameProblem::Dots));
+        check("a..tar.gz", Err(NameProblem::Dots));
+        check(".drover-a.tar.gz.abcdefgh.partial", Err(NameProblem::Dots));
+        check("a\n.tar.gz", Err(NameProblem::Control));
+        check("a\0.tar.gz", Err(NameProblem::Control));
+        check("a\u{1b}[31m", Err(NameProblem::Control));
+    }
+
+    #[track_caller]
+    fn check_folder(folder: &str, expected: Result<&str, FolderProblem>) {
+        assert_eq!(normalise_folder(folder).as_deref(), expected.as_ref().copied(), "{folder:?}");
+    }
+
+    #[test]
+    fn slashes_around_a_folder_do_not_count() {
+        check_folder("", Ok(""));
+        check_folder("/", Ok(""));
+        check_folder("rancher", Ok("rancher"));
+        check_folder("/rancher/", Ok("rancher"));
+        check_folder("//a/b//", Ok("a/b"));
+        check_folder(" a ", Ok("a"));
+        check_folder("a..b", Ok("a..b"));
+    }
+
+    #[test]
+    fn a_folder_that_means_another_place_is_refused() {
+        check_folder("..", Err(FolderProblem::Dots));
+        check_folder("a/../b", Err(FolderProblem::Dots));
+        check_folder("./a", Err(FolderProblem::Dots));
+        check_folder("a\\b", Err(FolderProblem::Character));
+        check_folder("a\tb", Err(FolderProblem::Character));
+        check_folder(&"a".repeat(800), Err(FolderProblem::Long));
+    }
+}
