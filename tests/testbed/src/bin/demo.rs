@@ -1,0 +1,15 @@
+//! From nothing to a told story: `cargo demo`.
+
+use std::process::ExitCode;
+
+use drover_testbed::demo::Args;
+use drover_testbed::supervisor;
+
+fn main() -> ExitCode {
+    supervisor::play_role().unwrap_or_else(run)
+}
+
+#[tokio::main]
+async fn run() -> ExitCode {
+    Args::parse_and_run().await
+}

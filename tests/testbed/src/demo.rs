@@ -1,0 +1,146 @@
+//! The story that `cargo demo` tells: a cluster is backed up, damaged, and restored, with the real jobs on real parts.
+
+mod cast;
+mod steps;
+mod story;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use drover::exit::Failure;
+use snafu::{CleanedErrorText, Snafu};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::binaries;
+use crate::compare;
+use crate::prepare;
+use crate::progress::say;
+use crate::rancher;
+use crate::testbed;
+
+/// Backs up a cluster, damages it, restores it, and shows each step with its time.
+///
+/// Everything runs on this machine: a Kubernetes control plane, NATS and MinIO, built on the first run into the user's
+/// cache folder and reused afterwards. When it ends nothing is left but that cache.
+#[derive(Debug, Parser)]
+#[command(name = "demo")]
+pub struct Args {
+    /// Leave everything up at the end, to play with, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+
+    /// How many Rancher-like objects there are: 1 makes about 250.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100), value_name = "FACTOR")]
+    scale: u16,
+}
+
+/// Why the story broke off.
+#[derive(Debug, Snafu)]
+pub enum Error {
+    /// The testbed.
+    #[snafu(transparent)]
+    Testbed {
+        /// Why.
+        source: testbed::Error,
+    },
+    /// What drover needs in it.
+    #[snafu(transparent)]
+    Prepare {
+        /// Why.
+        source: prepare::Error,
+    },
+    /// The objects.
+    #[snafu(transparent)]
+    Populate {
+        /// Why.
+        source: rancher::Error,
+    },
+    /// The jobs' binaries.
+    #[snafu(transparent)]
+    Build {
+        /// Why.
+        source: binaries::Error,
+    },
+    /// The comparison.
+    #[snafu(transparent)]
+    Compare {
+        /// Why.
+        source: compare::Error,
+    },
+    /// A job.
+    #[snafu(display("failed to run {command:?}: it ended with {status}"))]
+    RunJob {
+        /// What was run.
+        command: String,
+        /// How it ended.
+        status: std::process::ExitStatus,
+    },
+    /// The cluster.
+    #[snafu(display("failed to {what}"))]
+    Kubernetes {
+        /// What was tried.
+        what: String,
+        /// What the server said.
+        source: kube::Error,
+    },
+    /// The machine.
+    #[snafu(display("failed to {what}"))]
+    Machine {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bucket.
+    #[snafu(display("failed to read the bucket: {failure}"))]
+    Bucket {
+        /// Why.
+        failure: Failure,
+    },
+    /// What the story shows is not so.
+    #[snafu(display("failed to bring the cluster back as it was: {differences}"))]
+    NotAsBefore {
+        /// How it differs.
+        differences: String,
+    },
+}
+
+impl Args {
+    /// Tells the story; the exit code says whether it ended well.
+    pub async fn parse_and_run() -> ExitCode {
+        match Self::parse().run().await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let chain: Vec<String> = CleanedErrorText::new(&error).map(|(_, text, _)| text).collect();
+                say(&format!("error: {}", chain.join(": ")));
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    async fn run(self) -> Result<(), Error> {
+        let Self { keep, scale } = self;
+        let mut stop = std::pin::pin!(stop_signal()?);
+        let cast = tokio::select! {
+            told = Box::pin(steps::tell_story(usize::from(scale))) => told?,
+            () = &mut stop => return Ok(()),
+        };
+        if keep {
+            cast.show_how_to_play();
+            stop.await;
+        }
+        cast.testbed.shutdown().await;
+        Ok(())
+    }
+}
+
+fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
+    let listen = |kind| signal(kind).map_err(|source| Error::Machine { what: "listen for signals", source });
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

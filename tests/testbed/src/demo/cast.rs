@@ -1,0 +1,86 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use kube::Client;
+use snafu::ResultExt;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+use super::story::tell;
+use super::{Error, KubernetesSnafu, MachineSnafu};
+use crate::binaries;
+use crate::programs::{self, Program};
+use crate::testbed::Testbed;
+
+/// Who plays: the testbed and the jobs.
+pub(super) struct Cast {
+    pub(super) testbed: Testbed,
+    pub(super) client: Client,
+    jobs: BTreeMap<String, PathBuf>,
+}
+
+impl Cast {
+    pub(super) async fn assemble(testbed: Testbed) -> Result<Self, Error> {
+        let jobs = binaries::build(&["snapshot", "upload", "restore"]).await?;
+        let client = testbed.client().await?;
+        Ok(Self { testbed, client, jobs })
+    }
+
+    /// Runs a job and shows what it logs.
+    pub(super) async fn job(&self, name: &str, arguments: &[&str]) -> Result<(), Error> {
+        let path = self.jobs.get(name).cloned().unwrap_or_else(|| name.into());
+        self.run(path, name, arguments).await
+    }
+
+    /// Runs kubectl, as the reader would.
+    pub(super) async fn kubectl(&self, arguments: &[&str]) -> Result<(), Error> {
+        let located = programs::locate([Program::Kubectl]).await;
+        let path = located.ok().and_then(|found| found.into_values().next()).unwrap_or_else(|| "kubectl".into());
+        self.run(path, "kubectl", arguments).await
+    }
+
+    async fn run(&self, program: PathBuf, name: &str, arguments: &[&str]) -> Result<(), Error> {
+        let command = [&[name], arguments].concat().join(" ");
+        tell(&format!("$ {command}"));
+        let mut child = Command::new(program)
+            .args(arguments)
+            .envs(self.testbed.environment())
+            .env("DROVER_FOLDER", self.testbed.folder())
+            .env("DROVER_SPOOL", self.testbed.folder())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context(MachineSnafu { what: "start a job" })?;
+        let (output, log) = (child.stdout.take(), child.stderr.take());
+        let shown = futures::future::join(show(output), show(log));
+        let (status, _) = futures::future::join(child.wait(), shown).await;
+        let status = status.context(MachineSnafu { what: "wait for a job" })?;
+        if status.success() { Ok(()) } else { Err(Error::RunJob { command, status }) }
+    }
+
+    pub(super) fn show_how_to_play(&self) {
+        tell("Everything stays up. In another terminal:");
+        for (name, value) in self.testbed.environment() {
+            tell(&format!("export {name}={value}"));
+        }
+        tell("kubectl get backups.resources.cattle.io,restores.resources.cattle.io,backupruns");
+        tell("Ctrl-C here ends and removes everything.");
+    }
+}
+
+/// Shows a stream line by line.
+async fn show(stream: Option<impl tokio::io::AsyncRead + Unpin>) {
+    let Some(stream) = stream else { return };
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        tell(&format!("  {line}"));
+    }
+}
+
+/// What the API server says, with what was asked of it.
+pub(super) fn asked<T>(what: &str, answer: kube::Result<T>) -> Result<T, Error> {
+    answer.context(KubernetesSnafu { what })
+}

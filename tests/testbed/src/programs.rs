@@ -1,0 +1,183 @@
+//! The programs of a testbed: found on this machine, or built once from pinned Go modules.
+//!
+//! A program is taken from the first of these places where it is found and serves:
+//! the folder `KUBEBUILDER_ASSETS`, the `PATH`, the cache folder, the Go toolchain.
+//! Kubernetes' own programs serve when they are of the minor version that the testbed pins, others of any version.
+
+mod build;
+mod cache;
+mod search;
+mod set;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub use build::find_go;
+pub use cache::cache_folder;
+use snafu::Snafu;
+
+use self::set::{ETCD, KUBERNETES, MINIO, NATS, Set};
+
+/// A program that a testbed or its user runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Program {
+    /// `etcd`.
+    Etcd,
+    /// `kube-apiserver`.
+    KubeApiserver,
+    /// `kube-controller-manager`.
+    KubeControllerManager,
+    /// `kube-scheduler`.
+    KubeScheduler,
+    /// `kubectl`, which no part runs but people do.
+    Kubectl,
+    /// `nats-server`.
+    NatsServer,
+    /// `minio`.
+    Minio,
+}
+
+impl Program {
+    /// Every program, the quickest to build first.
+    pub const ALL: [Self; 7] = [
+        Self::NatsServer,
+        Self::Etcd,
+        Self::Minio,
+        Self::KubeApiserver,
+        Self::KubeControllerManager,
+        Self::KubeScheduler,
+        Self::Kubectl,
+    ];
+
+    /// The name of its file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::KubeApiserver => "kube-apiserver",
+            Self::KubeControllerManager => "kube-controller-manager",
+            Self::KubeScheduler => "kube-scheduler",
+            Self::Kubectl => "kubectl",
+            Self::NatsServer => "nats-server",
+            Self::Minio => "minio",
+        }
+    }
+
+    fn set(self) -> &'static Set {
+        match self {
+            Self::Etcd => &ETCD,
+            Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler | Self::Kubectl => &KUBERNETES,
+            Self::NatsServer => &NATS,
+            Self::Minio => &MINIO,
+        }
+    }
+
+    /// The Go package to build.
+    fn package(self) -> String {
+        let set = self.set();
+        if std::ptr::eq(set, &raw const KUBERNETES) {
+            format!("{}/cmd/{}", set.module, self.name())
+        } else {
+            set.module.to_owned()
+        }
+    }
+
+    /// Whether a program found on this machine must be of the pinned minor version.
+    fn needs_pinned_version(self) -> bool {
+        matches!(self, Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler)
+    }
+}
+
+/// Why a program is not there.
+#[derive(Debug, Snafu)]
+#[snafu(visibility(pub(crate)))]
+pub enum Error {
+    /// There is no Go toolchain to build with.
+    #[snafu(display(
+        "failed to find the Go toolchain on the PATH, which builds {programs} once: install Go {} or newer, \
+         or put these programs on the PATH",
+        build::GO_VERSION
+    ))]
+    FindGo {
+        /// The programs that are missing.
+        programs: String,
+    },
+
+    /// No folder to keep the programs in.
+    #[snafu(display("failed to choose a cache folder: set DROVER_CACHE, XDG_CACHE_HOME or HOME"))]
+    ChooseCache,
+
+    /// The cache folder cannot be used.
+    #[snafu(display("failed to prepare the cache folder {path:?}: make it writable or set DROVER_CACHE to another"))]
+    PrepareCache {
+        /// The folder or file in it.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+
+    /// Another process may be building and the lock on the cache cannot be taken.
+    #[snafu(display("failed to lock {path:?}"))]
+    LockCache {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+
+    /// The Go toolchain could not be run.
+    #[snafu(display("failed to run {go:?} to build {program:?}"))]
+    RunGo {
+        /// The toolchain's program.
+        go: PathBuf,
+        /// What was to be built.
+        program: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+
+    /// The Go toolchain failed.
+    #[snafu(display(
+        "failed to build {program:?}; it needs Go {} or newer and access to its Go modules. \
+         The last lines of the build were:\n{output}",
+        build::GO_VERSION
+    ))]
+    Build {
+        /// What was to be built.
+        program: &'static str,
+        /// The last lines of what the toolchain said.
+        output: String,
+    },
+
+    /// The new program could not be put in its place.
+    #[snafu(display("failed to put {program:?} in the cache as {path:?}"))]
+    KeepProgram {
+        /// The program.
+        program: &'static str,
+        /// Where it should have gone.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Finds or builds programs and tells where they are.
+///
+/// Several processes may ask at once: one builds, the others wait for it. Progress goes to stderr.
+///
+/// # Errors
+/// When a program is neither found nor can be built.
+pub async fn locate(programs: impl IntoIterator<Item = Program>) -> Result<BTreeMap<Program, PathBuf>, Error> {
+    let mut found = BTreeMap::new();
+    let mut missing = Vec::new();
+    for program in programs {
+        match search::on_this_machine(program).await {
+            Some(path) => drop(found.insert(program, path)),
+            None => missing.push(program),
+        }
+    }
+    if !missing.is_empty() {
+        found.extend(cache::fill(&missing).await?);
+    }
+    Ok(found)
+}

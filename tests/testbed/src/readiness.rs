@@ -1,0 +1,45 @@
+//! Whether a part answers.
+
+use std::time::Duration;
+
+use reqwest::{Certificate, Client, Identity};
+
+/// How often an answer is asked for. A local server is never slow to refuse, so this is short.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
+/// How long a part may take until it is taken for stuck. A busy machine with two cores needs a fraction of it.
+pub(crate) const LIMIT: Duration = Duration::from_mins(2);
+
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Asks the parts of a testbed whether they are ready.
+pub(crate) struct Readiness {
+    client: Client,
+}
+
+impl Readiness {
+    /// Trusts these authorities only, and shows this certificate (both in PEM) where one is asked for.
+    pub(crate) fn new(authorities: &[String], identity: Option<&str>) -> reqwest::Result<Self> {
+        let authorities = authorities.iter().map(|pem| Certificate::from_pem(pem.as_bytes()));
+        let mut builder = Client::builder()
+            .no_proxy()
+            .timeout(REQUEST_TIMEOUT)
+            // A connection belongs to the runtime that made it, and each test has a runtime of its own.
+            .pool_max_idle_per_host(0)
+            .tls_certs_only(authorities.collect::<reqwest::Result<Vec<_>>>()?);
+        if let Some(identity) = identity {
+            builder = builder.identity(Identity::from_pem(identity.as_bytes())?);
+        }
+        Ok(Self { client: builder.build()? })
+    }
+
+    /// Whether every address answers with success.
+    pub(crate) async fn all_answer(&self, addresses: &[String]) -> bool {
+        for address in addresses {
+            let answer = self.client.get(address).send().await;
+            if !answer.is_ok_and(|response| response.status().is_success()) {
+                return false;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,199 @@
+//! The supervisor's side.
+
+use std::io::{BufRead, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use rustix::process::{Pid, kill_process_group};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::EXEC;
+use super::protocol::{Launch, Report, Request, Signal};
+use crate::folder::Folder;
+
+/// Runs the supervisor until its owner closes its stdin or it is told to end by a signal.
+pub(super) fn run() -> ExitCode {
+    let ended = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| runtime.block_on(supervise()));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(std::io::stderr(), "failed to supervise the testbed: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn supervise() -> std::io::Result<()> {
+    let mut requests = requests();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let folder = Folder::create()?;
+    report(&Report::Folder { path: folder.path().to_owned() });
+    let mut children = Children::default();
+    loop {
+        tokio::select! {
+            request = requests.recv() => match request {
+                Some(request) => children.obey(request, folder.path()),
+                None => break,
+            },
+            Some((name, status)) = children.ends.next() => children.ended(name, status),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => break,
+        }
+    }
+    children.end_all().await;
+    folder.remove()
+}
+
+/// The owner's requests; the channel closes with the owner's end of the pipe.
+fn requests() -> UnboundedReceiver<Request> {
+    let (sender, receiver) = unbounded_channel();
+    // Reading a pipe blocks, so a thread does it. It starts no process.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            let sent = serde_json::from_str(&line).map(|request| sender.send(request));
+            if !matches!(sent, Ok(Ok(()))) {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// An owner that is gone misses nothing: its end is noticed on stdin.
+fn report(report: &Report) {
+    if let Ok(line) = serde_json::to_string(report) {
+        let mut output = std::io::stdout().lock();
+        drop(writeln!(output, "{line}").and_then(|()| output.flush()));
+    }
+}
+
+struct Running {
+    name: String,
+    group: Pid,
+    grace: Duration,
+}
+
+/// The processes that run, in the order in which they were started.
+#[derive(Default)]
+struct Children {
+    running: Vec<Running>,
+    ends: FuturesUnordered<BoxFuture<'static, (String, std::io::Result<ExitStatus>)>>,
+}
+
+impl Children {
+    fn obey(&mut self, request: Request, folder: &Path) {
+        match request {
+            Request::Start(launch) => {
+                let name = launch.name.clone();
+                match self.start(launch, folder) {
+                    Ok(pid) => report(&Report::Started { name, pid }),
+                    Err(error) => report(&Report::Refused { name, reason: error.to_string() }),
+                }
+            }
+            Request::Signal { name, signal } => self.signal(&name, signal),
+        }
+    }
+
+    fn start(&mut self, launch: Launch, folder: &Path) -> std::io::Result<i32> {
+        if self.running.iter().any(|running| running.name == launch.name) {
+            return Err(std::io::Error::other("it runs already"));
+        }
+        let mut child = spawn(&launch, folder)?;
+        let group = process_id(&child)?;
+        self.running.push(Running { name: launch.name.clone(), group, grace: launch.grace });
+        self.ends.push(Box::pin(async move { (launch.name, child.wait().await) }));
+        Ok(group.as_raw_pid())
+    }
+
+    fn signal(&self, name: &str, signal: Signal) {
+        match self.running.iter().find(|running| running.name == name) {
+            Some(running) => send(running.group, signal),
+            None => report(&Report::Ended { name: name.to_owned(), status: "it did not run".to_owned() }),
+        }
+    }
+
+    fn ended(&mut self, name: String, status: std::io::Result<ExitStatus>) {
+        self.running.retain(|running| running.name != name);
+        let status = status.map_or_else(|error| error.to_string(), describe);
+        report(&Report::Ended { name, status });
+    }
+
+    /// Ends every process, the last started first.
+    async fn end_all(mut self) {
+        while let Some(last) = self.running.last() {
+            let (name, group, grace) = (last.name.clone(), last.group, last.grace);
+            if !grace.is_zero() {
+                send(group, Signal::Terminate);
+                drop(tokio::time::timeout(grace, self.end_of(&name)).await);
+            }
+            send(group, Signal::Kill);
+            self.end_of(&name).await;
+        }
+    }
+
+    async fn end_of(&mut self, name: &str) {
+        while self.running.iter().any(|running| running.name == name) {
+            match self.ends.next().await {
+                Some((ended, status)) => self.ended(ended, status),
+                None => self.running.clear(),
+            }
+        }
+    }
+}
+
+/// Starts a program in a process group of its own, so that a Ctrl-C in the terminal does not reach it.
+fn spawn(launch: &Launch, folder: &Path) -> std::io::Result<Child> {
+    let path = folder.join("logs").join(format!("{}.log", launch.name));
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    // The link leads to this executable even when a newer build has taken its place.
+    Command::new("/proc/self/exe")
+        .arg(EXEC)
+        .arg(std::process::id().to_string())
+        .arg(&launch.program)
+        .args(&launch.arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder)
+        .env("TMPDIR", folder)
+        .envs(&launch.environment)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+}
+
+fn process_id(child: &Child) -> std::io::Result<Pid> {
+    let raw = child.id().and_then(|id| i32::try_from(id).ok());
+    raw.and_then(Pid::from_raw).ok_or_else(|| std::io::Error::other("it has no process id"))
+}
+
+/// A group that has ended needs no signal.
+fn send(group: Pid, signal: Signal) {
+    let signal = match signal {
+        Signal::Terminate => rustix::process::Signal::TERM,
+        Signal::Kill => rustix::process::Signal::KILL,
+    };
+    let _ = kill_process_group(group, signal);
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("it ended with exit code {code}"),
+        (None, Some(signal)) => format!("it was ended by signal {signal}"),
+        (None, None) => "it ended".to_owned(),
+    }
+}
