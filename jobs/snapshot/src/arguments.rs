@@ -1,0 +1,73 @@
+use std::path::PathBuf;
+
+use clap::Parser;
+use drover::cluster::ClusterOptions;
+use drover::job::JobArguments;
+use drover::queue::NatsOptions;
+use drover::telemetry::TelemetryOptions;
+
+/// Makes archives of the cluster's objects.
+///
+/// In a cluster it makes the archive of the Backup named by --backup, or of every Backup that is due, and hands it to
+/// the job "upload" through NATS. With --resource-set and --output it needs a kubeconfig alone and changes nothing in
+/// the cluster.
+///
+/// Exit codes: 0 done or nothing to do; 64 wrong usage or configuration; 65 data refused; 69 a service is away, a retry
+/// may help; 1 anything else.
+#[derive(Debug, Parser)]
+#[command(name = "snapshot")]
+pub struct Arguments {
+    /// Make the archive of this Backup now, due or not; without it, of every Backup that is due.
+    #[arg(long, env = "DROVER_BACKUP", value_name = "NAME", conflicts_with_all = ["resource_set", "output"])]
+    pub backup: Option<String>,
+
+    /// Take the ResourceSet from this YAML file.
+    #[arg(long, value_name = "FILE", requires = "output")]
+    pub resource_set: Option<PathBuf>,
+
+    /// Write the archive to this file, which must not exist yet.
+    #[arg(long, value_name = "FILE.tar.gz", requires = "resource_set")]
+    pub output: Option<PathBuf>,
+
+    /// Where drover runs.
+    #[command(flatten)]
+    pub cluster: ClusterOptions,
+
+    /// How NATS is reached.
+    #[command(flatten)]
+    pub nats: NatsOptions,
+
+    /// The log.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
+}
+
+impl JobArguments for Arguments {
+    fn telemetry(&self) -> &TelemetryOptions {
+        &self.telemetry
+    }
+
+    fn is_interactive(&self) -> bool {
+        self.output.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn output_needs_a_resource_set() {
+        assert!(Arguments::try_parse_from(["snapshot", "--output", "a.tar.gz"]).is_err());
+        assert!(
+            Arguments::try_parse_from(["snapshot", "--output", "a", "--resource-set", "b", "--backup", "c"]).is_err()
+        );
+    }
+}

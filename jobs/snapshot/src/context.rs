@@ -1,0 +1,71 @@
+use drover::artifacts::Store;
+use drover::cluster::{ClusterOptions, Events, host_name};
+use drover::events::Event;
+use drover::exit::Failure;
+use drover::queue::{self, Connection, NatsOptions};
+use drover::resources::{Trigger, TriggerKind};
+use drover::runs::RunStore;
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::backup::JOB;
+
+/// What every Backup's snapshot needs.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    /// For lists, which are tried again by themselves.
+    pub(crate) lister: Client,
+    pub(crate) options: ClusterOptions,
+    pub(crate) identity: String,
+    pub(crate) cluster_uid: String,
+    pub(crate) runs: RunStore,
+    pub(crate) store: Store,
+    pub(crate) events: Events,
+    pub(crate) shutdown: CancellationToken,
+    connection: Connection,
+}
+
+impl Context {
+    pub(crate) async fn connect(
+        client: Client,
+        options: ClusterOptions,
+        nats: &NatsOptions,
+        shutdown: CancellationToken,
+    ) -> Result<Self, Failure> {
+        let identity = options.identity();
+        let cluster_uid = drover::cluster::cluster_uid(&client).await?;
+        let connection = queue::connect(nats, JOB).await?;
+        let store = Store::open(&connection.jetstream).await?;
+        Ok(Self {
+            runs: RunStore::new(client.clone(), JOB),
+            events: Events::new(client.clone(), JOB, &identity),
+            client,
+            lister: drover::cluster::connect_without_retries().await?,
+            options,
+            identity,
+            cluster_uid,
+            store,
+            shutdown,
+            connection,
+        })
+    }
+
+    pub(crate) async fn publish(&self, event: &Event) -> Result<(), Failure> {
+        self.connection.publish(event).await?;
+        Ok(())
+    }
+
+    /// What made this process begin, for the run's record.
+    pub(crate) fn trigger(&self, is_sweep: bool, scheduled_for: Option<jiff::Timestamp>) -> Trigger {
+        let kind = match (&self.options.job_name, is_sweep) {
+            (_, true) => TriggerKind::Schedule,
+            (Some(_), false) => TriggerKind::Job,
+            (None, false) => TriggerKind::Person,
+        };
+        let by = self.options.job_name.clone().unwrap_or_else(|| {
+            let user = std::env::var("USER").unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
+            format!("{user} on {}", host_name())
+        });
+        Trigger { kind, by, scheduled_for: scheduled_for.map(drover::resources::rfc3339) }
+    }
+}

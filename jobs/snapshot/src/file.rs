@@ -1,0 +1,201 @@
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use drover::exit::{Exit, Failure, Fault};
+use drover::progress::Progress;
+use drover::resources::ResourceSet;
+use drover::runs::check_sound;
+use jiff::Timestamp;
+use kube::Client;
+use sha2::{Digest, Sha256};
+use snafu::{ResultExt, Snafu};
+use tempfile::NamedTempFile;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::pipeline::{Counts, Output, Selected, write_archive};
+
+/// How often the bar moves.
+const PROGRESS_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Why an archive was not written to a file.
+#[derive(Debug, Snafu)]
+pub(crate) enum Error {
+    /// The ResourceSet's file.
+    #[snafu(display("failed to read the file {path:?}"))]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The ResourceSet's content.
+    #[snafu(display("failed to read a ResourceSet of resources.cattle.io/v1 in the file {path:?}"))]
+    ParseResourceSet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<serde_saphyr::Error>,
+    },
+    /// Another kind of object.
+    #[snafu(display("failed to find a ResourceSet in the file {path:?}: it holds a {kind:?} of {api_version:?}"))]
+    OtherKind {
+        /// The file.
+        path: PathBuf,
+        /// The kind in it.
+        kind: String,
+        /// Its version.
+        api_version: String,
+    },
+    /// The output is there already.
+    #[snafu(display("failed to write {path:?}: the file is there already; name another, or move it away"))]
+    OutputExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The output cannot be written.
+    #[snafu(display("failed to write the file {path:?}"))]
+    WriteFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Somebody ended it.
+    #[snafu(display("failed to finish the archive: the job was asked to end; no file was written"))]
+    Interrupted,
+}
+
+impl Fault for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::WriteFile { .. } | Self::Interrupted => Exit::Failure,
+            _ => Exit::Usage,
+        }
+    }
+}
+
+/// Writes the archive of a ResourceSet file to a file, whole or not at all.
+pub(crate) async fn snapshot_to_file(
+    client: Client,
+    resource_set: &Path,
+    output: &Path,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
+    let set = read_resource_set(resource_set)?;
+    if output.exists() {
+        return Err(Error::OutputExists { path: output.to_owned() }.into());
+    }
+    let partial = create_partial(output)?;
+    let counts = Arc::new(Counts::default());
+    let selected = Selected::of(&client, &set).await?;
+    for version in selected.not_served() {
+        info!(version, "skipped: the cluster does not serve it");
+    }
+    let lister = drover::cluster::connect_without_retries().await?;
+    let writing = write_archive(lister, selected, Timestamp::now(), partial, Arc::clone(&counts));
+    let (file, sha256) = tokio::select! {
+        written = writing => written?,
+        () = show_progress(&counts) => return Err(Error::Interrupted.into()),
+        () = shutdown.cancelled() => return Err(Error::Interrupted.into()),
+    };
+    let name = set.metadata.name.as_deref().unwrap_or_default();
+    check_sound(counts.objects(), None, name, None)?;
+    keep(file, output).context(WriteFileSnafu { path: output })?;
+    info!(objects = counts.objects(), bytes = counts.bytes(), sha256, "wrote {}", output.display());
+    Ok(())
+}
+
+fn read_resource_set(path: &Path) -> Result<ResourceSet, Error> {
+    let text = std::fs::read_to_string(path).context(ReadFileSnafu { path })?;
+    let kind: kube::core::TypeMeta =
+        serde_saphyr::from_str(&text).map_err(Box::new).context(ParseResourceSetSnafu { path })?;
+    if kind.kind != "ResourceSet" || kind.api_version != "resources.cattle.io/v1" {
+        return OtherKindSnafu { path, kind: kind.kind, api_version: kind.api_version }.fail();
+    }
+    serde_saphyr::from_str(&text).map_err(Box::new).context(ParseResourceSetSnafu { path })
+}
+
+/// A file of the user's alone (mode 0600, since the archive holds Secrets) beside the one that it becomes. A killed
+/// process leaves it behind under its dotted name, which nothing takes for an archive.
+fn create_partial(output: &Path) -> Result<PartialFile, Error> {
+    let file = tempfile::Builder::new()
+        .prefix(".drover-")
+        .suffix(".partial")
+        .tempfile_in(folder_of(output))
+        .context(WriteFileSnafu { path: output })?;
+    Ok(PartialFile { file: BufWriter::new(file), digest: Sha256::new() })
+}
+
+fn folder_of(output: &Path) -> &Path {
+    output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn keep(file: NamedTempFile, output: &Path) -> std::io::Result<()> {
+    file.as_file().sync_all()?;
+    file.persist_noclobber(output).map_err(|error| error.error)?;
+    File::open(folder_of(output))?.sync_all()
+}
+
+async fn show_progress(counts: &Counts) {
+    let progress = Progress::new("objects read", None);
+    let mut ticks = tokio::time::interval(PROGRESS_EVERY);
+    loop {
+        ticks.tick().await;
+        progress.set(counts.objects());
+    }
+}
+
+/// A file whose digest is known when it is written.
+struct PartialFile {
+    file: BufWriter<NamedTempFile>,
+    digest: Sha256,
+}
+
+impl Write for PartialFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Output for PartialFile {
+    type Whole = (NamedTempFile, String);
+
+    fn finish(self) -> std::io::Result<Self::Whole> {
+        let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        Ok((file, hex::encode(self.digest.finalize())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<ResourceSet, Error> {
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(&file, text).unwrap();
+        read_resource_set(file.path())
+    }
+
+    #[test]
+    fn resource_set_is_read_from_yaml() {
+        let set = read(
+            "apiVersion: resources.cattle.io/v1\nkind: ResourceSet\nmetadata: {name: a}\nresourceSelectors:\n- apiVersion: v1\n",
+        );
+        assert_eq!(set.unwrap().spec.resource_selectors.len(), 1);
+    }
+
+    #[test]
+    fn other_kinds_are_refused_by_name() {
+        let error = read("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n").unwrap_err();
+        assert!(error.to_string().contains("\"ConfigMap\""), "{error}");
+    }
+}

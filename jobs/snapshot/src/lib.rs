@@ -1,0 +1,33 @@
+//! The job `snapshot` lists what a ResourceSet selects and streams it into an archive: for a Backup into the object store
+//! of NATS, from where `upload` takes it, or on a kubeconfig alone into a file.
+//!
+//! ```text
+//! API server ──pages──▶ listing ──bytes──▶ archive thread (select, normalise, tar, gzip) ──chunks──▶ artifact or file
+//! ```
+
+mod arguments;
+mod backup;
+mod chunks;
+mod context;
+mod file;
+mod outcome;
+mod pipeline;
+mod report;
+
+use drover::exit::Failure;
+use tokio_util::sync::CancellationToken;
+
+pub use arguments::Arguments;
+
+/// Does what the arguments ask for.
+///
+/// # Errors
+/// With the failure that the job exits with; of several Backups, the one with the highest exit code.
+pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
+    let Arguments { telemetry: _, cluster, nats, backup, resource_set, output } = arguments;
+    let client = drover::cluster::connect().await?;
+    match (resource_set, output) {
+        (Some(resource_set), Some(output)) => file::snapshot_to_file(client, &resource_set, &output, shutdown).await,
+        _ => Box::pin(backup::snapshot_backups(client, cluster, nats, backup, shutdown)).await,
+    }
+}

@@ -1,0 +1,249 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover::artifacts::{self, Put};
+use drover::events::Kind;
+use drover::exit::{Exit, Failure, Fault};
+use drover::resources::{Artifact, Backup, BackupRun, BackupType, ResourceSet, RunState, SnapshotStage, StageState};
+use drover::runs::{ALLOW_ANNOTATION, History, artifact_name, check_sound, event, now_text, status_of};
+use drover::schedule::Schedule;
+use jiff::Timestamp;
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+use snafu::Snafu;
+use tracing::{info, warn};
+
+use crate::backup::{Error, JOB};
+use crate::chunks;
+use crate::context::Context;
+use crate::pipeline::{Counts, Selected, write_archive};
+use crate::report;
+
+/// How often a run's record and the log say how far the snapshot is.
+const RECORD_EVERY: Duration = Duration::from_secs(3);
+
+/// Why a Backup's wish cannot be fulfilled as it stands.
+#[derive(Debug, Snafu)]
+pub(crate) enum Refusal {
+    /// The ResourceSet is missing.
+    #[snafu(display("failed to find the ResourceSet {name:?}; create it, or correct spec.resourceSetName"))]
+    FindResourceSet {
+        /// Its name.
+        name: String,
+    },
+    /// The Backup wants encryption.
+    #[snafu(display(
+        "failed to encrypt with the Secret {secret:?}: this version writes unencrypted archives only; take \
+         spec.encryptionConfigSecretName away to make one"
+    ))]
+    Encryption {
+        /// The Secret that the Backup names.
+        secret: String,
+    },
+}
+
+impl Fault for Refusal {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+/// One try of the snapshot stage, with its record before and after.
+pub(crate) async fn attempt(
+    context: &Context,
+    backup: &Backup,
+    history: &History,
+    run: BackupRun,
+) -> Result<(), Failure> {
+    let (run, artifact) = begin(context, backup, run).await?;
+    let counts = Arc::new(Counts::default());
+    let made = tokio::select! {
+        made = make(context, backup, history, &artifact, &run, &counts) => made,
+        () = record_progress(context, &run, &counts) => return Ok(()),
+        () = context.shutdown.cancelled() => return interrupted(context, &run, artifact).await,
+    };
+    match made {
+        Ok(put) => complete(context, backup, &run, counts.objects(), &put).await,
+        Err(failure) => {
+            let left = purge(context, artifact).await;
+            report::failed(context, backup, &run, &failure, left).await;
+            Err(failure)
+        }
+    }
+}
+
+/// Purges what a dead job left, and records where the new artifact's chunks will lie before the first one is sent.
+async fn begin(context: &Context, backup: &Backup, run: BackupRun) -> Result<(BackupRun, Artifact), Failure> {
+    if let Some(left) = status_of(&run).waiting_artifact() {
+        context.store.purge(&left.name, &left.chunks).await?;
+        info!(artifact = left.name, "purged what a job that died had left");
+    }
+    let name = artifact_name(&backup.name_any(), run.spec.id);
+    let chunks = artifacts::Store::new_id();
+    let artifact = Artifact::new(artifacts::BUCKET, name, chunks);
+    let started_at = now_text();
+    let recorded = context.runs.record(&run, |run| {
+        let stage = SnapshotStage {
+            state: StageState::InProgress,
+            attempts: status_of(run).snapshot.unwrap_or_default().attempts + 1,
+            started_at: Some(started_at.clone()),
+            ..SnapshotStage::default()
+        };
+        let message = "reading the cluster's objects";
+        Some(json!({ "state": RunState::InProgress, "message": message, "artifact": artifact, "snapshot": stage }))
+    });
+    let run = recorded.await?;
+    report::started(context, backup, &run).await?;
+    Ok((run, artifact))
+}
+
+/// Streams the archive into the object store.
+async fn make(
+    context: &Context,
+    backup: &Backup,
+    history: &History,
+    artifact: &Artifact,
+    run: &BackupRun,
+    counts: &Arc<Counts>,
+) -> Result<Put, Failure> {
+    if let Some(secret) = backup.encryption_secret() {
+        return Err(Refusal::Encryption { secret: secret.to_owned() }.into());
+    }
+    if backup.kind_of_backup() == BackupType::Recurring {
+        backup.spec.schedule.as_deref().unwrap_or_default().parse::<Schedule>()?;
+    }
+    let set = resource_set(context, backup).await?;
+    let selected = Selected::of(&context.client, &set).await?;
+    for version in selected.not_served() {
+        info!(version, "skipped: the cluster does not serve it");
+    }
+    let (writer, chunks) = chunks::channel();
+    let modified = run.spec.started_at.parse().unwrap_or_else(|_| Timestamp::now());
+    let writing = write_archive(context.lister.clone(), selected, modified, writer, Arc::clone(counts));
+    let (written, put) = tokio::join!(writing, context.store.put(&artifact.name, &artifact.chunks, chunks));
+    let put = first_reason(written, put)?;
+    let last_verified = history.last_verified().and_then(|run| status_of(run).snapshot).map(|stage| stage.objects);
+    let allowed = backup.annotations().get(ALLOW_ANNOTATION).map(String::as_str);
+    let last_verified = last_verified.and_then(|objects| u64::try_from(objects).ok());
+    check_sound(counts.objects(), last_verified, &set.name_any(), allowed)?;
+    Ok(put)
+}
+
+/// When one end of a pipe fails the other sees it close; the reason of the end that failed is the one to tell.
+fn first_reason(
+    written: Result<(), crate::pipeline::Error>,
+    put: Result<Put, artifacts::PutError>,
+) -> Result<Put, Failure> {
+    match (written, put) {
+        (Ok(()), Ok(put)) => Ok(put),
+        (Err(error), Err(put)) if error.is_closed_pipe() => Err(put.into()),
+        (Err(error), _) => Err(error.into()),
+        (Ok(()), Err(error)) => Err(error.into()),
+    }
+}
+
+async fn resource_set(context: &Context, backup: &Backup) -> Result<ResourceSet, Failure> {
+    let sets: Api<ResourceSet> = Api::all(context.client.clone());
+    let name = &backup.spec.resource_set_name;
+    let found = sets.get_opt(name).await.map_err(drover::cluster::ApiError::from)?;
+    found.ok_or_else(|| Refusal::FindResourceSet { name: name.clone() }.into())
+}
+
+/// Records how far the snapshot is, for as long as it is polled.
+async fn record_progress(context: &Context, run: &BackupRun, counts: &Counts) {
+    let mut ticks = tokio::time::interval(RECORD_EVERY);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let (objects, bytes) = (counts.objects(), counts.bytes());
+        info!(objects, bytes, "reading the cluster's objects");
+        let recorded = context.runs.record(run, |run| {
+            let stage = SnapshotStage { objects: to_i64(objects), bytes: to_i64(bytes), ..stage_of(run) };
+            let message = format!("{objects} objects, {bytes} bytes so far");
+            Some(json!({ "state": RunState::InProgress, "message": message, "artifact": status_of(run).artifact, "snapshot": stage }))
+        });
+        if let Err(error) = recorded.await {
+            warn!("failed to record the progress: {}", drover::exit::Chain(&error));
+        }
+    }
+}
+
+/// The archive lies in the object store, whole: says so in the run first, for the message only points to it.
+async fn complete(context: &Context, backup: &Backup, run: &BackupRun, objects: u64, put: &Put) -> Result<(), Failure> {
+    let ended_at = now_text();
+    let recorded = context.runs.record(run, |run| {
+        let stage = SnapshotStage {
+            state: StageState::Completed,
+            ended_at: Some(ended_at.clone()),
+            objects: to_i64(objects),
+            bytes: to_i64(put.bytes),
+            sha256: Some(put.sha256.clone()),
+            ..stage_of(run)
+        };
+        let message = format!("{objects} objects, waiting for the upload");
+        Some(json!({ "state": RunState::InProgress, "message": message, "artifact": status_of(run).artifact, "snapshot": stage }))
+    });
+    let run = recorded.await?;
+    context.publish(&event(Kind::BackupSnapshotted, JOB, &run)).await?;
+    report::snapshotted(context, backup, objects, put.bytes).await;
+    info!(objects, bytes = put.bytes, sha256 = put.sha256, "snapshot taken, handed to the upload");
+    Ok(())
+}
+
+/// The run stays open: the job's retry, or whoever comes next, goes on with it.
+async fn interrupted(context: &Context, run: &BackupRun, artifact: Artifact) -> Result<(), Failure> {
+    let left = purge(context, artifact).await;
+    let recorded = context.runs.record(run, |run| {
+        let stage =
+            SnapshotStage { state: StageState::Pending, reason: Some("interrupted".to_owned()), ..stage_of(run) };
+        let message = "interrupted; the next snapshot goes on with this run";
+        Some(with_artifact(
+            json!({ "state": RunState::InProgress, "message": message, "snapshot": stage }),
+            left.as_ref(),
+        ))
+    });
+    recorded.await?;
+    Err(Error::Interrupted.into())
+}
+
+/// Purges an artifact, and gives back what could not be purged: it stays in the run's record, from where the next
+/// snapshot purges it.
+async fn purge(context: &Context, artifact: Artifact) -> Option<Artifact> {
+    let purged = context.store.purge(&artifact.name, &artifact.chunks).await;
+    purged.err().map(|error| {
+        warn!(artifact = artifact.name, "failed to purge the artifact: {}", drover::exit::Chain(&error));
+        artifact
+    })
+}
+
+/// A status with the artifact that it still names, if it does.
+pub(crate) fn with_artifact(mut status: Value, artifact: Option<&Artifact>) -> Value {
+    if let Some(artifact) = artifact {
+        status["artifact"] = json!(artifact);
+    }
+    status
+}
+
+/// Purges what runs that failed could not: NATS was away then.
+pub(crate) async fn purge_leftovers(context: &Context, history: &History) -> Result<(), Failure> {
+    for run in history.iter().filter(|run| status_of(run).state == RunState::Failed) {
+        let status = status_of(run);
+        let Some(left) = status.waiting_artifact() else { continue };
+        context.store.purge(&left.name, &left.chunks).await?;
+        let dropped = Artifact { dropped_at: Some(now_text()), ..left.clone() };
+        let change = json!({
+            "state": status.state, "message": status.message, "endedAt": status.ended_at,
+            "snapshot": status.snapshot, "artifact": dropped,
+        });
+        context.runs.record(run, |_| Some(change.clone())).await?;
+    }
+    Ok(())
+}
+
+pub(crate) fn stage_of(run: &BackupRun) -> SnapshotStage {
+    status_of(run).snapshot.unwrap_or_default()
+}
+
+fn to_i64(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,93 @@
+//! What a snapshot tells about itself: the run's record, the Backup's status, its Events, and the messages.
+
+use std::error::Error;
+
+use drover::events::Kind;
+use drover::exit::{Chain, Exit, Failure};
+use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, RunState, SnapshotStage, StageState};
+use drover::runs::{event, failed_event, now_text, report, set_backup_status, status_of};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde_json::json;
+use tracing::warn;
+
+use crate::backup::JOB;
+use crate::context::Context;
+use crate::outcome::{stage_of, with_artifact};
+
+/// The run has begun.
+pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun) -> Result<(), Failure> {
+    set_status(context, backup, |backup| report::in_progress(backup, "taking the snapshot", Timestamp::now())).await?;
+    context.publish(&event(Kind::BackupStarted, JOB, run)).await?;
+    let note = format!("run {} began: {}", run.spec.number, run.spec.filename);
+    context.events.normal(backup, "SnapshotStarted", note).await;
+    Ok(())
+}
+
+/// The archive waits for its upload.
+pub(crate) async fn snapshotted(context: &Context, backup: &Backup, objects: u64, bytes: u64) {
+    let detail = format!("{objects} objects, waiting for the upload");
+    let written = set_status(context, backup, |backup| report::in_progress(backup, &detail, Timestamp::now())).await;
+    warn_of(written);
+    context.events.normal(backup, "SnapshotTaken", format!("{objects} objects, {bytes} bytes")).await;
+}
+
+/// The try failed, and with it the run. None of these reports can fail the job once more; what is lost here is found by
+/// the next job in the run's record, or, if that is lost too, by the Lease that expires.
+///
+/// `left` is an artifact that could not be purged.
+pub(crate) async fn failed(
+    context: &Context,
+    backup: &Backup,
+    run: &BackupRun,
+    failure: &Failure,
+    left: Option<Artifact>,
+) {
+    let reason = failure.to_string();
+    let ended_at = now_text();
+    let recorded = context.runs.record(run, |run| {
+        let stage = SnapshotStage {
+            state: StageState::Failed,
+            ended_at: Some(ended_at.clone()),
+            reason: Some(reason.clone()),
+            ..stage_of(run)
+        };
+        let state = RunState::Failed;
+        let status = json!({ "state": state, "message": reason, "endedAt": ended_at, "snapshot": stage });
+        Some(with_artifact(status, left.as_ref()))
+    });
+    warn_of(recorded.await);
+    let is_final = matches!(failure.exit(), Exit::Usage | Exit::DataRefused);
+    let status = |backup: &Backup| report::failed(backup, JOB, &reason, is_final, Timestamp::now());
+    warn_of(set_status(context, backup, status).await);
+    let attempt = status_of(run).snapshot.unwrap_or_default().attempts;
+    if let Err(error) = context.publish(&failed_event(JOB, run, attempt, &reason)).await {
+        warn!("{error}");
+    }
+    context.events.warning(backup, "SnapshotFailed", reason).await;
+}
+
+/// A Backup that cannot run at all, so that no run of it is opened: its schedule cannot be read.
+pub(crate) async fn refused(context: &Context, backup: &Backup, error: &(dyn Error + Send + Sync + 'static)) {
+    let reason = Chain::of(error).to_string();
+    tracing::error!(backup = backup.name_any(), "{reason}");
+    let status = |backup: &Backup| report::failed(backup, JOB, &reason, true, Timestamp::now());
+    warn_of(set_status(context, backup, status).await);
+    context.events.warning(backup, "Refused", reason).await;
+}
+
+async fn set_status(
+    context: &Context,
+    backup: &Backup,
+    change: impl Fn(&Backup) -> BackupStatus,
+) -> Result<(), Failure> {
+    let change = |backup: &Backup| Some(change(backup));
+    Ok(set_backup_status(context.client.clone(), &backup.name_any(), JOB, change).await?)
+}
+
+fn warn_of<T>(outcome: Result<T, impl Into<Failure>>) {
+    if let Err(error) = outcome {
+        let failure: Failure = error.into();
+        warn!("{failure}");
+    }
+}
