@@ -1,0 +1,61 @@
+use std::path::PathBuf;
+
+use clap::Parser;
+use drover::cluster::ClusterOptions;
+use drover::job::JobArguments;
+use drover::queue::NatsOptions;
+use drover::storage::StorageOptions;
+use drover::telemetry::TelemetryOptions;
+
+/// Brings archives from the object store to where their Backups want them.
+///
+/// It drains the queue of finished snapshots: each archive is checked, stored, read back and compared; only then is its
+/// Backup Ready, and only then is the artifact dropped. What failed stays in the queue for the next Job.
+///
+/// Exit codes: 0 done or nothing to do; 64 wrong usage or configuration; 65 data refused; 69 a service is away, a retry
+/// may help; 1 anything else.
+#[derive(Debug, Parser)]
+#[command(name = "upload")]
+pub struct Arguments {
+    /// Drain the queue only; without it, runs that wait for their upload and have lost their message are looked for too.
+    #[arg(long, env = "DROVER_DRAIN_ONLY")]
+    pub drain_only: bool,
+
+    /// The folder for archives on their way; its file system needs room for the largest one.
+    #[arg(long, env = "DROVER_SPOOL", value_name = "FOLDER", default_value_os_t = std::env::temp_dir())]
+    pub spool: PathBuf,
+
+    /// Where archives go.
+    #[command(flatten)]
+    pub storage: StorageOptions,
+
+    /// Where drover runs.
+    #[command(flatten)]
+    pub cluster: ClusterOptions,
+
+    /// How NATS is reached.
+    #[command(flatten)]
+    pub nats: NatsOptions,
+
+    /// The log.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
+}
+
+impl JobArguments for Arguments {
+    fn telemetry(&self) -> &TelemetryOptions {
+        &self.telemetry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

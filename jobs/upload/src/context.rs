@@ -1,0 +1,56 @@
+use std::path::PathBuf;
+
+use drover::artifacts::Store;
+use drover::cluster::{ClusterOptions, Events};
+use drover::events::Event;
+use drover::exit::Failure;
+use drover::queue::{self, Connection, NatsOptions};
+use drover::runs::RunStore;
+use drover::storage::StorageOptions;
+use kube::Client;
+
+/// The job's name, its field manager, and its stage's name in events.
+pub(crate) const JOB: &str = "upload";
+
+/// What every message's handling needs.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) options: ClusterOptions,
+    pub(crate) identity: String,
+    pub(crate) storage: StorageOptions,
+    pub(crate) spool: PathBuf,
+    pub(crate) runs: RunStore,
+    pub(crate) store: Store,
+    pub(crate) events: Events,
+    pub(crate) connection: Connection,
+}
+
+impl Context {
+    pub(crate) async fn connect(
+        client: Client,
+        options: ClusterOptions,
+        nats: &NatsOptions,
+        storage: StorageOptions,
+        spool: PathBuf,
+    ) -> Result<Self, Failure> {
+        let identity = options.identity();
+        let connection = queue::connect(nats, JOB).await?;
+        let store = Store::open(&connection.jetstream).await?;
+        Ok(Self {
+            runs: RunStore::new(client.clone(), JOB),
+            events: Events::new(client.clone(), JOB, &identity),
+            client,
+            options,
+            identity,
+            storage,
+            spool,
+            store,
+            connection,
+        })
+    }
+
+    pub(crate) async fn publish(&self, event: &Event) -> Result<(), Failure> {
+        self.connection.publish(event).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! The job `upload` drains the queue of finished snapshots: it brings each archive from the object store to where its Backup
+//! wants it, reads it back, compares its SHA-256, and only then says that the Backup is Ready and drops the artifact.
+
+mod arguments;
+mod context;
+mod message;
+mod report;
+mod spool;
+mod sweep;
+mod transfer;
+
+use drover::exit::{Exit, Failure};
+use drover::queue::{self, Summary, UPLOAD_CONSUMER};
+use tokio_util::sync::CancellationToken;
+
+pub use arguments::Arguments;
+use context::Context;
+
+/// Drains the queue, and looks for runs that have lost their message.
+///
+/// # Errors
+/// With the failure that the job exits with: the worst of all messages.
+pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
+    let Arguments { drain_only, spool, storage, cluster, nats, telemetry: _ } = arguments;
+    let client = drover::cluster::connect().await?;
+    let context = Context::connect(client, cluster, &nats, storage, spool).await?;
+    let jetstream = &context.connection.jetstream;
+    let mut summary = queue::drain(jetstream, UPLOAD_CONSUMER, &context, &shutdown).await?;
+    if !drain_only && summary.worst.is_none() && !summary.interrupted && sweep::republish(&context).await? > 0 {
+        let swept = queue::drain(jetstream, UPLOAD_CONSUMER, &context, &shutdown).await?;
+        summary.worst = summary.worst.max(swept.worst);
+        summary.failed += swept.failed;
+    }
+    conclude(&summary)
+}
+
+fn conclude(summary: &Summary) -> Result<(), Failure> {
+    match summary.exit() {
+        Exit::Done => Ok(()),
+        exit => {
+            let waiting = summary.failed + summary.untried;
+            let refused = summary.refused + summary.unreadable;
+            let text =
+                format!("failed to store every archive: {waiting} wait for the next try, {refused} were refused");
+            Err(Failure::new(exit, text))
+        }
+    }
+}

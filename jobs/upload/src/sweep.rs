@@ -1,0 +1,31 @@
+use drover::cluster::ApiError;
+use drover::events::Kind;
+use drover::exit::Failure;
+use drover::resources::Backup;
+use drover::runs::{event, status_of};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use tracing::info;
+
+use crate::context::{Context, JOB};
+
+/// Sends a new message for every run that waits for its upload, and gives how many that were.
+///
+/// It is called when the queue is empty, so such a run has lost its message: NATS lost its volume, say. The message has
+/// an id of its own for each try, since the stream takes one id only once within its duplicate window.
+pub(crate) async fn republish(context: &Context) -> Result<usize, Failure> {
+    let backups: Api<Backup> = Api::all(context.client.clone());
+    let mut sent = 0;
+    for backup in backups.list(&ListParams::default()).await.map_err(ApiError::from)?.items {
+        for run in context.runs.history(&backup).await?.awaiting_upload() {
+            let attempts = status_of(run).upload.unwrap_or_default().attempts;
+            let mut message = event(Kind::BackupSnapshotted, JOB, run);
+            message.data.stage = Some(JOB.to_owned());
+            message.data.attempt = Some(attempts + 1);
+            context.publish(&message).await?;
+            info!(backup = backup.name_any(), run = %run.spec.id, "found an archive that waits without a message");
+            sent += 1;
+        }
+    }
+    Ok(sent)
+}
