@@ -1,0 +1,104 @@
+//! A part of an archive: its definitions, or everything else. The objects lie on disk and are loaded one at a time.
+
+use std::io;
+use std::sync::Arc;
+
+use drover::archive::{EntryId, Loaded, Spool, TypeName};
+use drover::exit::{Exit, Fault};
+use snafu::{ResultExt, Snafu};
+
+use crate::definitions::{self, Definition};
+use crate::facts::{Facts, Gathering, Place, Position};
+use crate::types::Types;
+
+/// Why an object of an archive that was read and checked cannot be used all the same.
+#[derive(Debug, Snafu)]
+pub(crate) enum ArchiveError {
+    /// The spool cannot be read any more.
+    #[snafu(display("failed to read an object back from the temporary file; is its disk in order?"))]
+    Load {
+        /// The cause.
+        source: io::Error,
+    },
+    /// The object is not what it must be.
+    #[snafu(display("failed to read the object {name:?} of the archive"))]
+    Parse {
+        /// Its name.
+        name: String,
+        /// The cause.
+        source: serde_json::Error,
+    },
+}
+
+impl Fault for ArchiveError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Load { .. } => Exit::Failure,
+            Self::Parse { .. } => Exit::DataRefused,
+        }
+    }
+}
+
+/// Some of an archive's objects, each with a position.
+pub(crate) struct Archive {
+    spool: Arc<Spool>,
+    ids: Vec<EntryId>,
+}
+
+impl Archive {
+    /// The definitions, which must be there before everything else, and everything else.
+    pub(crate) fn parts(spool: &Arc<Spool>) -> (Self, Self) {
+        let is_definition = |id: &EntryId| {
+            let name = &spool.types()[spool.type_of(*id)].name;
+            name.group == definitions::GROUP && name.plural == definitions::PLURAL
+        };
+        let (first, rest) = spool.ids().partition(is_definition);
+        (Self { spool: Arc::clone(spool), ids: first }, Self { spool: Arc::clone(spool), ids: rest })
+    }
+
+    /// How many objects there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Loads an object; blocks.
+    pub(crate) fn load(&self, position: Position) -> io::Result<Loaded> {
+        self.spool.load(self.ids[position as usize])
+    }
+
+    /// The type of an object, as a position among all types of the archive.
+    pub(crate) fn type_of(&self, position: Position) -> usize {
+        self.spool.type_of(self.ids[position as usize])
+    }
+
+    /// The types of the whole archive.
+    pub(crate) fn types(&self) -> impl ExactSizeIterator<Item = &TypeName> {
+        self.spool.types().iter().map(|summary| &summary.name)
+    }
+
+    /// Gathers what a restore has to know of all objects; blocks.
+    pub(crate) fn gather(&self, known: &Types) -> Result<Facts, ArchiveError> {
+        let types = self.types().map(|name| (name.plural.as_str(), name.group.as_str(), name.version.as_str()));
+        let mut gathering = Gathering::new(known, types);
+        for id in &self.ids {
+            let Loaded { key, object } = self.spool.load(*id).context(LoadSnafu)?;
+            let namespace = key.namespace.as_deref().unwrap_or_default();
+            // A spool counts its types in 16 bits.
+            let type_index = u16::try_from(self.spool.type_of(*id)).unwrap_or(u16::MAX);
+            let place = Place { type_index, namespace, name: &key.name };
+            gathering.add(place, &object).with_context(|_| ParseSnafu { name: key.name.clone() })?;
+        }
+        Ok(gathering.finish())
+    }
+
+    /// What the definitions define; blocks. What is no definition although it lies where they do is left out: the server
+    /// will say what is wrong with it.
+    pub(crate) fn definitions(&self) -> Result<Vec<Definition>, ArchiveError> {
+        let mut found = Vec::new();
+        for id in &self.ids {
+            let loaded = self.spool.load(*id).context(LoadSnafu)?;
+            found.extend(serde_json::from_slice::<Definition>(&loaded.object).ok());
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,196 @@
+//! What the job tells about a Restore: its status, its Events, the messages, the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover::events::{Data, Event, Kind};
+use drover::exit::Failure;
+use drover::resources::{ConditionStatus, Ready, Restore, RestoreStatus, rfc3339};
+use drover::runs::report::place_word;
+use drover::status;
+use jiff::Timestamp;
+use kube::{Api, ResourceExt};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::cluster_job::{Context, JOB};
+use crate::outcome::{Counts, Outcome};
+use crate::progress::Gauge;
+use crate::report::{self, Part};
+use crate::restoration::Finished;
+
+/// How often the status says how far the restore is.
+const STATUS_EVERY: Duration = Duration::from_secs(3);
+
+/// Failed objects that are named in the status; the log names all.
+const FIRST_FAILED: usize = 20;
+
+/// How a try of a Restore ended.
+pub(crate) enum Ending {
+    /// All is as in the archive.
+    Completed {
+        /// The counts.
+        words: String,
+    },
+    /// It has ended and never runs again.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// The next job tries again.
+    Waiting {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// It begins.
+pub(crate) async fn started(context: &Context, restore: &Restore) -> Result<(), Failure> {
+    let file = &restore.spec.backup_filename;
+    set_status(context, restore, |status| in_progress(status, "reading the archive")).await?;
+    publish(context, restore, Kind::RestoreStarted, None).await?;
+    context.events.normal(restore, "RestoreStarted", format!("from {file}")).await;
+    info!(file, "restore begins");
+    Ok(())
+}
+
+fn in_progress(status: &mut RestoreStatus, detail: &str) {
+    let (conditions, now) = (status.conditions.get_or_insert_default(), Timestamp::now());
+    conditions.set_ready(Ready::InProgress, detail, now);
+    conditions.set("Reconciling", ConditionStatus::True, "InProgress", detail, now);
+    conditions.set("Stalled", ConditionStatus::False, "InProgress", "", now);
+}
+
+/// Tells how far it is, for as long as it is polled.
+pub(crate) async fn progress(context: &Context, restore: &Restore, gauge: &Arc<Gauge>) {
+    let mut ticks = tokio::time::interval(STATUS_EVERY);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let (done, total) = gauge.read();
+        let detail =
+            if total == 0 { "comparing with what is live".to_owned() } else { format!("{done} of {total} written") };
+        if let Err(failure) = set_status(context, restore, |status| in_progress(status, &detail)).await {
+            warn!("{failure}");
+        }
+    }
+}
+
+/// It has ended, or waits for the next job. The message first: a Restore whose status says that it has ended never runs
+/// again, so a job that is killed between the two says it once more, and the stream takes it once.
+pub(crate) async fn ended(context: &Context, restore: &Restore, ending: &Ending) -> Result<(), Failure> {
+    match ending {
+        Ending::Completed { words } => {
+            info!("restore completed: {words}");
+            publish(context, restore, Kind::RestoreCompleted, None).await?;
+            context.events.normal(restore, "RestoreCompleted", words).await;
+        }
+        Ending::Failed { reason } | Ending::Waiting { reason } => {
+            publish(context, restore, Kind::RestoreFailed, Some(reason)).await?;
+            context.events.warning(restore, "RestoreFailed", reason).await;
+        }
+    }
+    set_status(context, restore, |status| end(status, ending, Timestamp::now())).await
+}
+
+fn end(status: &mut RestoreStatus, ending: &Ending, now: Timestamp) {
+    let conditions = status.conditions.get_or_insert_default();
+    match ending {
+        Ending::Completed { words } => {
+            conditions.set_ready(Ready::Completed, "", now);
+            conditions.set("Reconciling", ConditionStatus::False, "Completed", "", now);
+            conditions.set("Stalled", ConditionStatus::False, "Completed", "", now);
+            status.summary = Some(words.clone());
+            status.restore_completion_ts = Some(rfc3339(now));
+        }
+        Ending::Failed { reason } => {
+            conditions.set_ready(Ready::Failed, reason, now);
+            conditions.set("Reconciling", ConditionStatus::False, "Failed", "", now);
+            conditions.set("Stalled", ConditionStatus::True, "Failed", reason, now);
+            status.summary = Some(reason.clone());
+            status.restore_completion_ts = Some(rfc3339(now));
+        }
+        Ending::Waiting { reason } => {
+            conditions.set_ready(Ready::Failed, reason, now);
+            conditions.set("Reconciling", ConditionStatus::True, "Failed", "the next job tries again", now);
+        }
+    }
+}
+
+async fn set_status(context: &Context, restore: &Restore, change: impl Fn(&mut RestoreStatus)) -> Result<(), Failure> {
+    let restores: Api<Restore> = Api::all(context.client.clone());
+    let uid = restore.uid();
+    let to_value = |restore: &Restore| {
+        // A Restore that was deleted and applied again is another one, and runs by itself.
+        if restore.uid() != uid {
+            return None;
+        }
+        let mut changed = restore.status.clone().unwrap_or_default();
+        change(&mut changed);
+        changed.observed_generation = restore.metadata.generation;
+        changed.backup_source = Some(place_word(restore.spec.storage_location.as_ref()).to_owned());
+        if restore.status.as_ref() == Some(&changed) { None } else { serde_json::to_value(changed).ok() }
+    };
+    status::update(&restores, &restore.name_any(), JOB, to_value).await?;
+    Ok(())
+}
+
+/// The run id of a Restore is its UID: it runs once.
+async fn publish(context: &Context, restore: &Restore, kind: Kind, reason: Option<&str>) -> Result<(), Failure> {
+    let uid = restore.uid().unwrap_or_default();
+    let data = Data {
+        name: restore.name_any(),
+        run: Uuid::parse_str(&uid).unwrap_or_default(),
+        uid,
+        filename: Some(restore.spec.backup_filename.clone()),
+        reason: reason.map(str::to_owned),
+        ..Data::default()
+    };
+    context.connection.publish(&Event::new(kind, JOB, Timestamp::now(), data)).await?;
+    Ok(())
+}
+
+/// Logs every object that failed or was kept, with its reason, and gives the counts.
+pub(crate) fn log_results(finished: &Finished) -> Counts {
+    let parts = parts(finished);
+    for (object, outcome, reason) in report::noted(&parts) {
+        if outcome == Outcome::Failed {
+            warn!(object, "failed: {reason}");
+        } else {
+            info!(object, "{}: {reason}", outcome.word());
+        }
+    }
+    report::counts(&parts)
+}
+
+/// The first objects that failed, each with its reason.
+pub(crate) fn first_failed(finished: &Finished) -> String {
+    let parts = parts(finished);
+    let failed = report::noted(&parts).filter(|(_, outcome, _)| *outcome == Outcome::Failed);
+    let first: Vec<_> = failed.take(FIRST_FAILED).map(|(object, _, reason)| format!("{object}: {reason}")).collect();
+    first.join("; ")
+}
+
+fn parts(finished: &Finished) -> Vec<Part<'_>> {
+    finished.parts.iter().map(|(archive, results)| Part { archive, results }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_end_sets_the_time_of_completion() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let ended = |ending: &Ending| {
+            let mut status = RestoreStatus::default();
+            end(&mut status, ending, now);
+            let ready = status.conditions.unwrap().get("Ready").unwrap().message.clone().unwrap();
+            (status.restore_completion_ts.is_some(), ready)
+        };
+        let text = || "why".to_owned();
+        assert_eq!(ended(&Ending::Completed { words: text() }), (true, "Completed".to_owned()));
+        assert_eq!(ended(&Ending::Failed { reason: text() }), (true, "Failed: why".to_owned()));
+        assert_eq!(ended(&Ending::Waiting { reason: text() }), (false, "Failed: why".to_owned()));
+    }
+}

@@ -1,0 +1,182 @@
+//! The restore job: puts the objects of an archive back into a cluster.
+//!
+//! ```text
+//! archive ──▶ Spool (checked whole, on disk) ──▶ facts ─┐
+//! cluster ──▶ lists, page by page ──▶ live ─────────────┴─▶ plan ──▶ stages ──▶ results
+//! ```
+//!
+//! `plan` is a pure function of what was gathered; `restore plan` prints what it says and `restore apply` carries it out.
+//! Only differences are written, so a restore that was cut off goes on where it was when it is run again.
+//!
+//! Memory holds a few bytes for each object of the archive and no list of objects: they lie in the spool's temporary file.
+
+mod archive;
+mod cluster_job;
+mod cluster_report;
+mod compare;
+mod controllers;
+mod definitions;
+mod discovery;
+mod establish;
+mod facts;
+mod file_name;
+mod inspect;
+mod limiter;
+mod live;
+mod local;
+mod order;
+mod outcome;
+mod pages;
+mod plan;
+mod progress;
+mod report;
+mod request;
+mod restoration;
+mod shape;
+mod special_cases;
+mod stages;
+mod types;
+mod write;
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use drover::cluster::ClusterOptions;
+use drover::exit::Failure;
+use drover::job::JobArguments;
+use drover::queue::NatsOptions;
+use drover::storage::StorageOptions;
+use drover::telemetry::TelemetryOptions;
+use tokio_util::sync::CancellationToken;
+
+/// Restores Kubernetes objects from an archive of drover or of the Rancher backup operator.
+///
+/// Without a command it is the job: it carries out every Restore of the cluster that has not run. The commands need only
+/// an archive and a kubeconfig.
+///
+/// Exit codes: 0 all is done, or there was nothing to do; 1 objects failed, or the restore was stopped; 64 wrong usage or
+/// configuration, or controllers run that must not; 65 the archive was refused and nothing changed; 69 a service is away,
+/// a retry may help.
+#[derive(Debug, Parser)]
+#[command(name = "restore")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    job: JobOptions,
+
+    #[command(flatten)]
+    telemetry: TelemetryOptions,
+}
+
+/// What the job needs besides the Restores themselves.
+#[derive(ClapArgs, Debug)]
+struct JobOptions {
+    /// The folder for archives that are read; its file system needs room for the largest one, packed and unpacked.
+    #[arg(long, env = "DROVER_SPOOL", value_name = "FOLDER", default_value_os_t = std::env::temp_dir())]
+    spool: PathBuf,
+    #[command(flatten)]
+    limits: WorkLimits,
+    #[command(flatten)]
+    storage: StorageOptions,
+    #[command(flatten)]
+    cluster: ClusterOptions,
+    #[command(flatten)]
+    nats: NatsOptions,
+}
+
+/// How much is done and taken at once.
+#[derive(ClapArgs, Clone, Copy, Debug)]
+struct WorkLimits {
+    /// The most bytes that the archive may have unpacked; one with more is refused.
+    #[arg(long, value_name = "BYTES", env = "DROVER_UNPACKED_LIMIT")]
+    unpacked_limit: Option<u64>,
+    /// The most requests in flight. While the API server says that they are too many (429), there are fewer.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000), env = "DROVER_CONCURRENCY")]
+    concurrency: u32,
+}
+
+impl JobArguments for Args {
+    fn telemetry(&self) -> &TelemetryOptions {
+        &self.telemetry
+    }
+
+    fn is_interactive(&self) -> bool {
+        self.command.is_some()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows what an archive holds. Needs no cluster.
+    Inspect(Reading),
+    /// Shows what `apply` would do. Writes nothing to the cluster.
+    Plan(Restoring),
+    /// Restores an archive: creates what is missing and replaces what differs. Deletes nothing.
+    ///
+    /// Objects that failed or were kept are named with the reason. It can be run again at any time: only what differs is
+    /// written.
+    Apply(Restoring),
+}
+
+/// Which archive, and how it is shown.
+#[derive(ClapArgs, Debug)]
+struct Reading {
+    /// The archive; "-" reads standard input.
+    file: PathBuf,
+    /// How the result is shown. JSON is one document: of `inspect` the summary, of `plan` and `apply` the result of every
+    /// object and the counts.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    /// The most bytes that the archive may have unpacked; one with more is refused.
+    #[arg(long, value_name = "BYTES", env = "DROVER_UNPACKED_LIMIT")]
+    unpacked_limit: Option<u64>,
+}
+
+/// Which archive, and into which cluster.
+#[derive(ClapArgs, Debug)]
+struct Restoring {
+    #[command(flatten)]
+    reading: Reading,
+    /// The context of the kubeconfig; without it the current one. `KUBECONFIG` names the file.
+    #[arg(long)]
+    context: Option<String>,
+    /// The most requests in flight. While the API server says that they are too many (429), there are fewer.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000), env = "DROVER_CONCURRENCY")]
+    concurrency: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+enum Output {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Does what the command line says, until it is done or `shutdown` is cancelled.
+///
+/// # Errors
+///
+/// Whatever makes the job end with another exit code than 0; objects that failed are one.
+pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure> {
+    let Args { command, job, telemetry: _ } = args;
+    match command {
+        Some(Command::Inspect(reading)) => local::inspect(reading).await,
+        Some(Command::Plan(restoring)) => local::plan(restoring).await,
+        Some(Command::Apply(restoring)) => local::apply(restoring, &shutdown).await,
+        None => cluster_job::restore_all(job, &shutdown).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,155 @@
+//! The command line for archives on this machine: a kubeconfig is all that it needs, and `inspect` not even that.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use drover::archive::{Limits, Spool};
+use drover::exit::{Exit, Failure, Fault};
+use kube::Client;
+use kube::config::{Config, KubeConfigOptions};
+use snafu::{ResultExt, Snafu};
+use tokio_util::sync::CancellationToken;
+
+use crate::inspect::Inspection;
+use crate::outcome::{Counts, Outcome};
+use crate::progress::Progress;
+use crate::report::{self, Mode, Part};
+use crate::request::Server;
+use crate::restoration::{Finished, Restoration};
+use crate::{Output, Reading, Restoring};
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, Snafu)]
+enum LocalError {
+    #[snafu(display("failed to open the archive {path:?}"))]
+    Open { path: PathBuf, source: io::Error },
+    #[snafu(display("failed to wait for the archive {path:?} to be read"))]
+    Aborted { path: PathBuf, source: tokio::task::JoinError },
+    #[snafu(display("failed to read the ResourceSet of the archive {path:?}"))]
+    ResourceSet { path: PathBuf, source: serde_json::Error },
+    #[snafu(display(
+        "failed to find the cluster; set KUBECONFIG to a kubeconfig file, and --context to one of its contexts"
+    ))]
+    Configure {
+        #[snafu(source(from(kube::Error, Box::new)))]
+        source: Box<kube::Error>,
+    },
+    #[snafu(display("failed to write the result to standard output"))]
+    Print { source: io::Error },
+    #[snafu(display("{failed} of {total} objects failed; each is named above with the reason"))]
+    Failed { failed: u32, total: u32 },
+    #[snafu(display("stopped by a signal: {done}; run it again to go on"))]
+    Stopped { done: String },
+}
+
+impl Fault for LocalError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Open { .. } | Self::Configure { .. } => Exit::Usage,
+            Self::ResourceSet { .. } => Exit::DataRefused,
+            Self::Aborted { .. } | Self::Print { .. } | Self::Failed { .. } | Self::Stopped { .. } => Exit::Failure,
+        }
+    }
+}
+
+/// `restore inspect`.
+pub(crate) async fn inspect(reading: Reading) -> Result<(), Failure> {
+    let Reading { file, output, unpacked_limit } = reading;
+    let spool = read(&file, unpacked_limit).await?;
+    let inspection =
+        Inspection::new(&file.to_string_lossy(), &spool).with_context(|_| ResourceSetSnafu { path: file.clone() })?;
+    print(|out| match output {
+        Output::Json => inspection.json(out),
+        Output::Text => inspection.text(out),
+    })
+}
+
+/// `restore plan`.
+pub(crate) async fn plan(restoring: Restoring) -> Result<(), Failure> {
+    let Restoring { reading: Reading { file, output, unpacked_limit }, context, concurrency } = restoring;
+    let spool = read(&file, unpacked_limit).await?;
+    let restoration = Restoration::new(connect(context, concurrency).await?, spool, concurrency);
+    let finished = restoration.plan().await?;
+    show(&finished, output, Mode::Plan)?;
+    Ok(())
+}
+
+/// `restore apply`.
+pub(crate) async fn apply(restoring: Restoring, shutdown: &CancellationToken) -> Result<(), Failure> {
+    let Restoring { reading: Reading { file, output, unpacked_limit }, context, concurrency } = restoring;
+    let spool = read(&file, unpacked_limit).await?;
+    let restoration = Restoration::new(connect(context, concurrency).await?, spool, concurrency);
+    let finished = restoration.apply(shutdown).await?;
+    let counts = show(&finished, output, Mode::Apply)?;
+    let Finished { lost, .. } = finished;
+    match lost {
+        Some(lost) => Err(Failure::new(Exit::Unavailable, lost)),
+        None => verdict(&counts, shutdown).map_err(Failure::from),
+    }
+}
+
+fn verdict(counts: &Counts, shutdown: &CancellationToken) -> Result<(), LocalError> {
+    if shutdown.is_cancelled() && counts.of(Outcome::Untouched) > 0 {
+        return StoppedSnafu { done: counts.in_words() }.fail();
+    }
+    match counts.of(Outcome::Failed) {
+        0 => Ok(()),
+        failed => {
+            FailedSnafu { failed, total: Outcome::ALL.into_iter().map(|outcome| counts.of(outcome)).sum::<u32>() }
+                .fail()
+        }
+    }
+}
+
+/// Reads and checks the whole archive before anything else is done.
+async fn read(path: &Path, unpacked_limit: Option<u64>) -> Result<Arc<Spool>, Failure> {
+    let owned = path.to_owned();
+    let reading = tokio::task::spawn_blocking(move || {
+        let limits = Limits { bytes: unpacked_limit.unwrap_or(Limits::default().bytes), ..Limits::default() };
+        let mut progress = Progress::new("objects read from the archive", 0);
+        Spool::read(open(&owned)?, &limits, &mut |read| progress.advance_to(read.objects)).map_err(Failure::from)
+    });
+    Ok(Arc::new(reading.await.with_context(|_| AbortedSnafu { path: path.to_owned() })??))
+}
+
+fn open(path: &Path) -> Result<Box<dyn Read>, LocalError> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    Ok(Box::new(File::open(path).with_context(|_| OpenSnafu { path: path.to_owned() })?))
+}
+
+async fn connect(context: Option<String>, concurrency: u32) -> Result<Arc<Server>, LocalError> {
+    let config = match context {
+        Some(context) => {
+            let options = KubeConfigOptions { context: Some(context), ..KubeConfigOptions::default() };
+            Config::from_kubeconfig(&options).await.map_err(kube::Error::InferKubeconfig)
+        }
+        None => Config::infer().await.map_err(kube::Error::InferConfig),
+    };
+    let mut config = config.context(ConfigureSnafu)?;
+    // The server's 429 must come through to the limiter, and not be retried on the way.
+    config.default_retry = false;
+    let client = Client::try_from(config).context(ConfigureSnafu)?;
+    Ok(Arc::new(Server::new(client, concurrency)))
+}
+
+fn show(finished: &Finished, output: Output, mode: Mode) -> Result<Counts, Failure> {
+    let parts: Vec<Part<'_>> = finished.parts.iter().map(|(archive, results)| Part { archive, results }).collect();
+    print(|out| match output {
+        Output::Json => report::json(out, &parts),
+        Output::Text => report::text(out, &parts, mode),
+    })?;
+    Ok(report::counts(&parts))
+}
+
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        // Whoever reads has seen enough: `restore inspect FILE | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other.context(PrintSnafu)?),
+    }
+}

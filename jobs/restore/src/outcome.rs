@@ -1,0 +1,196 @@
+//! What became of each object.
+
+use std::collections::HashMap;
+
+use drover::exit::Chain;
+use serde::Serialize;
+
+use crate::facts::Position;
+
+/// The longest reason that is kept; an admission webhook may answer with pages.
+const LONGEST_REASON: usize = 1000;
+
+/// What became of an object.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    /// It was not there.
+    Created,
+    /// It was there and differed.
+    Updated,
+    /// It was there and the same.
+    Unchanged,
+    /// It is special and was left as it is.
+    Kept,
+    /// The server refused it.
+    Failed,
+    /// The restore ended before it came to this object.
+    #[default]
+    Untouched,
+}
+
+impl Outcome {
+    /// All of them, in the order that they are shown in.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Created, Self::Updated, Self::Unchanged, Self::Kept, Self::Failed, Self::Untouched];
+
+    /// The word that people and programs read.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::Kept => "kept",
+            Self::Failed => "failed",
+            Self::Untouched => "untouched",
+        }
+    }
+}
+
+/// What became of one object, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Result {
+    /// What.
+    pub(crate) outcome: Outcome,
+    /// Why, or what is special; empty where there is nothing to say.
+    pub(crate) reason: String,
+}
+
+impl Result {
+    /// A result with its reason.
+    pub(crate) fn new(outcome: Outcome, mut reason: String) -> Self {
+        if let Some((end, _)) = reason.char_indices().nth(LONGEST_REASON) {
+            reason.truncate(end);
+            reason.push('…');
+        }
+        Self { outcome, reason }
+    }
+
+    /// The object was refused, and the error says why.
+    pub(crate) fn failed(error: &(dyn std::error::Error + 'static)) -> Self {
+        let reason = Chain(error).to_string();
+        Self::new(Outcome::Failed, reason.trim_start_matches(": ").to_owned())
+    }
+
+    /// The object was left as it is, for a reason.
+    pub(crate) fn kept(reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self::new(Outcome::Kept, reason.trim_start_matches(": ").to_owned())
+    }
+}
+
+/// How many objects came to what.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub(crate) struct Counts {
+    created: u32,
+    updated: u32,
+    unchanged: u32,
+    kept: u32,
+    failed: u32,
+    untouched: u32,
+}
+
+impl Counts {
+    /// How many came to that.
+    pub(crate) const fn of(&self, outcome: Outcome) -> u32 {
+        match outcome {
+            Outcome::Created => self.created,
+            Outcome::Updated => self.updated,
+            Outcome::Unchanged => self.unchanged,
+            Outcome::Kept => self.kept,
+            Outcome::Failed => self.failed,
+            Outcome::Untouched => self.untouched,
+        }
+    }
+
+    /// One more.
+    pub(crate) const fn add(&mut self, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Created => &mut self.created,
+            Outcome::Updated => &mut self.updated,
+            Outcome::Unchanged => &mut self.unchanged,
+            Outcome::Kept => &mut self.kept,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Untouched => &mut self.untouched,
+        };
+        *count += 1;
+    }
+
+    /// Those that there are, in words: "3 created, 1 failed".
+    pub(crate) fn in_words(&self) -> String {
+        let some = Outcome::ALL.into_iter().filter(|outcome| self.of(*outcome) > 0);
+        let words: Vec<String> = some.map(|outcome| format!("{} {}", self.of(outcome), outcome.word())).collect();
+        if words.is_empty() { "nothing to do".to_owned() } else { words.join(", ") }
+    }
+}
+
+/// The results of all objects, by position; a reason takes memory only where there is one.
+#[derive(Debug)]
+pub(crate) struct Results {
+    outcomes: Vec<Outcome>,
+    reasons: HashMap<Position, String>,
+}
+
+impl Results {
+    /// Nothing has been done yet.
+    pub(crate) fn new(objects: usize) -> Self {
+        Self { outcomes: vec![Outcome::Untouched; objects], reasons: HashMap::new() }
+    }
+
+    /// Sets what became of an object; a later result takes the place of an earlier one.
+    pub(crate) fn set(&mut self, position: Position, result: Result) {
+        self.outcomes[position as usize] = result.outcome;
+        if result.reason.is_empty() {
+            self.reasons.remove(&position);
+        } else {
+            self.reasons.insert(position, result.reason);
+        }
+    }
+
+    /// What became of an object.
+    pub(crate) fn outcome(&self, position: Position) -> Outcome {
+        self.outcomes[position as usize]
+    }
+
+    /// Why; empty where there is nothing to say.
+    pub(crate) fn reason(&self, position: Position) -> &str {
+        self.reasons.get(&position).map_or("", String::as_str)
+    }
+
+    /// Adds how many came to what.
+    pub(crate) fn count_into(&self, counts: &mut Counts) {
+        self.outcomes.iter().for_each(|outcome| counts.add(*outcome));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_counted_and_said_in_words() {
+        let mut results = Results::new(4);
+        results.set(0, Result::new(Outcome::Created, String::new()));
+        results.set(1, Result::kept("why"));
+        results.set(2, Result::new(Outcome::Created, "note".to_owned()));
+        let mut counts = Counts::default();
+        results.count_into(&mut counts);
+        assert_eq!(counts.in_words(), "2 created, 1 kept, 1 untouched");
+        assert_eq!((results.reason(0), results.reason(1), results.reason(2)), ("", "why", "note"));
+        assert_eq!(Counts::default().in_words(), "nothing to do");
+    }
+
+    #[test]
+    fn a_later_result_takes_the_place_of_an_earlier_one() {
+        let mut results = Results::new(1);
+        results.set(0, Result::kept("why"));
+        results.set(0, Result::new(Outcome::Updated, String::new()));
+        assert_eq!((results.outcome(0), results.reason(0)), (Outcome::Updated, ""));
+    }
+
+    #[test]
+    fn reasons_are_cut_at_a_character() {
+        let result = Result::new(Outcome::Failed, "é".repeat(LONGEST_REASON + 5));
+        assert_eq!(result.reason.chars().count(), LONGEST_REASON + 1);
+    }
+}

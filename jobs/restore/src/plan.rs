@@ -1,0 +1,171 @@
+//! What a restore does with each object: decided before anything is written, from what was seen and nothing else.
+
+use crate::compare::UidMark;
+use crate::facts::{Facts, OwnerIndex, Position};
+use crate::live::{Live, Presence};
+use crate::special_cases::Treatment;
+
+/// What becomes of one object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Action {
+    /// It is not there.
+    Create,
+    /// It is there and differs.
+    Update,
+    /// It is there and is what the archive says.
+    Unchanged,
+    /// It is special and not written; the special case says why.
+    Keep,
+    /// Its type is not served.
+    NotServed,
+    /// It lies in a namespace and its type does not, or the other way round.
+    Misplaced,
+}
+
+impl Action {
+    /// Whether something is written.
+    pub(crate) const fn writes(self) -> bool {
+        matches!(self, Self::Create | Self::Update)
+    }
+}
+
+/// What is to be known of an owner to say whether a reference to it is right.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum OwnerFate {
+    /// It is live, with this UID.
+    Live(UidMark),
+    /// It will be created, with a UID that nobody knows yet.
+    Created,
+    /// It is not there and will not be.
+    Nowhere,
+}
+
+/// The actions for all objects, by position.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    actions: Vec<Action>,
+}
+
+impl Plan {
+    /// Decides.
+    pub(crate) fn new(facts: &Facts, live: &Live) -> Self {
+        let mut actions: Vec<Action> =
+            facts.positions().map(|position| regardless_of_owners(facts, live, position)).collect();
+        let fates: Vec<OwnerFate> = (0..)
+            .zip(facts.owners())
+            .map(|(index, owner)| {
+                let created = owner.position.is_some_and(|position| actions[position as usize] == Action::Create);
+                fate(created, live.owner_mark(index))
+            })
+            .collect();
+        for position in facts.positions() {
+            let action = &mut actions[position as usize];
+            let (wanted, seen) = (facts.references(position), live.reference_marks(position));
+            if *action == Action::Unchanged && owners_differ(wanted, seen, &fates) {
+                *action = Action::Update;
+            }
+        }
+        Self { actions }
+    }
+
+    /// What becomes of the object.
+    pub(crate) fn action(&self, position: Position) -> Action {
+        self.actions[position as usize]
+    }
+}
+
+fn regardless_of_owners(facts: &Facts, live: &Live, position: Position) -> Action {
+    let entry = facts.entry(position);
+    if facts.type_at(entry.type_index).is_none() {
+        return Action::NotServed;
+    }
+    if facts.is_misplaced(position) {
+        return Action::Misplaced;
+    }
+    decide(entry.case.map(|case| case.treatment), live.presence(position))
+}
+
+fn decide(treatment: Option<Treatment>, presence: Presence) -> Action {
+    match (treatment, presence) {
+        (Some(Treatment::Keep), _) | (Some(Treatment::KeepLive), Presence::Same | Presence::Differs) => Action::Keep,
+        (_, Presence::Absent) => Action::Create,
+        (_, Presence::Differs) => Action::Update,
+        (_, Presence::Same) => Action::Unchanged,
+    }
+}
+
+fn fate(created: bool, live: Option<UidMark>) -> OwnerFate {
+    match live {
+        Some(mark) => OwnerFate::Live(mark),
+        None if created => OwnerFate::Created,
+        None => OwnerFate::Nowhere,
+    }
+}
+
+/// Whether the references of a live object, `seen`, are not those that it would be given.
+///
+/// A reference with a stale UID is worse than none: garbage collection deletes the object.
+fn owners_differ(wanted: &[Option<OwnerIndex>], seen: &[Option<UidMark>], fates: &[OwnerFate]) -> bool {
+    wanted.iter().enumerate().any(|(index, owner)| {
+        let fate = owner.map_or(OwnerFate::Nowhere, |owner| fates[owner as usize]);
+        let seen = seen.get(index).copied().flatten();
+        match fate {
+            OwnerFate::Live(mark) => seen != Some(mark),
+            OwnerFate::Created => true,
+            OwnerFate::Nowhere => seen.is_some(),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions() {
+        use Presence::{Absent, Differs, Same};
+        let change = Some(Treatment::Change(|_, _| {}));
+        for (treatment, presence, expected) in [
+            (None, Absent, Action::Create),
+            (None, Differs, Action::Update),
+            (None, Same, Action::Unchanged),
+            (change, Absent, Action::Create),
+            (change, Differs, Action::Update),
+            (Some(Treatment::Keep), Absent, Action::Keep),
+            (Some(Treatment::Keep), Differs, Action::Keep),
+            (Some(Treatment::KeepLive), Absent, Action::Create),
+            (Some(Treatment::KeepLive), Differs, Action::Keep),
+            (Some(Treatment::KeepLive), Same, Action::Keep),
+        ] {
+            assert_eq!(decide(treatment, presence), expected, "{treatment:?} {presence:?}");
+        }
+    }
+
+    #[test]
+    fn fates_of_owners() {
+        assert_eq!(fate(false, Some(7)), OwnerFate::Live(7));
+        assert_eq!(fate(true, None), OwnerFate::Created);
+        assert_eq!(fate(false, None), OwnerFate::Nowhere);
+    }
+
+    #[test]
+    fn references_are_right_only_with_the_live_uid() {
+        let fates = [OwnerFate::Live(7), OwnerFate::Created, OwnerFate::Nowhere];
+        for (wanted, seen, expected) in [
+            (&[Some(0)][..], &[Some(7)][..], false),
+            (&[Some(0)], &[Some(8)], true),
+            (&[Some(0)], &[None], true),
+            (&[Some(0)], &[], true),
+            (&[Some(1)], &[Some(7)], true),
+            (&[Some(1)], &[None], true),
+            (&[Some(2)], &[None], false),
+            (&[Some(2)], &[Some(7)], true),
+            (&[None], &[None], false),
+            (&[None], &[Some(7)], true),
+            (&[Some(2), Some(0)], &[None, Some(7)], false),
+            (&[], &[], false),
+        ] {
+            assert_eq!(owners_differ(wanted, seen, &fates), expected, "{wanted:?} {seen:?}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Requests to the API server: limited, retried where that can help, answers as bytes.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use kube::Client;
+use kube::client::Body;
+use kube::core::Status;
+use snafu::{ResultExt, Snafu};
+
+use crate::limiter::Limiter;
+
+/// How long one attempt may take: as long as the API server gives itself.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
+/// Attempts at most; with the pauses below they give up after about half a minute.
+const ATTEMPTS: usize = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause that the server may ask for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(1);
+
+/// Why a request did not do what it was to do.
+#[derive(Debug, Snafu)]
+pub(crate) enum RequestError {
+    /// The server said no; its words.
+    #[snafu(display("{message}"))]
+    Refused {
+        /// HTTP status.
+        code: u16,
+        /// The server's word for it, such as `AlreadyExists`.
+        reason: String,
+        /// The server's sentence.
+        message: String,
+        /// The pause that it asks for.
+        retry_after: Option<Duration>,
+        /// Where a list whose token expired (410) goes on.
+        continue_token: Option<String>,
+    },
+    /// No answer came.
+    #[snafu(display("failed to reach the API server for {path:?}"))]
+    Send {
+        /// Path of the request.
+        path: String,
+        /// The cause.
+        #[snafu(source(from(kube::Error, Box::new)))]
+        source: Box<kube::Error>,
+    },
+    /// No answer came in time.
+    #[snafu(display("the API server did not answer for {path:?} within {} s", ATTEMPT_TIMEOUT.as_secs()))]
+    Timeout {
+        /// Path of the request.
+        path: String,
+    },
+    /// The request cannot be made of this path or body.
+    #[snafu(display("failed to make a request of {path:?}"))]
+    Build {
+        /// Path of the request.
+        path: String,
+        /// The cause.
+        source: http::Error,
+    },
+}
+
+impl RequestError {
+    /// Whether the server does not answer at all: then the other objects would fare no better.
+    pub(crate) const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Send { .. } | Self::Timeout { .. })
+    }
+
+    /// Whether the object is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { code: 404, .. })
+    }
+
+    /// Whether an object of that name is there already.
+    pub(crate) fn is_already_exists(&self) -> bool {
+        matches!(self, Self::Refused { code: 409, reason, .. } if reason == "AlreadyExists")
+    }
+
+    /// Whether somebody else changed the object in between.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code: 409, reason, .. } if reason != "AlreadyExists")
+    }
+
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => matches!(code, 429 | 500 | 502 | 503 | 504),
+            Self::Send { .. } | Self::Timeout { .. } => true,
+            Self::Build { .. } => false,
+        }
+    }
+
+    const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// The API server as a restore uses it.
+pub(crate) struct Server {
+    client: Client,
+    limiter: Limiter,
+}
+
+impl Server {
+    /// Talks through `client`, which must not retry by itself, with at most `in_flight` requests at a time.
+    pub(crate) fn new(client: Client, in_flight: u32) -> Self {
+        Self { client, limiter: Limiter::new(in_flight) }
+    }
+
+    /// The client, for what has an interface of its own.
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Reads an object.
+    pub(crate) async fn get(&self, path: &str) -> Result<Bytes, RequestError> {
+        self.send(Method::GET, path, Bytes::new()).await
+    }
+
+    /// Creates an object in a collection.
+    pub(crate) async fn create(&self, path: &str, body: Vec<u8>) -> Result<Bytes, RequestError> {
+        self.send(Method::POST, path, body.into()).await
+    }
+
+    /// Replaces an object or its status.
+    pub(crate) async fn replace(&self, path: &str, body: Vec<u8>) -> Result<Bytes, RequestError> {
+        self.send(Method::PUT, path, body.into()).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(FIRST_PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
+            .with_max_times(ATTEMPTS - 1)
+            .with_jitter();
+        (|| self.attempt(&method, path, body.clone()))
+            .retry(pauses)
+            .when(RequestError::is_transient)
+            // None ends the retries, so that a server that asks for a pause is asked no more often than the others.
+            .adjust(|error, pause| pause.map(|pause| error.retry_after().unwrap_or(pause)))
+            .await
+    }
+
+    async fn attempt(&self, method: &Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "application/json")
+            .body(Body::from(body))
+            .with_context(|_| BuildSnafu { path: path.to_owned() })?;
+        let permit = self.limiter.acquire().await;
+        let answer = tokio::time::timeout(ATTEMPT_TIMEOUT, exchange(&self.client, request)).await;
+        let timeout = |_| TimeoutSnafu { path: path.to_owned() }.build();
+        let (status, headers, bytes) =
+            answer.map_err(timeout)?.with_context(|_| SendSnafu { path: path.to_owned() })?;
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            permit.throttled(retry_after(&headers).unwrap_or(FIRST_PAUSE));
+        } else {
+            permit.answered();
+        }
+        if status.is_success() { Ok(bytes) } else { Err(refusal(status, &headers, &bytes)) }
+    }
+}
+
+async fn exchange(client: &Client, request: Request<Body>) -> Result<(StatusCode, HeaderMap, Bytes), kube::Error> {
+    let (parts, body) = Response::into_parts(client.send(request).await?);
+    Ok((parts.status, parts.headers, body.collect_bytes().await?))
+}
+
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> RequestError {
+    // What stands in front of an API server answers with a page of its own.
+    let told = serde_json::from_slice::<Status>(body).ok().filter(|told| !told.message.is_empty());
+    let (reason, message, list) = told.map_or_else(
+        || (String::new(), format!("the API server answered {status}"), None),
+        |told| (told.reason, told.message, told.metadata),
+    );
+    let continue_token = list.and_then(|list| list.continue_);
+    RefusedSnafu { code: status.as_u16(), reason, message, retry_after: retry_after(headers), continue_token }.build()
+}
+
+/// `Retry-After` in seconds, the only form that API servers use.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(code: u16, reason: &str) -> RequestError {
+        let body =
+            format!(r#"{{"kind":"Status","status":"Failure","code":{code},"reason":"{reason}","message":"no"}}"#);
+        refusal(StatusCode::from_u16(code).unwrap(), &HeaderMap::new(), body.as_bytes())
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        assert!(refused(409, "AlreadyExists").is_already_exists());
+        assert!(!refused(409, "AlreadyExists").is_conflict());
+        assert!(refused(409, "Conflict").is_conflict());
+        assert!(refused(404, "NotFound").is_not_found());
+        assert!(refused(429, "TooManyRequests").is_transient());
+        assert!(!refused(422, "Invalid").is_transient());
+        assert!(!refused(503, "ServiceUnavailable").is_unreachable());
+    }
+
+    #[test]
+    fn an_answer_that_is_no_status_is_told_by_its_code() {
+        let error = refusal(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>");
+        assert_eq!(error.to_string(), "the API server answered 502 Bad Gateway");
+    }
+
+    #[test]
+    fn the_pause_that_is_asked_for_is_bounded() {
+        let asked = |text: &str| retry_after(&HeaderMap::from_iter([(header::RETRY_AFTER, text.parse().unwrap())]));
+        assert_eq!(asked("3"), Some(Duration::from_secs(3)));
+        assert_eq!(asked("86400"), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(asked("soon"), None);
+    }
+}

@@ -1,0 +1,214 @@
+//! The types of an archive's objects, as far as the cluster or the archive itself says what they are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::compare::StatusRule;
+use crate::definitions::Definition;
+use crate::order::Rank;
+use crate::shape::Kind;
+use crate::special_cases::is_observed;
+
+/// A type that the cluster serves, or that a definition of the archive will make it serve.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Type {
+    /// Group; empty for the core group.
+    pub(crate) group: String,
+    /// Version, such as "v1".
+    pub(crate) version: String,
+    /// Plural name.
+    pub(crate) plural: String,
+    /// Kind.
+    pub(crate) kind: String,
+    /// Whether its objects lie in namespaces.
+    pub(crate) namespaced: bool,
+    /// What becomes of the status.
+    pub(crate) status: StatusRule,
+    /// Whether it can be listed.
+    pub(crate) lists: bool,
+    /// Whether the cluster serves it now.
+    pub(crate) served: bool,
+}
+
+impl Type {
+    /// Group and version as objects and paths name them.
+    pub(crate) fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// Where the type stands in the order of writing.
+    pub(crate) fn rank(&self) -> Rank {
+        Rank::of(&self.group, &self.plural, self.namespaced)
+    }
+
+    /// The path of the collection that an object is created in.
+    pub(crate) fn collection(&self, namespace: &str) -> String {
+        let root = if self.group.is_empty() { "/api" } else { "/apis" };
+        let (api_version, plural) = (self.api_version(), segment(&self.plural));
+        if self.namespaced {
+            format!("{root}/{api_version}/namespaces/{}/{plural}", segment(namespace))
+        } else {
+            format!("{root}/{api_version}/{plural}")
+        }
+    }
+
+    /// The path of all objects, of whatever namespace.
+    pub(crate) fn list(&self) -> String {
+        let root = if self.group.is_empty() { "/api" } else { "/apis" };
+        format!("{root}/{}/{}", self.api_version(), segment(&self.plural))
+    }
+
+    /// The path of an object.
+    pub(crate) fn object(&self, namespace: &str, name: &str) -> String {
+        format!("{}/{}", self.collection(namespace), segment(name))
+    }
+
+    fn defined_by(definition: &Definition) -> impl Iterator<Item = Self> {
+        let spec = &definition.spec;
+        spec.versions.iter().filter(|version| version.served).map(|version| Self {
+            group: spec.group.clone(),
+            version: version.name.clone(),
+            plural: spec.names.plural.clone(),
+            kind: spec.names.kind.clone(),
+            namespaced: spec.scope == "Namespaced",
+            status: status_rule(&spec.group, &spec.names.plural, version.has_status()),
+            lists: true,
+            served: false,
+        })
+    }
+}
+
+/// What becomes of the status of a type's objects.
+pub(crate) fn status_rule(group: &str, plural: &str, has_subresource: bool) -> StatusRule {
+    match (is_observed(group, plural), has_subresource) {
+        (true, _) => StatusRule::Observed,
+        (false, true) => StatusRule::Subresource,
+        (false, false) => StatusRule::Plain,
+    }
+}
+
+/// Encodes a name as one segment of a path.
+///
+/// Own code, because the set differs from every ready-made one: names of RBAC objects hold `:`, which the API server and
+/// its audit log show as it is, and everything that could end or leave the segment is encoded.
+fn segment(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
+                encoded.push(char::from(byte));
+            }
+            _ => {
+                encoded.push('%');
+                encoded.extend([byte >> 4, byte & 0xf].map(hex_digit));
+            }
+        }
+    }
+    encoded
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from(b"0123456789ABCDEF"[usize::from(nibble & 0xf)])
+}
+
+/// Every type that is known, found by plural name and by kind.
+#[derive(Debug, Default)]
+pub(crate) struct Types {
+    by_plural: HashMap<(String, String, String), Arc<Type>>,
+    by_kind: HashMap<(String, String), Arc<Type>>,
+}
+
+impl Types {
+    /// What the cluster serves, and beside it what definitions of the archive define; what is served counts first.
+    ///
+    /// Of several versions of a type the first is found by kind: the order of `served` is the cluster's preference.
+    pub(crate) fn new(served: Vec<Type>, definitions: &[Definition]) -> Self {
+        let mut types = Self::default();
+        for known in served.into_iter().chain(definitions.iter().flat_map(Type::defined_by)) {
+            types.add(known);
+        }
+        types
+    }
+
+    fn add(&mut self, candidate: Type) {
+        let plural = (candidate.plural.clone(), candidate.group.clone(), candidate.version.clone());
+        if self.by_plural.contains_key(&plural) {
+            return;
+        }
+        let kind = (candidate.group.clone(), candidate.kind.clone());
+        let candidate = Arc::new(candidate);
+        self.by_kind.entry(kind).or_insert_with(|| Arc::clone(&candidate));
+        self.by_plural.insert(plural, candidate);
+    }
+
+    /// All types, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Type> {
+        self.by_plural.values().map(Arc::as_ref)
+    }
+
+    /// The type of that plural name.
+    pub(crate) fn by_plural(&self, plural: &str, group: &str, version: &str) -> Option<&Arc<Type>> {
+        let key = (plural.to_owned(), group.to_owned(), version.to_owned());
+        self.by_plural.get(&key)
+    }
+
+    /// The type of that kind, in whichever version.
+    pub(crate) fn by_kind(&self, kind: Kind<'_>) -> Option<&Arc<Type>> {
+        // An apiVersion without a slash is a version of the core group.
+        let group = kind.api_version.split_once('/').map_or("", |(group, _)| group);
+        self.by_kind.get(&(group.to_owned(), kind.kind.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn secrets(served: bool) -> Type {
+        Type {
+            group: String::new(),
+            version: "v1".to_owned(),
+            plural: "secrets".to_owned(),
+            kind: "Secret".to_owned(),
+            namespaced: true,
+            status: StatusRule::Plain,
+            lists: true,
+            served,
+        }
+    }
+
+    fn definition() -> Definition {
+        serde_json::from_value(json!({"spec": {
+            "group": "a.io", "scope": "Cluster", "names": {"kind": "Thing", "plural": "things"},
+            "versions": [{"name": "v2", "served": true, "subresources": {"status": {}}}, {"name": "v1", "served": false}],
+        }}))
+        .unwrap()
+    }
+
+    #[test]
+    fn definitions_of_the_archive_are_known_but_not_served() {
+        let types = Types::new(vec![secrets(true)], &[definition()]);
+        let thing = types.by_plural("things", "a.io", "v2").unwrap();
+        assert_eq!((thing.served, thing.namespaced, thing.status), (false, false, StatusRule::Subresource));
+        assert!(types.by_plural("things", "a.io", "v1").is_none());
+        assert_eq!(types.by_kind(Kind { api_version: "a.io/v1", kind: "Thing" }), Some(thing));
+        assert!(types.by_kind(Kind { api_version: "v1", kind: "Thing" }).is_none());
+    }
+
+    #[test]
+    fn what_is_served_counts_first() {
+        let live = Type { namespaced: true, served: true, ..Type::defined_by(&definition()).next().unwrap() };
+        let types = Types::new(vec![live.clone()], &[definition()]);
+        assert_eq!(types.by_plural("things", "a.io", "v2").map(Arc::as_ref), Some(&live));
+    }
+
+    #[test]
+    fn paths() {
+        let thing = Type::defined_by(&definition()).next().unwrap();
+        assert_eq!(secrets(true).object("a", "b"), "/api/v1/namespaces/a/secrets/b");
+        assert_eq!(thing.object("", "u-1:view"), "/apis/a.io/v2/things/u-1:view");
+        assert_eq!(thing.object("", "../a?b%c#d"), "/apis/a.io/v2/things/..%2Fa%3Fb%25c%23d");
+    }
+}

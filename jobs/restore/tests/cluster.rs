@@ -1,0 +1,18 @@
+//! The command line against a real API server: archives are made here, the program is run, the cluster is looked at.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy allows them in test functions; what these share is as much a test"
+)]
+
+#[path = "cluster/cut_off.rs"]
+mod cut_off;
+#[path = "cluster/owners.rs"]
+mod owners;
+#[path = "cluster/refusals.rs"]
+mod refusals;
+#[path = "cluster/round_trip.rs"]
+mod round_trip;
+#[path = "cluster/support.rs"]
+mod support;

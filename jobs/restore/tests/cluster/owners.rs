@@ -1,0 +1,64 @@
+use kube::api::{DeleteParams, PropagationPolicy};
+use serde_json::{Value, json};
+
+use crate::support::{Archive, api, config_map, live, namespace, old_owner, run};
+
+fn owner_uid(object: &Value) -> &Value {
+    &object["metadata"]["ownerReferences"][0]["uid"]
+}
+
+#[tokio::test]
+async fn a_stale_owner_is_replaced_by_the_live_one() {
+    let owner = old_owner("v1", "ConfigMap", "owner");
+    let objects =
+        [namespace("stale"), config_map("stale", "owned", &json!([owner])), config_map("stale", "owner", &json!(null))];
+    let archive = Archive::of(&objects, None);
+    assert_eq!(run("apply", &archive).await.code, 0);
+    let maps = api("configmaps", "v1", "ConfigMap", Some("stale")).await;
+    let before = live(&maps, "owned").await;
+    let orphan = DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
+    maps.delete("owner", &orphan).await.unwrap();
+    kube::runtime::wait::await_condition(
+        maps.clone(),
+        "owner",
+        kube::runtime::wait::conditions::is_deleted(before["metadata"]["ownerReferences"][0]["uid"].as_str().unwrap()),
+    )
+    .await
+    .unwrap();
+    let second = run("apply", &archive).await;
+    assert_eq!((second.count("created"), second.count("updated")), (1, 1), "{}", second.report);
+    let after = live(&maps, "owned").await;
+    assert_eq!(owner_uid(&after), &live(&maps, "owner").await["metadata"]["uid"]);
+    assert_eq!(after["metadata"]["uid"], before["metadata"]["uid"]);
+    assert_eq!(run("apply", &archive).await.count("unchanged"), 3);
+}
+
+#[tokio::test]
+async fn a_cycle_of_owners_is_closed_again_and_named() {
+    let of = |name: &str| json!([old_owner("v1", "ConfigMap", name)]);
+    let objects = [namespace("cycle"), config_map("cycle", "a", &of("b")), config_map("cycle", "b", &of("a"))];
+    let archive = Archive::of(&objects, None);
+    let first = run("apply", &archive).await;
+    assert_eq!((first.code, first.count("created")), (0, 3), "{}", first.report);
+    assert!(first.report.to_string().contains("cycle of owners"), "{}", first.report);
+    let maps = api("configmaps", "v1", "ConfigMap", Some("cycle")).await;
+    let (a, b) = (live(&maps, "a").await, live(&maps, "b").await);
+    assert_eq!((owner_uid(&a), owner_uid(&b)), (&b["metadata"]["uid"], &a["metadata"]["uid"]));
+    assert_eq!(run("apply", &archive).await.count("unchanged"), 3);
+}
+
+#[tokio::test]
+async fn an_owner_that_is_nowhere_is_dropped_and_one_outside_of_the_archive_is_found() {
+    let owners = json!([old_owner("v1", "Secret", "nowhere"), old_owner("v1", "Namespace", "lone")]);
+    let archive = Archive::of(&[namespace("lone")], None);
+    assert_eq!(run("apply", &archive).await.code, 0);
+    let archive = Archive::of(&[config_map("lone", "owned", &owners)], None);
+    let first = run("apply", &archive).await;
+    assert!(first.result("configmaps", "owned").1.contains("owner that is nowhere"), "{}", first.report);
+    let maps = api("configmaps", "v1", "ConfigMap", Some("lone")).await;
+    let namespaces = api("namespaces", "v1", "Namespace", None).await;
+    let references = live(&maps, "owned").await["metadata"]["ownerReferences"].clone();
+    assert_eq!(references.as_array().map(Vec::len), Some(1));
+    assert_eq!(references[0]["uid"], live(&namespaces, "lone").await["metadata"]["uid"]);
+    assert_eq!(run("apply", &archive).await.count("unchanged"), 1);
+}

@@ -1,0 +1,168 @@
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use drover::archive::{Key, Writer};
+use drover_testbed::{Options, Service, Testbed};
+use kube::Client;
+use kube::api::{Api, DynamicObject};
+use kube::discovery::ApiResource;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+/// One control plane for all tests: each has namespaces and names of its own. It ends with this process.
+static TESTBED: OnceCell<Testbed> = OnceCell::const_new();
+
+/// A cluster with controllers, so that owners and namespaces behave as in real life.
+pub(crate) async fn testbed() -> &'static Testbed {
+    let start = async || Testbed::start(Options::only([Service::Controllers])).await.unwrap();
+    TESTBED.get_or_init(start).await
+}
+
+/// An archive with these objects, written as drover writes them.
+pub(crate) struct Archive {
+    folder: TempDir,
+}
+
+impl Archive {
+    /// Each object with the plural name of its type.
+    pub(crate) fn of(objects: &[(&str, Value)], resource_set: Option<&Value>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(folder.path().join("archive.tar.gz")).unwrap();
+        let mut writer = Writer::new(file, jiff::Timestamp::UNIX_EPOCH);
+        for (plural, object) in objects {
+            writer.append(&key(plural, object), object.to_string().as_bytes()).unwrap();
+        }
+        if let Some(set) = resource_set {
+            writer.resource_set(set.to_string().as_bytes()).unwrap();
+        }
+        writer.finish().unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("archive.tar.gz")
+    }
+}
+
+fn key(plural: &str, object: &Value) -> Key {
+    let api_version = object["apiVersion"].as_str().unwrap();
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let namespace = object["metadata"]["namespace"].as_str().map(|namespace| format!("{namespace}/"));
+    let name = object["metadata"]["name"].as_str().unwrap();
+    let path = format!("{plural}.{group}#{version}/{}{name}.json", namespace.unwrap_or_default());
+    Key::from_path(&path).unwrap()
+}
+
+/// What a run of the program printed, and how it ended.
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) report: Value,
+    pub(crate) errors: String,
+}
+
+impl Run {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap(),
+            report: serde_json::from_slice(&output.stdout).unwrap_or(Value::Null),
+            errors: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// How many objects came to that.
+    pub(crate) fn count(&self, result: &str) -> u64 {
+        self.report["counts"][result].as_u64().unwrap_or_else(|| panic!("no counts: {}", self.errors))
+    }
+
+    /// Result and reason of an object.
+    pub(crate) fn result(&self, resource: &str, name: &str) -> (String, String) {
+        let objects = self.report["objects"].as_array().unwrap();
+        let object = objects.iter().find(|object| object["resource"] == resource && object["name"] == name).unwrap();
+        let text = |member: &str| object[member].as_str().unwrap_or_default().to_owned();
+        (text("result"), text("reason"))
+    }
+}
+
+/// The program with this command line and the kubeconfig.
+pub(crate) fn command(kubeconfig: &Path, subcommand: &str, archive: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_restore"));
+    command.arg(subcommand).arg(archive).args(["--output", "json"]).env("KUBECONFIG", kubeconfig);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the program against the testbed.
+pub(crate) async fn run(subcommand: &str, archive: &Archive) -> Run {
+    let mut command = command(testbed().await.kubeconfig().unwrap(), subcommand, &archive.path());
+    Run::of(&tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap())
+}
+
+/// Runs the program against whatever the kubeconfig names.
+pub(crate) fn run_with(kubeconfig: &Path, subcommand: &str, archive: &Path) -> Run {
+    Run::of(&command(kubeconfig, subcommand, archive).output().unwrap())
+}
+
+/// The objects of a type in a namespace, or outside of any.
+pub(crate) async fn api(plural: &str, api_version: &str, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
+    let client: Client = testbed().await.client().await.unwrap();
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let resource = ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    };
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+        None => Api::all_with(client, &resource),
+    }
+}
+
+/// A live object as JSON.
+pub(crate) async fn live(api: &Api<DynamicObject>, name: &str) -> Value {
+    serde_json::to_value(api.get(name).await.unwrap()).unwrap()
+}
+
+pub(crate) fn namespace(name: &str) -> (&'static str, Value) {
+    let metadata = json!({"name": name, "labels": {"kubernetes.io/metadata.name": name}});
+    let spec = json!({"finalizers": ["kubernetes"]});
+    ("namespaces", json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata, "spec": spec}))
+}
+
+pub(crate) fn config_map(namespace: &str, name: &str, owners: &Value) -> (&'static str, Value) {
+    let metadata = json!({"namespace": namespace, "name": name, "ownerReferences": owners});
+    ("configmaps", json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": name}}))
+}
+
+/// A reference to an owner as an archive holds it: with the UID of another life.
+pub(crate) fn old_owner(api_version: &str, kind: &str, name: &str) -> Value {
+    json!({"apiVersion": api_version, "kind": kind, "name": name, "uid": "00000000-0000-4000-8000-000000000000"})
+}
+
+/// A definition of cluster-scoped things with a status of their own; as a server gives it, with all defaults filled in.
+pub(crate) fn definition(group: &str, versions: &[&str]) -> (&'static str, Value) {
+    let version = |(index, name): (usize, &&str)| {
+        json!({
+            "name": name, "served": true, "storage": index == 0, "subresources": {"status": {}},
+            "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+        })
+    };
+    let versions: Vec<Value> = versions.iter().enumerate().map(version).collect();
+    let names = json!({"plural": "things", "singular": "thing", "kind": "Thing", "listKind": "ThingList"});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("things.{group}")},
+        "spec": {"group": group, "scope": "Cluster", "names": names, "versions": versions,
+            "conversion": {"strategy": "None"}},
+        "status": {"storedVersions": ["v0"], "conditions": [], "acceptedNames": {"plural": "", "kind": ""}},
+    });
+    ("customresourcedefinitions", definition)
+}
+
+pub(crate) fn thing(group: &str, name: &str, content: &Value) -> (&'static str, Value) {
+    let mut object = json!({"apiVersion": format!("{group}/v1"), "kind": "Thing", "metadata": {"name": name}});
+    object.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
+    ("things", object)
+}
