@@ -1,0 +1,41 @@
+//! What the integration tests and the benchmark share: a testbed with drover in it, and its jobs as processes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test ends where what it stands on fails, and shows where that was"
+)]
+
+mod job;
+mod objects;
+mod site;
+
+use std::path::PathBuf;
+
+pub use job::{Finished, Job, Running};
+pub use objects::{differing_members, objects};
+pub use site::{BUCKET, CREDENTIALS, Site, message};
+
+/// A path in the folder of facts and inputs that lies beside the checkout on the project's own machines.
+///
+/// Where it is missing the test says so and passes: what a test cannot do without lies in the project itself.
+#[must_use]
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);
+    beside.exists().then_some(beside)
+}
+
+/// Ends a test that needs what is not there, and says so.
+#[macro_export]
+macro_rules! shared_or_skip {
+    ($path:expr) => {
+        match $crate::shared($path) {
+            Some(path) => path,
+            None => {
+                eprintln!("skipped: {:?} is not beside the checkout", $path);
+                return;
+            }
+        }
+    };
+}

@@ -1,0 +1,27 @@
+//! The integration tests: drover's parts and its jobs, as processes, on a real API server, NATS and MinIO. Nothing here
+//! is a mock.
+//!
+//! Tests that keep to names of their own share one site; those that need an empty cluster, or that stop parts of it,
+//! start their own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "clippy allows them in test functions, and not in what those share"
+)]
+
+mod artifacts;
+mod backup;
+mod connection;
+mod drain;
+mod kill;
+mod lease;
+mod listing;
+mod local;
+mod manifests;
+mod nats;
+mod queue;
+mod rancher;
+mod refusals;
+mod storage;
