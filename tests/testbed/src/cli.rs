@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use snafu::{CleanedErrorText, ResultExt, Snafu};
-use tokio::signal::unix::{SignalKind, signal};
+use snafu::{ResultExt, Snafu};
 
+use crate::ending::{exit_code, stop_signal};
 use crate::options::{Options, Service};
 use crate::part::Part;
 use crate::prepare::{self, prepare};
@@ -82,14 +82,7 @@ pub enum Error {
 impl Args {
     /// Does what the command line says; the exit code tells whether it could.
     pub async fn parse_and_run() -> ExitCode {
-        match Self::parse().run().await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                let chain: Vec<String> = CleanedErrorText::new(&error).map(|(_, text, _)| text).collect();
-                say(&format!("error: {}", chain.join(": ")));
-                ExitCode::FAILURE
-            }
-        }
+        exit_code(Self::parse().run().await)
     }
 
     async fn run(self) -> Result<(), Error> {
@@ -109,7 +102,7 @@ async fn build() -> Result<(), Error> {
 }
 
 async fn up(options: Options) -> Result<(), Error> {
-    let mut stop = std::pin::pin!(stop_signal()?);
+    let mut stop = std::pin::pin!(stop_signal().context(UseTerminalSnafu { what: "listen for signals" })?);
     let testbed = tokio::select! {
         testbed = start(&options) => testbed?,
         () = &mut stop => return Ok(()),
@@ -120,18 +113,6 @@ async fn up(options: Options) -> Result<(), Error> {
     }
     say("Everything has ended.");
     Ok(())
-}
-
-/// Completes with the first Ctrl-C or SIGTERM from now on.
-fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
-    let mut interrupt = signal(SignalKind::interrupt()).context(UseTerminalSnafu { what: "listen for Ctrl-C" })?;
-    let mut terminate = signal(SignalKind::terminate()).context(UseTerminalSnafu { what: "listen for SIGTERM" })?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }
 
 /// Starts a testbed and tells how to use it, once it is ready for that.

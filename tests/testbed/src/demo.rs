@@ -8,13 +8,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use drover::exit::Failure;
-use snafu::{CleanedErrorText, Snafu};
-use tokio::signal::unix::{SignalKind, signal};
+use snafu::{ResultExt, Snafu};
 
 use crate::binaries;
 use crate::compare;
+use crate::ending::{exit_code, stop_signal};
 use crate::prepare;
-use crate::progress::say;
 use crate::rancher;
 use crate::testbed;
 
@@ -108,19 +107,12 @@ pub enum Error {
 impl Args {
     /// Tells the story; the exit code says whether it ended well.
     pub async fn parse_and_run() -> ExitCode {
-        match Self::parse().run().await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                let chain: Vec<String> = CleanedErrorText::new(&error).map(|(_, text, _)| text).collect();
-                say(&format!("error: {}", chain.join(": ")));
-                ExitCode::FAILURE
-            }
-        }
+        exit_code(Self::parse().run().await)
     }
 
     async fn run(self) -> Result<(), Error> {
         let Self { keep, scale } = self;
-        let mut stop = std::pin::pin!(stop_signal()?);
+        let mut stop = std::pin::pin!(stop_signal().context(MachineSnafu { what: "listen for signals" })?);
         let cast = tokio::select! {
             told = Box::pin(steps::tell_story(usize::from(scale))) => told?,
             () = &mut stop => return Ok(()),
@@ -132,15 +124,4 @@ impl Args {
         cast.testbed.shutdown().await;
         Ok(())
     }
-}
-
-fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
-    let listen = |kind| signal(kind).map_err(|source| Error::Machine { what: "listen for signals", source });
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

@@ -14,6 +14,7 @@ pub mod cli;
 pub mod compare;
 mod control_plane;
 pub mod demo;
+mod ending;
 mod folder;
 mod kubeconfig;
 mod log;
