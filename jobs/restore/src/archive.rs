@@ -9,6 +9,7 @@ use snafu::{ResultExt, Snafu};
 
 use crate::definitions::{self, Definition};
 use crate::facts::{Facts, Gathering, Place, Position};
+use crate::ground::Ground;
 use crate::types::Types;
 
 /// Why an object of an archive that was read and checked cannot be used all the same.
@@ -77,9 +78,9 @@ impl Archive {
     }
 
     /// Gathers what a restore has to know of all objects; blocks.
-    pub(crate) fn gather(&self, known: &Types) -> Result<Facts, ArchiveError> {
+    pub(crate) fn gather(&self, known: &Types, ground: &Ground) -> Result<Facts, ArchiveError> {
         let types = self.types().map(|name| (name.plural.as_str(), name.group.as_str(), name.version.as_str()));
-        let mut gathering = Gathering::new(known, types);
+        let mut gathering = Gathering::new(known, ground, types);
         for id in &self.ids {
             let Loaded { key, object } = self.spool.load(*id).context(LoadSnafu)?;
             let namespace = key.namespace.as_deref().unwrap_or_default();

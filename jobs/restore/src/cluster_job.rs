@@ -17,9 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span};
 
 use crate::cluster_report::{self as report, Ending};
+use crate::ground::Ground;
 use crate::outcome::Outcome;
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
+use crate::wishes::{WishError, Wishes};
 use crate::{JobOptions, WorkLimits};
 
 /// The job's name, and its field manager.
@@ -37,11 +39,6 @@ pub(crate) enum JobError {
         /// What the server said.
         source: ApiError,
     },
-    /// It wants what this version cannot do.
-    #[snafu(display(
-        "failed to prune: this version deletes nothing; delete this Restore and apply it again with spec.prune: false"
-    ))]
-    Prune,
     /// It wants what this version cannot do.
     #[snafu(display(
         "failed to decrypt with the Secret {secret:?}: this version restores unencrypted archives only; delete this \
@@ -95,7 +92,7 @@ impl Fault for JobError {
         match self {
             Self::ReadRestores { source } => source.exit(),
             Self::ReadArchive { source, .. } => source.exit(),
-            Self::Prune | Self::Encryption { .. } => Exit::Usage,
+            Self::Encryption { .. } => Exit::Usage,
             Self::LoseLease => Exit::Unavailable,
             _ => Exit::Failure,
         }
@@ -201,7 +198,8 @@ async fn restore_one(context: &Context, restore: &Restore, stop: &CancellationTo
 /// can mend a Secret, the next job tries again.
 fn ending_of(failure: &Failure, reason: String) -> Ending {
     let is_final = match failure.find::<JobError>() {
-        Some(JobError::Prune | JobError::Encryption { .. } | JobError::ObjectsFailed { .. }) => true,
+        _ if failure.find::<WishError>().is_some() => true,
+        Some(JobError::Encryption { .. } | JobError::ObjectsFailed { .. }) => true,
         _ => failure.exit() == Exit::DataRefused,
     };
     if is_final { Ending::Failed { reason } } else { Ending::Waiting { reason } }
@@ -210,13 +208,16 @@ fn ending_of(failure: &Failure, reason: String) -> Ending {
 /// Downloads, checks, plans and applies; gives the counts in words.
 async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToken) -> Result<String, Failure> {
     refuse_unsupported(restore)?;
+    let wishes = Wishes::of(restore)?;
     let spool = tokio::select! {
         spool = Box::pin(fetch(context, restore)) => spool?,
         () = stop.cancelled() => return Err(JobError::Interrupted { words: "nothing was changed".to_owned() }.into()),
     };
     let objects = spool.len();
     info!(objects, bytes = spool.archive_bytes(), sha256 = spool.sha256(), "archive read and checked");
-    let restoration = Restoration::new(Arc::clone(&context.server), spool, context.options.limits.concurrency);
+    let ground = Ground::survey(&context.client, &context.options.cluster.namespace, wishes.credentials).await?;
+    let concurrency = context.options.limits.concurrency;
+    let restoration = Restoration::new(Arc::clone(&context.server), spool, wishes, ground, concurrency);
     let gauge = restoration.gauge();
     let finished = tokio::select! {
         finished = restoration.apply(stop) => finished?,
@@ -231,10 +232,7 @@ fn unreachable_progress() -> Result<Finished, Failure> {
 }
 
 fn refuse_unsupported(restore: &Restore) -> Result<(), JobError> {
-    if let Some(secret) = restore.encryption_secret() {
-        return EncryptionSnafu { secret }.fail();
-    }
-    if restore.prunes() { PruneSnafu.fail() } else { Ok(()) }
+    restore.encryption_secret().map_or(Ok(()), |secret| EncryptionSnafu { secret }.fail())
 }
 
 /// Fetches the archive into the spool and checks all of it: before this has ended well, nothing is applied.
@@ -280,33 +278,12 @@ fn conclude(restore: &Restore, finished: &Finished, stop: &CancellationToken) ->
 
 #[cfg(test)]
 mod tests {
-    use drover::resources::RestoreSpec;
-
     use super::*;
-
-    fn restore(spec: RestoreSpec) -> Restore {
-        Restore::new("r", spec)
-    }
-
-    #[test]
-    fn what_is_not_supported_is_refused_and_said() {
-        let prunes = refuse_unsupported(&restore(RestoreSpec::default())).unwrap_err();
-        assert!(prunes.to_string().contains("spec.prune"), "{prunes}");
-        let encrypted = RestoreSpec {
-            prune: Some(false),
-            encryption_config_secret_name: Some("keys".to_owned()),
-            ..RestoreSpec::default()
-        };
-        assert!(refuse_unsupported(&restore(encrypted)).unwrap_err().to_string().contains("\"keys\""));
-        let plain = RestoreSpec { prune: Some(false), ..RestoreSpec::default() };
-        assert!(refuse_unsupported(&restore(plain)).is_ok());
-    }
 
     #[test]
     fn refused_data_end_a_restore_and_a_service_that_is_away_does_not() {
         let ends = |failure: Failure| matches!(ending_of(&failure, String::new()), Ending::Failed { .. });
         assert!(ends(Failure::new(Exit::DataRefused, "cut off")));
-        assert!(ends(JobError::Prune.into()));
         assert!(ends(JobError::ObjectsFailed { words: String::new(), first: String::new() }.into()));
         assert!(!ends(Failure::new(Exit::Unavailable, "away")));
         assert!(!ends(Failure::new(Exit::Usage, "no Secret")));

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::cluster_job::{Context, JOB};
 use crate::outcome::{Counts, Outcome};
 use crate::progress::Gauge;
-use crate::report::{self, Part};
+use crate::report;
 use crate::restoration::Finished;
 
 /// How often the status says how far the restore is.
@@ -150,29 +150,23 @@ async fn publish(context: &Context, restore: &Restore, kind: Kind, reason: Optio
     Ok(())
 }
 
-/// Logs every object that failed or was kept, with its reason, and gives the counts.
+/// Logs every object of which there is something to say, with its reason, and gives the counts.
 pub(crate) fn log_results(finished: &Finished) -> Counts {
-    let parts = parts(finished);
-    for (object, outcome, reason) in report::noted(&parts) {
-        if outcome == Outcome::Failed {
-            warn!(object, "failed: {reason}");
-        } else {
-            info!(object, "{}: {reason}", outcome.word());
+    for (object, outcome, reason) in report::noted(finished) {
+        match outcome {
+            Outcome::Failed => warn!(object, "failed: {reason}"),
+            outcome if reason.is_empty() => info!(object, "{}", outcome.word()),
+            outcome => info!(object, "{}: {reason}", outcome.word()),
         }
     }
-    report::counts(&parts)
+    report::counts(finished)
 }
 
 /// The first objects that failed, each with its reason.
 pub(crate) fn first_failed(finished: &Finished) -> String {
-    let parts = parts(finished);
-    let failed = report::noted(&parts).filter(|(_, outcome, _)| *outcome == Outcome::Failed);
+    let failed = report::noted(finished).filter(|(_, outcome, _)| *outcome == Outcome::Failed);
     let first: Vec<_> = failed.take(FIRST_FAILED).map(|(object, _, reason)| format!("{object}: {reason}")).collect();
     first.join("; ")
-}
-
-fn parts(finished: &Finished) -> Vec<Part<'_>> {
-    finished.parts.iter().map(|(archive, results)| Part { archive, results }).collect()
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ fn one(group: &str, version: &str, resource: APIResourceDiscovery) -> Type {
         namespaced: resource.scope.as_deref() == Some("Namespaced"),
         status: status_rule(group, &plural, has_status),
         lists: resource.verbs.iter().any(|verb| verb == "list"),
+        gets: resource.verbs.iter().any(|verb| verb == "get"),
         plural,
         served: true,
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use crate::ground::Ground;
 use crate::order::{self, Order, Rank};
 use crate::shape::{Kind, Shape};
 use crate::special_cases::{SpecialCase, Subject, Treatment, special_case};
@@ -69,6 +70,11 @@ impl Facts {
     /// What is known of the archive's type of that position.
     pub(crate) fn type_at(&self, index: u16) -> Option<&Arc<Type>> {
         self.types.get(usize::from(index)).and_then(Option::as_ref)
+    }
+
+    /// The namespaces that the archive's objects lie in.
+    pub(crate) fn namespaces(&self) -> &[String] {
+        &self.namespaces
     }
 
     /// What is remembered of an object.
@@ -165,6 +171,7 @@ fn is_namespaces(known: &Type) -> bool {
 #[derive(Debug)]
 pub(crate) struct Gathering<'a> {
     known: &'a Types,
+    ground: &'a Ground,
     facts: Facts,
     namespace_index: HashMap<String, u32>,
     owner_index: HashMap<(String, String, String, String), Option<OwnerIndex>>,
@@ -172,10 +179,14 @@ pub(crate) struct Gathering<'a> {
 
 impl<'a> Gathering<'a> {
     /// Begins with the archive's types, in the archive's order, each as (plural, group, version).
-    pub(crate) fn new<'t>(known: &'a Types, types: impl Iterator<Item = (&'t str, &'t str, &'t str)>) -> Self {
+    pub(crate) fn new<'t>(
+        known: &'a Types,
+        ground: &'a Ground,
+        types: impl Iterator<Item = (&'t str, &'t str, &'t str)>,
+    ) -> Self {
         let types = types.map(|(plural, group, version)| known.by_plural(plural, group, version).cloned());
         let facts = Facts { types: types.collect(), ..Facts::default() };
-        Self { known, facts, namespace_index: HashMap::new(), owner_index: HashMap::new() }
+        Self { known, ground, facts, namespace_index: HashMap::new(), owner_index: HashMap::new() }
     }
 
     /// Adds the next object of the archive; its position is the number of those before it.
@@ -188,7 +199,8 @@ impl<'a> Gathering<'a> {
         let position = order::position(self.facts.entries.len());
         let case = self.facts.type_at(place.type_index).and_then(|known| {
             let (group, plural) = (known.group.as_str(), known.plural.as_str());
-            special_case(&Subject { group, plural, namespace: place.namespace, name: place.name, shape: &shape })
+            let (namespace, name, ground) = (place.namespace, place.name, self.ground);
+            special_case(&Subject { group, plural, namespace, name, shape: &shape, ground })
         });
         let namespace = (!place.namespace.is_empty()).then(|| self.namespace(place.namespace));
         self.facts.entries.push(Entry { type_index: place.type_index, case, namespace });
@@ -281,6 +293,7 @@ mod tests {
             namespaced,
             status: StatusRule::Plain,
             lists: true,
+            gets: true,
             served: true,
         };
         let served = vec![
@@ -300,7 +313,8 @@ mod tests {
     fn gather(objects: &[(u16, &str, &str, String)]) -> Facts {
         let types = [("secrets", "", "v1"), ("namespaces", "", "v1"), ("things", "a.io", "v1"), ("x", "b.io", "v1")];
         let known = known();
-        let mut gathering = Gathering::new(&known, types.into_iter());
+        let ground = Ground::default();
+        let mut gathering = Gathering::new(&known, &ground, types.into_iter());
         for (type_index, namespace, name, object) in objects {
             gathering.add(Place { type_index: *type_index, namespace, name }, object.as_bytes()).unwrap();
         }

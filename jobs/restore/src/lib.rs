@@ -20,6 +20,7 @@ mod discovery;
 mod establish;
 mod facts;
 mod file_name;
+mod ground;
 mod inspect;
 mod limiter;
 mod live;
@@ -29,25 +30,32 @@ mod outcome;
 mod pages;
 mod plan;
 mod progress;
+mod prune;
 mod report;
 mod request;
 mod restoration;
+mod selected;
 mod shape;
 mod special_cases;
 mod stages;
 mod types;
+mod wishes;
 mod write;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use drover::cluster::ClusterOptions;
 use drover::exit::Failure;
 use drover::job::JobArguments;
 use drover::queue::NatsOptions;
+use drover::resources::DEFAULT_NAMESPACE;
 use drover::storage::StorageOptions;
 use drover::telemetry::TelemetryOptions;
 use tokio_util::sync::CancellationToken;
+
+use crate::wishes::{Prune, Wishes};
 
 /// Restores Kubernetes objects from an archive of drover or of the Rancher backup operator.
 ///
@@ -113,7 +121,7 @@ enum Command {
     Inspect(Reading),
     /// Shows what `apply` would do. Writes nothing to the cluster.
     Plan(Restoring),
-    /// Restores an archive: creates what is missing and replaces what differs. Deletes nothing.
+    /// Restores an archive: creates what is missing and replaces what differs. Deletes nothing unless told to prune.
     ///
     /// Objects that failed or were kept are named with the reason. It can be run again at any time: only what differs is
     /// written.
@@ -145,6 +153,48 @@ struct Restoring {
     /// The most requests in flight. While the API server says that they are too many (429), there are fewer.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000), env = "DROVER_CONCURRENCY")]
     concurrency: u32,
+    #[command(flatten)]
+    wishes: WishOptions,
+}
+
+/// What is asked beside putting objects back; a Restore says the same in its spec and annotations.
+#[derive(ClapArgs, Debug)]
+struct WishOptions {
+    /// Delete what the archive's ResourceSet selects and the archive lacks. What would take running pods, volumes or
+    /// others' objects with it is held back, unless it is "all".
+    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "safe")]
+    prune: Option<PruneScope>,
+    /// How long a deletion may take before finalizers are removed, in seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(..=3600), value_name = "SECONDS")]
+    delete_timeout: u16,
+    /// Go on although types are not served, and end well although objects failed.
+    #[arg(long)]
+    ignore_errors: bool,
+    /// Write also the Secrets that live Backups and Restores name.
+    #[arg(long)]
+    restore_credentials: bool,
+    /// The namespace that drover runs in, if it does: it is never written over or pruned.
+    #[arg(long, env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
+    namespace: String,
+}
+
+/// What a prune takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum PruneScope {
+    /// What nothing else would be lost with.
+    Safe,
+    /// Everything.
+    All,
+}
+
+impl WishOptions {
+    fn wishes(&self) -> Wishes {
+        let prune = self.prune.map(|scope| Prune {
+            timeout: Duration::from_secs(self.delete_timeout.into()),
+            everything: scope == PruneScope::All,
+        });
+        Wishes { prune, ignore_errors: self.ignore_errors, credentials: self.restore_credentials }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]

@@ -1,21 +1,26 @@
 //! What is live of an archive's objects: each type is listed once, and each page compared while the next one comes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use drover::archive::TypeName;
 use drover::exit::{Exit, Fault};
-use drover::object::ListPage;
+use drover::object::{ListPage, Object};
+use drover::selection::{Request, TypePlan};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use snafu::{IntoError, ResultExt, Snafu};
 
 use crate::archive::Archive;
-use crate::compare::{StatusRule, UidMark, UidMarks, compare};
+use crate::compare::{UidMark, UidMarks, compare};
 use crate::facts::{Facts, OwnerIndex, Place, Position};
+use crate::ground::Ground;
 use crate::pages::{PagesError, pages};
 use crate::progress::Progress;
+use crate::prune::Candidate;
 use crate::request::{RequestError, Server};
+use crate::selected::Selection;
 use crate::shape::Shape;
-use crate::special_cases::SpecialCase;
+use crate::special_cases::{SpecialCase, Subject, Treatment, is_ours, special_case};
 use crate::types::Type;
 
 /// Types listed at the same time; the comparison keeps two cores busy with fewer.
@@ -101,6 +106,8 @@ pub(crate) enum Presence {
     Same,
     /// It is there, and something is not as it should be, or it is being deleted.
     Differs,
+    /// It is there and drover stands on it.
+    Ours,
 }
 
 /// What is live of an archive's objects; a byte for each, and a little more for those with owners.
@@ -110,9 +117,31 @@ pub(crate) struct Live {
     references: HashMap<Position, Box<[Option<UidMark>]>>,
     owner_uids: HashMap<OwnerIndex, String>,
     marks: UidMarks,
+    candidates: Vec<Candidate>,
+}
+
+/// What is looked at: the archive's objects, and, where there is a selection, what it takes and the archive lacks.
+pub(crate) struct Scope<'a> {
+    /// A part of the archive.
+    pub(crate) archive: &'a Arc<Archive>,
+    /// What is known of its objects.
+    pub(crate) facts: &'a Arc<Facts>,
+    /// What belongs to the ResourceSet; nothing for a restore that does not prune.
+    pub(crate) selection: &'a Selection,
+    /// What drover stands on.
+    pub(crate) ground: &'a Arc<Ground>,
 }
 
 /// What was seen of one live object.
+#[derive(Debug)]
+enum Found {
+    /// The archive holds it.
+    Archived(Seen),
+    /// The archive's ResourceSet selects it, and the archive lacks it.
+    Candidate(Candidate),
+}
+
+/// What was seen of a live object that the archive holds.
 #[derive(Debug)]
 struct Seen {
     position: Position,
@@ -127,38 +156,35 @@ impl Live {
     /// # Errors
     ///
     /// When any of it cannot be looked at: what is not seen would be taken for missing.
-    pub(crate) async fn survey(server: &Server, archive: &Arc<Archive>, facts: &Arc<Facts>) -> Result<Self, LiveError> {
+    pub(crate) async fn survey(server: &Server, scope: &Scope<'_>) -> Result<Self, LiveError> {
         let mut live = Self {
-            presences: vec![Presence::Absent; facts.len()],
+            presences: vec![Presence::Absent; scope.facts.len()],
             references: HashMap::new(),
             owner_uids: HashMap::new(),
             marks: UidMarks::default(),
+            candidates: Vec::new(),
         };
         let mut progress = Progress::new("live objects compared", 0);
-        let survey = Survey { archive, facts, marks: live.marks.clone() };
-        let types: BTreeSet<u16> = facts.positions().map(|position| facts.entry(position).type_index).collect();
-        let asked = |index| Some((index, facts.type_at(index).filter(|known| known.served)?));
-        let (listed, single): (Vec<_>, Vec<_>) =
-            types.into_iter().filter_map(asked).partition(|(_, known)| known.lists);
-        let pages = stream::iter(listed)
-            .map(|(index, known)| survey.pages(server, index, known))
-            .flatten_unordered(LISTS_AT_ONCE);
+        let survey = Survey { scope, marks: live.marks.clone() };
+        let (listed, single): (Vec<_>, Vec<_>) = survey.looks().into_iter().partition(|look| look.known.lists);
+        let pages = stream::iter(listed).map(|look| survey.pages(server, look)).flatten_unordered(LISTS_AT_ONCE);
         let mut pages = std::pin::pin!(pages);
         let mut compared = 0;
-        while let Some((seen, items)) = pages.try_next().await? {
+        while let Some((found, items)) = pages.try_next().await? {
             compared += items as u64;
             progress.advance_to(compared);
-            for seen in seen {
-                live.add(seen);
-            }
+            found.into_iter().for_each(|found| live.add(found));
         }
-        for (index, known) in single {
-            for seen in survey.one_by_one(server, index, known).await? {
-                live.add(seen);
-            }
+        for look in single {
+            survey.one_by_one(server, look).await?.into_iter().for_each(|found| live.add(found));
         }
-        live.find_other_owners(server, facts).await?;
+        live.find_other_owners(server, scope.facts).await?;
         Ok(live)
+    }
+
+    /// Takes out what the ResourceSet selects and the archive lacks.
+    pub(crate) fn take_candidates(&mut self) -> Vec<Candidate> {
+        std::mem::take(&mut self.candidates)
     }
 
     /// Whether the object is live, and as it should be.
@@ -181,7 +207,11 @@ impl Live {
         self.owner_uids
     }
 
-    fn add(&mut self, seen: Seen) {
+    fn add(&mut self, found: Found) {
+        let seen = match found {
+            Found::Archived(seen) => seen,
+            Found::Candidate(candidate) => return self.candidates.push(candidate),
+        };
         self.presences[seen.position as usize] = seen.presence;
         if !seen.references.is_empty() {
             self.references.insert(seen.position, seen.references);
@@ -214,33 +244,64 @@ async fn get(server: &Server, known: &Type, namespace: &str, name: &str) -> Resu
     }
 }
 
-/// What comparing takes.
+/// One type that is looked at.
+struct Look {
+    known: Arc<Type>,
+    /// Which type of the archive it is; none where the archive holds nothing of it.
+    type_index: Option<u16>,
+    /// The archive's types that are the same in another version.
+    other_versions: Vec<u16>,
+    selection: Option<Arc<TypePlan>>,
+}
+
+/// What looking takes.
 struct Survey<'a> {
-    archive: &'a Arc<Archive>,
-    facts: &'a Arc<Facts>,
+    scope: &'a Scope<'a>,
     marks: UidMarks,
 }
 
 impl<'a> Survey<'a> {
-    fn comparison(&self, type_index: u16, known: &Type) -> Arc<Comparison> {
-        Arc::new(Comparison {
-            archive: Arc::clone(self.archive),
-            facts: Arc::clone(self.facts),
+    /// Each type once: those of the archive, and those of the selection.
+    fn looks(&self) -> Vec<Look> {
+        let facts = self.scope.facts;
+        let mut selected: BTreeMap<TypeName, (&Arc<Type>, &Arc<TypePlan>)> =
+            self.scope.selection.iter().map(|(known, plan)| (known.type_name(), (known, plan))).collect();
+        let held: BTreeSet<u16> = facts.positions().map(|position| facts.entry(position).type_index).collect();
+        let served = held.into_iter().filter_map(|index| Some((index, facts.type_at(index)?)));
+        let mut looks: Vec<Look> = Vec::new();
+        for (index, known) in served.filter(|(_, known)| known.served) {
+            let selection = selected.remove(&known.type_name()).map(|(_, plan)| Arc::clone(plan));
+            looks.push(self.look(known, Some(index), selection));
+        }
+        looks.extend(selected.into_values().map(|(known, plan)| self.look(known, None, Some(Arc::clone(plan)))));
+        looks
+    }
+
+    fn look(&self, known: &Arc<Type>, type_index: Option<u16>, selection: Option<Arc<TypePlan>>) -> Look {
+        let types = (0..).zip(self.scope.archive.types());
+        let same = types.filter(|(_, name)| name.plural == known.plural && name.group == known.group);
+        let other_versions = same.map(|(index, _)| index).filter(|index| Some(*index) != type_index).collect();
+        Look { known: Arc::clone(known), type_index, other_versions, selection }
+    }
+
+    fn comparison(&self, look: Look) -> Comparison {
+        Comparison {
+            archive: Arc::clone(self.scope.archive),
+            facts: Arc::clone(self.scope.facts),
+            ground: Arc::clone(self.scope.ground),
             marks: self.marks.clone(),
-            type_index,
-            rule: known.status,
-        })
+            look,
+        }
     }
 
     /// A page is compared on a thread of its own while the next one comes.
     fn pages(
         &self,
         server: &'a Server,
-        type_index: u16,
-        known: &Type,
-    ) -> impl Stream<Item = Result<(Vec<Seen>, usize), LiveError>> + use<'a> {
-        let comparison = self.comparison(type_index, known);
-        let (plural, pages) = (known.plural.clone(), pages(server, known));
+        look: Look,
+    ) -> impl Stream<Item = Result<(Vec<Found>, usize), LiveError>> + use<'a> {
+        let (plural, pages) = (look.known.plural.clone(), pages(server, &look.known));
+        let comparison = Arc::new(self.comparison(look));
         let compared = pages.map_err(LiveError::from).map_ok(move |page| {
             let (comparison, plural) = (Arc::clone(&comparison), plural.clone());
             let compared = tokio::task::spawn_blocking(move || comparison.page(&page));
@@ -249,18 +310,34 @@ impl<'a> Survey<'a> {
         compared.try_buffered(2)
     }
 
-    /// For a type that the server does not list: it has few objects, and the archive knows their names.
-    async fn one_by_one(&self, server: &Server, type_index: u16, known: &Type) -> Result<Vec<Seen>, LiveError> {
-        let comparison = self.comparison(type_index, known);
+    /// For a type that the server does not list: it has few objects, and archive and selection know their names.
+    async fn one_by_one(&self, server: &Server, look: Look) -> Result<Vec<Found>, LiveError> {
+        let known = Arc::clone(&look.known);
         let compare = || CompareSnafu { plural: known.plural.clone() };
+        let names = self.names(&look).context(LoadSnafu).with_context(|_| compare())?;
+        let comparison = self.comparison(look);
         let mut seen = Vec::new();
-        for position in self.facts.positions().filter(|position| self.facts.entry(*position).type_index == type_index) {
-            let key = self.archive.load(position).context(LoadSnafu).with_context(|_| compare())?.key;
-            let live = get(server, known, key.namespace.as_deref().unwrap_or_default(), &key.name).await?;
+        for (namespace, name) in names {
+            let live = get(server, &known, namespace.as_deref().unwrap_or_default(), &name).await?;
             let found = live.map(|live| comparison.object(&live)).transpose().with_context(|_| compare())?;
             seen.extend(found.flatten());
         }
         Ok(seen)
+    }
+
+    /// Namespace and name of every object that may be there.
+    fn names(&self, look: &Look) -> std::io::Result<BTreeSet<(Option<String>, String)>> {
+        let mut names = BTreeSet::new();
+        let Scope { archive, facts, .. } = self.scope;
+        let is_of_type = |position: &Position| Some(facts.entry(*position).type_index) == look.type_index;
+        for position in facts.positions().filter(is_of_type) {
+            let key = archive.load(position)?.key;
+            names.insert((key.namespace, key.name));
+        }
+        if let Some(Request::Get { objects }) = look.selection.as_ref().map(|plan| &plan.request) {
+            names.extend(objects.iter().cloned());
+        }
+        Ok(names)
     }
 }
 
@@ -268,42 +345,80 @@ impl<'a> Survey<'a> {
 struct Comparison {
     archive: Arc<Archive>,
     facts: Arc<Facts>,
+    ground: Arc<Ground>,
     marks: UidMarks,
-    type_index: u16,
-    rule: StatusRule,
+    look: Look,
 }
 
 impl Comparison {
-    /// Compares a page; blocks. Gives what concerns the archive, and how many objects the page had.
-    fn page(&self, page: &[u8]) -> Result<(Vec<Seen>, usize), CompareError> {
+    /// Compares a page; blocks. Gives what concerns the restore, and how many objects the page had.
+    fn page(&self, page: &[u8]) -> Result<(Vec<Found>, usize), CompareError> {
         let page = ListPage::parse(page).context(PageSnafu)?;
-        let mut seen = Vec::new();
+        let mut found = Vec::new();
         for item in &page.items {
-            seen.extend(self.object(item.get().as_bytes())?);
+            found.extend(self.object(item.get().as_bytes())?);
         }
-        Ok((seen, page.items.len()))
+        Ok((found, page.items.len()))
     }
 
-    /// Compares a live object; none where the archive does not hold it.
-    fn object(&self, live_bytes: &[u8]) -> Result<Option<Seen>, CompareError> {
+    /// Looks at a live object; none where it does not concern the restore.
+    fn object(&self, live_bytes: &[u8]) -> Result<Option<Found>, CompareError> {
         let live = Shape::split(live_bytes).context(ObjectSnafu)?;
         let (name, namespace) =
             (live.metadata_text("name").unwrap_or_default(), live.metadata_text("namespace").unwrap_or_default());
-        let place = Place { type_index: self.type_index, namespace: &namespace, name: &name };
-        let Some(position) = self.facts.find(place) else { return Ok(None) };
+        let at = |type_index| self.facts.find(Place { type_index, namespace: &namespace, name: &name });
+        if let Some(position) = self.look.type_index.and_then(at) {
+            return Ok(Some(Found::Archived(self.archived(position, &live, live_bytes)?)));
+        }
+        if self.look.other_versions.iter().any(|index| at(*index).is_some()) {
+            return Ok(None);
+        }
+        Ok(self.candidate(&live, live_bytes, &namespace, &name)?.map(Found::Candidate))
+    }
+
+    fn archived(&self, position: Position, live: &Shape<'_>, live_bytes: &[u8]) -> Result<Seen, CompareError> {
         let loaded = self.archive.load(position).context(LoadSnafu)?;
         let case = self.facts.entry(position).case;
         let changed = case.map(|case: &SpecialCase| case.change(&loaded.object, Some(live_bytes))).transpose();
         let changed = changed.context(ObjectSnafu)?.flatten();
         let wanted = Shape::split(changed.as_deref().unwrap_or(&loaded.object)).context(ObjectSnafu)?;
-        let difference = compare(&wanted, &live, self.rule, &self.marks);
+        let difference = compare(&wanted, live, self.look.known.status, &self.marks);
         let identity = live.identity();
         let differs = difference.body || difference.status || identity.deletion_timestamp.is_some();
-        Ok(Some(Seen {
-            position,
-            presence: if differs { Presence::Differs } else { Presence::Same },
-            references: difference.owners,
-            owner: self.facts.owner_at(position).map(|owner| (owner, identity.uid)),
+        let presence = match (is_ours(live), differs) {
+            (true, _) => Presence::Ours,
+            (false, true) => Presence::Differs,
+            (false, false) => Presence::Same,
+        };
+        let owner = self.facts.owner_at(position).map(|owner| (owner, identity.uid));
+        Ok(Seen { position, presence, references: difference.owners, owner })
+    }
+
+    /// The object, if it belongs to the ResourceSet; one that is all but gone does not count.
+    fn candidate(
+        &self,
+        live: &Shape<'_>,
+        live_bytes: &[u8],
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Candidate>, CompareError> {
+        let (Some(plan), known) = (&self.look.selection, &self.look.known) else { return Ok(None) };
+        let object = Object::parse(live_bytes).context(PageSnafu)?;
+        if object.is_vanishing(&known.kind) || !plan.selects_unasked(&object) {
+            return Ok(None);
+        }
+        let subject =
+            Subject { group: &known.group, plural: &known.plural, namespace, name, shape: live, ground: &self.ground };
+        let kept = special_case(&subject)
+            .filter(|case| matches!(case.treatment, Treatment::Keep | Treatment::KeepLive))
+            .map(|case| case.reason);
+        Ok(Some(Candidate {
+            known: Arc::clone(known),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: live.identity().uid,
+            owners: live.owner_references().into_iter().map(|owner| owner.uid).collect(),
+            kept,
         }))
     }
 }

@@ -12,10 +12,11 @@ use kube::config::{Config, KubeConfigOptions};
 use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
 
+use crate::ground::Ground;
 use crate::inspect::Inspection;
 use crate::outcome::{Counts, Outcome};
 use crate::progress::Progress;
-use crate::report::{self, Mode, Part};
+use crate::report::{self, Mode};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
 use crate::{Output, Reading, Restoring};
@@ -68,34 +69,39 @@ pub(crate) async fn inspect(reading: Reading) -> Result<(), Failure> {
 
 /// `restore plan`.
 pub(crate) async fn plan(restoring: Restoring) -> Result<(), Failure> {
-    let Restoring { reading: Reading { file, output, unpacked_limit }, context, concurrency } = restoring;
-    let spool = read(&file, unpacked_limit).await?;
-    let restoration = Restoration::new(connect(context, concurrency).await?, spool, concurrency);
-    let finished = restoration.plan().await?;
+    let output = restoring.reading.output;
+    let finished = prepare(restoring).await?.plan().await?;
     show(&finished, output, Mode::Plan)?;
     Ok(())
 }
 
 /// `restore apply`.
 pub(crate) async fn apply(restoring: Restoring, shutdown: &CancellationToken) -> Result<(), Failure> {
-    let Restoring { reading: Reading { file, output, unpacked_limit }, context, concurrency } = restoring;
-    let spool = read(&file, unpacked_limit).await?;
-    let restoration = Restoration::new(connect(context, concurrency).await?, spool, concurrency);
-    let finished = restoration.apply(shutdown).await?;
+    let (output, ignore_errors) = (restoring.reading.output, restoring.wishes.ignore_errors);
+    let finished = prepare(restoring).await?.apply(shutdown).await?;
     let counts = show(&finished, output, Mode::Apply)?;
-    let Finished { lost, .. } = finished;
-    match lost {
+    match finished.lost {
         Some(lost) => Err(Failure::new(Exit::Unavailable, lost)),
-        None => verdict(&counts, shutdown).map_err(Failure::from),
+        None => verdict(&counts, ignore_errors, shutdown).map_err(Failure::from),
     }
 }
 
-fn verdict(counts: &Counts, shutdown: &CancellationToken) -> Result<(), LocalError> {
+/// Reads and checks the archive, and finds the cluster.
+async fn prepare(restoring: Restoring) -> Result<Restoration, Failure> {
+    let Restoring { reading: Reading { file, output: _, unpacked_limit }, context, concurrency, wishes } = restoring;
+    let spool = read(&file, unpacked_limit).await?;
+    let server = connect(context, concurrency).await?;
+    let ground = Ground::survey(server.client(), &wishes.namespace, wishes.restore_credentials).await?;
+    Ok(Restoration::new(server, spool, wishes.wishes(), ground, concurrency))
+}
+
+fn verdict(counts: &Counts, ignore_errors: bool, shutdown: &CancellationToken) -> Result<(), LocalError> {
     if shutdown.is_cancelled() && counts.of(Outcome::Untouched) > 0 {
         return StoppedSnafu { done: counts.in_words() }.fail();
     }
     match counts.of(Outcome::Failed) {
         0 => Ok(()),
+        _ if ignore_errors => Ok(()),
         failed => {
             FailedSnafu { failed, total: Outcome::ALL.into_iter().map(|outcome| counts.of(outcome)).sum::<u32>() }
                 .fail()
@@ -137,12 +143,11 @@ async fn connect(context: Option<String>, concurrency: u32) -> Result<Arc<Server
 }
 
 fn show(finished: &Finished, output: Output, mode: Mode) -> Result<Counts, Failure> {
-    let parts: Vec<Part<'_>> = finished.parts.iter().map(|(archive, results)| Part { archive, results }).collect();
     print(|out| match output {
-        Output::Json => report::json(out, &parts),
-        Output::Text => report::text(out, &parts, mode),
+        Output::Json => report::json(out, finished),
+        Output::Text => report::text(out, finished, mode),
     })?;
-    Ok(report::counts(&parts))
+    Ok(report::counts(finished))
 }
 
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {

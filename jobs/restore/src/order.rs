@@ -3,6 +3,8 @@
 /// What kind of object it is, as far as the order is concerned; a later one is written in a later stage.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Rank {
+    /// Definitions of types: nothing else can be made without them.
+    Definition,
     /// Namespaces: everything namespaced needs one, and nothing of theirs needs anything.
     Namespace,
     /// Everything else that has no namespace: it is there before what is in namespaces, and may own it.

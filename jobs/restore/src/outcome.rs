@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use drover::archive::Key;
 use drover::exit::Chain;
 use serde::Serialize;
 
@@ -11,8 +12,7 @@ use crate::facts::Position;
 const LONGEST_REASON: usize = 1000;
 
 /// What became of an object.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Outcome {
     /// It was not there.
     Created,
@@ -22,6 +22,10 @@ pub(crate) enum Outcome {
     Unchanged,
     /// It is special and was left as it is.
     Kept,
+    /// The archive lacks it, and it was deleted.
+    Pruned,
+    /// The archive lacks it, and it was not deleted for what would have gone with it.
+    HeldBack,
     /// The server refused it.
     Failed,
     /// The restore ended before it came to this object.
@@ -31,16 +35,34 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// All of them, in the order that they are shown in.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Created, Self::Updated, Self::Unchanged, Self::Kept, Self::Failed, Self::Untouched];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Created,
+        Self::Updated,
+        Self::Unchanged,
+        Self::Kept,
+        Self::Pruned,
+        Self::HeldBack,
+        Self::Failed,
+        Self::Untouched,
+    ];
 
-    /// The word that people and programs read.
+    /// The word that programs read: the name of its count.
+    pub(crate) const fn key(self) -> &'static str {
+        match self {
+            Self::HeldBack => "heldBack",
+            other => other.word(),
+        }
+    }
+
+    /// The word that people read.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Created => "created",
             Self::Updated => "updated",
             Self::Unchanged => "unchanged",
             Self::Kept => "kept",
+            Self::Pruned => "pruned",
+            Self::HeldBack => "held back",
             Self::Failed => "failed",
             Self::Untouched => "untouched",
         }
@@ -79,13 +101,25 @@ impl Result {
     }
 }
 
+/// An object that is not one of the archive's, and what became of it: pruned, held back, or made since it was needed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Outside {
+    /// Which one.
+    pub(crate) key: Key,
+    /// What became of it.
+    pub(crate) result: Result,
+}
+
 /// How many objects came to what.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Counts {
     created: u32,
     updated: u32,
     unchanged: u32,
     kept: u32,
+    pruned: u32,
+    held_back: u32,
     failed: u32,
     untouched: u32,
 }
@@ -98,6 +132,8 @@ impl Counts {
             Outcome::Updated => self.updated,
             Outcome::Unchanged => self.unchanged,
             Outcome::Kept => self.kept,
+            Outcome::Pruned => self.pruned,
+            Outcome::HeldBack => self.held_back,
             Outcome::Failed => self.failed,
             Outcome::Untouched => self.untouched,
         }
@@ -110,6 +146,8 @@ impl Counts {
             Outcome::Updated => &mut self.updated,
             Outcome::Unchanged => &mut self.unchanged,
             Outcome::Kept => &mut self.kept,
+            Outcome::Pruned => &mut self.pruned,
+            Outcome::HeldBack => &mut self.held_back,
             Outcome::Failed => &mut self.failed,
             Outcome::Untouched => &mut self.untouched,
         };
@@ -156,11 +194,6 @@ impl Results {
     pub(crate) fn reason(&self, position: Position) -> &str {
         self.reasons.get(&position).map_or("", String::as_str)
     }
-
-    /// Adds how many came to what.
-    pub(crate) fn count_into(&self, counts: &mut Counts) {
-        self.outcomes.iter().for_each(|outcome| counts.add(*outcome));
-    }
 }
 
 #[cfg(test)]
@@ -174,10 +207,18 @@ mod tests {
         results.set(1, Result::kept("why"));
         results.set(2, Result::new(Outcome::Created, "note".to_owned()));
         let mut counts = Counts::default();
-        results.count_into(&mut counts);
+        (0..4).for_each(|position| counts.add(results.outcome(position)));
         assert_eq!(counts.in_words(), "2 created, 1 kept, 1 untouched");
         assert_eq!((results.reason(0), results.reason(1), results.reason(2)), ("", "why", "note"));
         assert_eq!(Counts::default().in_words(), "nothing to do");
+    }
+
+    #[test]
+    fn programs_read_the_names_of_the_counts() {
+        let counts = serde_json::to_value(Counts::default()).unwrap();
+        for outcome in Outcome::ALL {
+            assert_eq!(counts[outcome.key()], 0, "{outcome:?}");
+        }
     }
 
     #[test]

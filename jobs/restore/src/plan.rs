@@ -3,7 +3,7 @@
 use crate::compare::UidMark;
 use crate::facts::{Facts, OwnerIndex, Position};
 use crate::live::{Live, Presence};
-use crate::special_cases::Treatment;
+use crate::special_cases::{OURS, SpecialCase, Treatment};
 
 /// What becomes of one object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,8 +14,8 @@ pub(crate) enum Action {
     Update,
     /// It is there and is what the archive says.
     Unchanged,
-    /// It is special and not written; the special case says why.
-    Keep,
+    /// It is special and not written, for this reason.
+    Keep(&'static str),
     /// Its type is not served.
     NotServed,
     /// It lies in a namespace and its type does not, or the other way round.
@@ -82,12 +82,14 @@ fn regardless_of_owners(facts: &Facts, live: &Live, position: Position) -> Actio
     if facts.is_misplaced(position) {
         return Action::Misplaced;
     }
-    decide(entry.case.map(|case| case.treatment), live.presence(position))
+    decide(entry.case, live.presence(position))
 }
 
-fn decide(treatment: Option<Treatment>, presence: Presence) -> Action {
-    match (treatment, presence) {
-        (Some(Treatment::Keep), _) | (Some(Treatment::KeepLive), Presence::Same | Presence::Differs) => Action::Keep,
+fn decide(case: Option<&SpecialCase>, presence: Presence) -> Action {
+    match (case.map(|case| (case.treatment, case.reason)), presence) {
+        (Some((Treatment::Keep, reason)), _)
+        | (Some((Treatment::KeepLive, reason)), Presence::Same | Presence::Differs) => Action::Keep(reason),
+        (_, Presence::Ours) => Action::Keep(OURS),
         (_, Presence::Absent) => Action::Create,
         (_, Presence::Differs) => Action::Update,
         (_, Presence::Same) => Action::Unchanged,
@@ -123,21 +125,25 @@ mod tests {
 
     #[test]
     fn decisions() {
-        use Presence::{Absent, Differs, Same};
+        use Presence::{Absent, Differs, Ours, Same};
+        let keep = Action::Keep("why");
         let change = Some(Treatment::Change(|_, _| {}));
         for (treatment, presence, expected) in [
             (None, Absent, Action::Create),
             (None, Differs, Action::Update),
             (None, Same, Action::Unchanged),
+            (None, Ours, Action::Keep(OURS)),
             (change, Absent, Action::Create),
             (change, Differs, Action::Update),
-            (Some(Treatment::Keep), Absent, Action::Keep),
-            (Some(Treatment::Keep), Differs, Action::Keep),
+            (change, Ours, Action::Keep(OURS)),
+            (Some(Treatment::Keep), Absent, keep),
+            (Some(Treatment::Keep), Differs, keep),
             (Some(Treatment::KeepLive), Absent, Action::Create),
-            (Some(Treatment::KeepLive), Differs, Action::Keep),
-            (Some(Treatment::KeepLive), Same, Action::Keep),
+            (Some(Treatment::KeepLive), Differs, keep),
+            (Some(Treatment::KeepLive), Same, keep),
         ] {
-            assert_eq!(decide(treatment, presence), expected, "{treatment:?} {presence:?}");
+            let case = treatment.map(|treatment| SpecialCase::for_tests(treatment, "why"));
+            assert_eq!(decide(case.as_ref(), presence), expected, "{treatment:?} {presence:?}");
         }
     }
 

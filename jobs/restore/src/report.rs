@@ -1,22 +1,16 @@
 //! The results as people and programs read them.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
-use drover::archive::TypeName;
+use drover::archive::{Key, TypeName};
 use serde::Serialize;
 
 use crate::archive::Archive;
 use crate::facts::Position;
 use crate::inspect::type_title;
-use crate::outcome::{Counts, Outcome, Results};
-
-/// Results of a part of the archive.
-pub(crate) struct Part<'a> {
-    /// Its objects.
-    pub(crate) archive: &'a Archive,
-    /// What became of them.
-    pub(crate) results: &'a Results,
-}
+use crate::outcome::{Counts, Outcome, Outside};
+use crate::restoration::Finished;
 
 /// What is done: the words differ.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,6 +27,8 @@ impl Mode {
             (Self::Plan, Outcome::Created) => "create",
             (Self::Plan, Outcome::Updated) => "update",
             (Self::Plan, Outcome::Kept) => "keep",
+            (Self::Plan, Outcome::Pruned) => "prune",
+            (Self::Plan, Outcome::HeldBack) => "hold back",
             (Self::Plan, Outcome::Failed) => "fail",
             (_, outcome) => outcome.word(),
         }
@@ -41,7 +37,7 @@ impl Mode {
     /// Whether an object is named in the text: in a plan everything that it would write.
     fn names(self, outcome: Outcome, reason: &str) -> bool {
         match outcome {
-            Outcome::Failed | Outcome::Kept => true,
+            Outcome::Failed | Outcome::Kept | Outcome::Pruned | Outcome::HeldBack => true,
             Outcome::Created | Outcome::Updated => self == Self::Plan || !reason.is_empty(),
             Outcome::Unchanged | Outcome::Untouched => false,
         }
@@ -62,88 +58,128 @@ struct ObjectResult<'a> {
     reason: &'a str,
 }
 
+/// An object that a restore was about, and what became of it.
+pub(crate) struct Told<'a> {
+    place: Place<'a>,
+    /// What became of it.
+    pub(crate) outcome: Outcome,
+    /// Why; empty where there is nothing to say.
+    pub(crate) reason: &'a str,
+}
+
+enum Place<'a> {
+    Archive(&'a Archive, Position),
+    Outside(&'a Key),
+}
+
+impl<'a> Told<'a> {
+    /// Which object it is; that of the archive is read back from the spool.
+    pub(crate) fn key(&self) -> io::Result<Cow<'a, Key>> {
+        match self.place {
+            Place::Archive(archive, position) => Ok(Cow::Owned(archive.load(position).map_err(io::Error::other)?.key)),
+            Place::Outside(key) => Ok(Cow::Borrowed(key)),
+        }
+    }
+}
+
+/// Every object, with what became of it: the archive's in its order, then the others.
+pub(crate) fn told(finished: &Finished) -> impl Iterator<Item = Told<'_>> {
+    let archived = finished.parts.iter().flat_map(|(archive, results)| {
+        (0..).take(archive.len()).map(move |position| Told {
+            place: Place::Archive(archive, position),
+            outcome: results.outcome(position),
+            reason: results.reason(position),
+        })
+    });
+    archived.chain(finished.outside.iter().map(|Outside { key, result }| Told {
+        place: Place::Outside(key),
+        outcome: result.outcome,
+        reason: &result.reason,
+    }))
+}
+
 /// All results together.
-pub(crate) fn counts(parts: &[Part<'_>]) -> Counts {
+pub(crate) fn counts(finished: &Finished) -> Counts {
     let mut counts = Counts::default();
-    for part in parts {
-        part.results.count_into(&mut counts);
+    for told in told(finished) {
+        counts.add(told.outcome);
     }
     counts
 }
 
-fn positions<'a>(parts: &'a [Part<'a>]) -> impl Iterator<Item = (&'a Part<'a>, Position)> {
-    parts.iter().flat_map(|part| (0..).take(part.archive.len()).map(move |position| (part, position)))
-}
-
 /// The objects of which there is something to say, by name, with what became of them and why.
-pub(crate) fn noted<'a>(parts: &'a [Part<'a>]) -> impl Iterator<Item = (String, Outcome, &'a str)> {
-    positions(parts).filter_map(|(part, position)| {
-        let (outcome, reason) = (part.results.outcome(position), part.results.reason(position));
-        if reason.is_empty() && outcome != Outcome::Failed {
+pub(crate) fn noted(finished: &Finished) -> impl Iterator<Item = (String, Outcome, &str)> {
+    told(finished).filter_map(|told| {
+        let is_noted = !told.reason.is_empty() || matches!(told.outcome, Outcome::Failed | Outcome::Pruned);
+        if !is_noted {
             return None;
         }
         // An object whose name cannot be read back from the spool is still told of.
-        let object =
-            part.archive.load(position).map_or_else(|error| format!("? ({error})"), |loaded| loaded.key.to_string());
-        Some((object, outcome, reason))
+        let object = told.key().map_or_else(|error| format!("? ({error})"), |key| key.to_string());
+        Some((object, told.outcome, told.reason))
     })
 }
 
-/// Writes one JSON document, object by object, so that its size does not matter:
+/// Writes every object's result as one JSON document, object by object, so that its size does not matter:
 ///
 /// ```json
 /// {"objects": [{"group": "", "version": "v1", "resource": "secrets", "namespace": "a", "name": "b",
 ///               "result": "failed", "reason": "…"}],
-///  "counts": {"created": 0, "updated": 0, "unchanged": 0, "kept": 0, "failed": 1, "untouched": 0}}
+///  "counts": {"created": 0, "updated": 0, "unchanged": 0, "kept": 0, "pruned": 0, "heldBack": 0, "failed": 1,
+///             "untouched": 0}}
 /// ```
 ///
-/// `result` is one of the words of `counts`, in a plan as well; `reason` and `namespace` are missing where there is none.
-pub(crate) fn json(out: &mut dyn Write, parts: &[Part<'_>]) -> io::Result<()> {
+/// `result` is one of the names of `counts`, in a plan as well; `reason` and `namespace` are missing where there is none.
+pub(crate) fn json(out: &mut dyn Write, finished: &Finished) -> io::Result<()> {
     write!(out, "{{\"objects\":[")?;
     let mut separator = "\n";
-    for (part, position) in positions(parts) {
-        let key = part.archive.load(position).map_err(io::Error::other)?.key;
-        let result = ObjectResult {
-            group: &key.type_name.group,
-            version: &key.type_name.version,
-            resource: &key.type_name.plural,
-            namespace: key.namespace.as_deref(),
-            name: &key.name,
-            result: part.results.outcome(position).word(),
-            reason: part.results.reason(position),
-        };
-        write!(out, "{separator}{}", serde_json::to_string(&result)?)?;
+    for told in told(finished) {
+        write!(out, "{separator}")?;
+        line(out, &told)?;
         separator = ",\n";
     }
-    writeln!(out, "\n],\"counts\":{}}}", serde_json::to_string(&counts(parts))?)
+    writeln!(out, "\n],\"counts\":{}}}", serde_json::to_string(&counts(finished))?)
+}
+
+/// Writes the result of one object as one line of JSON, without its end.
+pub(crate) fn line(out: &mut dyn Write, told: &Told<'_>) -> io::Result<()> {
+    let key = told.key()?;
+    let result = ObjectResult {
+        group: &key.type_name.group,
+        version: &key.type_name.version,
+        resource: &key.type_name.plural,
+        namespace: key.namespace.as_deref(),
+        name: &key.name,
+        result: told.outcome.key(),
+        reason: told.reason,
+    };
+    Ok(serde_json::to_writer(out, &result)?)
 }
 
 /// Writes what was done by name where it matters, then the counts of each type and of all.
-pub(crate) fn text(out: &mut dyn Write, parts: &[Part<'_>], mode: Mode) -> io::Result<()> {
-    for outcome in [Outcome::Created, Outcome::Updated, Outcome::Kept, Outcome::Failed] {
-        named(out, parts, mode, outcome)?;
+pub(crate) fn text(out: &mut dyn Write, finished: &Finished, mode: Mode) -> io::Result<()> {
+    let named_ones =
+        [Outcome::Created, Outcome::Updated, Outcome::Kept, Outcome::Pruned, Outcome::HeldBack, Outcome::Failed];
+    for outcome in named_ones {
+        named(out, finished, mode, outcome)?;
     }
-    let rows = rows(parts);
+    let rows = rows(finished);
     let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or_default();
     for Row { name, counts } in &rows {
         writeln!(out, "{name:width$}  {}", in_words(counts, mode))?;
     }
-    let total = counts(parts);
+    let total = counts(finished);
     let total_title = "total";
     writeln!(out, "{total_title:width$}  {}", in_words(&total, mode))
 }
 
 /// Names the objects of one outcome; objects of one type in a row with one reason share a line.
-fn named(out: &mut dyn Write, parts: &[Part<'_>], mode: Mode, outcome: Outcome) -> io::Result<()> {
+fn named(out: &mut dyn Write, finished: &Finished, mode: Mode, outcome: Outcome) -> io::Result<()> {
     let mut group: Option<Group> = None;
-    for (part, position) in positions(parts) {
-        let (own, reason) = (part.results.outcome(position), part.results.reason(position));
-        if own != outcome || !mode.names(own, reason) {
-            continue;
-        }
-        let key = part.archive.load(position).map_err(io::Error::other)?.key;
-        let type_name = title(&key.type_name);
-        let name = key.namespace.map_or_else(|| key.name.clone(), |namespace| format!("{namespace}/{}", key.name));
+    for told in told(finished).filter(|told| told.outcome == outcome && mode.names(outcome, told.reason)) {
+        let key = told.key()?;
+        let (type_name, reason) = (title(&key.type_name), told.reason);
+        let name = key.namespace.as_ref().map_or_else(|| key.name.clone(), |of| format!("{of}/{}", key.name));
         match &mut group {
             Some(group) if group.type_name == type_name && group.reason == reason => group.add(&name),
             _ => {
@@ -196,14 +232,26 @@ struct Row {
     counts: Counts,
 }
 
-fn rows(parts: &[Part<'_>]) -> Vec<Row> {
-    let types = parts.first().into_iter().flat_map(|part| part.archive.types());
+/// The counts of each type. A type of which the archive holds nothing is told of where something else became of it.
+fn rows(finished: &Finished) -> Vec<Row> {
+    let types = finished.parts.first().into_iter().flat_map(|(archive, _)| archive.types());
     let mut rows: Vec<Row> = types.map(|name| Row { name: title(name), counts: Counts::default() }).collect();
-    for (part, position) in positions(parts) {
-        rows[part.archive.type_of(position)].counts.add(part.results.outcome(position));
+    for told in told(finished) {
+        let index = match told.place {
+            Place::Archive(archive, position) => archive.type_of(position),
+            Place::Outside(key) => row_of(&mut rows, title(&key.type_name)),
+        };
+        rows[index].counts.add(told.outcome);
     }
     rows.sort_by(|one, other| one.name.cmp(&other.name));
     rows
+}
+
+fn row_of(rows: &mut Vec<Row>, name: String) -> usize {
+    rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
+        rows.push(Row { name, counts: Counts::default() });
+        rows.len() - 1
+    })
 }
 
 fn title(name: &TypeName) -> String {

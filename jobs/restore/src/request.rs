@@ -84,6 +84,11 @@ impl RequestError {
         matches!(self, Self::Refused { code: 409, reason, .. } if reason != "AlreadyExists")
     }
 
+    /// Whether it asks for what the object does not allow: it may have to be made anew.
+    pub(crate) fn is_invalid(&self) -> bool {
+        matches!(self, Self::Refused { code: 422, .. })
+    }
+
     fn is_transient(&self) -> bool {
         match self {
             Self::Refused { code, .. } => matches!(code, 429 | 500 | 502 | 503 | 504),
@@ -132,6 +137,16 @@ impl Server {
         self.send(Method::PUT, path, body.into()).await
     }
 
+    /// Deletes an object; `body` holds the options of the deletion.
+    pub(crate) async fn delete(&self, path: &str, body: Vec<u8>) -> Result<Bytes, RequestError> {
+        self.send(Method::DELETE, path, body.into()).await
+    }
+
+    /// Changes an object by a JSON merge patch (RFC 7386).
+    pub(crate) async fn merge_patch(&self, path: &str, body: Vec<u8>) -> Result<Bytes, RequestError> {
+        self.send(Method::PATCH, path, body.into()).await
+    }
+
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(FIRST_PAUSE)
@@ -150,7 +165,7 @@ impl Server {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_TYPE, content_type(method))
             .header(header::ACCEPT, "application/json")
             .body(Body::from(body))
             .with_context(|_| BuildSnafu { path: path.to_owned() })?;
@@ -166,6 +181,10 @@ impl Server {
         }
         if status.is_success() { Ok(bytes) } else { Err(refusal(status, &headers, &bytes)) }
     }
+}
+
+fn content_type(method: &Method) -> &'static str {
+    if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" }
 }
 
 async fn exchange(client: &Client, request: Request<Body>) -> Result<(StatusCode, HeaderMap, Bytes), kube::Error> {

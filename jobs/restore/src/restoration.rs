@@ -1,21 +1,28 @@
-//! One restore, from the checked archive to the results: definitions first, then everything else.
+//! One restore, from the checked archive to the results: definitions first, then everything else, then what the archive
+//! lacks is pruned.
 
 use std::sync::Arc;
 
 use drover::archive::Spool;
 use drover::exit::{Exit, Failure, Fault};
+use drover::resources::ResourceSet;
 use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Archive, ArchiveError};
-use crate::definitions::Definition;
-use crate::facts::Facts;
-use crate::live::Live;
-use crate::outcome::Results;
+use crate::definitions::{self, Definition};
+use crate::facts::{Facts, Place};
+use crate::ground::Ground;
+use crate::inspect::type_title;
+use crate::live::{Live, Scope};
+use crate::outcome::{Outcome, Outside, Result as ObjectResult, Results};
 use crate::plan::Plan;
 use crate::progress::Gauge;
+use crate::prune::{self, Candidate, PrunePlan, Usage};
 use crate::request::Server;
-use crate::types::Types;
+use crate::selected::Selection;
+use crate::types::{Type, Types};
+use crate::wishes::Wishes;
 use crate::write::{OwnerUids, WriteError, Writer};
 use crate::{controllers, discovery, establish, stages};
 
@@ -24,12 +31,19 @@ use crate::{controllers, discovery, establish, stages};
 enum RestorationError {
     #[snafu(display("failed to wait for the archive's objects to be looked at"))]
     Aborted { source: tokio::task::JoinError },
+    #[snafu(display(
+        "failed to restore: neither the cluster nor the archive itself knows these types of the archive: {}; nothing \
+         was changed. Install what serves them, or restore the rest with spec.ignoreErrors: true (--ignore-errors)",
+        types.join(", ")
+    ))]
+    NotServed { types: Vec<String> },
 }
 
 impl Fault for RestorationError {
     fn exit(&self) -> Exit {
         match self {
             Self::Aborted { .. } => Exit::Failure,
+            Self::NotServed { .. } => Exit::DataRefused,
         }
     }
 }
@@ -40,14 +54,19 @@ pub(crate) struct Restoration {
     spool: Arc<Spool>,
     definitions: Arc<Archive>,
     rest: Arc<Archive>,
+    wishes: Wishes,
+    ground: Arc<Ground>,
     at_once: usize,
     gauge: Arc<Gauge>,
 }
 
 /// What a restore came to.
+#[derive(Default)]
 pub(crate) struct Finished {
     /// The parts of the archive, each with its results.
     pub(crate) parts: Vec<(Arc<Archive>, Results)>,
+    /// What became of objects that the archive does not hold.
+    pub(crate) outside: Vec<Outside>,
     /// Why it ended early, if the server stopped answering.
     pub(crate) lost: Option<WriteError>,
 }
@@ -57,14 +76,16 @@ struct Surveyed {
     facts: Arc<Facts>,
     live: Live,
     plan: Plan,
+    candidates: Vec<Candidate>,
 }
 
 impl Restoration {
     /// Prepares; nothing is asked or written yet. At most `in_flight` objects are written at a time.
-    pub(crate) fn new(server: Arc<Server>, spool: Arc<Spool>, in_flight: u32) -> Self {
+    pub(crate) fn new(server: Arc<Server>, spool: Arc<Spool>, wishes: Wishes, ground: Ground, in_flight: u32) -> Self {
         let (definitions, rest) = Archive::parts(&spool);
         let (definitions, rest) = (Arc::new(definitions), Arc::new(rest));
-        Self { server, spool, definitions, rest, at_once: in_flight as usize, gauge: Arc::default() }
+        let (ground, at_once) = (Arc::new(ground), in_flight as usize);
+        Self { server, spool, definitions, rest, wishes, ground, at_once, gauge: Arc::default() }
     }
 
     /// How far the writing is.
@@ -79,16 +100,24 @@ impl Restoration {
     /// Where the cluster cannot be looked at.
     pub(crate) async fn plan(&self) -> Result<Finished, Failure> {
         let (types, _) = self.known_types().await?;
-        if let Err(error) = self.refuse_running_controllers(&types).await {
+        if let Err(error) = self.refuse_unknown_types(&types) {
+            tracing::warn!("apply would refuse: {error}");
+        }
+        let set = controllers::resource_set(self.spool.resource_set())?;
+        if let Err(error) = controllers::refuse_running(&self.server, &types, set.as_ref()).await {
             tracing::warn!("apply would refuse: {error}");
         }
         let types = Arc::new(types);
-        let mut parts = Vec::new();
-        for archive in [&self.definitions, &self.rest] {
-            let surveyed = self.survey(archive, &types).await?;
-            parts.push((Arc::clone(archive), stages::foreseen(&surveyed.facts, &surveyed.plan)));
-        }
-        Ok(Finished { parts, lost: None })
+        let selection = self.selection(set.as_ref(), &types)?;
+        let first = self.survey(&self.definitions, &types, &selection.only(is_definition)).await?;
+        let mut rest = self.survey(&self.rest, &types, &selection.only(|known| !is_definition(known))).await?;
+        rest.candidates.extend(first.candidates);
+        let prune = self.prune_plan(&types, &mut rest).await?;
+        let parts = vec![
+            (Arc::clone(&self.definitions), stages::foreseen(&first.facts, &first.plan)),
+            (Arc::clone(&self.rest), stages::foreseen(&rest.facts, &rest.plan)),
+        ];
+        Ok(Finished { parts, outside: prune::foreseen(&prune), lost: None })
     }
 
     /// Restores. Objects that fail are in the results, not in the error.
@@ -98,26 +127,50 @@ impl Restoration {
     /// Where the restore cannot begin, or cannot go on after the definitions.
     pub(crate) async fn apply(&self, shutdown: &CancellationToken) -> Result<Finished, Failure> {
         let (types, definitions) = self.known_types().await?;
-        self.refuse_running_controllers(&types).await?;
+        self.refuse_unknown_types(&types)?;
+        let set = controllers::resource_set(self.spool.resource_set())?;
+        controllers::refuse_running(&self.server, &types, set.as_ref()).await?;
+        self.write(types, &definitions, set.as_ref(), shutdown).await
+    }
+
+    /// Everything that is written, once nothing is in its way.
+    async fn write(
+        &self,
+        types: Types,
+        definitions: &[Definition],
+        set: Option<&ResourceSet>,
+        shutdown: &CancellationToken,
+    ) -> Result<Finished, Failure> {
         let types = Arc::new(types);
-        let (first, lost) = self.carry_out(&self.definitions, &types, shutdown).await?;
-        let untouched = || (Arc::clone(&self.rest), Results::new(self.rest.len()));
-        let first = (Arc::clone(&self.definitions), first);
-        if lost.is_some() || shutdown.is_cancelled() {
-            return Ok(Finished { parts: vec![first, untouched()], lost });
+        let selection = self.selection(set, &types)?.only(is_definition);
+        let mut surveyed = self.survey(&self.definitions, &types, &selection).await?;
+        let candidates = std::mem::take(&mut surveyed.candidates);
+        let (results, lost) = self.carry_out(&self.definitions, surveyed, shutdown).await;
+        let mut finished =
+            Finished { parts: vec![(Arc::clone(&self.definitions), results)], lost, ..Finished::default() };
+        if finished.lost.is_some() || shutdown.is_cancelled() {
+            finished.parts.push((Arc::clone(&self.rest), Results::new(self.rest.len())));
+            return Ok(finished);
         }
-        let types = Arc::new(establish::wait(&self.server, &definitions, shutdown).await?);
-        let (rest, lost) = self.carry_out(&self.rest, &types, shutdown).await?;
-        Ok(Finished { parts: vec![first, (Arc::clone(&self.rest), rest)], lost })
+        let types = Arc::new(establish::wait(&self.server, definitions, shutdown).await?);
+        let selection = self.selection(set, &types)?.only(|known| !is_definition(known));
+        let mut surveyed = self.survey(&self.rest, &types, &selection).await?;
+        surveyed.candidates.extend(candidates);
+        let prune = self.prune_plan(&types, &mut surveyed).await?;
+        let (results, lost) = self.carry_out(&self.rest, surveyed, shutdown).await;
+        finished.parts.push((Arc::clone(&self.rest), results));
+        finished.lost = lost;
+        finished.outside = self.prune(&prune, &finished, shutdown).await;
+        Ok(finished)
     }
 
     async fn carry_out(
         &self,
         archive: &Arc<Archive>,
-        types: &Arc<Types>,
+        surveyed: Surveyed,
         shutdown: &CancellationToken,
-    ) -> Result<(Results, Option<WriteError>), Failure> {
-        let Surveyed { facts, live, plan } = self.survey(archive, types).await?;
+    ) -> (Results, Option<WriteError>) {
+        let Surveyed { facts, live, plan, candidates: _ } = surveyed;
         let writer = Writer {
             server: Arc::clone(&self.server),
             archive: Arc::clone(archive),
@@ -125,17 +178,66 @@ impl Restoration {
             owners: OwnerUids::new(live.into_owner_uids()),
         };
         let execution = stages::execute(writer, &plan, self.at_once, &self.gauge, shutdown).await;
-        Ok((execution.results, execution.lost))
+        (execution.results, execution.lost)
+    }
+
+    /// Deletes what the archive lacks, unless the archive itself could not be restored.
+    async fn prune(&self, plan: &PrunePlan, finished: &Finished, shutdown: &CancellationToken) -> Vec<Outside> {
+        let Some(wish) = self.wishes.prune else { return Vec::new() };
+        let counts = crate::report::counts(finished);
+        let is_whole =
+            counts.of(Outcome::Untouched) == 0 && (counts.of(Outcome::Failed) == 0 || self.wishes.ignore_errors);
+        if is_whole && finished.lost.is_none() {
+            return prune::execute(&self.server, plan, wish.timeout, self.at_once, &self.gauge, shutdown).await;
+        }
+        let reason = "not pruned, since not all of the archive was restored";
+        let mut outside = prune::foreseen(plan);
+        for pruned in outside.iter_mut().filter(|outside| outside.result.outcome == Outcome::Pruned) {
+            pruned.result = ObjectResult::new(Outcome::Untouched, reason.to_owned());
+        }
+        outside
+    }
+
+    /// What is deleted and what is not: decided before the first object is written.
+    async fn prune_plan(&self, types: &Types, surveyed: &mut Surveyed) -> Result<PrunePlan, Failure> {
+        let Some(wish) = self.wishes.prune else { return Ok(PrunePlan::default()) };
+        let candidates = std::mem::take(&mut surveyed.candidates);
+        let facts = &surveyed.facts;
+        let archived = |known: &Type, namespace: &str, name: &str| {
+            let types = (0..).zip(self.rest.types());
+            let same = types.filter(|(_, found)| found.plural == known.plural && found.group == known.group);
+            same.into_iter().any(|(type_index, _)| facts.find(Place { type_index, namespace, name }).is_some())
+        };
+        let usage = Usage::survey(&self.server, types, &candidates, archived).await?;
+        Ok(PrunePlan::new(candidates, &usage, &self.ground, wish.everything))
+    }
+
+    /// What belongs to the archive's ResourceSet; nothing where nothing is pruned.
+    fn selection(&self, set: Option<&ResourceSet>, types: &Types) -> Result<Selection, Failure> {
+        match (self.wishes.prune, set) {
+            (Some(_), Some(set)) => Ok(Selection::of(set, types)?),
+            (Some(_), None) => {
+                tracing::warn!("nothing is pruned: the archive does not hold the ResourceSet that it was made by");
+                Ok(Selection::default())
+            }
+            (None, _) => Ok(Selection::default()),
+        }
     }
 
     /// Looks at the archive's objects and at what is live of them, and decides.
-    async fn survey(&self, archive: &Arc<Archive>, types: &Arc<Types>) -> Result<Surveyed, Failure> {
-        let (gathered, known) = (Arc::clone(archive), Arc::clone(types));
-        let gather = tokio::task::spawn_blocking(move || gathered.gather(&known));
+    async fn survey(
+        &self,
+        archive: &Arc<Archive>,
+        types: &Arc<Types>,
+        selection: &Selection,
+    ) -> Result<Surveyed, Failure> {
+        let (gathered, known, ground) = (Arc::clone(archive), Arc::clone(types), Arc::clone(&self.ground));
+        let gather = tokio::task::spawn_blocking(move || gathered.gather(&known, &ground));
         let facts = Arc::new(gather.await.context(AbortedSnafu)??);
-        let live = Live::survey(&self.server, archive, &facts).await?;
-        let plan = Plan::new(&facts, &live);
-        Ok(Surveyed { facts, live, plan })
+        let scope = Scope { archive, facts: &facts, selection, ground: &self.ground };
+        let mut live = Live::survey(&self.server, &scope).await?;
+        let (plan, candidates) = (Plan::new(&facts, &live), live.take_candidates());
+        Ok(Surveyed { facts, live, plan, candidates })
     }
 
     /// What the cluster serves and what the archive's definitions will make it serve.
@@ -148,8 +250,27 @@ impl Restoration {
         Ok((Types::new(served, &definitions), definitions))
     }
 
-    async fn refuse_running_controllers(&self, types: &Types) -> Result<(), Failure> {
-        let set = controllers::resource_set(self.spool.resource_set())?;
-        Ok(controllers::refuse_running(&self.server, types, set.as_ref()).await?)
+    /// Objects whose type nobody knows cannot be restored; that is said before anything is changed.
+    fn refuse_unknown_types(&self, types: &Types) -> Result<(), RestorationError> {
+        let is_unknown = |summary: &&drover::archive::TypeSummary| {
+            let name = &summary.name;
+            types.by_plural(&name.plural, &name.group, &name.version).is_none()
+        };
+        let unknown: Vec<String> = self
+            .spool
+            .types()
+            .iter()
+            .filter(is_unknown)
+            .map(|summary| {
+                let name = &summary.name;
+                let title = type_title(&name.plural, &name.group, &name.version);
+                format!("{title:?} ({} objects)", summary.objects)
+            })
+            .collect();
+        if unknown.is_empty() || self.wishes.ignore_errors { Ok(()) } else { NotServedSnafu { types: unknown }.fail() }
     }
+}
+
+fn is_definition(known: &Type) -> bool {
+    known.group == definitions::GROUP && known.plural == definitions::PLURAL
 }

@@ -82,6 +82,16 @@ impl<'a> Shape<'a> {
         self.metadata(name).and_then(text)
     }
 
+    /// The value of a label.
+    pub(crate) fn label(&self, name: &str) -> Option<String> {
+        let labels = self.metadata("labels")?;
+        // Most objects lack the label that is asked for; the map is read only where its name is somewhere in the bytes.
+        if !labels.get().contains(name) {
+            return None;
+        }
+        serde_json::from_str::<BTreeMap<String, String>>(labels.get()).ok()?.remove(name)
+    }
+
     /// The owners that the object names; none where that cannot be read.
     pub(crate) fn owner_references(&self) -> Vec<OwnerReference> {
         let Some(references) = self.metadata("ownerReferences") else { return Vec::new() };
@@ -241,6 +251,15 @@ mod tests {
     fn escaped_names_and_values_are_read() {
         let object = r#"{"metadata":{"n\u0061me":"a\u002db"}}"#;
         assert_eq!(Shape::split(object.as_bytes()).unwrap().metadata_text("name").as_deref(), Some("a-b"));
+    }
+
+    #[test]
+    fn labels_are_read_by_their_whole_name() {
+        let object = r#"{"metadata":{"labels":{"a.io/part-of":"x","part":"y"}}}"#;
+        let shape = Shape::split(object.as_bytes()).unwrap();
+        assert_eq!(shape.label("a.io/part-of").as_deref(), Some("x"));
+        assert_eq!(shape.label("part-of"), None);
+        assert_eq!(Shape::split(b"{}").unwrap().label("part"), None);
     }
 
     #[test]

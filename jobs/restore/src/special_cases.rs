@@ -1,8 +1,10 @@
 //! The objects that a restore does not simply put back: one table, with the reason that people read.
 
+use drover::resources::PART_OF_LABEL;
 use serde_json::{Map, Value};
 
 use crate::definitions;
+use crate::ground::Ground;
 use crate::shape::Shape;
 
 /// What a special case is decided by.
@@ -16,8 +18,10 @@ pub(crate) struct Subject<'a> {
     pub(crate) namespace: &'a str,
     /// Name of the object.
     pub(crate) name: &'a str,
-    /// The object of the archive.
+    /// The object: of the archive, or the live one where it is to be pruned.
     pub(crate) shape: &'a Shape<'a>,
+    /// What drover stands on.
+    pub(crate) ground: &'a Ground,
 }
 
 /// What happens to an object that is special.
@@ -52,6 +56,12 @@ pub(crate) fn special_case(subject: &Subject<'_>) -> Option<&'static SpecialCase
 }
 
 impl SpecialCase {
+    /// A row that is in no table.
+    #[cfg(test)]
+    pub(crate) const fn for_tests(treatment: Treatment, reason: &'static str) -> Self {
+        Self { matches: |_| true, treatment, reason, named: true }
+    }
+
     /// The object as it is wanted; `live` is the object of that name in the cluster.
     ///
     /// # Errors
@@ -69,17 +79,51 @@ impl SpecialCase {
 const MANAGEMENT: &str = "management.cattle.io";
 const TOKEN_UID: &str = "kubernetes.io/service-account.uid";
 
-/// The Rancher backup operator has the same cases but for the first two rows, that of `kube-root-ca.crt` and that of
-/// tokens; it skips built-in roles even where they are missing. The definitions of Backup, Restore and ResourceSet may be
-/// older in the archive than the ones that this restore works with.
-static SPECIAL_CASES: [SpecialCase; 11] = [
+/// The groups whose objects a restore works with.
+const OWN_GROUPS: [&str; 2] = ["resources.cattle.io", "drover.dev"];
+
+/// Why an object that carries drover's label is left alone.
+pub(crate) const OURS: &str = "drover stands on it: it carries drover's label";
+
+/// The first rows are what drover stands on. Of the others the Rancher backup operator has the same but for those of
+/// built-in objects of Kubernetes and of tokens; it skips built-in roles even where they are missing. The definitions of
+/// Backup, Restore and ResourceSet may be older in the archive than the ones that this restore works with.
+static SPECIAL_CASES: [SpecialCase; 16] = [
     SpecialCase {
         matches: |subject| {
             is(subject, definitions::GROUP, definitions::PLURAL)
-                && ["resources.cattle.io", "drover.dev"].contains(&definitions::group_of(subject.name))
+                && OWN_GROUPS.contains(&definitions::group_of(subject.name))
         },
         treatment: Treatment::KeepLive,
         reason: "the restore itself works with the live definition",
+        named: true,
+    },
+    SpecialCase { matches: |subject| is_ours(subject.shape), treatment: Treatment::Keep, reason: OURS, named: true },
+    SpecialCase {
+        matches: |subject| is(subject, "coordination.k8s.io", "leases"),
+        treatment: Treatment::Keep,
+        reason: "a Lease says who works now, and not who worked when the archive was made",
+        named: true,
+    },
+    SpecialCase {
+        matches: |subject| {
+            subject.group == "drover.dev"
+                || (subject.group == "resources.cattle.io" && ["backups", "restores"].contains(&subject.plural))
+        },
+        treatment: Treatment::Keep,
+        reason: "an order to drover: one of the past must not be carried out again",
+        named: true,
+    },
+    SpecialCase {
+        matches: |subject| is(subject, "", "namespaces") && subject.name == subject.ground.namespace(),
+        treatment: Treatment::KeepLive,
+        reason: "drover runs in this namespace",
+        named: true,
+    },
+    SpecialCase {
+        matches: |subject| is(subject, "", "secrets") && subject.ground.keeps_secret(subject.namespace, subject.name),
+        treatment: Treatment::KeepLive,
+        reason: "a live Backup or Restore names this Secret (drover.dev/restore-credentials: \"true\" restores it too)",
         named: true,
     },
     SpecialCase {
@@ -171,6 +215,11 @@ pub(crate) fn is_observed(group: &str, plural: &str) -> bool {
     }
 }
 
+/// Whether an object carries drover's label.
+pub(crate) fn is_ours(shape: &Shape<'_>) -> bool {
+    shape.label(PART_OF_LABEL).is_some_and(|value| value == "drover")
+}
+
 fn is(subject: &Subject<'_>, group: &str, plural: &str) -> bool {
     subject.group == group && subject.plural == plural
 }
@@ -240,7 +289,8 @@ mod tests {
         let bytes = object.to_string();
         let shape = Shape::split(bytes.as_bytes()).unwrap();
         let (group, plural, namespace, name) = path;
-        special_case(&Subject { group, plural, namespace, name, shape: &shape })
+        let ground = Ground::of_namespace("home".to_owned());
+        special_case(&Subject { group, plural, namespace, name, shape: &shape, ground: &ground })
     }
 
     #[track_caller]
@@ -267,6 +317,12 @@ mod tests {
         keeps(("apps", "deployments", "cattle-system", "rancher-webhook"), &nothing, false);
         let registration = json!({"type": "fleet.cattle.io/cluster-registration-values"});
         keeps(("", "secrets", "fleet-default", "c-1"), &registration, false);
+        keeps(("", "namespaces", "", "home"), &nothing, true);
+        keeps(("coordination.k8s.io", "leases", "home", "restore-controller"), &nothing, false);
+        keeps(("resources.cattle.io", "restores", "", "r"), &nothing, false);
+        keeps(("drover.dev", "backupruns", "", "r"), &nothing, false);
+        let ours = json!({"metadata": {"labels": {PART_OF_LABEL: "drover"}}});
+        keeps(("rbac.authorization.k8s.io", "clusterroles", "", "any"), &ours, false);
         for name in ["backups.resources.cattle.io", "backupruns.drover.dev"] {
             keeps((definitions::GROUP, definitions::PLURAL, "", name), &nothing, true);
         }
@@ -285,6 +341,9 @@ mod tests {
             (("", "configmaps", "fleet-default", "c"), json!({"type": "kubernetes.io/service-account-token"})),
             (("", "serviceaccounts", "a", "b"), json!({})),
             (("cluster.x-k8s.io", "clusters", "a", "b"), json!({})),
+            (("", "namespaces", "", "home-2"), json!({})),
+            (("resources.cattle.io", "resourcesets", "", "r"), json!({})),
+            (("", "secrets", "home", "s3"), json!({"metadata": {"labels": {PART_OF_LABEL: "rover"}}})),
         ] {
             assert!(find(path, &object).is_none(), "{path:?}");
         }

@@ -27,7 +27,7 @@ pub(crate) fn foreseen(facts: &Facts, plan: &Plan) -> Results {
         let outcome = match plan.action(position) {
             Action::Create => Outcome::Created,
             Action::Update => Outcome::Updated,
-            Action::Unchanged | Action::Keep | Action::NotServed | Action::Misplaced => {
+            Action::Unchanged | Action::Keep(_) | Action::NotServed | Action::Misplaced => {
                 results.set(position, settled(facts, plan, position));
                 continue;
             }
@@ -43,7 +43,7 @@ fn settled(facts: &Facts, plan: &Plan, position: Position) -> ObjectResult {
     match plan.action(position) {
         Action::NotServed => failed("type not served: neither the cluster nor a definition of the archive knows it"),
         Action::Misplaced => failed("it lies in a namespace and its type has none here, or the other way round"),
-        Action::Keep => ObjectResult::kept(facts.entry(position).case.map_or("", |case| case.reason)),
+        Action::Keep(reason) => ObjectResult::kept(reason),
         Action::Create | Action::Update | Action::Unchanged => {
             ObjectResult::new(Outcome::Unchanged, facts.note(position).to_owned())
         }

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use drover::archive::TypeName;
+use drover::selection::ResourceType;
+
 use crate::compare::StatusRule;
 use crate::definitions::Definition;
 use crate::order::Rank;
@@ -26,6 +29,8 @@ pub(crate) struct Type {
     pub(crate) status: StatusRule,
     /// Whether it can be listed.
     pub(crate) lists: bool,
+    /// Whether one object of it can be read.
+    pub(crate) gets: bool,
     /// Whether the cluster serves it now.
     pub(crate) served: bool,
 }
@@ -63,6 +68,24 @@ impl Type {
         format!("{}/{}", self.collection(namespace), segment(name))
     }
 
+    /// The type as selection knows it.
+    pub(crate) fn resource_type(&self) -> ResourceType {
+        ResourceType {
+            group: self.group.clone(),
+            version: self.version.clone(),
+            kind: self.kind.clone(),
+            plural: self.plural.clone(),
+            namespaced: self.namespaced,
+            can_list: self.lists,
+            can_get: self.gets,
+        }
+    }
+
+    /// The type as archives name it.
+    pub(crate) fn type_name(&self) -> TypeName {
+        TypeName { plural: self.plural.clone(), group: self.group.clone(), version: self.version.clone() }
+    }
+
     fn defined_by(definition: &Definition) -> impl Iterator<Item = Self> {
         let spec = &definition.spec;
         spec.versions.iter().filter(|version| version.served).map(|version| Self {
@@ -73,6 +96,7 @@ impl Type {
             namespaced: spec.scope == "Namespaced",
             status: status_rule(&spec.group, &spec.names.plural, version.has_status()),
             lists: true,
+            gets: true,
             served: false,
         })
     }
@@ -142,14 +166,20 @@ impl Types {
     }
 
     /// All types, in no order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Type> {
-        self.by_plural.values().map(Arc::as_ref)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Type>> {
+        self.by_plural.values()
     }
 
     /// The type of that plural name.
     pub(crate) fn by_plural(&self, plural: &str, group: &str, version: &str) -> Option<&Arc<Type>> {
         let key = (plural.to_owned(), group.to_owned(), version.to_owned());
         self.by_plural.get(&key)
+    }
+
+    /// The type of that plural name as the cluster serves it, in whichever version.
+    pub(crate) fn served_as(&self, plural: &str, group: &str) -> Option<&Arc<Type>> {
+        let is_it = |known: &&Arc<Type>| known.served && known.plural == plural && known.group == group;
+        self.iter().filter(is_it).min_by(|one, other| one.version.cmp(&other.version))
     }
 
     /// The type of that kind, in whichever version.
@@ -175,6 +205,7 @@ mod tests {
             namespaced: true,
             status: StatusRule::Plain,
             lists: true,
+            gets: true,
             served,
         }
     }

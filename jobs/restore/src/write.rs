@@ -15,7 +15,7 @@ use crate::outcome::{Outcome, Result as ObjectResult};
 use crate::plan::Action;
 use crate::request::{RequestError, Server};
 use crate::shape::{Identity, Kind, Shape};
-use crate::special_cases::{SpecialCase, Treatment, is_guarded_setting};
+use crate::special_cases::{OURS, SpecialCase, Treatment, is_guarded_setting, is_ours};
 use crate::types::Type;
 
 /// How often an object that somebody else keeps changing is read and replaced again.
@@ -223,6 +223,9 @@ impl Job<'_> {
         self.remember(&identity);
         if let Some(SpecialCase { treatment: Treatment::KeepLive, reason, .. }) = self.case {
             return Ok(Written { outcome: Outcome::Kept, kept: Some(reason), dropped_owners: 0 });
+        }
+        if is_ours(&live) {
+            return Ok(Written { outcome: Outcome::Kept, kept: Some(OURS), dropped_owners: 0 });
         }
         if identity.deletion_timestamp.is_some() {
             return BeingDeletedSnafu.fail();

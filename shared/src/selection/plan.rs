@@ -133,6 +133,15 @@ impl TypePlan {
                     .all(|(path, value)| has_field(object, path, value))
         })
     }
+
+    /// Whether an object belongs to the set that came from a list without any condition: everything is looked at here.
+    pub fn selects_unasked(&self, object: &impl Facts) -> bool {
+        self.matchers.iter().any(|matcher| {
+            matcher.takes_object(&self.resource, object)
+                && matcher.labels.hold_for(object)
+                && matcher.fields.iter().all(|(path, value)| has_field(object, path, value))
+        })
+    }
 }
 
 /// What all selectors of a type say alike.

@@ -1,0 +1,159 @@
+//! What drover stands on while it restores: a restore that took it away could not go on, and nobody could start another.
+
+use std::collections::BTreeSet;
+
+use drover::cluster::ApiError;
+use drover::exit::{Exit, Fault};
+use drover::resources::{Backup, Restore, StorageLocation};
+use kube::api::ListParams;
+use kube::{Api, Client};
+use snafu::{ResultExt, Snafu};
+
+/// Why it is not known what drover stands on.
+#[derive(Debug, Snafu)]
+pub(crate) enum GroundError {
+    /// The Backups or Restores cannot be read.
+    #[snafu(display("failed to read which Secrets the {what} of this cluster name; may this user list them?"))]
+    Read {
+        /// Which of them.
+        what: &'static str,
+        /// What the server said.
+        source: ApiError,
+    },
+}
+
+impl Fault for GroundError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Read { source, .. } => source.exit(),
+        }
+    }
+}
+
+/// What drover stands on, apart from what shows it by its type or its label.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Ground {
+    namespace: String,
+    secrets: BTreeSet<SecretName>,
+    writes_secrets: bool,
+}
+
+impl Ground {
+    /// drover's namespace, and no Secret that anything names.
+    #[cfg(test)]
+    pub(crate) const fn of_namespace(namespace: String) -> Self {
+        Self { namespace, secrets: BTreeSet::new(), writes_secrets: false }
+    }
+
+    /// Asks the cluster which Secrets its Backups and Restores name. Where their types are not served, none does.
+    /// With `writes_secrets` these are restored all the same; they are never pruned.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read: a Secret that is not known to be needed would be overwritten.
+    pub(crate) async fn survey(client: &Client, namespace: &str, writes_secrets: bool) -> Result<Self, GroundError> {
+        let backups = all::<Backup>(client, "Backups").await?;
+        let restores = all::<Restore>(client, "Restores").await?;
+        let secrets = named_by_backups(&backups, namespace).chain(named_by_restores(&restores, namespace)).collect();
+        Ok(Self { namespace: namespace.to_owned(), secrets, writes_secrets })
+    }
+
+    /// drover's namespace.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Whether a restore leaves this Secret as it is, for a live Backup or Restore names it.
+    pub(crate) fn keeps_secret(&self, namespace: &str, name: &str) -> bool {
+        !self.writes_secrets && self.names_secret(namespace, name)
+    }
+
+    /// Whether a live Backup or Restore names this Secret.
+    pub(crate) fn names_secret(&self, namespace: &str, name: &str) -> bool {
+        // The set is small: one or two Secrets for each Backup.
+        self.secrets.iter().any(|(of, called)| of == namespace && called == name)
+    }
+}
+
+async fn all<K>(client: &Client, what: &'static str) -> Result<Vec<K>, GroundError>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = Api::all(client.clone());
+    match api.list(&ListParams::default()).await.map_err(ApiError::from) {
+        Ok(list) => Ok(list.items),
+        Err(error) if error.code() == Some(404) => Ok(Vec::new()),
+        Err(source) => Err(source).context(ReadSnafu { what }),
+    }
+}
+
+/// A Secret's namespace and name.
+type SecretName = (String, String);
+
+fn named_by_backups<'a>(backups: &'a [Backup], namespace: &'a str) -> impl Iterator<Item = SecretName> + use<'a> {
+    backups.iter().flat_map(move |backup| {
+        let encryption = backup.encryption_secret().map(|name| (namespace.to_owned(), name.to_owned()));
+        encryption.into_iter().chain(credentials(backup.spec.storage_location.as_ref(), namespace))
+    })
+}
+
+/// One that has ended needs nothing any more.
+fn named_by_restores<'a>(restores: &'a [Restore], namespace: &'a str) -> impl Iterator<Item = SecretName> + use<'a> {
+    restores.iter().filter(|restore| !restore.has_ended()).flat_map(move |restore| {
+        let encryption = restore.encryption_secret().map(|name| (namespace.to_owned(), name.to_owned()));
+        encryption.into_iter().chain(credentials(restore.spec.storage_location.as_ref(), namespace))
+    })
+}
+
+fn credentials(location: Option<&StorageLocation>, namespace: &str) -> Option<SecretName> {
+    let s3 = location?.s3.as_ref()?;
+    let name = s3.credential_secret_name.as_deref().filter(|name| !name.is_empty())?;
+    let of = s3.credential_secret_namespace.as_deref().filter(|of| !of.is_empty()).unwrap_or(namespace);
+    Some((of.to_owned(), name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use drover::resources::{BackupSpec, RestoreSpec, RestoreStatus, S3Location};
+
+    use super::*;
+
+    fn at(secret: &str, namespace: Option<&str>) -> Option<StorageLocation> {
+        let s3 = S3Location {
+            credential_secret_name: Some(secret.to_owned()),
+            credential_secret_namespace: namespace.map(str::to_owned),
+            ..S3Location::default()
+        };
+        Some(StorageLocation { s3: Some(s3) })
+    }
+
+    #[test]
+    fn secrets_of_backups_are_needed() {
+        let spec = BackupSpec {
+            storage_location: at("s3", Some("elsewhere")),
+            encryption_config_secret_name: Some("keys".to_owned()),
+            ..BackupSpec::default()
+        };
+        let named: Vec<_> = named_by_backups(&[Backup::new("b", spec)], "home").collect();
+        let expected = [("home", "keys"), ("elsewhere", "s3")];
+        assert_eq!(named, expected.map(|(namespace, name)| (namespace.to_owned(), name.to_owned())));
+    }
+
+    #[test]
+    fn secrets_of_a_restore_are_needed_until_it_has_ended() {
+        let spec = RestoreSpec { storage_location: at("s3", None), ..RestoreSpec::default() };
+        let mut restore = Restore::new("r", spec);
+        let count = |restore: &Restore| named_by_restores(std::slice::from_ref(restore), "home").count();
+        assert_eq!(count(&restore), 1);
+        restore.status =
+            Some(RestoreStatus { restore_completion_ts: Some("t".to_owned()), ..RestoreStatus::default() });
+        assert_eq!(count(&restore), 0);
+    }
+
+    #[test]
+    fn locations_without_a_secret_need_none() {
+        assert_eq!(credentials(None, "home"), None);
+        assert_eq!(credentials(at("", None).as_ref(), "home"), None);
+        assert_eq!(credentials(Some(&StorageLocation { s3: None }), "home"), None);
+    }
+}

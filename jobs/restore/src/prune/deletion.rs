@@ -1,0 +1,106 @@
+//! One deletion: asked for, looked at until the object is gone, its finalizers removed when that takes too long.
+
+use drover::exit::Chain;
+use serde_json::json;
+
+use super::Candidate;
+use crate::outcome::{Outcome, Result as ObjectResult};
+use crate::request::{RequestError, Server};
+use crate::shape::{Identity, Shape};
+
+/// What is known of an object that is to go.
+#[derive(Debug)]
+pub(crate) enum Left {
+    /// It is gone.
+    Gone,
+    /// It is on its way out, and these finalizers hold it.
+    Waiting {
+        /// UID and version as they are now.
+        identity: Identity,
+        /// What holds it.
+        finalizers: Vec<String>,
+    },
+}
+
+/// Asks for the deletion. Only the very object that was seen is deleted, not one of its name that was made since.
+///
+/// # Errors
+///
+/// What the server said.
+pub(crate) async fn ask(server: &Server, candidate: &Candidate) -> Result<Left, RequestError> {
+    let options = json!({
+        "kind": "DeleteOptions", "apiVersion": "v1",
+        "preconditions": {"uid": candidate.uid}, "propagationPolicy": "Background",
+    });
+    match server.delete(&candidate.path(), options.to_string().into_bytes()).await {
+        Ok(_) => look(server, candidate).await,
+        // A conflict is another UID: the object that was seen is gone.
+        Err(error) if error.is_not_found() || error.is_conflict() => Ok(Left::Gone),
+        Err(error) => Err(error),
+    }
+}
+
+/// Looks whether the object is still there.
+///
+/// # Errors
+///
+/// What the server said.
+pub(crate) async fn look(server: &Server, candidate: &Candidate) -> Result<Left, RequestError> {
+    let live = match server.get(&candidate.path()).await {
+        Err(error) if error.is_not_found() => return Ok(Left::Gone),
+        live => live?,
+    };
+    let Ok(shape) = Shape::split(&live) else { return Ok(Left::Gone) };
+    let identity = shape.identity();
+    if identity.uid != candidate.uid {
+        return Ok(Left::Gone);
+    }
+    let finalizers = shape.metadata("finalizers").and_then(|list| serde_json::from_str(list.get()).ok());
+    Ok(Left::Waiting { identity, finalizers: finalizers.unwrap_or_default() })
+}
+
+/// Takes the finalizers away, so that the object goes although nobody did what they stand for.
+///
+/// # Errors
+///
+/// What the server said; a conflict where the object changed since it was looked at.
+pub(crate) async fn remove_finalizers(
+    server: &Server,
+    candidate: &Candidate,
+    identity: &Identity,
+) -> Result<(), RequestError> {
+    let metadata = json!({
+        "finalizers": null, "uid": identity.uid, "resourceVersion": identity.resource_version,
+    });
+    let patch = json!({ "metadata": metadata }).to_string();
+    match server.merge_patch(&candidate.path(), patch.into_bytes()).await {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// The result of an object that is gone.
+pub(crate) fn pruned(removed: &[String]) -> ObjectResult {
+    let reason = match removed {
+        [] => String::new(),
+        finalizers => {
+            format!("nobody did what its finalizers wait for, so they were removed: {}", finalizers.join(", "))
+        }
+    };
+    ObjectResult::new(Outcome::Pruned, reason)
+}
+
+/// The result of an object that the server did not let go.
+pub(crate) fn failed(error: &RequestError) -> ObjectResult {
+    ObjectResult::new(Outcome::Failed, format!("failed to delete it: {}", Chain(error)))
+}
+
+/// The result of an object that is still there after all that.
+pub(crate) fn still_there(candidate: &Candidate, finalizers: &[String]) -> ObjectResult {
+    if candidate.is("", "namespaces") {
+        let reason = "it is being deleted; Kubernetes removes what lies in it (kubectl describe namespace tells more)";
+        return ObjectResult::new(Outcome::Pruned, reason.to_owned());
+    }
+    let held = if finalizers.is_empty() { "nothing that it names".to_owned() } else { finalizers.join(", ") };
+    ObjectResult::new(Outcome::Failed, format!("it is being deleted and still there, held by {held}"))
+}

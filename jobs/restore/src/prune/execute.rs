@@ -1,0 +1,176 @@
+//! Carries out a prune, stage by stage: all deletions of a stage are asked for, then waited for together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::deletion::{self, Left};
+use super::verdict::Verdict;
+use super::{Candidate, PrunePlan};
+use crate::outcome::{Outcome, Outside, Result as ObjectResult};
+use crate::progress::{Gauge, Progress};
+use crate::request::{RequestError, Server};
+
+/// Between two looks at objects that are on their way out.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long a Namespace may take after its finalizers are removed: what lies in it goes first.
+const NAMESPACE_TIMEOUT: Duration = Duration::from_mins(1);
+/// How often finalizers are removed again from an object that somebody else changes meanwhile.
+const TRIES: usize = 5;
+
+/// What a prune comes to if the server agrees to all of it.
+pub(crate) fn foreseen(plan: &PrunePlan) -> Vec<Outside> {
+    let outside = plan.iter().map(|(candidate, verdict)| Outside {
+        key: candidate.key(),
+        result: settled(verdict).unwrap_or_else(|| deletion::pruned(&[])),
+    });
+    outside.collect()
+}
+
+/// The result of a candidate that is not deleted.
+fn settled(verdict: &Verdict) -> Option<ObjectResult> {
+    match verdict {
+        Verdict::Delete => None,
+        Verdict::Keep(reason) => Some(ObjectResult::kept(*reason)),
+        Verdict::HoldBack(reason) => Some(ObjectResult::new(Outcome::HeldBack, reason.clone())),
+    }
+}
+
+/// Deletes what the plan says, at most `at_once` objects at a time, and gives what became of every candidate.
+///
+/// When `shutdown` is cancelled no further stage is begun.
+pub(crate) async fn execute(
+    server: &Server,
+    plan: &PrunePlan,
+    timeout: Duration,
+    at_once: usize,
+    gauge: &Arc<Gauge>,
+    shutdown: &CancellationToken,
+) -> Vec<Outside> {
+    let stages = plan.stages();
+    let count = stages.iter().map(Vec::len).sum();
+    gauge.begin(count);
+    let mut run = Run {
+        server,
+        timeout,
+        at_once,
+        outside: Vec::new(),
+        progress: Progress::new("objects pruned", count),
+        gauge: Arc::clone(gauge),
+    };
+    for (candidate, verdict) in plan.iter() {
+        if let Some(result) = settled(verdict) {
+            run.outside.push(Outside { key: candidate.key(), result });
+        }
+    }
+    for stage in stages {
+        if shutdown.is_cancelled() {
+            run.untouched(&stage);
+        } else {
+            run.stage(stage).await;
+        }
+    }
+    run.outside
+}
+
+struct Run<'a> {
+    server: &'a Server,
+    timeout: Duration,
+    at_once: usize,
+    outside: Vec<Outside>,
+    progress: Progress,
+    gauge: Arc<Gauge>,
+}
+
+/// An object on its way out, and the finalizers that were removed from it.
+struct Going<'a> {
+    candidate: &'a Candidate,
+    removed: Vec<String>,
+}
+
+impl<'a> Run<'a> {
+    async fn stage(&mut self, stage: Vec<&'a Candidate>) {
+        let going = stage.into_iter().map(|candidate| Going { candidate, removed: Vec::new() }).collect();
+        let deadline = Instant::now() + self.timeout;
+        let asked = self.each(going, async |server, going| deletion::ask(server, going.candidate).await).await;
+        let late = self.wait(asked, deadline).await;
+        if late.is_empty() {
+            return;
+        }
+        let freed = self.each(late, remove).await;
+        let longest = if freed.iter().any(is_namespace) { NAMESPACE_TIMEOUT } else { self.timeout };
+        let left = self.wait(freed, Instant::now() + longest.max(PAUSE)).await;
+        let looked = self.each(left, async |server, going| deletion::look(server, going.candidate).await).await;
+        for going in looked {
+            let result = deletion::still_there(going.candidate, &going.removed);
+            self.done(going.candidate, result);
+        }
+    }
+
+    /// Waits until the objects are gone or the time is over, and gives those that are not.
+    async fn wait(&mut self, mut going: Vec<Going<'a>>, deadline: Instant) -> Vec<Going<'a>> {
+        while !going.is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(PAUSE).await;
+            going = self.each(going, async |server, going| deletion::look(server, going.candidate).await).await;
+        }
+        going
+    }
+
+    /// Does one thing with each object, and gives those that are still there.
+    async fn each(
+        &mut self,
+        going: Vec<Going<'a>>,
+        act: impl AsyncFn(&Server, &mut Going<'a>) -> Result<Left, RequestError>,
+    ) -> Vec<Going<'a>> {
+        let (server, act) = (self.server, &act);
+        let acted = stream::iter(going)
+            .map(|mut going| async move { (act(server, &mut going).await, going) })
+            .buffer_unordered(self.at_once);
+        let acted: Vec<_> = acted.collect().await;
+        let mut left = Vec::new();
+        for (outcome, going) in acted {
+            match outcome {
+                Ok(Left::Gone) => self.done(going.candidate, deletion::pruned(&going.removed)),
+                Ok(Left::Waiting { .. }) => left.push(going),
+                Err(error) => self.done(going.candidate, deletion::failed(&error)),
+            }
+        }
+        left
+    }
+
+    fn done(&mut self, candidate: &Candidate, result: ObjectResult) {
+        self.outside.push(Outside { key: candidate.key(), result });
+        self.progress.advance();
+        self.gauge.advance();
+    }
+
+    fn untouched(&mut self, stage: &[&Candidate]) {
+        let result = ObjectResult::new(Outcome::Untouched, String::new());
+        self.outside.extend(stage.iter().map(|candidate| Outside { key: candidate.key(), result: result.clone() }));
+    }
+}
+
+fn is_namespace(going: &Going<'_>) -> bool {
+    going.candidate.is("", "namespaces")
+}
+
+/// Removes the finalizers as they are now: somebody may change them at the same time.
+async fn remove(server: &Server, going: &mut Going<'_>) -> Result<Left, RequestError> {
+    let mut last = deletion::look(server, going.candidate).await?;
+    for _ in 0..TRIES {
+        let Left::Waiting { identity, finalizers } = &last else { return Ok(Left::Gone) };
+        if finalizers.is_empty() {
+            return Ok(last);
+        }
+        match deletion::remove_finalizers(server, going.candidate, identity).await {
+            Ok(()) => going.removed.clone_from(finalizers),
+            Err(error) if error.is_conflict() => {}
+            Err(error) => return Err(error),
+        }
+        last = deletion::look(server, going.candidate).await?;
+    }
+    Ok(last)
+}

@@ -1,0 +1,225 @@
+//! Which candidates are deleted, in which order, and which are not and why: a pure function of what was seen.
+
+use std::collections::HashMap;
+
+use super::{Candidate, Usage};
+use crate::definitions;
+use crate::ground::Ground;
+use crate::order::{self, Rank};
+
+/// The namespaces that every cluster has; without one of them it does not work.
+const CLUSTERS_OWN: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "default"];
+
+/// What becomes of a candidate.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    /// It is deleted.
+    Delete,
+    /// It stays, whatever is asked.
+    Keep(&'static str),
+    /// It stays unless everything is asked for.
+    HoldBack(String),
+}
+
+/// What a prune does, decided before anything is deleted.
+#[derive(Debug, Default)]
+pub(crate) struct PrunePlan {
+    candidates: Vec<Candidate>,
+    verdicts: Vec<Verdict>,
+}
+
+impl PrunePlan {
+    /// Decides. `everything` takes also what is held back otherwise.
+    pub(crate) fn new(candidates: Vec<Candidate>, usage: &Usage, ground: &Ground, everything: bool) -> Self {
+        let verdicts = candidates.iter().map(|candidate| decide(candidate, usage, ground, everything)).collect();
+        Self { candidates, verdicts }
+    }
+
+    /// The candidates, each with what becomes of it.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Candidate, &Verdict)> {
+        self.candidates.iter().zip(&self.verdicts)
+    }
+
+    /// The candidates that are deleted, in stages: what is owned before its owners, workloads before what they use, what
+    /// lies in namespaces before the rest, Namespaces after that, definitions last.
+    pub(crate) fn stages(&self) -> Vec<Vec<&Candidate>> {
+        let deleted: Vec<&Candidate> =
+            self.iter().filter(|(_, verdict)| **verdict == Verdict::Delete).map(|(candidate, _)| candidate).collect();
+        let ranks: Vec<Rank> = deleted.iter().map(|candidate| rank(candidate)).collect();
+        let by_uid: HashMap<&str, u32> =
+            (0..).zip(&deleted).map(|(index, candidate)| (candidate.uid.as_str(), index)).collect();
+        let edges: Vec<(u32, u32)> = (0..)
+            .zip(&deleted)
+            .flat_map(|(owned, candidate)| {
+                candidate.owners.iter().filter_map(|uid| by_uid.get(uid.as_str())).map(move |owner| (owned, *owner))
+            })
+            .collect();
+        // What is made first goes last.
+        let stages = order::order(&ranks, &edges).stages.into_iter().rev();
+        stages.map(|stage| stage.into_iter().map(|index| deleted[index as usize]).collect()).collect()
+    }
+}
+
+/// Definitions are made before all else, and so they go after it.
+fn rank(candidate: &Candidate) -> Rank {
+    if candidate.is(definitions::GROUP, definitions::PLURAL) { Rank::Definition } else { candidate.known.rank() }
+}
+
+fn decide(candidate: &Candidate, usage: &Usage, ground: &Ground, everything: bool) -> Verdict {
+    if let Some(reason) = never(candidate, ground) {
+        return Verdict::Keep(reason);
+    }
+    match held_back(candidate, usage) {
+        Some(reason) if !everything => {
+            Verdict::HoldBack(format!("{reason}; the annotation drover.dev/prune: all deletes it too"))
+        }
+        _ => Verdict::Delete,
+    }
+}
+
+/// Why a candidate is never deleted.
+fn never(candidate: &Candidate, ground: &Ground) -> Option<&'static str> {
+    if candidate.kept.is_some() {
+        return candidate.kept;
+    }
+    let is_namespace = candidate.is("", "namespaces");
+    if is_namespace && CLUSTERS_OWN.contains(&candidate.name.as_str()) {
+        return Some("every cluster has this namespace");
+    }
+    if candidate.namespace == ground.namespace() && !candidate.namespace.is_empty() {
+        return Some("it lies in the namespace that drover runs in");
+    }
+    if candidate.is("", "secrets") && ground.names_secret(&candidate.namespace, &candidate.name) {
+        return Some("a live Backup or Restore names this Secret");
+    }
+    let is_account = candidate.is("", "serviceaccounts") && candidate.name == "default";
+    is_account.then_some("Kubernetes makes this account in every namespace")
+}
+
+fn held_back(candidate: &Candidate, usage: &Usage) -> Option<String> {
+    if candidate.is("", "namespaces") {
+        return usage.of_namespace(&candidate.name).map(str::to_owned);
+    }
+    if candidate.is(definitions::GROUP, definitions::PLURAL) {
+        return usage.of_definition(&candidate.name).map(str::to_owned);
+    }
+    if usage.of_namespace(&candidate.namespace).is_some() {
+        return Some(format!("its namespace {:?} is held back", candidate.namespace));
+    }
+    let definition = format!("{}.{}", candidate.known.plural, candidate.known.group);
+    usage.of_definition(&definition).map(|_| format!("its definition {definition:?} is held back"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::compare::StatusRule;
+    use crate::types::Type;
+
+    fn candidate(group: &str, plural: &str, namespace: &str, name: &str) -> Candidate {
+        let known = Type {
+            group: group.to_owned(),
+            version: "v1".to_owned(),
+            plural: plural.to_owned(),
+            kind: String::new(),
+            namespaced: !namespace.is_empty(),
+            status: StatusRule::Plain,
+            lists: true,
+            gets: true,
+            served: true,
+        };
+        Candidate {
+            known: Arc::new(known),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: format!("uid of {name}"),
+            owners: Vec::new(),
+            kept: None,
+        }
+    }
+
+    fn usage() -> Usage {
+        let text = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, reason)| ((*name).to_owned(), (*reason).to_owned())).collect()
+        };
+        Usage::new(text(&[("c-shop", "it has pods")]), text(&[("things.a.io", "it has objects")]))
+    }
+
+    #[track_caller]
+    fn check(candidate: &Candidate, everything: bool, expected: &str) {
+        let ground = Ground::of_namespace("home".to_owned());
+        let found = match decide(candidate, &usage(), &ground, everything) {
+            Verdict::Delete => "delete".to_owned(),
+            Verdict::Keep(reason) => format!("keep: {reason}"),
+            Verdict::HoldBack(reason) => format!("hold back: {reason}"),
+        };
+        assert!(found.starts_with(expected), "{found}");
+    }
+
+    #[test]
+    fn what_is_not_needed_is_deleted() {
+        for (group, plural, namespace, name) in [
+            ("", "namespaces", "", "c-gone"),
+            ("", "secrets", "c-gone", "a"),
+            ("", "secrets", "default", "a"),
+            ("a.io", "others", "", "a"),
+            (definitions::GROUP, definitions::PLURAL, "", "others.a.io"),
+            ("", "serviceaccounts", "c-gone", "robot"),
+        ] {
+            check(&candidate(group, plural, namespace, name), false, "delete");
+        }
+    }
+
+    #[test]
+    fn what_a_cluster_or_drover_needs_is_kept_whatever_is_asked() {
+        for name in CLUSTERS_OWN {
+            check(&candidate("", "namespaces", "", name), true, "keep: every cluster");
+        }
+        check(&candidate("", "secrets", "home", "any"), true, "keep: it lies in the namespace");
+        check(&candidate("", "serviceaccounts", "c-gone", "default"), true, "keep: Kubernetes makes");
+        let special = Candidate { kept: Some("a reason"), ..candidate("", "secrets", "a", "b") };
+        check(&special, true, "keep: a reason");
+    }
+
+    #[test]
+    fn what_is_in_use_is_held_back_with_what_lies_in_it() {
+        let definition = candidate(definitions::GROUP, definitions::PLURAL, "", "things.a.io");
+        for (candidate, reason) in [
+            (candidate("", "namespaces", "", "c-shop"), "hold back: it has pods; the annotation drover.dev/prune: all"),
+            (candidate("", "secrets", "c-shop", "a"), "hold back: its namespace \"c-shop\""),
+            (definition, "hold back: it has objects"),
+            (candidate("a.io", "things", "", "a"), "hold back: its definition \"things.a.io\""),
+        ] {
+            check(&candidate, false, reason);
+            check(&candidate, true, "delete");
+        }
+    }
+
+    #[test]
+    fn the_order_is_that_of_making_turned_round() {
+        let owned = |name: &str, owner: &str| Candidate {
+            owners: vec![format!("uid of {owner}"), "uid of nobody".to_owned()],
+            ..candidate("", "secrets", "a", name)
+        };
+        let candidates = vec![
+            candidate(definitions::GROUP, definitions::PLURAL, "", "d"),
+            candidate("", "namespaces", "", "n"),
+            candidate("rbac", "clusterroles", "", "c"),
+            candidate("", "secrets", "a", "owner"),
+            owned("owned", "owner"),
+            candidate("apps", "deployments", "a", "w"),
+            candidate("", "namespaces", "", "default"),
+        ];
+        let plan = PrunePlan::new(candidates, &Usage::default(), &Ground::default(), false);
+        let names: Vec<Vec<&str>> =
+            plan.stages().iter().map(|stage| stage.iter().map(|candidate| candidate.name.as_str()).collect()).collect();
+        let flat = names.concat();
+        let place = |name: &str| flat.iter().position(|found| *found == name).unwrap();
+        for (first, second) in [("w", "owner"), ("owned", "owner"), ("owner", "c"), ("c", "n"), ("n", "d")] {
+            assert!(place(first) < place(second), "{names:?}");
+        }
+        assert_eq!(flat.len(), 6);
+    }
+}

@@ -1,0 +1,57 @@
+//! What of the cluster belongs to the archive's ResourceSet: what of it the archive lacks is pruned.
+
+use std::sync::Arc;
+
+use drover::exit::{Exit, Fault};
+use drover::resources::ResourceSet;
+use drover::selection::{self, Discovery, PlanError, TypePlan};
+use snafu::{ResultExt, Snafu};
+
+use crate::types::{Type, Types};
+
+/// Why it is not known what belongs to the ResourceSet.
+#[derive(Debug, Snafu)]
+#[snafu(display("failed to prune by the ResourceSet that the archive holds; restore without prune"))]
+pub(crate) struct SelectionError {
+    source: PlanError,
+}
+
+impl Fault for SelectionError {
+    fn exit(&self) -> Exit {
+        Exit::DataRefused
+    }
+}
+
+/// What belongs to a ResourceSet, of each type of it that the cluster serves.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    plans: Vec<(Arc<Type>, Arc<TypePlan>)>,
+}
+
+impl Selection {
+    /// What the set selects of what the cluster serves.
+    ///
+    /// # Errors
+    ///
+    /// Where the set cannot be read.
+    pub(crate) fn of(set: &ResourceSet, types: &Types) -> Result<Self, SelectionError> {
+        let served: Discovery = types.iter().filter(|known| known.served).map(|known| known.resource_type()).collect();
+        let plan = selection::plan(set, &served).context(SelectionSnafu)?;
+        let plans = plan.types.into_iter().filter_map(|plan| {
+            let resource = &plan.resource;
+            let known = types.by_plural(&resource.plural, &resource.group, &resource.version)?;
+            Some((Arc::clone(known), Arc::new(plan)))
+        });
+        Ok(Self { plans: plans.collect() })
+    }
+
+    /// The types, each with which of its objects belong to the set.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<Type>, &Arc<TypePlan>)> {
+        self.plans.iter().map(|(known, plan)| (known, plan))
+    }
+
+    /// Keeps some of the types.
+    pub(crate) fn only(&self, keep: impl Fn(&Type) -> bool) -> Self {
+        Self { plans: self.plans.iter().filter(|(known, _)| keep(known)).cloned().collect() }
+    }
+}

@@ -1,0 +1,117 @@
+//! What is asked of a restore, beside putting back the objects of an archive.
+
+use std::time::Duration;
+
+use drover::exit::{Exit, Fault};
+use drover::resources::Restore;
+use kube::ResourceExt;
+use snafu::Snafu;
+
+/// How long a deletion may take before finalizers are removed, where nothing is said: as long as Rancher allows.
+pub(crate) const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// On a Restore: `all` deletes also what prune holds back.
+const PRUNE_ANNOTATION: &str = "drover.dev/prune";
+/// On a Restore: `true` writes also the Secrets that live Backups and Restores name.
+const CREDENTIALS_ANNOTATION: &str = "drover.dev/restore-credentials";
+
+/// Why it is not known what a Restore asks for.
+#[derive(Debug, Eq, PartialEq, Snafu)]
+#[snafu(display(
+    "failed to read the annotation {annotation:?}: it is {value:?} and can only be {allowed:?}; delete the Restore, \
+     correct it and apply it again"
+))]
+pub(crate) struct WishError {
+    annotation: &'static str,
+    value: String,
+    allowed: &'static str,
+}
+
+impl Fault for WishError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Wishes {
+    /// Delete what the archive's ResourceSet selects and the archive lacks.
+    pub(crate) prune: Option<Prune>,
+    /// Go on although types are not served, and end well although objects failed.
+    pub(crate) ignore_errors: bool,
+    /// Write also the Secrets that live Backups and Restores name.
+    pub(crate) credentials: bool,
+}
+
+/// How it is deleted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Prune {
+    /// How long a deletion may take before finalizers are removed.
+    pub(crate) timeout: Duration,
+    /// Whether also what would take others' things with it is deleted.
+    pub(crate) everything: bool,
+}
+
+impl Wishes {
+    /// What a Restore asks.
+    ///
+    /// # Errors
+    ///
+    /// When an annotation of drover has a value that means nothing.
+    pub(crate) fn of(restore: &Restore) -> Result<Self, WishError> {
+        let everything = annotation(restore, PRUNE_ANNOTATION, "all")?;
+        let seconds = restore.spec.delete_timeout_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        let timeout = seconds.map_or(DELETE_TIMEOUT, Duration::from_secs);
+        Ok(Self {
+            prune: restore.prunes().then_some(Prune { timeout, everything }),
+            ignore_errors: restore.spec.ignore_errors == Some(true),
+            credentials: annotation(restore, CREDENTIALS_ANNOTATION, "true")?,
+        })
+    }
+}
+
+/// Whether an annotation is there with the one value that it may have.
+fn annotation(restore: &Restore, annotation: &'static str, allowed: &'static str) -> Result<bool, WishError> {
+    match restore.annotations().get(annotation) {
+        None => Ok(false),
+        Some(value) if value == allowed => Ok(true),
+        Some(value) => WishSnafu { annotation, value, allowed }.fail(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drover::resources::RestoreSpec;
+
+    use super::*;
+
+    fn restore(spec: RestoreSpec, annotations: &[(&str, &str)]) -> Restore {
+        let mut restore = Restore::new("r", spec);
+        let annotations = annotations.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        restore.annotations_mut().extend(annotations);
+        restore
+    }
+
+    #[test]
+    fn a_restore_prunes_unless_it_says_otherwise() {
+        let prune = |spec| Wishes::of(&restore(spec, &[])).unwrap().prune;
+        assert_eq!(prune(RestoreSpec::default()), Some(Prune { timeout: DELETE_TIMEOUT, everything: false }));
+        assert_eq!(prune(RestoreSpec { prune: Some(false), ..RestoreSpec::default() }), None);
+        let timed = RestoreSpec { delete_timeout_seconds: Some(3), ..RestoreSpec::default() };
+        assert_eq!(prune(timed).unwrap().timeout, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn annotations_widen_what_it_does() {
+        let annotations = [(PRUNE_ANNOTATION, "all"), (CREDENTIALS_ANNOTATION, "true")];
+        let wishes = Wishes::of(&restore(RestoreSpec::default(), &annotations)).unwrap();
+        assert!(wishes.credentials && wishes.prune.unwrap().everything);
+    }
+
+    #[test]
+    fn a_value_that_means_nothing_is_refused() {
+        let error = Wishes::of(&restore(RestoreSpec::default(), &[(PRUNE_ANNOTATION, "yes")])).unwrap_err();
+        assert_eq!((error.annotation, error.value.as_str(), error.exit()), (PRUNE_ANNOTATION, "yes", Exit::Usage));
+    }
+}
