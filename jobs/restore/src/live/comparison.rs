@@ -1,0 +1,146 @@
+//! Comparing live objects of one type with the archive's, and finding those that the archive lacks.
+
+use std::sync::Arc;
+
+use drover::object::{ListPage, Object};
+use snafu::{ResultExt, Snafu};
+
+use super::Presence;
+use super::survey::Look;
+use crate::archive::Archive;
+use crate::compare::{UidMark, UidMarks, compare};
+use crate::facts::{Facts, OwnerIndex, Place, Position};
+use crate::ground::Ground;
+use crate::prune::Candidate;
+use crate::shape::Shape;
+use crate::special_cases::{SpecialCase, Subject, Treatment, is_ours, special_case};
+
+/// Why a page of live objects cannot be compared.
+#[derive(Debug, Snafu)]
+#[snafu(visibility(pub(super)))]
+pub(crate) enum CompareError {
+    /// The server sent something else.
+    #[snafu(display("failed to read what the server sent"))]
+    Page {
+        /// The cause.
+        source: drover::object::ParseError,
+    },
+    /// An object of the server or of the archive.
+    #[snafu(display("failed to read an object"))]
+    Object {
+        /// The cause.
+        source: serde_json::Error,
+    },
+    /// The archive's objects cannot be loaded.
+    #[snafu(display("failed to load an object of the archive"))]
+    Load {
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The comparing thread ended early.
+    #[snafu(display("failed to wait for the comparison"))]
+    Aborted {
+        /// The cause.
+        source: tokio::task::JoinError,
+    },
+}
+
+/// What was seen of one live object.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The archive holds it.
+    Archived(Seen),
+    /// The archive's ResourceSet selects it, and the archive lacks it.
+    Candidate(Candidate),
+}
+
+/// What was seen of a live object that the archive holds.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) position: Position,
+    pub(super) presence: Presence,
+    pub(super) references: Box<[Option<UidMark>]>,
+    pub(super) owner: Option<(OwnerIndex, String)>,
+}
+
+/// Compares the live objects of one type.
+pub(super) struct Comparison {
+    pub(super) archive: Arc<Archive>,
+    pub(super) facts: Arc<Facts>,
+    pub(super) ground: Arc<Ground>,
+    pub(super) marks: UidMarks,
+    pub(super) look: Look,
+}
+
+impl Comparison {
+    /// Compares a page; blocks. Gives what concerns the restore, and how many objects the page had.
+    pub(super) fn page(&self, page: &[u8]) -> Result<(Vec<Found>, usize), CompareError> {
+        let page = ListPage::parse(page).context(PageSnafu)?;
+        let mut found = Vec::new();
+        for item in &page.items {
+            found.extend(self.object(item.get().as_bytes())?);
+        }
+        Ok((found, page.items.len()))
+    }
+
+    /// Looks at a live object; none where it does not concern the restore.
+    pub(super) fn object(&self, live_bytes: &[u8]) -> Result<Option<Found>, CompareError> {
+        let live = Shape::split(live_bytes).context(ObjectSnafu)?;
+        let (name, namespace) =
+            (live.metadata_text("name").unwrap_or_default(), live.metadata_text("namespace").unwrap_or_default());
+        let at = |type_index| self.facts.find(Place { type_index, namespace: &namespace, name: &name });
+        if let Some(position) = self.look.type_index.and_then(at) {
+            return Ok(Some(Found::Archived(self.archived(position, &live, live_bytes)?)));
+        }
+        if self.look.other_versions.iter().any(|index| at(*index).is_some()) {
+            return Ok(None);
+        }
+        Ok(self.candidate(&live, live_bytes, &namespace, &name)?.map(Found::Candidate))
+    }
+
+    fn archived(&self, position: Position, live: &Shape<'_>, live_bytes: &[u8]) -> Result<Seen, CompareError> {
+        let loaded = self.archive.load(position).context(LoadSnafu)?;
+        let case = self.facts.entry(position).case;
+        let changed = case.map(|case: &SpecialCase| case.change(&loaded.object, Some(live_bytes))).transpose();
+        let changed = changed.context(ObjectSnafu)?.flatten();
+        let wanted = Shape::split(changed.as_deref().unwrap_or(&loaded.object)).context(ObjectSnafu)?;
+        let difference = compare(&wanted, live, self.look.known.status, &self.marks);
+        let identity = live.identity();
+        let differs = difference.body || difference.status || identity.deletion_timestamp.is_some();
+        let presence = match (is_ours(live), differs) {
+            (true, _) => Presence::Ours,
+            (false, true) => Presence::Differs,
+            (false, false) => Presence::Same,
+        };
+        let owner = self.facts.owner_at(position).map(|owner| (owner, identity.uid));
+        Ok(Seen { position, presence, references: difference.owners, owner })
+    }
+
+    /// The object, if it belongs to the ResourceSet; one that is all but gone does not count.
+    fn candidate(
+        &self,
+        live: &Shape<'_>,
+        live_bytes: &[u8],
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Candidate>, CompareError> {
+        let (Some(plan), known) = (&self.look.selection, &self.look.known) else { return Ok(None) };
+        let object = Object::parse(live_bytes).context(PageSnafu)?;
+        if object.is_vanishing(&known.kind) || !plan.selects_unasked(&object) {
+            return Ok(None);
+        }
+        let subject =
+            Subject { group: &known.group, plural: &known.plural, namespace, name, shape: live, ground: &self.ground };
+        let kept = special_case(&subject)
+            .filter(|case| matches!(case.treatment, Treatment::Keep | Treatment::KeepLive))
+            .map(|case| case.reason);
+        Ok(Some(Candidate {
+            known: Arc::clone(known),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: live.identity().uid,
+            owners: live.owner_references().into_iter().map(|owner| owner.uid).collect(),
+            kept,
+        }))
+    }
+}
