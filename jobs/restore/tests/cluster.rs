@@ -10,6 +10,8 @@
 mod cut_off;
 #[path = "cluster/owners.rs"]
 mod owners;
+#[path = "cluster/prune.rs"]
+mod prune;
 #[path = "cluster/refusals.rs"]
 mod refusals;
 #[path = "cluster/round_trip.rs"]

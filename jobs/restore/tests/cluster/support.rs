@@ -75,7 +75,7 @@ impl Run {
         self.report["counts"][result].as_u64().unwrap_or_else(|| panic!("no counts: {}", self.errors))
     }
 
-    /// Result and reason of an object.
+    /// Result and reason of an object that there is one of at most.
     pub(crate) fn result(&self, resource: &str, name: &str) -> (String, String) {
         let objects = self.report["objects"].as_array().unwrap();
         let object = objects.iter().find(|object| object["resource"] == resource && object["name"] == name).unwrap();
@@ -94,7 +94,13 @@ pub(crate) fn command(kubeconfig: &Path, subcommand: &str, archive: &Path) -> Co
 
 /// Runs the program against the testbed.
 pub(crate) async fn run(subcommand: &str, archive: &Archive) -> Run {
+    run_asking(subcommand, archive, &[]).await
+}
+
+/// Runs the program against the testbed, with these arguments too.
+pub(crate) async fn run_asking(subcommand: &str, archive: &Archive, arguments: &[&str]) -> Run {
     let mut command = command(testbed().await.kubeconfig().unwrap(), subcommand, &archive.path());
+    command.args(arguments);
     Run::of(&tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap())
 }
 

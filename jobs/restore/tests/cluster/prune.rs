@@ -1,0 +1,149 @@
+use kube::api::{DynamicObject, ListParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::support::{Archive, api, config_map, definition, live, namespace, run_asking, thing};
+
+/// A ResourceSet that selects the namespaces whose names begin so, what lies in them, and the definitions of a group.
+fn set(word: &str) -> Value {
+    let pattern = format!("^{word}-");
+    json!({
+        "apiVersion": "resources.cattle.io/v1", "kind": "ResourceSet", "metadata": {"name": "set"},
+        "resourceSelectors": [
+            {"apiVersion": "v1", "kindsRegexp": "^(configmaps|secrets|serviceaccounts)$", "namespaceRegexp": pattern},
+            {"apiVersion": "v1", "kinds": ["namespaces"], "resourceNameRegexp": pattern},
+            {"apiVersion": "apiextensions.k8s.io/v1", "kindsRegexp": ".",
+                "resourceNameRegexp": format!("{word}.example.io$")},
+        ],
+    })
+}
+
+async fn create(object: &Value) -> DynamicObject {
+    let (plural, kind) = match object["kind"].as_str().unwrap() {
+        "Namespace" => ("namespaces", "Namespace"),
+        "ConfigMap" => ("configmaps", "ConfigMap"),
+        "Secret" => ("secrets", "Secret"),
+        "Pod" => ("pods", "Pod"),
+        "Thing" => ("things", "Thing"),
+        kind => panic!("{kind}"),
+    };
+    let api = api(plural, object["apiVersion"].as_str().unwrap(), kind, object["metadata"]["namespace"].as_str()).await;
+    api.create(&PostParams::default(), &serde_json::from_value(object.clone()).unwrap()).await.unwrap()
+}
+
+async fn maps(namespace: &str) -> Api<DynamicObject> {
+    api("configmaps", "v1", "ConfigMap", Some(namespace)).await
+}
+
+/// A ConfigMap with more metadata.
+fn map_with(namespace: &str, name: &str, metadata: &Value) -> Value {
+    let mut map = config_map(namespace, name, &json!(null)).1;
+    map["metadata"].as_object_mut().unwrap().extend(metadata.as_object().unwrap().clone());
+    map
+}
+
+#[tokio::test]
+async fn what_the_archive_lacks_is_deleted_with_its_finalizers_and_what_is_not_selected_stays() {
+    let archive =
+        Archive::of(&[namespace("prune-a"), config_map("prune-a", "kept", &json!(null))], Some(&set("prune")));
+    assert_eq!(run_asking("apply", &archive, &[]).await.code, 0);
+    let owner = create(&map_with("prune-a", "owner", &json!({}))).await;
+    let owned = [json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner.uid().unwrap()})];
+    create(&map_with("prune-a", "owned", &json!({"ownerReferences": owned}))).await;
+    create(&map_with("prune-a", "stuck", &json!({"finalizers": ["nobody.example.io/ever"]}))).await;
+    create(&namespace("prune-b").1).await;
+    create(&config_map("prune-b", "inside", &json!(null)).1).await;
+    create(&namespace("other").1).await;
+    create(&config_map("other", "stays", &json!(null)).1).await;
+
+    let planned = run_asking("plan", &archive, &["--prune", "--delete-timeout", "1"]).await;
+    assert_eq!(planned.result("configmaps", "stuck").0, "pruned");
+    assert!(maps("prune-a").await.get_opt("owned").await.unwrap().is_some());
+
+    let pruned = run_asking("apply", &archive, &["--prune", "--delete-timeout", "1"]).await;
+    assert_eq!((pruned.code, pruned.count("failed")), (0, 0), "{}\n{}", pruned.report, pruned.errors);
+    for (resource, name) in
+        [("configmaps", "owner"), ("configmaps", "owned"), ("configmaps", "inside"), ("namespaces", "prune-b")]
+    {
+        assert_eq!(pruned.result(resource, name).0, "pruned", "{name}");
+    }
+    let (result, reason) = pruned.result("configmaps", "stuck");
+    assert!(result == "pruned" && reason.contains("nobody.example.io/ever"), "{result}: {reason}");
+    let left = maps("prune-a").await.list(&ListParams::default()).await.unwrap();
+    let left: Vec<String> = left.iter().map(ResourceExt::name_any).collect();
+    assert_eq!(left, ["kept", "kube-root-ca.crt"]);
+    assert!(api("namespaces", "v1", "Namespace", None).await.get_opt("prune-b").await.unwrap().is_none());
+    assert!(maps("other").await.get_opt("stays").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_is_in_use_is_held_back_until_everything_is_asked_for() {
+    let archive = Archive::of(&[namespace("hold-a")], Some(&set("hold")));
+    assert_eq!(run_asking("apply", &archive, &[]).await.code, 0);
+    create(&namespace("hold-b").1).await;
+    create(&config_map("hold-b", "inside", &json!(null)).1).await;
+    let container = json!([{"name": "a", "image": "a"}]);
+    account("hold-b").await;
+    create(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "hold-b", "name": "shop"},
+        "spec": {"containers": container}}))
+    .await;
+    let defined =
+        Archive::of(&[definition("hold.example.io", &["v1"]), thing("hold.example.io", "a", &json!({}))], None);
+    assert_eq!(run_asking("apply", &defined, &[]).await.code, 0);
+
+    let held = run_asking("apply", &archive, &["--prune"]).await;
+    assert_eq!((held.code, held.count("pruned")), (0, 0), "{}", held.report);
+    for (resource, name, reason) in [
+        ("namespaces", "hold-b", "it has pods"),
+        ("configmaps", "inside", "its namespace \"hold-b\" is held back"),
+        ("customresourcedefinitions", "things.hold.example.io", "it has objects that the archive lacks, Thing \"a\""),
+    ] {
+        let (result, said) = held.result(resource, name);
+        assert!(result == "heldBack" && said.starts_with(reason), "{result}: {said}");
+    }
+    let all = run_asking("apply", &archive, &["--prune=all", "--delete-timeout", "2"]).await;
+    assert_eq!(all.count("heldBack"), 0, "{}", all.report);
+    assert_eq!(all.result("namespaces", "hold-b").0, "pruned");
+    assert_eq!(all.result("customresourcedefinitions", "things.hold.example.io").0, "pruned");
+}
+
+/// Waits until the controllers have made the account without which no pod is admitted.
+async fn account(namespace: &str) {
+    let accounts = api("serviceaccounts", "v1", "ServiceAccount", Some(namespace)).await;
+    while accounts.get_opt("default").await.unwrap().is_none() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_pruned_when_objects_failed() {
+    let mut refused = config_map("partial-a", "refused", &json!(null));
+    refused.1["data"] = json!({"no key can be this": "x"});
+    let archive = Archive::of(&[namespace("partial-a"), refused], Some(&set("partial")));
+    assert_eq!(run_asking("apply", &archive, &[]).await.code, 1);
+    create(&map_with("partial-a", "extra", &json!({}))).await;
+    let failed = run_asking("apply", &archive, &["--prune"]).await;
+    assert_eq!((failed.code, failed.count("pruned")), (1, 0), "{}", failed.report);
+    let (result, reason) = failed.result("configmaps", "extra");
+    assert!(result == "untouched" && reason.starts_with("not pruned"), "{result}: {reason}");
+    let ignored = run_asking("apply", &archive, &["--prune", "--ignore-errors"]).await;
+    assert_eq!((ignored.code, ignored.count("failed")), (0, 1), "{}", ignored.report);
+    assert_eq!(ignored.result("configmaps", "extra").0, "pruned");
+}
+
+#[tokio::test]
+async fn what_carries_drovers_label_is_never_pruned_or_written() {
+    let ours = json!({"labels": {"app.kubernetes.io/part-of": "drover"}});
+    let objects = [namespace("ours-a"), config_map("ours-a", "live", &json!(null))];
+    let archive = Archive::of(&objects, Some(&set("ours")));
+    create(&objects[0].1).await;
+    let mut map = map_with("ours-a", "live", &ours);
+    map["data"] = json!({"key": "of today"});
+    create(&map).await;
+    create(&map_with("ours-a", "extra", &ours)).await;
+    let restored = run_asking("apply", &archive, &["--prune"]).await;
+    assert_eq!(restored.result("configmaps", "live").0, "kept", "{}", restored.report);
+    assert_eq!(restored.result("configmaps", "extra").0, "kept");
+    assert_eq!(live(&maps("ours-a").await, "live").await["data"]["key"], "of today");
+    assert!(live(&maps("ours-a").await, "extra").await["metadata"]["deletionTimestamp"].is_null());
+}
