@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cast::{Cast, asked};
 use super::story::{Story, tell};
@@ -35,7 +35,7 @@ pub(super) async fn tell_story(scale: usize) -> Result<Cast, Error> {
     story.step("snapshot reads the cluster, upload stores and verifies the archive", back_up(&cast)).await?;
     story.step("The bucket has it, and the Backup says so", show_backup(&cast)).await?;
     let before = story.step("What is live is noted, object by object", note(&cast, &set, "before.tar.gz")).await?;
-    story.step("Disaster: namespaces and objects are deleted, others changed", damage(&cast)).await?;
+    story.step("Disaster: namespaces and objects are deleted, others changed, strangers made", damage(&cast)).await?;
     let damaged = story.step("What is live now, compared", note(&cast, &set, "damaged.tar.gz")).await?;
     tell(&compare::differences(&before, &damaged).to_string());
     story.step("A Restore is applied and run", restore(&cast)).await?;
@@ -73,7 +73,7 @@ fn write_resource_set(cast: &Cast) -> Result<PathBuf, Error> {
 }
 
 async fn apply_backup(cast: &Cast) -> Result<(), Error> {
-    let set: serde_json::Value = serde_saphyr::from_str(rancher::RESOURCE_SET).unwrap_or_default();
+    let set: Value = serde_saphyr::from_str(rancher::RESOURCE_SET).unwrap_or_default();
     let sets: Api<ResourceSet> = Api::all(cast.client.clone());
     let parameters = PatchParams::apply("kubectl").force();
     asked("apply the ResourceSet", sets.patch("rancher-resource-set", &parameters, &Patch::Apply(set)).await)?;
@@ -167,13 +167,34 @@ async fn damage(cast: &Cast) -> Result<(), Error> {
         let name = format!("config-{number:05}");
         asked("change a ConfigMap", config_maps.patch(&name, &PatchParams::default(), &garbled).await)?;
     }
+    let added = strangers();
+    for object in &added {
+        rancher::make(&cast.client, object).await?;
+    }
     for (name, uid) in &deleted {
         let gone = await_condition(namespaces.clone(), name, conditions::is_deleted(uid));
         // One that takes longer shows in the restore, which names it.
         drop(tokio::time::timeout(std::time::Duration::from_mins(1), gone).await);
     }
-    tell(&format!("3 namespaces with all in them and {} Secrets deleted, 10 ConfigMaps changed", every_second.len()));
+    let (secrets, added) = (every_second.len(), added.len());
+    tell(&format!("3 namespaces with all in them and {secrets} Secrets deleted, 10 ConfigMaps changed"));
+    tell(&format!("{added} objects made that the backup does not know, one with a finalizer that nobody clears"));
     Ok(())
+}
+
+/// Objects that the ResourceSet selects and the backup lacks: a restore prunes them.
+fn strangers() -> Vec<Value> {
+    let map = |namespace: &str, name: &str, finalizers: Value| {
+        let metadata = json!({"namespace": namespace, "name": name, "finalizers": finalizers});
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": "value"}})
+    };
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "u-99999"}});
+    vec![
+        namespace,
+        map("u-99999", "stranger", json!([])),
+        map("cattle-system", "stranger", json!([])),
+        map("cattle-system", "stuck", json!(["demo.example.io/nobody"])),
+    ]
 }
 
 async fn restore(cast: &Cast) -> Result<(), Error> {
@@ -182,7 +203,6 @@ async fn restore(cast: &Cast) -> Result<(), Error> {
     let spec = RestoreSpec {
         backup_filename: backup.status.and_then(|status| status.filename).unwrap_or_default(),
         storage_location: Some(location(cast)?),
-        prune: Some(false),
         ..RestoreSpec::default()
     };
     let restores: Api<Restore> = Api::all(cast.client.clone());
