@@ -33,10 +33,10 @@ pub(crate) async fn ask(server: &Server, candidate: &Candidate) -> Result<Left, 
         "preconditions": {"uid": candidate.uid}, "propagationPolicy": "Background",
     });
     match server.delete(&candidate.path(), options.to_string().into_bytes()).await {
-        Ok(_) => look(server, candidate).await,
-        // A conflict is another UID: the object that was seen is gone.
-        Err(error) if error.is_not_found() || error.is_conflict() => Ok(Left::Gone),
-        Err(error) => Err(error),
+        Err(error) if error.is_not_found() => Ok(Left::Gone),
+        // A conflict is another UID, so that the object that was seen is gone, or a Namespace that is on its way out.
+        Err(error) if !error.is_conflict() => Err(error),
+        _ => look(server, candidate).await,
     }
 }
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use drover::archive::{Key, Writer};
 use drover::lease::{self, Acquired, Lease, Settings, Wait};
-use drover::resources::{BackupSpec, DEFAULT_NAMESPACE, RestoreSpec, StorageLocation};
+use drover::resources::{BackupSpec, DEFAULT_NAMESPACE, Restore, RestoreSpec, StorageLocation};
 use drover_testbed::{Options, Service};
 use drover_tests::{Finished, Site, message};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
-use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::Kubeconfig;
+use kube::{Api, ResourceExt};
 use serde_json::json;
 
 const SETTINGS: Settings = Settings { duration: Duration::from_secs(2) };
@@ -123,16 +123,19 @@ async fn is_brought(site: &Site) -> bool {
 
 async fn restores_that_cannot_run(site: &Site) {
     archive(site, "whole.tar.gz");
-    let spec = |prune: Option<bool>, secret: Option<&str>| RestoreSpec {
+    let spec = |secret: Option<&str>| RestoreSpec {
         backup_filename: "whole.tar.gz".to_owned(),
-        prune,
         encryption_config_secret_name: secret.map(str::to_owned),
         ..RestoreSpec::default()
     };
-    let cases =
-        [("prunes", spec(None, None), "spec.prune"), ("decrypts", spec(Some(false), Some("keys")), "Secret \"keys\"")];
-    for (name, spec, word) in cases {
-        let restore = drover::resources::Restore::new(name, spec);
+    let cases = [
+        ("prunes", spec(None), [("drover.dev/prune", "some")].as_slice(), "\"drover.dev/prune\": it is \"some\""),
+        ("decrypts", spec(Some("keys")), &[], "Secret \"keys\""),
+    ];
+    for (name, spec, annotations, word) in cases {
+        let mut restore = Restore::new(name, spec);
+        let annotations = annotations.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        restore.annotations_mut().extend(annotations);
         site.restores().create(&PostParams::default(), &restore).await.unwrap();
         site.job("restore").end_with(64).await;
         let status = site.restore_status(name).await;
