@@ -50,7 +50,10 @@ pub(crate) async fn look(server: &Server, candidate: &Candidate) -> Result<Left,
         Err(error) if error.is_not_found() => return Ok(Left::Gone),
         live => live?,
     };
-    let Ok(shape) = Shape::split(&live) else { return Ok(Left::Gone) };
+    // What cannot be read is there all the same, and is told of when the time is over.
+    let Ok(shape) = Shape::split(&live) else {
+        return Ok(Left::Waiting { identity: Identity::default(), finalizers: Vec::new() });
+    };
     let identity = shape.identity();
     if identity.uid != candidate.uid {
         return Ok(Left::Gone);
