@@ -14,6 +14,7 @@
 pub mod archive;
 pub mod artifacts;
 pub mod cluster;
+pub mod encryption;
 pub mod events;
 pub mod exit;
 pub mod job;

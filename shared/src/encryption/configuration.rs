@@ -1,0 +1,79 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::build;
+use super::cipher::Cipher;
+use super::error::ConfigurationError;
+use super::mask::Mask;
+use super::seal::Seal;
+
+/// An EncryptionConfiguration that was checked: which key encrypts which type, and every key that decrypts.
+///
+/// A provider and a key's name mean one key in all of it, so a key is found by what an entry says of itself and not by
+/// the entry's type: an archive is read also where its rule was moved, changed or merged since.
+pub struct Configuration {
+    pub(super) keys: Vec<Key>,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// One key, ready for use.
+pub(super) struct Key {
+    pub(super) seal: Arc<Seal>,
+    /// What stands in front of everything that it encrypted: `k8s:enc:aescbc:v1:key1:`.
+    pub(super) prefix: String,
+    pub(super) cipher: Box<dyn Cipher>,
+}
+
+/// What is done with the types that some masks name.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) masks: Vec<Mask>,
+    /// The key that writes; none where `identity` stands first.
+    pub(super) writer: Option<usize>,
+}
+
+impl Configuration {
+    /// Reads and checks a configuration.
+    ///
+    /// # Errors
+    /// When an API server would refuse it, when a key's name could mean two keys, or when it names a key management
+    /// service.
+    pub fn parse(yaml: &str) -> Result<Self, ConfigurationError> {
+        build::configuration(yaml)
+    }
+
+    /// The key that encrypts objects of this type; none where they stay as they are.
+    #[must_use]
+    pub fn seal_for(&self, plural: &str, group: &str) -> Option<&Seal> {
+        self.writer(plural, group).map(|key| &*key.seal)
+    }
+
+    /// The first rule that names the type counts, and in it the first provider's first key.
+    pub(super) fn writer(&self, plural: &str, group: &str) -> Option<&Key> {
+        let rule = self.rules.iter().find(|rule| rule.masks.iter().any(|mask| mask.matches(plural, group)))?;
+        rule.writer.and_then(|index| self.keys.get(index))
+    }
+
+    /// The keys whose prefix stands in front of these bytes, the longest first. More than one is possible where names
+    /// hold colons: `a`, and `a:b`.
+    pub(super) fn candidates(&self, sealed: &[u8]) -> Vec<&Key> {
+        let mut candidates: Vec<&Key> =
+            self.keys.iter().filter(|key| sealed.starts_with(key.prefix.as_bytes())).collect();
+        candidates.sort_by_key(|key| std::cmp::Reverse(key.prefix.len()));
+        candidates
+    }
+}
+
+/// Shows which keys there are, and nothing of them.
+impl fmt::Debug for Configuration {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Configuration").field("keys", &self.keys).field("rules", &self.rules).finish()
+    }
+}
+
+/// Shows the name, and nothing of the key.
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Key").field(&self.seal).finish()
+    }
+}

@@ -1,0 +1,211 @@
+//! The string that an encrypted object is in an archive.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use snafu::{OptionExt, ResultExt};
+use zeroize::Zeroizing;
+
+use super::cipher::Unfit;
+use super::configuration::{Configuration, Key};
+use super::error::{
+    CipherSnafu, NoKeySnafu, NotSealedSnafu, OtherProviderSnafu, RandomSnafu, RefusedSnafu, SealError, TruncatedSnafu,
+    UnsealError,
+};
+use super::provider::Provider;
+
+/// What stands in front of all that Kubernetes encrypts.
+const PREFIX: &str = "k8s:enc:";
+
+/// Longest name of a key, in bytes; Kubernetes has no limit, and names are words.
+pub(super) const NAME_BYTES: usize = 1024;
+
+/// What is known of an encrypted object without its key: who encrypted it, and the name of the key. Displayed as
+/// `key "key1" of aescbc`.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Seal {
+    /// The provider: `aescbc`, or one that this version does not know.
+    pub provider: String,
+    /// The name of the key.
+    pub key: String,
+}
+
+impl Seal {
+    /// What stands in front of what this key encrypts.
+    pub(super) fn prefix(&self) -> String {
+        format!("{PREFIX}{}:v1:{}:", self.provider, self.key)
+    }
+
+    /// Whether decryption proves that the key fits. Where it does not, only what comes out shows it.
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        self.provider != Provider::AesCbc.name()
+    }
+
+    /// Reads the names in front of `sealed`. A name is taken to end at its first colon: only a configuration knows those
+    /// that hold one.
+    fn read(sealed: &[u8]) -> Option<Self> {
+        // Provider, version, name; the length bounds what is looked at.
+        let head = sealed.get(PREFIX.len()..).filter(|_| sealed.starts_with(PREFIX.as_bytes()))?;
+        let mut parts = head[..head.len().min(3 * NAME_BYTES)].splitn(4, |byte| *byte == b':');
+        let mut next = || parts.next().and_then(|part| std::str::from_utf8(part).ok());
+        let (provider, _version, key) = (next()?, next()?, next()?);
+        // Without a fourth part the name did not end.
+        next_exists(parts).then(|| Self { provider: shown(provider.as_bytes()), key: shown(key.as_bytes()) })
+    }
+}
+
+fn next_exists<T>(mut parts: impl Iterator<Item = T>) -> bool {
+    parts.next().is_some()
+}
+
+impl fmt::Display for Seal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "key {:?} of {}", self.key, self.provider)
+    }
+}
+
+/// A name from outside, not longer than a line or two.
+pub(super) fn shown(bytes: &[u8]) -> String {
+    const CHARACTERS: usize = 200;
+    String::from_utf8_lossy(&bytes[..bytes.len().min(4 * CHARACTERS)]).chars().take(CHARACTERS).collect()
+}
+
+/// Who encrypted the JSON string `text`, and with which key; `buffer` is overwritten.
+///
+/// # Errors
+/// When it is no string, or nothing that was encrypted.
+pub fn seal_of(text: &[u8], buffer: &mut Vec<u8>) -> Result<Seal, UnsealError> {
+    decode(text, buffer).and_then(|()| Seal::read(buffer)).context(NotSealedSnafu)
+}
+
+/// The bytes of a JSON string of base64. An escape is none: whoever writes base64 writes none.
+fn decode(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
+    let text = text.trim_ascii().strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    bytes.resize(base64::decoded_len_estimate(text.len()), 0);
+    let length = STANDARD.decode_slice(text, bytes).ok()?;
+    bytes.truncate(length);
+    Some(())
+}
+
+/// Encrypts one object after another, in one buffer that is used again.
+pub struct Sealer {
+    configuration: Arc<Configuration>,
+    sealed: Vec<u8>,
+}
+
+impl Sealer {
+    /// Encrypts by this configuration.
+    #[must_use]
+    pub const fn new(configuration: Arc<Configuration>) -> Self {
+        Self { configuration, sealed: Vec::new() }
+    }
+
+    /// The key that encrypts objects of this type.
+    #[must_use]
+    pub fn seal_for(&self, plural: &str, group: &str) -> Option<&Seal> {
+        self.configuration.seal_for(plural, group)
+    }
+
+    /// Writes an object of this type as a JSON string into `text`, which is cleared; false, and nothing in it, where the
+    /// type is not encrypted. `path` is `<name>` or `<namespace>#<name>`.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn seal(
+        &mut self,
+        (plural, group): (&str, &str),
+        path: &str,
+        object: &[u8],
+        text: &mut Vec<u8>,
+    ) -> Result<bool, SealError> {
+        text.clear();
+        let Some(key) = self.configuration.writer(plural, group) else { return Ok(false) };
+        let mut nonce = vec![0; key.cipher.nonce_bytes()];
+        getrandom::fill(&mut nonce).context(RandomSnafu)?;
+        seal_with(key, &nonce, path, object, &mut self.sealed).context(CipherSnafu { seal: (*key.seal).clone() })?;
+        let length = base64::encoded_len(self.sealed.len(), true);
+        let length = length.context(CipherSnafu { seal: (*key.seal).clone() })?;
+        text.resize(length + 2, b'"');
+        let written = STANDARD.encode_slice(&self.sealed, &mut text[1..=length]);
+        written.ok().context(CipherSnafu { seal: (*key.seal).clone() }).map(|_| true)
+    }
+}
+
+/// Writes prefix, nonce and ciphertext into `sealed`, which is cleared.
+pub(super) fn seal_with(key: &Key, nonce: &[u8], path: &str, object: &[u8], sealed: &mut Vec<u8>) -> Option<()> {
+    sealed.clear();
+    // The cipher's own part is at most a block and a tag; so nothing is moved while there is plaintext in it.
+    sealed.reserve(key.prefix.len() + nonce.len() + object.len() + 32);
+    sealed.extend_from_slice(key.prefix.as_bytes());
+    key.cipher.seal(nonce, path.as_bytes(), object, sealed)
+}
+
+/// Decrypts one object after another, in one buffer that is used again and overwritten at the end.
+pub struct Unsealer {
+    configuration: Arc<Configuration>,
+    opened: Zeroizing<Vec<u8>>,
+    object: Range<usize>,
+}
+
+impl Unsealer {
+    /// Decrypts by this configuration.
+    #[must_use]
+    pub fn new(configuration: Arc<Configuration>) -> Self {
+        Self { configuration, opened: Zeroizing::default(), object: 0..0 }
+    }
+
+    /// Decrypts the JSON string `text`; [`Unsealer::object`] is then what came out. `path` is `<name>` or
+    /// `<namespace>#<name>`. Where the seal is not authenticated, what came out is still to be checked.
+    ///
+    /// # Errors
+    /// When it is nothing that was encrypted, the key is not there or does not fit, or bytes are damaged.
+    pub fn unseal(&mut self, path: &str, text: &[u8]) -> Result<Arc<Seal>, UnsealError> {
+        self.object = 0..0;
+        let configuration = Arc::clone(&self.configuration);
+        decode(text, &mut self.opened).context(NotSealedSnafu)?;
+        let candidates = configuration.candidates(&self.opened);
+        let mut refused = None;
+        for key in candidates {
+            // A try that failed has overwritten the bytes.
+            if refused.is_some() {
+                decode(text, &mut self.opened).context(NotSealedSnafu)?;
+            }
+            match self.open(key, path) {
+                Ok(()) => return Ok(Arc::clone(&key.seal)),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.unwrap_or_else(|| unknown(&self.opened)))
+    }
+
+    /// What was decrypted last.
+    #[must_use]
+    pub fn object(&self) -> &[u8] {
+        &self.opened[self.object.clone()]
+    }
+
+    fn open(&mut self, key: &Key, path: &str) -> Result<(), UnsealError> {
+        let (prefix, sealed) = self.opened.split_at_mut(key.prefix.len());
+        let seal = || (*key.seal).clone();
+        let object = key.cipher.open(path.as_bytes(), sealed).map_err(|unfit| match unfit {
+            Unfit::Truncated => TruncatedSnafu { seal: seal() }.build(),
+            Unfit::Refused => RefusedSnafu { seal: seal() }.build(),
+        })?;
+        self.object = prefix.len() + object.start..prefix.len() + object.end;
+        Ok(())
+    }
+}
+
+/// Why no key fits what names one.
+fn unknown(sealed: &[u8]) -> UnsealError {
+    let Some(seal) = Seal::read(sealed) else { return UnsealError::NotSealed };
+    if Provider::ALL.iter().any(|provider| provider.name() == seal.provider) {
+        NoKeySnafu { seal }.build()
+    } else {
+        OtherProviderSnafu { provider: seal.provider }.build()
+    }
+}

@@ -1,0 +1,127 @@
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kube::Client;
+use snafu::{OptionExt, ResultExt, Snafu};
+use zeroize::Zeroizing;
+
+use super::configuration::Configuration;
+use super::document::DOCUMENT_BYTES;
+use super::error::ConfigurationError;
+use crate::cluster;
+use crate::exit::{Exit, Fault};
+use crate::object::Object;
+
+/// The key of a Secret's data that holds an EncryptionConfiguration, as Rancher's users know it.
+pub const CONFIGURATION_KEY: &str = "encryption-provider-config.yaml";
+
+/// Why there is no configuration.
+#[derive(Debug, Snafu)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The Secret cannot be read.
+    #[snafu(display("failed to read the encryption configuration that spec.encryptionConfigSecretName names"))]
+    ReadSecret {
+        /// Why.
+        #[snafu(source(from(cluster::Error, Box::new)))]
+        source: Box<cluster::Error>,
+    },
+    /// The Secret holds something else.
+    #[snafu(display(
+        "failed to find {CONFIGURATION_KEY:?} in the data of the Secret {name:?} in the namespace {namespace:?}; \
+         `kubectl create secret generic {name} --from-file={CONFIGURATION_KEY}` makes one that has it"
+    ))]
+    FindKey {
+        /// Its name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+    },
+    /// What the Secret holds is refused.
+    #[snafu(display(
+        "failed to use the encryption configuration of the Secret {name:?} in the namespace {namespace:?}"
+    ))]
+    UseSecret {
+        /// Its name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+        /// What is wrong with it.
+        #[snafu(source(from(ConfigurationError, Box::new)))]
+        source: Box<ConfigurationError>,
+    },
+    /// The file cannot be read.
+    #[snafu(display("failed to read the encryption configuration {path:?}"))]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What the file holds is refused.
+    #[snafu(display("failed to use the encryption configuration {path:?}"))]
+    UseFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[snafu(source(from(ConfigurationError, Box::new)))]
+        source: Box<ConfigurationError>,
+    },
+}
+
+impl SourceError {
+    /// Whether only a person can mend it: a Secret that is missing or refused, and not an API server that is away.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::ReadSecret { source } => matches!(**source, cluster::Error::FindSecret { .. }),
+            Self::FindKey { .. } | Self::UseSecret { .. } | Self::ReadFile { .. } | Self::UseFile { .. } => true,
+        }
+    }
+}
+
+impl Fault for SourceError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::ReadSecret { source } => source.exit(),
+            Self::UseSecret { source, .. } | Self::UseFile { source, .. } => source.exit(),
+            Self::FindKey { .. } | Self::ReadFile { .. } => Exit::Usage,
+        }
+    }
+}
+
+/// Reads the configuration of a Secret.
+///
+/// # Errors
+/// When the Secret is missing, may not be read or holds something else, or the configuration is refused.
+pub async fn from_secret(client: &Client, namespace: &str, name: &str) -> Result<Arc<Configuration>, SourceError> {
+    let mut data = cluster::secret(client, namespace, name).await.context(ReadSecretSnafu)?;
+    let found = data.remove(CONFIGURATION_KEY).context(FindKeySnafu { name, namespace })?;
+    parse(&Zeroizing::new(found.0)).context(UseSecretSnafu { name, namespace })
+}
+
+/// Reads the configuration of a file. Blocking.
+///
+/// # Errors
+/// When the file cannot be read or the configuration is refused.
+pub fn from_file(path: &Path) -> Result<Arc<Configuration>, SourceError> {
+    // Room for all of it from the beginning: a buffer that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(DOCUMENT_BYTES + 2));
+    let limit = DOCUMENT_BYTES as u64 + 1;
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    read.context(ReadFileSnafu { path })?;
+    parse(&bytes).context(UseFileSnafu { path })
+}
+
+fn parse(bytes: &[u8]) -> Result<Arc<Configuration>, ConfigurationError> {
+    let yaml = std::str::from_utf8(bytes).map_err(|_| ConfigurationError::NotUtf8)?;
+    Configuration::parse(yaml).map(Arc::new)
+}
+
+/// Whether this Secret holds an EncryptionConfiguration, and so keys.
+#[must_use]
+pub fn holds_configuration(secret: &Object<'_>) -> bool {
+    ["data", "stringData"].iter().any(|member| secret.has_member(member, CONFIGURATION_KEY))
+}
