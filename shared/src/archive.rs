@@ -8,6 +8,8 @@
 //! filters/filters.json                   the ResourceSet that selected them
 //! ```
 //!
+//! An encrypted object is a JSON string in the place of the object; see [`crate::encryption`].
+//!
 //! [`Writer`] writes one entry after another and keeps 16 bytes of each. [`Reader`] takes every byte for hostile and
 //! says of an archive that it was whole only at its end; [`Spool`] is what a restore reads into before it changes
 //! anything. All three block: they belong on a thread of their own (`tokio::task::spawn_blocking`).
@@ -18,6 +20,7 @@ mod gzip;
 mod header;
 mod key;
 mod reader;
+mod sealed;
 mod seen;
 mod spool;
 mod stream;
@@ -30,6 +33,7 @@ pub use self::content::ContentError;
 pub use self::error::ReadError;
 pub use self::key::{Key, PathError, TypeName};
 pub use self::reader::{Entry, Fingerprint, Limits, Reader};
+pub use self::sealed::Unsealing;
 pub use self::spool::{EntryId, Loaded, Progress, Spool, TypeSummary};
 pub use self::writer::{GZIP_LEVEL, Totals, WriteError, Writer};
 

@@ -123,6 +123,14 @@ impl<'a> Object<'a> {
         scalar(value)
     }
 
+    /// Whether the map at the top level that is called `member` has the key `key`: `data` of a Secret, say. What is no map
+    /// has none.
+    #[must_use]
+    pub fn has_member(&self, member: &str, key: &str) -> bool {
+        let Some(map) = find(&self.top, member) else { return false };
+        split(map.get().as_bytes(), "a member").is_ok_and(|members| find(&members, key).is_some())
+    }
+
     /// Whether the object is all but gone, so that a backup leaves it out: it has a `deletionTimestamp` and no
     /// finalizers; for a Namespace those of `spec` count.
     ///

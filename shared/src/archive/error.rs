@@ -6,6 +6,7 @@ use snafu::Snafu;
 
 use super::content::ContentError;
 use super::key::{Key, PathError};
+use crate::encryption::{Seal, UnsealError};
 use crate::exit::{Exit, Fault};
 
 /// An archive that was refused, or could not be read. The texts name the entry and never hold what is in it.
@@ -144,12 +145,48 @@ pub enum ReadError {
         /// What is wrong with it.
         source: ContentError,
     },
-    /// The object is encrypted.
-    #[snafu(display("failed to read {:?}: it is encrypted, \
-         and this version restores only unencrypted archives", key.to_string()))]
+    /// The object is encrypted, and no configuration was named.
+    #[snafu(display(
+        "failed to read {:?}: the archive is encrypted, with {seal}; name the encryption configuration that the backup was \
+         made with: its Secret in spec.encryptionConfigSecretName of the Restore, or its file with --encryption-config",
+        key.to_string()
+    ))]
     Encrypted {
         /// The object.
         key: Box<Key>,
+        /// What it was encrypted with.
+        seal: Box<Seal>,
+    },
+    /// The object is encrypted and cannot be decrypted.
+    #[snafu(display("failed to decrypt entry {entry:?}"))]
+    Decrypt {
+        /// The entry.
+        entry: String,
+        /// Why.
+        source: UnsealError,
+    },
+    /// What was decrypted, without anything that proved the key, is not the object that the path names.
+    #[snafu(display(
+        "failed to decrypt entry {entry:?} with {seal}: that is another key than the backup was made with, or the entry is \
+         damaged"
+    ))]
+    WrongKey {
+        /// The entry.
+        entry: String,
+        /// What it was encrypted with.
+        seal: Box<Seal>,
+        /// What is wrong with what came out.
+        source: ContentError,
+    },
+    /// More keys than any configuration has.
+    #[snafu(display(
+        "failed to accept entry {entry:?}: the archive is encrypted with more than {limit} keys; choose another archive"
+    ))]
+    TooManyKeys {
+        /// The entry of one key too many.
+        entry: String,
+        /// The keys that are accepted.
+        limit: usize,
     },
     /// A type has objects in namespaces and objects outside of any.
     #[snafu(display(

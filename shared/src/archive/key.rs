@@ -91,6 +91,14 @@ impl Key {
         key.check_names().map(|()| key)
     }
 
+    /// How an encrypted object names itself to its cipher, as the operator does it: `<name>`, or `<namespace>#<name>`.
+    pub(super) fn sealed_path(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{namespace}#{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// Checks that an archive can hold the object: that its path reads back as this key.
     pub(super) fn check(&self) -> Result<(), PathError> {
         check_path(&self.path())?;

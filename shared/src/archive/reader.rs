@@ -1,20 +1,23 @@
 //! Reads an archive, entry by entry, and refuses all that no backup holds.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use sha2::Digest;
 use snafu::{ResultExt, ensure};
 
 use super::content::{check, is_encrypted};
 use super::error::{
-    ContentSnafu, DirectoryContentSnafu, DoubledSnafu, EncryptedSnafu, EntryTooLargeSnafu, EntryTypeSnafu, HeaderSnafu,
-    PathSnafu, ReadError, RefusedSnafu, TooManyEntriesSnafu,
+    ContentSnafu, DirectoryContentSnafu, DoubledSnafu, EntryTooLargeSnafu, EntryTypeSnafu, HeaderSnafu, PathSnafu,
+    ReadError, RefusedSnafu, TooManyEntriesSnafu,
 };
 use super::header::{Head, Kind, long_name, pax_path};
 use super::key::{Key, PathError, check_directory};
+use super::sealed::{Opened, Opener, Unsealing};
 use super::seen::Seen;
 use super::stream::Blocks;
 use super::{OBJECT_BYTES, RESOURCE_SET_PATH, shown};
+use crate::encryption::Seal;
 use crate::object::DEPTH_LIMIT;
 
 /// Most bytes of a pax header or a GNU long name: the longest path that is accepted, and room for the attributes that a
@@ -53,6 +56,17 @@ pub enum Entry<'a> {
         key: Key,
         /// Its JSON.
         bytes: &'a [u8],
+        /// What it is encrypted with in the archive; none where it lies there in clear.
+        seal: Option<Arc<Seal>>,
+    },
+    /// An object that stays encrypted. What is in it nobody looked at.
+    Sealed {
+        /// Which one, by its path alone.
+        key: Key,
+        /// Bytes of the entry.
+        bytes: u64,
+        /// What it is encrypted with.
+        seal: Arc<Seal>,
     },
     /// The ResourceSet that selected the objects.
     ResourceSet(&'a [u8]),
@@ -76,6 +90,7 @@ pub struct Reader<R: Read> {
     seen: Seen,
     entries: u64,
     content: Vec<u8>,
+    opener: Opener,
     state: State,
 }
 
@@ -89,14 +104,21 @@ enum State {
 /// An entry that is still to be told what it is.
 enum Step {
     Object(Key),
+    Opened(Key, Arc<Seal>),
+    Sealed(Key, Arc<Seal>),
     ResourceSet,
     Directory,
     End,
 }
 
 impl<R: Read> Reader<R> {
-    /// Begins to read.
+    /// Begins to read an archive without encrypted objects.
     pub fn new(input: R, limits: Limits) -> Self {
+        Self::with_unsealing(input, limits, Unsealing::Refuse)
+    }
+
+    /// Begins to read an archive; `unsealing` says what becomes of encrypted objects.
+    pub fn with_unsealing(input: R, limits: Limits, unsealing: Unsealing) -> Self {
         let object_bytes = limits.object_bytes.min(u64::from(u32::MAX));
         let entries = limits.entries.min(u64::from(u32::MAX));
         Self {
@@ -105,6 +127,7 @@ impl<R: Read> Reader<R> {
             seen: Seen::default(),
             entries: 0,
             content: Vec::new(),
+            opener: Opener::new(unsealing),
             state: State::Reading,
         }
     }
@@ -130,7 +153,9 @@ impl<R: Read> Reader<R> {
         };
         self.state = if matches!(step, Step::End) { State::Whole } else { State::Reading };
         Ok(match step {
-            Step::Object(key) => Some(Entry::Object { key, bytes: &self.content }),
+            Step::Object(key) => Some(Entry::Object { key, bytes: &self.content, seal: None }),
+            Step::Opened(key, seal) => Some(Entry::Object { key, bytes: self.opener.object(), seal: Some(seal) }),
+            Step::Sealed(key, seal) => Some(Entry::Sealed { key, bytes: self.content.len() as u64, seal }),
             Step::ResourceSet => Some(Entry::ResourceSet(&self.content)),
             Step::Directory | Step::End => None,
         })
@@ -226,7 +251,12 @@ impl<R: Read> Reader<R> {
         ensure!(size <= limit, EntryTooLargeSnafu { entry, bytes: size, limit });
         self.blocks.content(small(size), &mut self.content)?;
         match key {
-            Some(key) if is_encrypted(&self.content) => EncryptedSnafu { key: Box::new(key) }.fail(),
+            Some(key) if is_encrypted(&self.content) => {
+                Ok(match self.opener.open(&key, &self.content, self.limits.depth, entry)? {
+                    Opened::Object(seal) => Step::Opened(key, seal),
+                    Opened::StillSealed(seal) => Step::Sealed(key, seal),
+                })
+            }
             key => {
                 check(key.as_ref(), &self.content, self.limits.depth).context(ContentSnafu { entry })?;
                 Ok(key.map_or(Step::ResourceSet, Step::Object))

@@ -2,6 +2,7 @@
 
 mod broken;
 mod damage;
+mod encrypted;
 mod fixture;
 mod names;
 mod operator;

@@ -1,6 +1,7 @@
 //! Writes an archive, entry by entry.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -12,6 +13,7 @@ use super::content::{ContentError, check};
 use super::key::{Key, PathError};
 use super::seen::Seen;
 use super::{OBJECT_BYTES, RESOURCE_SET_DIRECTORY, RESOURCE_SET_PATH};
+use crate::encryption::{Configuration, SealError, Sealer};
 use crate::exit::{Exit, Fault};
 use crate::object::DEPTH_LIMIT;
 
@@ -33,6 +35,8 @@ const DIRECTORY_MODE: u32 = 0o700;
 pub struct Totals {
     /// Objects, without the ResourceSet.
     pub objects: u64,
+    /// How many of them are encrypted.
+    pub encrypted: u64,
     /// Bytes of these objects' JSON.
     pub object_bytes: u64,
     /// Bytes of the archive.
@@ -50,6 +54,8 @@ pub struct Writer<W: Write> {
     directories: Seen,
     files: Seen,
     totals: Totals,
+    sealer: Option<Sealer>,
+    sealed: Vec<u8>,
 }
 
 impl<W: Write> Writer<W> {
@@ -63,7 +69,22 @@ impl<W: Write> Writer<W> {
             directories: Seen::default(),
             files: Seen::default(),
             totals: Totals::default(),
+            sealer: None,
+            sealed: Vec::new(),
         }
+    }
+
+    /// Encrypts what this configuration names, object by object; without one nothing is encrypted.
+    #[must_use]
+    pub fn encrypting(mut self, configuration: Option<Arc<Configuration>>) -> Self {
+        self.sealer = configuration.map(Sealer::new);
+        self
+    }
+
+    /// Whether objects of this type are encrypted.
+    #[must_use]
+    pub fn encrypts(&self, plural: &str, group: &str) -> bool {
+        self.sealer.as_ref().is_some_and(|sealer| sealer.seal_for(plural, group).is_some())
     }
 
     /// Appends one object, its directories before it where they are new.
@@ -75,15 +96,29 @@ impl<W: Write> Writer<W> {
         let path = key.path();
         key.check().context(PathSnafu { path: super::shown(path.as_bytes()) })?;
         self.accept(&path, Some(key), object)?;
+        let mut sealed = std::mem::take(&mut self.sealed);
+        let is_sealed = self.seal(key, &path, object, &mut sealed)?;
         let type_name = key.type_name.to_string();
         self.directory(&type_name)?;
         if let Some(namespace) = &key.namespace {
             self.directory(&format!("{type_name}/{namespace}"))?;
         }
-        self.entry(&path, EntryType::Regular, object)?;
+        self.entry(&path, EntryType::Regular, if is_sealed { &sealed } else { object })?;
+        self.sealed = sealed;
         self.totals.objects += 1;
+        self.totals.encrypted += u64::from(is_sealed);
         self.totals.object_bytes += object.len() as u64;
         Ok(())
+    }
+
+    /// Encrypts an object into `sealed`; false where its type stays in clear.
+    fn seal(&mut self, key: &Key, path: &str, object: &[u8], sealed: &mut Vec<u8>) -> Result<bool, WriteError> {
+        let Some(sealer) = &mut self.sealer else { return Ok(false) };
+        let type_name = (&*key.type_name.plural, &*key.type_name.group);
+        let is_sealed = sealer.seal(type_name, &key.sealed_path(), object, sealed).context(SealSnafu { path })?;
+        let bytes = sealed.len() as u64;
+        ensure!(bytes <= OBJECT_BYTES, TooLargeSnafu { path, bytes });
+        Ok(is_sealed)
     }
 
     /// Appends the ResourceSet that selected the objects.
@@ -245,6 +280,14 @@ pub enum WriteError {
         /// Its size.
         bytes: u64,
     },
+    /// The object cannot be encrypted.
+    #[snafu(display("failed to encrypt {path:?}"))]
+    Seal {
+        /// The entry.
+        path: String,
+        /// Why.
+        source: SealError,
+    },
     /// The entry is in the archive already.
     #[snafu(display("failed to archive {path:?} a second time: it was listed twice"))]
     Doubled {
@@ -256,7 +299,9 @@ pub enum WriteError {
 impl Fault for WriteError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Output { .. } | Self::Finish { .. } | Self::Closed | Self::Doubled { .. } => Exit::Failure,
+            Self::Output { .. } | Self::Finish { .. } | Self::Closed | Self::Doubled { .. } | Self::Seal { .. } => {
+                Exit::Failure
+            }
             Self::Path { .. } | Self::Content { .. } | Self::TooLarge { .. } => Exit::DataRefused,
         }
     }

@@ -296,7 +296,9 @@ fn objects_that_are_not_those_of_their_paths_are_refused() {
 fn encrypted_objects_are_refused_by_name() {
     let archive = Tar::default().file(CONFIG_MAP, b" \"azhzOmVuYzphZXNjYmM6djE6a2V5MTo=\"").archive();
     refused(&archive, "Encrypted", "\"configmaps.#v1/kube-system/a\"");
-    refused(&archive, "Encrypted", "only unencrypted archives");
+    refused(&archive, "Encrypted", "key \"key1\" of aescbc");
+    refused(&archive, "Encrypted", "spec.encryptionConfigSecretName");
+    refused(&archive, "Encrypted", "--encryption-config");
 }
 
 #[test]

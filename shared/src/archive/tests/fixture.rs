@@ -121,7 +121,8 @@ pub(super) fn read_within(archive: impl Read, limits: Limits) -> Result<Entries,
     let mut entries = Vec::new();
     while let Some(entry) = reader.next_entry()? {
         entries.push(match entry {
-            Entry::Object { key, bytes } => (key.path(), bytes.to_vec()),
+            Entry::Object { key, bytes, .. } => (key.path(), bytes.to_vec()),
+            Entry::Sealed { key, .. } => panic!("{key} stayed encrypted"),
             Entry::ResourceSet(bytes) => (String::new(), bytes.to_vec()),
         });
     }

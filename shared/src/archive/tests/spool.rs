@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::fixture::{CLUSTER_ROLE, CONFIG_MAP, Tar, object};
-use crate::archive::{Limits, Progress, ReadError, Spool};
+use crate::archive::{Limits, Progress, ReadError, Spool, Unsealing};
 
 const SET: &[u8] = br#"{"apiVersion":"resources.cattle.io/v1","kind":"ResourceSet","metadata":{"name":"a"}}"#;
 
@@ -87,6 +87,6 @@ fn an_archive_that_is_not_whole_is_no_spool() {
 fn a_folder_that_cannot_be_written_is_no_fault_of_the_archive() {
     let archive = Tar::default().object(CONFIG_MAP).archive();
     let folder = std::path::Path::new("/nonexistent");
-    let error = Spool::read_in(folder, &*archive, &Limits::default(), &mut |_| {}).err().unwrap();
+    let error = Spool::read_in(folder, &*archive, &Limits::default(), Unsealing::Refuse, &mut |_| {}).err().unwrap();
     assert_eq!(crate::exit::Fault::exit(&error), crate::exit::Exit::Failure);
 }

@@ -1,0 +1,141 @@
+//! Encrypted objects of an archive: what becomes of them, and which key they name.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use snafu::{OptionExt, ResultExt};
+
+use super::content::check;
+use super::error::{ContentSnafu, DecryptSnafu, EncryptedSnafu, ReadError, TooManyKeysSnafu, WrongKeySnafu};
+use super::key::Key;
+use crate::encryption::{Configuration, Seal, Unsealer, seal_of};
+
+/// Most keys of one archive. A configuration has a handful; where none is at hand the names come from the archive.
+const KEYS: usize = 4096;
+
+/// What becomes of encrypted objects.
+#[derive(Clone, Debug)]
+pub enum Unsealing {
+    /// The archive is refused.
+    Refuse,
+    /// They are decrypted by this configuration, and checked as all others.
+    Decrypt(Arc<Configuration>),
+    /// They stay as they are: told are their paths and which key they name, and nothing is known of what is in them.
+    Keep,
+}
+
+/// Opens one encrypted entry after another.
+pub(super) enum Opener {
+    Refuse,
+    Decrypt(Unsealer),
+    Keep(Vec<u8>),
+}
+
+/// What became of an encrypted entry.
+pub(super) enum Opened {
+    /// [`Opener::object`] is the object, checked.
+    Object(Arc<Seal>),
+    /// Nothing.
+    StillSealed(Arc<Seal>),
+}
+
+impl Opener {
+    pub(super) fn new(unsealing: Unsealing) -> Self {
+        match unsealing {
+            Unsealing::Refuse => Self::Refuse,
+            Unsealing::Decrypt(configuration) => Self::Decrypt(Unsealer::new(configuration)),
+            Unsealing::Keep => Self::Keep(Vec::new()),
+        }
+    }
+
+    /// The object that was opened last.
+    pub(super) fn object(&self) -> &[u8] {
+        match self {
+            Self::Decrypt(unsealer) => unsealer.object(),
+            Self::Refuse | Self::Keep(_) => &[],
+        }
+    }
+
+    /// Opens the JSON string of an entry.
+    pub(super) fn open(&mut self, key: &Key, text: &[u8], depth: usize, entry: String) -> Result<Opened, ReadError> {
+        match self {
+            Self::Refuse => {
+                let seal = Box::new(seal_of(text, &mut Vec::new()).context(DecryptSnafu { entry })?);
+                EncryptedSnafu { key: Box::new(key.clone()), seal }.fail()
+            }
+            Self::Keep(buffer) => {
+                let seal = seal_of(text, buffer).context(DecryptSnafu { entry })?;
+                Ok(Opened::StillSealed(Arc::new(seal)))
+            }
+            Self::Decrypt(unsealer) => {
+                let seal = unsealer.unseal(&key.sealed_path(), text).context(DecryptSnafu { entry: &entry })?;
+                let checked = check(Some(key), unsealer.object(), depth);
+                if seal.is_authenticated() {
+                    checked.context(ContentSnafu { entry })?;
+                } else {
+                    checked.with_context(|_| WrongKeySnafu { entry, seal: Box::new((*seal).clone()) })?;
+                }
+                Ok(Opened::Object(seal))
+            }
+        }
+    }
+}
+
+/// Which key encrypted which object of a spool: 2 bytes of each, and none as long as no object is encrypted.
+#[derive(Default)]
+pub(super) struct Seals {
+    known: Vec<Arc<Seal>>,
+    /// For each object: 0, or the place of its key in `known`, from 1. Shorter where the last objects are in clear.
+    of: Vec<u16>,
+}
+
+/// [`Seals`] that are being filled.
+#[derive(Default)]
+pub(super) struct FillingSeals {
+    seals: Seals,
+    places: HashMap<Arc<Seal>, u16>,
+}
+
+impl Seals {
+    pub(super) fn get(&self, object: usize) -> Option<&Seal> {
+        let place = usize::from(*self.of.get(object)?).checked_sub(1)?;
+        self.known.get(place).map(|seal| &**seal)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+}
+
+impl FillingSeals {
+    /// Notes the key of the object number `object`, which is higher than all before.
+    pub(super) fn note(
+        &mut self,
+        object: usize,
+        seal: Arc<Seal>,
+        entry: impl FnOnce() -> String,
+    ) -> Result<(), ReadError> {
+        let place = self.place(seal).with_context(|| TooManyKeysSnafu { entry: entry(), limit: KEYS })?;
+        self.seals.of.resize(object, 0);
+        self.seals.of.push(place);
+        Ok(())
+    }
+
+    /// The place of a key, from 1; none where there are too many.
+    fn place(&mut self, seal: Arc<Seal>) -> Option<u16> {
+        if let Some(place) = self.places.get(&seal) {
+            return Some(*place);
+        }
+        let next = self.seals.known.len() + 1;
+        let place = u16::try_from(next).ok().filter(|_| next <= KEYS)?;
+        self.seals.known.push(Arc::clone(&seal));
+        self.places.insert(seal, place);
+        Some(place)
+    }
+
+    pub(super) fn finish(self) -> Seals {
+        let mut seals = self.seals;
+        seals.of.shrink_to_fit();
+        seals
+    }
+}
