@@ -4,6 +4,7 @@
 //! alone, by pure functions; the jobs carry it out under the Lease of the Backup.
 
 mod due;
+mod encryption;
 mod history;
 mod messages;
 mod naming;
@@ -12,6 +13,7 @@ mod sound;
 mod store;
 
 pub use due::{Due, due};
+pub use encryption::{Encryption, KeysInClear};
 pub use history::{History, Opening};
 pub use messages::{event, failed_event};
 pub use naming::{archive_name, artifact_name, run_name};

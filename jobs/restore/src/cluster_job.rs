@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use drover::archive::{Limits, ReadError, Spool};
+use drover::archive::{Limits, ReadError, Spool, Unsealing};
 use drover::cluster::{ApiError, Events};
+use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
 use drover::lease::{self, Acquired, Wait};
 use drover::queue::{self, Connection};
@@ -39,14 +40,11 @@ pub(crate) enum JobError {
         /// What the server said.
         source: ApiError,
     },
-    /// It wants what this version cannot do.
-    #[snafu(display(
-        "failed to decrypt with the Secret {secret:?}: this version restores unencrypted archives only; delete this \
-         Restore and apply it again without spec.encryptionConfigSecretName for one"
-    ))]
+    /// Its encryption configuration is missing or refused, and stays so until somebody mends it.
+    #[snafu(display("failed to prepare the decryption; nothing was changed"))]
     Encryption {
-        /// The Secret that the Restore names.
-        secret: String,
+        /// Why.
+        source: encryption::SourceError,
     },
     /// The spool.
     #[snafu(display("failed to use the spool folder; give it room, or name another with --spool"))]
@@ -92,7 +90,7 @@ impl Fault for JobError {
         match self {
             Self::ReadRestores { source } => source.exit(),
             Self::ReadArchive { source, .. } => source.exit(),
-            Self::Encryption { .. } => Exit::Usage,
+            Self::Encryption { source } => source.exit(),
             Self::LoseLease => Exit::Unavailable,
             _ => Exit::Failure,
         }
@@ -207,7 +205,6 @@ fn ending_of(failure: &Failure, reason: String) -> Ending {
 
 /// Downloads, checks, plans and applies; gives the counts in words.
 async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToken) -> Result<String, Failure> {
-    refuse_unsupported(restore)?;
     let wishes = Wishes::of(restore)?;
     let spool = tokio::select! {
         spool = Box::pin(fetch(context, restore)) => spool?,
@@ -231,29 +228,41 @@ fn unreachable_progress() -> Result<Finished, Failure> {
     Err(JobError::Interrupted { words: "the progress ended".to_owned() }.into())
 }
 
-fn refuse_unsupported(restore: &Restore) -> Result<(), JobError> {
-    restore.encryption_secret().map_or(Ok(()), |secret| EncryptionSnafu { secret }.fail())
-}
-
 /// Fetches the archive into the spool and checks all of it: before this has ended well, nothing is applied.
 async fn fetch(context: &Context, restore: &Restore) -> Result<Arc<Spool>, Failure> {
     let JobOptions { spool: folder, limits, storage, cluster, nats: _ } = &context.options;
     let wanted = restore.spec.storage_location.as_ref();
     let location = storage.locate(&context.client, &cluster.namespace, wanted).await?;
     let storage = Storage::open(location).await?;
+    let unsealing = unsealing(context, restore).await?;
     let filename = restore.spec.backup_filename.clone();
     let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(folder).context(UseSpoolSnafu)?);
     let Content { bytes, .. } = storage.fetch_to(&filename, &mut file).await?;
     info!(location = storage.path_of(&filename), bytes, "archive fetched");
     let (file, folder, limits) = (file.into_std().await, folder.clone(), archive_limits(*limits));
-    let reading = tokio::task::spawn_blocking(move || read(file, &folder, &limits));
+    let reading = tokio::task::spawn_blocking(move || read(file, &folder, &limits, unsealing));
     let spool = reading.await.context(JoinReadingSnafu)?.context(ReadArchiveSnafu { filename })?;
     Ok(Arc::new(spool))
 }
 
-fn read(archive: impl Read, folder: &std::path::Path, limits: &Limits) -> Result<Spool, ReadError> {
+/// What becomes of encrypted objects: they are decrypted by the configuration that the Restore names, or refused.
+async fn unsealing(context: &Context, restore: &Restore) -> Result<Unsealing, Failure> {
+    let Some(secret) = restore.encryption_secret() else { return Ok(Unsealing::Refuse) };
+    match encryption::from_secret(&context.client, &context.options.cluster.namespace, secret).await {
+        Ok(configuration) => Ok(Unsealing::Decrypt(configuration)),
+        Err(source) if source.is_final() => Err(JobError::Encryption { source }.into()),
+        Err(source) => Err(source.into()),
+    }
+}
+
+fn read(
+    archive: impl Read,
+    folder: &std::path::Path,
+    limits: &Limits,
+    unsealing: Unsealing,
+) -> Result<Spool, ReadError> {
     let mut progress = crate::progress::Progress::new("objects read from the archive", 0);
-    Spool::read_in(folder, archive, limits, &mut |read| progress.advance_to(read.objects))
+    Spool::read_in(folder, archive, limits, unsealing, &mut |read| progress.advance_to(read.objects))
 }
 
 fn archive_limits(limits: WorkLimits) -> Limits {

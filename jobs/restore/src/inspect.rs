@@ -1,18 +1,51 @@
 //! What an archive holds, without a cluster.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use drover::archive::{Spool, TypeSummary};
+use drover::archive::{Loaded, Spool, TypeSummary};
+use drover::encryption::{Seal, holds_configuration};
+use drover::exit::{Exit, Fault};
+use drover::object::Object;
 use drover::resources::{ControllerReference, ResourceSet};
+use drover::runs::KeysInClear;
 use serde::Serialize;
+use snafu::{ResultExt, Snafu};
 
+use crate::entries::Entries;
 use crate::file_name::FileName;
 use crate::report::printable;
 
+/// Why an archive that was read cannot be summed up.
+#[derive(Debug, Snafu)]
+pub(crate) enum InspectError {
+    /// Its ResourceSet is none.
+    #[snafu(display("failed to read the ResourceSet of the archive"))]
+    ResourceSet {
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The spool cannot be read any more.
+    #[snafu(display("failed to read an object back from the temporary file; is its disk in order?"))]
+    Load {
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl Fault for InspectError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::ResourceSet { .. } => Exit::DataRefused,
+            Self::Load { .. } => Exit::Failure,
+        }
+    }
+}
+
 /// What `restore inspect --output json` shows. Fields are added, never changed.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Inspection {
+pub(crate) struct Inspection<'a> {
     /// The file as it was named; "-" for standard input.
     file: String,
     /// What the file name says, where it has the form of a backup's.
@@ -22,17 +55,36 @@ pub(crate) struct Inspection {
     bytes: u64,
     /// SHA-256 of the file, in hex.
     sha256: String,
-    /// Whether any object is encrypted. An archive with one is refused before this is written.
+    /// Whether any object is encrypted.
     encrypted: bool,
+    /// How many objects are encrypted.
+    encrypted_objects: u64,
+    /// The keys that encrypted them, by name.
+    encryption: Vec<KeyUse>,
+    /// Secrets with encryption keys that lie in the archive in clear.
+    keys_in_clear: Vec<String>,
+    /// How many there are of them; the first are named.
+    keys_in_clear_count: u64,
     /// How many objects there are.
     objects: u64,
-    /// Bytes of all objects' JSON.
+    /// Bytes of all objects' JSON; of their entries where they stayed encrypted.
     object_bytes: u64,
     /// The types, sorted by name.
     types: Vec<TypeInspection>,
     /// The ResourceSet that selected the objects, where the archive holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_set: Option<ResourceSetInspection>,
+    /// Every object, in the archive's order.
+    entries: Entries<'a>,
+}
+
+/// A key, and how many objects it encrypted.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyUse {
+    provider: String,
+    key: String,
+    objects: u64,
 }
 
 /// What an archive holds of one type.
@@ -45,6 +97,9 @@ struct TypeInspection {
     namespaced: bool,
     objects: u64,
     bytes: u64,
+    encrypted: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    encryption: Vec<KeyUse>,
 }
 
 /// The ResourceSet of an archive.
@@ -56,37 +111,42 @@ struct ResourceSetInspection {
     controller_references: Vec<ControllerReference>,
 }
 
-impl Inspection {
+impl<'a> Inspection<'a> {
     /// Sums up an archive; `file` is how the user named it.
     ///
     /// # Errors
     ///
-    /// Where its ResourceSet cannot be read.
-    pub(crate) fn new(file: &str, spool: &Spool) -> Result<Self, serde_json::Error> {
-        let mut types: Vec<TypeInspection> = spool.types().iter().map(TypeInspection::new).collect();
-        types.sort_by_key(TypeInspection::title);
+    /// Where its ResourceSet or the temporary file cannot be read.
+    pub(crate) fn new(file: &str, spool: &'a Spool) -> Result<Self, InspectError> {
+        let types = types(spool);
+        let keys_in_clear = keys_in_clear(spool).context(LoadSnafu)?;
         let base = std::path::Path::new(file).file_name().and_then(|name| name.to_str());
         Ok(Self {
             file: file.to_owned(),
             name: base.and_then(FileName::parse),
             bytes: spool.archive_bytes(),
             sha256: spool.sha256().to_owned(),
-            encrypted: false,
+            encrypted: spool.is_encrypted(),
+            encrypted_objects: types.iter().map(|summary| summary.encrypted).sum(),
+            encryption: in_all(&types),
+            keys_in_clear: keys_in_clear.first,
+            keys_in_clear_count: keys_in_clear.count,
             objects: types.iter().map(|summary| summary.objects).sum(),
             object_bytes: types.iter().map(|summary| summary.bytes).sum(),
             types,
-            resource_set: spool.resource_set().map(ResourceSetInspection::new).transpose()?,
+            resource_set: spool.resource_set().map(ResourceSetInspection::new).transpose().context(ResourceSetSnafu)?,
+            entries: Entries(spool),
         })
     }
 
-    /// Writes it as one JSON document.
+    /// Writes it as one JSON document, its entries one by one.
     pub(crate) fn json(&self, out: &mut dyn Write) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut *out, self)?;
         writeln!(out)
     }
 
-    /// Writes it for people.
-    pub(crate) fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes it for people; `entries`: with a line for every object.
+    pub(crate) fn text(&self, out: &mut dyn Write, entries: bool) -> io::Result<()> {
         let mut field = |name: &str, value: &str| writeln!(out, "{name:<14}{}", printable(value));
         field("File", &self.file)?;
         if let Some(name) = &self.name {
@@ -96,7 +156,11 @@ impl Inspection {
         }
         field("Size", &format!("{} bytes, {} unpacked", self.bytes, self.object_bytes))?;
         field("SHA-256", &self.sha256)?;
-        field("Encrypted", if self.encrypted { "yes" } else { "no" })?;
+        field("Encrypted", &self.encryption_in_words())?;
+        if self.keys_in_clear_count > 0 {
+            let keys = KeysInClear { first: self.keys_in_clear.clone(), count: self.keys_in_clear_count };
+            field("Keys in clear", &keys.to_string())?;
+        }
         match &self.resource_set {
             Some(set) => field("ResourceSet", &format!("{}, {} selectors", set.name, set.selectors))?,
             None => field("ResourceSet", "none in the archive")?,
@@ -106,16 +170,86 @@ impl Inspection {
             field("Controller", &format!("{resource} {namespace}/{name} ({api_version})"))?;
         }
         field("Objects", &self.objects.to_string())?;
-        self.table(out)
+        self.table(out)?;
+        if entries { self.entries.text(out) } else { Ok(()) }
+    }
+
+    fn encryption_in_words(&self) -> String {
+        if self.encryption.is_empty() {
+            return "no".to_owned();
+        }
+        format!("{} of {} objects, {}", self.encrypted_objects, self.objects, in_words(&self.encryption))
     }
 
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
         let titles: Vec<String> = self.types.iter().map(|summary| printable(&summary.title())).collect();
         let width = titles.iter().map(|title| title.chars().count()).max().unwrap_or_default();
         for (title, summary) in titles.iter().zip(&self.types) {
-            writeln!(out, "  {title:width$}  {:>8}  {:>12} bytes", summary.objects, summary.bytes)?;
+            write!(out, "  {title:width$}  {:>8}  {:>12} bytes", summary.objects, summary.bytes)?;
+            if summary.encrypted > 0 {
+                let words = in_words(&summary.encryption);
+                write!(out, "  {} encrypted, {}", summary.encrypted, printable(&words))?;
+            }
+            writeln!(out)?;
         }
         Ok(())
+    }
+}
+
+/// The types, sorted by name, each with its keys.
+fn types(spool: &Spool) -> Vec<TypeInspection> {
+    let mut uses: BTreeMap<(usize, &Seal), u64> = BTreeMap::new();
+    for id in spool.ids() {
+        if let Some(seal) = spool.seal_of(id) {
+            *uses.entry((spool.type_of(id), seal)).or_default() += 1;
+        }
+    }
+    let mut types: Vec<TypeInspection> = spool.types().iter().map(TypeInspection::new).collect();
+    for ((type_index, seal), objects) in uses {
+        types[type_index].encrypted += objects;
+        types[type_index].encryption.push(KeyUse::new(seal, objects));
+    }
+    types.sort_by_key(TypeInspection::title);
+    types
+}
+
+/// The keys of all types together.
+fn in_all(types: &[TypeInspection]) -> Vec<KeyUse> {
+    let mut all: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for used in types.iter().flat_map(|summary| &summary.encryption) {
+        *all.entry((&used.provider, &used.key)).or_default() += used.objects;
+    }
+    let of = |((provider, key), objects): ((&str, &str), u64)| KeyUse {
+        provider: provider.to_owned(),
+        key: key.to_owned(),
+        objects,
+    };
+    all.into_iter().map(of).collect()
+}
+
+/// `key "a" of aescbc (2), key "b" of aescbc (1)`.
+fn in_words(keys: &[KeyUse]) -> String {
+    let words: Vec<_> =
+        keys.iter().map(|KeyUse { provider, key, objects }| format!("key {key:?} of {provider} ({objects})")).collect();
+    words.join(", ")
+}
+
+/// Secrets with encryption keys that lie in the archive in clear.
+fn keys_in_clear(spool: &Spool) -> io::Result<KeysInClear> {
+    let mut found = KeysInClear::default();
+    let is_secret = |summary: &TypeSummary| summary.name.plural == "secrets" && summary.name.group.is_empty();
+    for id in spool.ids().filter(|id| is_secret(&spool.types()[spool.type_of(*id)]) && spool.seal_of(*id).is_none()) {
+        let Loaded { key, object } = spool.load(id)?;
+        if Object::parse(&object).is_ok_and(|object| holds_configuration(&object)) {
+            found.note(key.namespace.as_deref(), &key.name);
+        }
+    }
+    Ok(found)
+}
+
+impl KeyUse {
+    fn new(seal: &Seal, objects: u64) -> Self {
+        Self { provider: seal.provider.clone(), key: seal.key.clone(), objects }
     }
 }
 
@@ -128,6 +262,8 @@ impl TypeInspection {
             namespaced: summary.namespaced,
             objects: summary.objects,
             bytes: summary.bytes,
+            encrypted: 0,
+            encryption: Vec::new(),
         }
     }
 

@@ -17,6 +17,7 @@ mod compare;
 mod controllers;
 mod definitions;
 mod discovery;
+mod entries;
 mod establish;
 mod facts;
 mod file_name;
@@ -118,7 +119,9 @@ impl JobArguments for Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Shows what an archive holds. Needs no cluster.
-    Inspect(Reading),
+    ///
+    /// Of encrypted objects it tells the provider and the key's name; with --encryption-config it decrypts and checks them.
+    Inspect(Inspecting),
     /// Shows what `apply` would do. Writes nothing to the cluster.
     Plan(Restoring),
     /// Restores an archive: creates what is missing and replaces what differs. Deletes nothing unless told to prune.
@@ -140,6 +143,19 @@ struct Reading {
     /// The most bytes that the archive may have unpacked; one with more is refused.
     #[arg(long, value_name = "BYTES", env = "DROVER_UNPACKED_LIMIT")]
     unpacked_limit: Option<u64>,
+    /// The Kubernetes EncryptionConfiguration that decrypts the archive.
+    #[arg(long, value_name = "FILE")]
+    encryption_config: Option<PathBuf>,
+}
+
+/// Which archive, and how much of it is listed.
+#[derive(ClapArgs, Debug)]
+struct Inspecting {
+    #[command(flatten)]
+    reading: Reading,
+    /// List every entry with its size, and with what it is encrypted; JSON lists them always.
+    #[arg(long)]
+    entries: bool,
 }
 
 /// Which archive, and into which cluster.
@@ -212,7 +228,7 @@ enum Output {
 pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure> {
     let Args { command, job, telemetry: _ } = args;
     match command {
-        Some(Command::Inspect(reading)) => local::inspect(reading).await,
+        Some(Command::Inspect(inspecting)) => local::inspect(inspecting).await,
         Some(Command::Plan(restoring)) => local::plan(restoring).await,
         Some(Command::Apply(restoring)) => local::apply(restoring, &shutdown).await,
         None => cluster_job::restore_all(job, &shutdown).await,

@@ -5,7 +5,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use drover::archive::{Limits, Spool};
+use drover::archive::{Limits, Spool, Unsealing};
+use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions};
@@ -19,7 +20,7 @@ use crate::progress::Progress;
 use crate::report::{self, Mode};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
-use crate::{Output, Reading, Restoring};
+use crate::{Inspecting, Output, Reading, Restoring};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, Snafu)]
@@ -28,8 +29,6 @@ enum LocalError {
     Open { path: PathBuf, source: io::Error },
     #[snafu(display("failed to wait for the archive {path:?} to be read"))]
     Aborted { path: PathBuf, source: tokio::task::JoinError },
-    #[snafu(display("failed to read the ResourceSet of the archive {path:?}"))]
-    ResourceSet { path: PathBuf, source: serde_json::Error },
     #[snafu(display(
         "failed to find the cluster; set KUBECONFIG to a kubeconfig file, and --context to one of its contexts"
     ))]
@@ -49,21 +48,19 @@ impl Fault for LocalError {
     fn exit(&self) -> Exit {
         match self {
             Self::Open { .. } | Self::Configure { .. } => Exit::Usage,
-            Self::ResourceSet { .. } => Exit::DataRefused,
             Self::Aborted { .. } | Self::Print { .. } | Self::Failed { .. } | Self::Stopped { .. } => Exit::Failure,
         }
     }
 }
 
 /// `restore inspect`.
-pub(crate) async fn inspect(reading: Reading) -> Result<(), Failure> {
-    let Reading { file, output, unpacked_limit } = reading;
-    let spool = read(&file, unpacked_limit).await?;
-    let inspection =
-        Inspection::new(&file.to_string_lossy(), &spool).with_context(|_| ResourceSetSnafu { path: file.clone() })?;
+pub(crate) async fn inspect(inspecting: Inspecting) -> Result<(), Failure> {
+    let Inspecting { reading: Reading { file, output, unpacked_limit, encryption_config }, entries } = inspecting;
+    let spool = read(&file, unpacked_limit, encryption_config.as_deref(), Unsealing::Keep).await?;
+    let inspection = Inspection::new(&file.to_string_lossy(), &spool)?;
     print(|out| match output {
         Output::Json => inspection.json(out),
-        Output::Text => inspection.text(out),
+        Output::Text => inspection.text(out, entries),
     })
 }
 
@@ -88,8 +85,9 @@ pub(crate) async fn apply(restoring: Restoring, shutdown: &CancellationToken) ->
 
 /// Reads and checks the archive, and finds the cluster.
 async fn prepare(restoring: Restoring) -> Result<Restoration, Failure> {
-    let Restoring { reading: Reading { file, output: _, unpacked_limit }, context, concurrency, wishes } = restoring;
-    let spool = read(&file, unpacked_limit).await?;
+    let Restoring { reading, context, concurrency, wishes } = restoring;
+    let Reading { file, output: _, unpacked_limit, encryption_config } = reading;
+    let spool = read(&file, unpacked_limit, encryption_config.as_deref(), Unsealing::Refuse).await?;
     let server = connect(context, concurrency).await?;
     let ground = Ground::survey(server.client(), &wishes.namespace, wishes.restore_credentials).await?;
     Ok(Restoration::new(server, spool, wishes.wishes(), ground, concurrency))
@@ -109,13 +107,23 @@ fn verdict(counts: &Counts, ignore_errors: bool, shutdown: &CancellationToken) -
     }
 }
 
-/// Reads and checks the whole archive before anything else is done.
-async fn read(path: &Path, unpacked_limit: Option<u64>) -> Result<Arc<Spool>, Failure> {
+/// Reads and checks the whole archive before anything else is done. `otherwise` says what becomes of encrypted objects
+/// where no configuration is named.
+async fn read(
+    path: &Path,
+    unpacked_limit: Option<u64>,
+    encryption_config: Option<&Path>,
+    otherwise: Unsealing,
+) -> Result<Arc<Spool>, Failure> {
+    let configuration = encryption_config.map(encryption::from_file).transpose()?;
+    let unsealing = configuration.map_or(otherwise, Unsealing::Decrypt);
     let owned = path.to_owned();
     let reading = tokio::task::spawn_blocking(move || {
         let limits = Limits { bytes: unpacked_limit.unwrap_or(Limits::default().bytes), ..Limits::default() };
         let mut progress = Progress::new("objects read from the archive", 0);
-        Spool::read(open(&owned)?, &limits, &mut |read| progress.advance_to(read.objects)).map_err(Failure::from)
+        let mut on_progress = |read: drover::archive::Progress| progress.advance_to(read.objects);
+        let spool = Spool::read_in(&std::env::temp_dir(), open(&owned)?, &limits, unsealing, &mut on_progress);
+        spool.map_err(Failure::from)
     });
     Ok(Arc::new(reading.await.with_context(|_| AbortedSnafu { path: path.to_owned() })??))
 }

@@ -29,6 +29,11 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE.tar.gz", requires = "resource_set")]
     pub output: Option<PathBuf>,
 
+    /// Encrypt by the Kubernetes EncryptionConfiguration in this file; an archive is then named .tar.gz.enc by custom. A
+    /// Backup names its Secret itself.
+    #[arg(long, value_name = "FILE", requires = "output")]
+    pub encryption_config: Option<PathBuf>,
+
     /// Where drover runs.
     #[command(flatten)]
     pub cluster: ClusterOptions,
@@ -66,6 +71,7 @@ mod tests {
     #[test]
     fn output_needs_a_resource_set() {
         assert!(Arguments::try_parse_from(["snapshot", "--output", "a.tar.gz"]).is_err());
+        assert!(Arguments::try_parse_from(["snapshot", "--encryption-config", "keys.yaml"]).is_err());
         assert!(
             Arguments::try_parse_from(["snapshot", "--output", "a", "--resource-set", "b", "--backup", "c"]).is_err()
         );

@@ -3,6 +3,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
 use drover::progress::Progress;
 use drover::resources::ResourceSet;
@@ -15,7 +16,8 @@ use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::pipeline::{Counts, Output, Selected, write_archive};
+use crate::pipeline::{Counts, Made, Output, Selected, write_archive};
+use crate::report::log_encryption;
 
 /// How often the bar moves.
 const PROGRESS_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
@@ -77,33 +79,38 @@ impl Fault for Error {
     }
 }
 
+/// What is read and what is written.
+pub(crate) struct Files {
+    pub(crate) resource_set: PathBuf,
+    pub(crate) output: PathBuf,
+    pub(crate) encryption_config: Option<PathBuf>,
+}
+
 /// Writes the archive of a ResourceSet file to a file, whole or not at all.
-pub(crate) async fn snapshot_to_file(
-    client: Client,
-    resource_set: &Path,
-    output: &Path,
-    shutdown: CancellationToken,
-) -> Result<(), Failure> {
-    let set = read_resource_set(resource_set)?;
+pub(crate) async fn snapshot_to_file(client: Client, files: Files, shutdown: CancellationToken) -> Result<(), Failure> {
+    let Files { resource_set, output, encryption_config } = files;
+    let set = read_resource_set(&resource_set)?;
+    let configuration = encryption_config.as_deref().map(encryption::from_file).transpose()?;
     if output.exists() {
-        return Err(Error::OutputExists { path: output.to_owned() }.into());
+        return Err(Error::OutputExists { path: output }.into());
     }
-    let partial = create_partial(output)?;
+    let partial = create_partial(&output)?;
     let counts = Arc::new(Counts::default());
     let selected = Selected::of(&client, &set).await?;
     for version in selected.not_served() {
         info!(version, "skipped: the cluster does not serve it");
     }
     let lister = drover::cluster::connect_without_retries().await?;
-    let writing = write_archive(lister, selected, Timestamp::now(), partial, Arc::clone(&counts));
-    let (file, sha256) = tokio::select! {
+    let writing = write_archive(lister, selected, configuration, Timestamp::now(), partial, Arc::clone(&counts));
+    let Made { whole: (file, sha256), encryption, .. } = tokio::select! {
         written = writing => written?,
         () = show_progress(&counts) => return Err(Error::Interrupted.into()),
         () = shutdown.cancelled() => return Err(Error::Interrupted.into()),
     };
     let name = set.metadata.name.as_deref().unwrap_or_default();
     check_sound(counts.objects(), None, name, None)?;
-    keep(file, output).context(WriteFileSnafu { path: output })?;
+    keep(file, &output).context(WriteFileSnafu { path: &output })?;
+    log_encryption(&encryption);
     info!(objects = counts.objects(), bytes = counts.bytes(), sha256, "wrote {}", output.display());
     Ok(())
 }

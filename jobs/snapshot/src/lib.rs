@@ -24,10 +24,13 @@ pub use arguments::Arguments;
 /// # Errors
 /// With the failure that the job exits with; of several Backups, the one with the highest exit code.
 pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
-    let Arguments { telemetry: _, cluster, nats, backup, resource_set, output } = arguments;
+    let Arguments { telemetry: _, cluster, nats, backup, resource_set, output, encryption_config } = arguments;
     let client = drover::cluster::connect().await?;
     match (resource_set, output) {
-        (Some(resource_set), Some(output)) => file::snapshot_to_file(client, &resource_set, &output, shutdown).await,
+        (Some(resource_set), Some(output)) => {
+            let files = file::Files { resource_set, output, encryption_config };
+            file::snapshot_to_file(client, files, shutdown).await
+        }
         _ => Box::pin(backup::snapshot_backups(client, cluster, nats, backup, shutdown)).await,
     }
 }

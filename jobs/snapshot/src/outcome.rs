@@ -2,10 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover::artifacts::{self, Put};
+use drover::encryption::{self, Configuration};
 use drover::events::Kind;
 use drover::exit::{Exit, Failure, Fault};
 use drover::resources::{Artifact, Backup, BackupRun, BackupType, ResourceSet, RunState, SnapshotStage, StageState};
-use drover::runs::{ALLOW_ANNOTATION, History, artifact_name, check_sound, event, now_text, status_of};
+use drover::runs::{ALLOW_ANNOTATION, Encryption, History, artifact_name, check_sound, event, now_text, status_of};
 use drover::schedule::Schedule;
 use jiff::Timestamp;
 use kube::{Api, ResourceExt};
@@ -31,15 +32,6 @@ pub(crate) enum Refusal {
         /// Its name.
         name: String,
     },
-    /// The Backup wants encryption.
-    #[snafu(display(
-        "failed to encrypt with the Secret {secret:?}: this version writes unencrypted archives only; take \
-         spec.encryptionConfigSecretName away to make one"
-    ))]
-    Encryption {
-        /// The Secret that the Backup names.
-        secret: String,
-    },
 }
 
 impl Fault for Refusal {
@@ -63,7 +55,7 @@ pub(crate) async fn attempt(
         () = context.shutdown.cancelled() => return interrupted(context, &run, artifact).await,
     };
     match made {
-        Ok(put) => complete(context, backup, &run, counts.objects(), &put).await,
+        Ok((put, encryption)) => complete(context, backup, &run, &encryption, &put).await,
         Err(failure) => {
             let left = purge(context, artifact).await;
             report::failed(context, backup, &run, &failure, left).await;
@@ -105,10 +97,8 @@ async fn make(
     artifact: &Artifact,
     run: &BackupRun,
     counts: &Arc<Counts>,
-) -> Result<Put, Failure> {
-    if let Some(secret) = backup.encryption_secret() {
-        return Err(Refusal::Encryption { secret: secret.to_owned() }.into());
-    }
+) -> Result<(Put, Encryption), Failure> {
+    let configuration = configuration(context, backup).await?;
     if backup.kind_of_backup() == BackupType::Recurring {
         backup.spec.schedule.as_deref().unwrap_or_default().parse::<Schedule>()?;
     }
@@ -119,26 +109,33 @@ async fn make(
     }
     let (writer, chunks) = chunks::channel();
     let modified = run.spec.started_at.parse().unwrap_or_else(|_| Timestamp::now());
-    let writing = write_archive(context.lister.clone(), selected, modified, writer, Arc::clone(counts));
+    let lister = context.lister.clone();
+    let writing = write_archive(lister, selected, configuration, modified, writer, Arc::clone(counts));
     let (written, put) = tokio::join!(writing, context.store.put(&artifact.name, &artifact.chunks, chunks));
-    let put = first_reason(written, put)?;
+    let (made, put) = first_reason(written, put)?;
     let last_verified = history.last_verified().and_then(|run| status_of(run).snapshot).map(|stage| stage.objects);
     let allowed = backup.annotations().get(ALLOW_ANNOTATION).map(String::as_str);
     let last_verified = last_verified.and_then(|objects| u64::try_from(objects).ok());
     check_sound(counts.objects(), last_verified, &set.name_any(), allowed)?;
-    Ok(put)
+    Ok((put, made.encryption))
+}
+
+/// The encryption configuration that the Backup names, read and checked before the first byte of the archive.
+async fn configuration(context: &Context, backup: &Backup) -> Result<Option<Arc<Configuration>>, Failure> {
+    let Some(secret) = backup.encryption_secret() else { return Ok(None) };
+    Ok(Some(encryption::from_secret(&context.client, &context.options.namespace, secret).await?))
 }
 
 /// When one end of a pipe fails the other sees it close; the reason of the end that failed is the one to tell.
-fn first_reason(
-    written: Result<(), crate::pipeline::Error>,
+fn first_reason<T>(
+    written: Result<T, crate::pipeline::Error>,
     put: Result<Put, artifacts::PutError>,
-) -> Result<Put, Failure> {
+) -> Result<(T, Put), Failure> {
     match (written, put) {
-        (Ok(()), Ok(put)) => Ok(put),
+        (Ok(written), Ok(put)) => Ok((written, put)),
         (Err(error), Err(put)) if error.is_closed_pipe() => Err(put.into()),
         (Err(error), _) => Err(error.into()),
-        (Ok(()), Err(error)) => Err(error.into()),
+        (Ok(_), Err(error)) => Err(error.into()),
     }
 }
 
@@ -158,7 +155,8 @@ async fn record_progress(context: &Context, run: &BackupRun, counts: &Counts) {
         let (objects, bytes) = (counts.objects(), counts.bytes());
         info!(objects, bytes, "reading the cluster's objects");
         let recorded = context.runs.record(run, |run| {
-            let stage = SnapshotStage { objects: to_i64(objects), bytes: to_i64(bytes), ..stage_of(run) };
+            let encrypted = to_i64(counts.encrypted());
+            let stage = SnapshotStage { objects: to_i64(objects), encrypted, bytes: to_i64(bytes), ..stage_of(run) };
             let message = format!("{objects} objects, {bytes} bytes so far");
             Some(json!({ "state": RunState::InProgress, "message": message, "artifact": status_of(run).artifact, "snapshot": stage }))
         });
@@ -169,13 +167,21 @@ async fn record_progress(context: &Context, run: &BackupRun, counts: &Counts) {
 }
 
 /// The archive lies in the object store, whole: says so in the run first, for the message only points to it.
-async fn complete(context: &Context, backup: &Backup, run: &BackupRun, objects: u64, put: &Put) -> Result<(), Failure> {
-    let ended_at = now_text();
+async fn complete(
+    context: &Context,
+    backup: &Backup,
+    run: &BackupRun,
+    encryption: &Encryption,
+    put: &Put,
+) -> Result<(), Failure> {
+    let (ended_at, objects) = (now_text(), encryption.objects);
     let recorded = context.runs.record(run, |run| {
         let stage = SnapshotStage {
             state: StageState::Completed,
             ended_at: Some(ended_at.clone()),
             objects: to_i64(objects),
+            encrypted: to_i64(encryption.encrypted),
+            keys_in_clear: encryption.keys_in_clear.first.clone(),
             bytes: to_i64(put.bytes),
             sha256: Some(put.sha256.clone()),
             ..stage_of(run)
@@ -185,8 +191,14 @@ async fn complete(context: &Context, backup: &Backup, run: &BackupRun, objects: 
     });
     let run = recorded.await?;
     context.publish(&event(Kind::BackupSnapshotted, JOB, &run)).await?;
-    report::snapshotted(context, backup, objects, put.bytes).await;
-    info!(objects, bytes = put.bytes, sha256 = put.sha256, "snapshot taken, handed to the upload");
+    report::snapshotted(context, backup, encryption, put.bytes).await;
+    info!(
+        objects,
+        encrypted = encryption.encrypted,
+        bytes = put.bytes,
+        sha256 = put.sha256,
+        "snapshot taken, handed to the upload"
+    );
     Ok(())
 }
 

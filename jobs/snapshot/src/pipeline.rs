@@ -3,10 +3,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use drover::archive::{self, Key, TypeName};
+use drover::encryption::{self, Configuration};
 use drover::exit::{Exit, Fault};
 use drover::listing::{self, Body, ListError, Page};
 use drover::object::{ListPage, Object, ParseError};
-use drover::resources::ResourceSet;
+use drover::resources::{PART_OF_LABEL, ResourceSet};
+use drover::runs::Encryption;
 use drover::selection::{self, DiscoveryError, Plan, PlanError, TypePlan};
 use futures::TryStreamExt;
 use jiff::Timestamp;
@@ -14,6 +16,7 @@ use kube::Client;
 use snafu::{ResultExt, Snafu};
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
+use tracing::info;
 
 /// Pages between the listing and the archive's thread: one is in use, one lies ready.
 const PAGES_IN_FLIGHT: usize = 1;
@@ -107,12 +110,18 @@ impl Error {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     objects: AtomicU64,
+    encrypted: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Counts {
     pub(crate) fn objects(&self) -> u64 {
         self.objects.load(Ordering::Relaxed)
+    }
+
+    /// Objects that are encrypted.
+    pub(crate) fn encrypted(&self) -> u64 {
+        self.encrypted.load(Ordering::Relaxed)
     }
 
     /// Compressed bytes so far.
@@ -154,31 +163,41 @@ pub(crate) trait Output: Write + Send + 'static {
     fn finish(self) -> std::io::Result<Self::Whole>;
 }
 
-/// Streams the archive of `selected` into `output`, and gives what is known of it when it is whole.
+/// An archive that is whole.
+pub(crate) struct Made<T> {
+    /// What its output knows of it.
+    pub(crate) whole: T,
+    /// How much of it is encrypted.
+    pub(crate) encryption: Encryption,
+}
+
+/// Streams the archive of `selected` into `output`, and gives what is known of it when it is whole. What `configuration`
+/// names is encrypted.
 ///
 /// The listing runs here and the encoding on a thread of its own; the page after the one that is being encoded is
 /// fetched meanwhile. Dropping the future ends both.
 pub(crate) async fn write_archive<W>(
     client: Client,
     selected: Selected,
+    configuration: Option<Arc<Configuration>>,
     modified: Timestamp,
     output: W,
     counts: Arc<Counts>,
-) -> Result<W::Whole, Error>
+) -> Result<Made<W::Whole>, Error>
 where
     W: Output,
 {
     let Selected { plan, resource_set } = selected;
     let plan = Arc::new(plan);
     let (sender, receiver) = mpsc::channel(PAGES_IN_FLIGHT);
-    let encoder = Encoder::new(Arc::clone(&plan), modified, output, counts);
+    let encoder = Encoder::new(Arc::clone(&plan), configuration, modified, output, counts);
     let encoding = tokio::task::spawn_blocking(move || encoder.encode(&resource_set, receiver));
     let listed = send_pages(client, plan, sender).await;
     // When the encoder failed it closed the channel, and its reason is the one to tell.
     let encoded = encoding.await.context(JoinSnafu)?;
     match (listed, encoded) {
         (Err(error), _) | (Ok(()), Err(error)) => Err(error),
-        (Ok(()), Ok(whole)) => Ok(whole),
+        (Ok(()), Ok(made)) => Ok(made),
     }
 }
 
@@ -204,28 +223,47 @@ struct Encoder<W: Write> {
     plan: Arc<Plan>,
     writer: archive::Writer<Counting<W>>,
     counts: Arc<Counts>,
+    encryption: Encryption,
+    /// Secrets of drover itself, which stay out of every archive: a restore must not bring older ones back.
+    own_secrets: u64,
     buffer: Vec<u8>,
 }
 
 impl<W: Output> Encoder<W> {
-    fn new(plan: Arc<Plan>, modified: Timestamp, output: W, counts: Arc<Counts>) -> Self {
+    fn new(
+        plan: Arc<Plan>,
+        configuration: Option<Arc<Configuration>>,
+        modified: Timestamp,
+        output: W,
+        counts: Arc<Counts>,
+    ) -> Self {
         let output = Counting { output, counts: Arc::clone(&counts) };
-        Self { plan, writer: archive::Writer::new(output, modified), counts, buffer: Vec::new() }
+        let encryption = Encryption { is_configured: configuration.is_some(), ..Encryption::default() };
+        let writer = archive::Writer::new(output, modified).encrypting(configuration);
+        Self { plan, writer, counts, encryption, own_secrets: 0, buffer: Vec::new() }
     }
 
-    fn encode(mut self, resource_set: &[u8], mut pages: mpsc::Receiver<Message>) -> Result<W::Whole, Error> {
+    fn encode(mut self, resource_set: &[u8], mut pages: mpsc::Receiver<Message>) -> Result<Made<W::Whole>, Error> {
         self.writer.resource_set(resource_set).context(WriteSnafu)?;
         while let Some(message) = pages.blocking_recv() {
             match message {
                 Message::Page(page) => self.page(&page)?,
-                Message::End => {
-                    let (counting, _totals) = self.writer.finish().context(WriteSnafu)?;
-                    return counting.output.finish().context(FinishSnafu);
-                }
+                Message::End => return self.finish(),
             }
         }
         // The listing failed and says why; this error is never seen beside it.
         Err(Error::Finish { source: std::io::ErrorKind::UnexpectedEof.into() })
+    }
+
+    fn finish(self) -> Result<Made<W::Whole>, Error> {
+        let Self { writer, mut encryption, own_secrets, .. } = self;
+        let (counting, totals) = writer.finish().context(WriteSnafu)?;
+        let whole = counting.output.finish().context(FinishSnafu)?;
+        (encryption.objects, encryption.encrypted) = (totals.objects, totals.encrypted);
+        if own_secrets > 0 {
+            info!(secrets = own_secrets, "left out: Secrets of drover itself, labelled {PART_OF_LABEL}=drover");
+        }
+        Ok(Made { whole, encryption })
     }
 
     fn page(&mut self, page: &Page) -> Result<(), Error> {
@@ -247,6 +285,16 @@ impl<W: Output> Encoder<W> {
         if object.is_vanishing(&resource.kind) || !type_plan.selects(&object) {
             return Ok(());
         }
+        let is_encrypted = self.writer.encrypts(&resource.plural, &resource.group);
+        if resource.plural == "secrets" && resource.group.is_empty() {
+            if is_own(&object) {
+                self.own_secrets += 1;
+                return Ok(());
+            }
+            if !is_encrypted && encryption::holds_configuration(&object) {
+                self.encryption.keys_in_clear.note(object.namespace(), object.name());
+            }
+        }
         self.buffer.clear();
         object.write_archived(&resource.api_version(), &resource.kind, &mut self.buffer);
         let key = Key {
@@ -260,8 +308,14 @@ impl<W: Output> Encoder<W> {
         };
         self.writer.append(&key, &self.buffer).context(WriteSnafu)?;
         self.counts.objects.fetch_add(1, Ordering::Relaxed);
+        self.counts.encrypted.fetch_add(is_encrypted.into(), Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Whether the object is part of drover. Labels that cannot be read say nothing.
+fn is_own(object: &Object<'_>) -> bool {
+    object.labels().is_ok_and(|labels| labels.get(PART_OF_LABEL).is_some_and(|part_of| part_of == "drover"))
 }
 
 /// Counts the bytes that pass.

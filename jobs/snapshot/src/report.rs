@@ -5,11 +5,11 @@ use std::error::Error;
 use drover::events::Kind;
 use drover::exit::{Chain, Exit, Failure};
 use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, RunState, SnapshotStage, StageState};
-use drover::runs::{event, failed_event, now_text, report, set_backup_status, status_of};
+use drover::runs::{Encryption, event, failed_event, now_text, report, set_backup_status, status_of};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::json;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::backup::JOB;
 use crate::context::Context;
@@ -24,12 +24,26 @@ pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun)
     Ok(())
 }
 
-/// The archive waits for its upload.
-pub(crate) async fn snapshotted(context: &Context, backup: &Backup, objects: u64, bytes: u64) {
+/// The archive waits for its upload. What is wrong with its encryption is said now, for the archive is what it is.
+pub(crate) async fn snapshotted(context: &Context, backup: &Backup, encryption: &Encryption, bytes: u64) {
+    let objects = encryption.objects;
     let detail = format!("{objects} objects, waiting for the upload");
-    let written = set_status(context, backup, |backup| report::in_progress(backup, &detail, Timestamp::now())).await;
-    warn_of(written);
+    let status = |backup: &Backup| report::snapshotted(backup, &detail, encryption, Timestamp::now());
+    warn_of(set_status(context, backup, status).await);
     context.events.normal(backup, "SnapshotTaken", format!("{objects} objects, {bytes} bytes")).await;
+    log_encryption(encryption);
+    if let Some(words) = encryption.warning() {
+        context.events.warning(backup, encryption.reason(), words).await;
+    }
+}
+
+/// Logs how much of an archive is encrypted, where that was wanted or is wrong.
+pub(crate) fn log_encryption(encryption: &Encryption) {
+    match encryption.warning() {
+        Some(words) => warn!("{words}"),
+        None if encryption.is_configured => info!("{}", encryption.message()),
+        None => {}
+    }
 }
 
 /// The try failed, and with it the run. None of these reports can fail the job once more; what is lost here is found by

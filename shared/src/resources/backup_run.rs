@@ -181,6 +181,12 @@ pub struct SnapshotStage {
     /// Objects in the archive, so far or in all.
     #[serde(default)]
     pub objects: i64,
+    /// How many of them are encrypted.
+    #[serde(default)]
+    pub encrypted: i64,
+    /// The first Secrets with encryption keys that lie in the archive in clear, each as `namespace/name`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys_in_clear: Vec<String>,
     /// Size of the archive in bytes, so far or in all.
     #[serde(default)]
     pub bytes: i64,

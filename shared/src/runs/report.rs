@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::Encryption;
 use crate::resources::{
     Backup, BackupRun, BackupStatus, BackupType, ConditionStatus, Conditions, Ready, StorageLocation, rfc3339,
 };
@@ -15,6 +16,15 @@ pub fn in_progress(backup: &Backup, detail: &str, now: Timestamp) -> BackupStatu
         conditions.set("Reconciling", ConditionStatus::True, "InProgress", detail, now);
         conditions.set("Stalled", ConditionStatus::False, "InProgress", "", now);
     })
+}
+
+/// The status of a Backup whose archive is made and waits for its upload, with the condition `Encrypted` about it.
+#[must_use]
+pub fn snapshotted(backup: &Backup, detail: &str, encryption: &Encryption, now: Timestamp) -> BackupStatus {
+    let mut status = in_progress(backup, detail, now);
+    let conditions = status.conditions.get_or_insert_default();
+    conditions.set("Encrypted", encryption.status(), encryption.reason(), &encryption.message(), now);
+    status
 }
 
 /// The status of a Backup of which a stage failed. `is_final`: nothing is tried again before somebody mends something.
@@ -126,6 +136,17 @@ mod tests {
         let conditions = status.conditions.unwrap();
         assert!(!conditions.is_true("Ready"));
         assert!(conditions.is_true("Uploaded"));
+    }
+
+    #[test]
+    fn what_the_snapshot_said_of_the_encryption_outlives_the_upload() {
+        let mut backup = backup();
+        let encryption = Encryption { is_configured: true, objects: 3, encrypted: 2, ..Encryption::default() };
+        backup.status = Some(snapshotted(&backup, "3 objects", &encryption, now()));
+        backup.status = stored(&backup, &run(2, RunState::Completed, true), "", false, now());
+        let conditions = backup.status.unwrap().conditions.unwrap();
+        assert!(conditions.is_true("Encrypted") && conditions.is_true("Ready"));
+        assert_eq!(conditions.get("Encrypted").unwrap().message.as_deref(), Some("2 of 3 objects are encrypted"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod artifacts;
 mod backup;
 mod connection;
 mod drain;
+mod encryption;
 mod kill;
 mod lease;
 mod listing;
