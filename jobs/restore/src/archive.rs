@@ -67,9 +67,9 @@ impl Archive {
         self.spool.load(self.ids[position as usize])
     }
 
-    /// The type of an object, as a position among all types of the archive.
-    pub(crate) fn type_of(&self, position: Position) -> usize {
-        self.spool.type_of(self.ids[position as usize])
+    /// The type of an object.
+    pub(crate) fn type_of(&self, position: Position) -> &TypeName {
+        &self.spool.types()[self.spool.type_of(self.ids[position as usize])].name
     }
 
     /// The types of the whole archive.

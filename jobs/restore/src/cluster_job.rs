@@ -7,7 +7,6 @@ use drover::archive::{Limits, ReadError, Spool, Unsealing};
 use drover::cluster::{ApiError, Events};
 use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
-use drover::lease::{self, Acquired, Wait};
 use drover::queue::{self, Connection};
 use drover::resources::Restore;
 use drover::storage::{Content, Storage};
@@ -15,21 +14,20 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::cluster_report::{self as report, Ending};
+use crate::controllers::{self, Hold, ScaledDown};
+use crate::exclusive::{self, Taken, Turn};
 use crate::ground::Ground;
-use crate::outcome::Outcome;
+use crate::outcome::{Counts, Outcome};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
 use crate::wishes::{WishError, Wishes};
-use crate::{JobOptions, WorkLimits};
+use crate::{JobOptions, WorkLimits, recorded, stored_report};
 
 /// The job's name, and its field manager.
 pub(crate) const JOB: &str = "restore";
-
-/// The Lease of a restore, under the operator's own name for it: one restore of a cluster at a time, whoever runs it.
-const LEASE: &str = "restore-controller";
 
 /// Why a Restore was not carried out.
 #[derive(Debug, Snafu)]
@@ -67,12 +65,10 @@ pub(crate) enum JobError {
         source: ReadError,
     },
     /// Objects failed.
-    #[snafu(display("{words}; first: {first}"))]
+    #[snafu(display("{words}"))]
     ObjectsFailed {
-        /// The counts, in words.
+        /// The counts, and the first ones by name and reason.
         words: String,
-        /// The first ones, by name and reason.
-        first: String,
     },
     /// The Lease went to somebody else.
     #[snafu(display("failed to keep the Lease of restores; whoever took it goes on"))]
@@ -83,6 +79,12 @@ pub(crate) enum JobError {
         /// The counts, in words.
         words: String,
     },
+}
+
+impl JobError {
+    const fn is_interruption(&self) -> bool {
+        matches!(self, Self::Interrupted { .. })
+    }
 }
 
 impl Fault for JobError {
@@ -104,53 +106,63 @@ pub(crate) struct Context {
     pub(crate) events: Events,
     pub(crate) connection: Connection,
     server: Arc<Server>,
+    lost: CancellationToken,
 }
 
-/// Carries out every Restore that has not run, oldest first. One that fails does not hold up the next.
+/// Carries out every Restore that has not run, oldest first, after controllers that another try left scaled down have
+/// their counts again. One that fails does not hold up the next.
 pub(crate) async fn restore_all(options: JobOptions, shutdown: &CancellationToken) -> Result<(), Failure> {
     let client = drover::cluster::connect().await?;
-    if waiting(&client).await?.is_empty() {
+    // The server's 429 must come through to the limiter.
+    let writing = drover::cluster::connect_without_retries().await?;
+    let server = Arc::new(Server::new(writing, options.limits.concurrency));
+    if waiting(&client).await?.is_empty() && controllers::scaled_down(&server).await?.is_empty() {
         info!("nothing to do: no Restore waits");
         return Ok(());
     }
     let identity = options.cluster.identity();
     let (namespace, settings) = (options.cluster.namespace.clone(), options.cluster.lease_settings());
-    let acquired = lease::acquire(client.clone(), &namespace, LEASE, &identity, settings, Wait::No).await?;
-    let held = match acquired {
-        Acquired::Held(held) => held,
-        Acquired::Busy { holder } => {
+    let turn = match exclusive::take(client.clone(), &namespace, &identity, settings, shutdown).await? {
+        Taken::Ours(turn) => turn,
+        Taken::Busy { holder } => {
             info!(holder, "nothing to do: another restore is at work");
             return Ok(());
         }
     };
-    let context = connect(client, options, &identity).await?;
-    let stop = stop_when_lost(&held, shutdown);
-    let mut outcome = restore_waiting(&context, &stop).await;
-    if outcome.is_err() && held.lost().is_cancelled() {
+    let mut outcome = Box::pin(work(client, server, options, &identity, &turn)).await;
+    if outcome.is_err() && turn.lost().is_cancelled() {
         outcome = Err(JobError::LoseLease.into());
     }
-    drop(
-        held.release().await.inspect_err(|error| info!("the Lease expires by itself: {}", drover::exit::Chain(error))),
-    );
+    turn.end().await;
     outcome
 }
 
-/// Whoever loses the Lease stops as if asked to end: what is being written is finished, and nothing more is begun.
-fn stop_when_lost(held: &lease::Lease, shutdown: &CancellationToken) -> CancellationToken {
-    let (stop, lost) = (shutdown.child_token(), held.lost());
-    let token = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! { () = lost.cancelled() => token.cancel(), () = token.cancelled() => {} }
-    });
-    stop
+/// Nobody else restores, so what is scaled down was left behind. A Restore that still waits goes on with its own, and they
+/// are put back after it, also where it did not come that far.
+async fn work(
+    client: Client,
+    server: Arc<Server>,
+    options: JobOptions,
+    identity: &str,
+    turn: &Turn,
+) -> Result<(), Failure> {
+    let waiting: Vec<String> = waiting(&client).await?.iter().filter_map(ResourceExt::uid).collect();
+    let left = controllers::scaled_down(&server).await?;
+    let (later, now): (Vec<_>, Vec<_>) =
+        left.into_iter().partition(|left| waiting.iter().any(|uid| uid == left.holder()));
+    let mut outcomes = vec![put_back(&server, &now, turn).await];
+    if !waiting.is_empty() {
+        outcomes.push(Box::pin(restore_waiting(client, Arc::clone(&server), options, identity, turn)).await);
+    }
+    outcomes.push(put_back(&server, &later, turn).await);
+    outcomes.into_iter().filter_map(Result::err).max_by_key(Failure::exit).map_or(Ok(()), Err)
 }
 
-async fn connect(client: Client, options: JobOptions, identity: &str) -> Result<Context, Failure> {
-    let connection = queue::connect(&options.nats, JOB).await?;
-    // The server's 429 must come through to the limiter.
-    let writing = drover::cluster::connect_without_retries().await?;
-    let server = Arc::new(Server::new(writing, options.limits.concurrency));
-    Ok(Context { events: Events::new(client.clone(), JOB, identity), client, options, connection, server })
+async fn put_back(server: &Server, left: &[ScaledDown], turn: &Turn) -> Result<(), Failure> {
+    if turn.is_alone() {
+        controllers::put_all_back(server, left).await?;
+    }
+    Ok(())
 }
 
 /// The Restores that have not run, oldest first.
@@ -163,14 +175,23 @@ async fn waiting(client: &Client) -> Result<Vec<Restore>, JobError> {
     Ok(waiting)
 }
 
-async fn restore_waiting(context: &Context, stop: &CancellationToken) -> Result<(), Failure> {
+async fn restore_waiting(
+    client: Client,
+    server: Arc<Server>,
+    options: JobOptions,
+    identity: &str,
+    turn: &Turn,
+) -> Result<(), Failure> {
+    let connection = queue::connect(&options.nats, JOB).await?;
+    let events = Events::new(client.clone(), JOB, identity);
+    let context = Context { client, options, events, connection, server, lost: turn.lost().clone() };
     let mut worst: Option<Failure> = None;
     for restore in waiting(&context.client).await? {
-        if stop.is_cancelled() {
+        if turn.stop().is_cancelled() {
             break;
         }
         let span = info_span!("restore", restore = restore.name_any());
-        if let Err(failure) = restore_one(context, &restore, stop).instrument(span.clone()).await {
+        if let Err(failure) = restore_one(&context, &restore, turn.stop()).instrument(span.clone()).await {
             span.in_scope(|| error!("{failure}"));
             worst = worst.into_iter().chain([failure]).max_by_key(Failure::exit);
         }
@@ -180,9 +201,18 @@ async fn restore_waiting(context: &Context, stop: &CancellationToken) -> Result<
 
 /// One Restore, with what it tells before and after.
 async fn restore_one(context: &Context, restore: &Restore, stop: &CancellationToken) -> Result<(), Failure> {
-    report::started(context, restore).await?;
-    let done = carry_out(context, restore, stop).await;
+    if !report::started(context, restore).await? {
+        return Ok(());
+    }
+    let stop = stop.child_token();
+    let work = Box::pin(carry_out(context, restore, &stop));
+    let (done, is_deleted) = until_deleted(context, restore, &stop, work).await;
     match done {
+        // Whoever took the Lease tells how it ends.
+        _ if context.lost.is_cancelled() => Err(JobError::LoseLease.into()),
+        Err(failure) if is_deleted && failure.find::<JobError>().is_some_and(JobError::is_interruption) => {
+            report::stopped(context, restore, &failure.to_string()).await
+        }
         Ok(words) => report::ended(context, restore, &Ending::Completed { words }).await,
         Err(failure) => {
             let reason = failure.to_string();
@@ -190,6 +220,20 @@ async fn restore_one(context: &Context, restore: &Restore, stop: &CancellationTo
             Err(failure)
         }
     }
+}
+
+/// Does the work; a Restore that is deleted meanwhile stops it as a signal would. Gives whether that was so.
+async fn until_deleted<T>(
+    context: &Context,
+    restore: &Restore,
+    stop: &CancellationToken,
+    mut work: impl Future<Output = T> + Unpin,
+) -> (T, bool) {
+    tokio::select! {
+        done = &mut work => return (done, false),
+        () = report::deleted(context, restore) => stop.cancel(),
+    }
+    (work.await, true)
 }
 
 /// A Restore has ended when its wish cannot be fulfilled or objects were refused; where a service was away, or somebody
@@ -212,25 +256,41 @@ async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToke
     };
     let objects = spool.len();
     info!(objects, bytes = spool.archive_bytes(), sha256 = spool.sha256(), "archive read and checked");
+    recorded::check(&context.client, &restore.spec.backup_filename, spool.sha256()).await?;
     let ground = Ground::survey(&context.client, &context.options.cluster.namespace, wishes.credentials).await?;
     let concurrency = context.options.limits.concurrency;
     let restoration = Restoration::new(Arc::clone(&context.server), spool, wishes, ground, concurrency);
     let gauge = restoration.gauge();
+    let patience = context.options.patience.for_pods();
+    let hold = Hold::of_restore(restore, &context.events, patience, context.lost.clone());
     let finished = tokio::select! {
-        finished = restoration.apply(stop) => finished?,
+        finished = restoration.apply(&hold, stop) => Arc::new(finished?),
         () = report::progress(context, restore, &gauge) => unreachable_progress()?,
     };
-    conclude(restore, &finished, stop)
+    let counts = report::log_results(&finished);
+    if !counts.is_only(Outcome::Untouched) && !context.lost.is_cancelled() {
+        store_report(context, restore, &finished).await;
+    }
+    conclude(restore, &finished, &counts, stop)
 }
 
 /// The progress is told until the restore has ended, and never ends by itself.
-fn unreachable_progress() -> Result<Finished, Failure> {
+fn unreachable_progress() -> Result<Arc<Finished>, Failure> {
     Err(JobError::Interrupted { words: "the progress ended".to_owned() }.into())
+}
+
+/// A restore is none the worse for a report that cannot be stored; the log has all that matters of it.
+async fn store_report(context: &Context, restore: &Restore, finished: &Arc<Finished>) {
+    let JobOptions { spool: folder, cluster, .. } = &context.options;
+    let stored = stored_report::store(&context.client, &cluster.namespace, restore, finished, folder).await;
+    if let Err(error) = stored {
+        warn!("`restore report` has nothing to show of this try: {}", drover::exit::Chain(&error));
+    }
 }
 
 /// Fetches the archive into the spool and checks all of it: before this has ended well, nothing is applied.
 async fn fetch(context: &Context, restore: &Restore) -> Result<Arc<Spool>, Failure> {
-    let JobOptions { spool: folder, limits, storage, cluster, nats: _ } = &context.options;
+    let JobOptions { spool: folder, limits, storage, cluster, .. } = &context.options;
     let wanted = restore.spec.storage_location.as_ref();
     let location = storage.locate(&context.client, &cluster.namespace, wanted).await?;
     let storage = Storage::open(location).await?;
@@ -270,19 +330,28 @@ fn archive_limits(limits: WorkLimits) -> Limits {
 }
 
 /// What the results come to.
-fn conclude(restore: &Restore, finished: &Finished, stop: &CancellationToken) -> Result<String, Failure> {
-    let counts = report::log_results(finished);
+fn conclude(
+    restore: &Restore,
+    finished: &Finished,
+    counts: &Counts,
+    stop: &CancellationToken,
+) -> Result<String, Failure> {
     let words = counts.in_words();
+    if let Some(error) = &finished.left_down {
+        return Err(Failure::new(error.exit(), format!("{words}; {}", drover::exit::Chain(error))));
+    }
     if let Some(lost) = &finished.lost {
         return Err(Failure::new(Exit::Unavailable, format!("{words}; {}", drover::exit::Chain(lost))));
     }
     if stop.is_cancelled() && counts.of(Outcome::Untouched) > 0 {
         return Err(JobError::Interrupted { words }.into());
     }
-    if counts.of(Outcome::Failed) > 0 && restore.spec.ignore_errors != Some(true) {
-        return Err(JobError::ObjectsFailed { words, first: report::first_failed(finished) }.into());
+    if counts.of(Outcome::Failed) == 0 {
+        return Ok(words);
     }
-    Ok(words)
+    let first = report::first_failed(finished);
+    let words = format!("{words}; all of them: `restore report {}`; first: {first}", restore.name_any());
+    if restore.spec.ignore_errors == Some(true) { Ok(words) } else { Err(JobError::ObjectsFailed { words }.into()) }
 }
 
 #[cfg(test)]
@@ -293,7 +362,7 @@ mod tests {
     fn refused_data_end_a_restore_and_a_service_that_is_away_does_not() {
         let ends = |failure: Failure| matches!(ending_of(&failure, String::new()), Ending::Failed { .. });
         assert!(ends(Failure::new(Exit::DataRefused, "cut off")));
-        assert!(ends(JobError::ObjectsFailed { words: String::new(), first: String::new() }.into()));
+        assert!(ends(JobError::ObjectsFailed { words: String::new() }.into()));
         assert!(!ends(Failure::new(Exit::Unavailable, "away")));
         assert!(!ends(Failure::new(Exit::Usage, "no Secret")));
         assert!(!ends(JobError::Interrupted { words: String::new() }.into()));

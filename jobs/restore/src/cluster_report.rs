@@ -9,6 +9,7 @@ use drover::resources::{ConditionStatus, Ready, Restore, RestoreStatus, rfc3339}
 use drover::runs::report::place_word;
 use drover::status;
 use jiff::Timestamp;
+use kube::core::PartialObjectMeta;
 use kube::{Api, ResourceExt};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -22,14 +23,17 @@ use crate::restoration::Finished;
 /// How often the status says how far the restore is.
 const STATUS_EVERY: Duration = Duration::from_secs(3);
 
-/// Failed objects that are named in the status; the log names all.
+/// How often it is looked whether the Restore is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Failed objects that are named in the status; the report and the log name all.
 const FIRST_FAILED: usize = 20;
 
 /// How a try of a Restore ended.
 pub(crate) enum Ending {
-    /// All is as in the archive.
+    /// All is as in the archive, or what is not was to be ignored.
     Completed {
-        /// The counts.
+        /// The counts, and the first objects that failed.
         words: String,
     },
     /// It has ended and never runs again.
@@ -44,14 +48,40 @@ pub(crate) enum Ending {
     },
 }
 
-/// It begins.
-pub(crate) async fn started(context: &Context, restore: &Restore) -> Result<(), Failure> {
+/// It begins, unless it was deleted since it was listed: gives whether it is still there.
+pub(crate) async fn started(context: &Context, restore: &Restore) -> Result<bool, Failure> {
     let file = &restore.spec.backup_filename;
-    set_status(context, restore, |status| in_progress(status, "reading the archive")).await?;
+    if !set_status(context, restore, |status| in_progress(status, "reading the archive")).await? {
+        info!("the Restore was deleted before it began");
+        return Ok(false);
+    }
     publish(context, restore, Kind::RestoreStarted, None).await?;
     context.events.normal(restore, "RestoreStarted", format!("from {file}")).await;
     info!(file, "restore begins");
-    Ok(())
+    Ok(true)
+}
+
+/// Waits until the Restore is deleted.
+pub(crate) async fn deleted(context: &Context, restore: &Restore) {
+    let restores: Api<Restore> = Api::all(context.client.clone());
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        ticks.tick().await;
+        // That the server does not answer says nothing of the Restore; the work itself will notice.
+        let Ok(found) = restores.get_metadata_opt(&restore.name_any()).await else { continue };
+        let is_there = |found: &PartialObjectMeta<Restore>| {
+            found.uid() == restore.uid() && found.metadata.deletion_timestamp.is_none()
+        };
+        if !found.as_ref().is_some_and(is_there) {
+            return;
+        }
+    }
+}
+
+/// It was deleted while it ran, and is stopped.
+pub(crate) async fn stopped(context: &Context, restore: &Restore, words: &str) -> Result<(), Failure> {
+    info!("the Restore was deleted while it ran: {words}");
+    publish(context, restore, Kind::RestoreFailed, Some("the Restore was deleted while it ran")).await
 }
 
 fn in_progress(status: &mut RestoreStatus, detail: &str) {
@@ -67,9 +97,11 @@ pub(crate) async fn progress(context: &Context, restore: &Restore, gauge: &Arc<G
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        let (done, total) = gauge.read();
-        let detail =
-            if total == 0 { "comparing with what is live".to_owned() } else { format!("{done} of {total} written") };
+        let detail = match gauge.read() {
+            _ if gauge.waits() => "scaling controllers down and waiting until their pods are gone".to_owned(),
+            (_, 0) => "comparing with what is live".to_owned(),
+            (done, total) => format!("{done} of {total} written"),
+        };
         if let Err(failure) = set_status(context, restore, |status| in_progress(status, &detail)).await {
             warn!("{failure}");
         }
@@ -90,7 +122,10 @@ pub(crate) async fn ended(context: &Context, restore: &Restore, ending: &Ending)
             context.events.warning(restore, "RestoreFailed", reason).await;
         }
     }
-    set_status(context, restore, |status| end(status, ending, Timestamp::now())).await
+    if !set_status(context, restore, |status| end(status, ending, Timestamp::now())).await? {
+        info!("the Restore was deleted as it ended");
+    }
+    Ok(())
 }
 
 fn end(status: &mut RestoreStatus, ending: &Ending, now: Timestamp) {
@@ -117,7 +152,12 @@ fn end(status: &mut RestoreStatus, ending: &Ending, now: Timestamp) {
     }
 }
 
-async fn set_status(context: &Context, restore: &Restore, change: impl Fn(&mut RestoreStatus)) -> Result<(), Failure> {
+/// Changes the status, where the Restore is still there: gives whether it is.
+async fn set_status(
+    context: &Context,
+    restore: &Restore,
+    change: impl Fn(&mut RestoreStatus),
+) -> Result<bool, Failure> {
     let restores: Api<Restore> = Api::all(context.client.clone());
     let uid = restore.uid();
     let to_value = |restore: &Restore| {
@@ -131,8 +171,11 @@ async fn set_status(context: &Context, restore: &Restore, change: impl Fn(&mut R
         changed.backup_source = Some(place_word(restore.spec.storage_location.as_ref()).to_owned());
         if restore.status.as_ref() == Some(&changed) { None } else { serde_json::to_value(changed).ok() }
     };
-    status::update(&restores, &restore.name_any(), JOB, to_value).await?;
-    Ok(())
+    match status::update(&restores, &restore.name_any(), JOB, to_value).await {
+        Ok(found) => Ok(found.uid() == uid),
+        Err(error) if error.is_gone() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The run id of a Restore is its UID: it runs once.
@@ -162,7 +205,7 @@ pub(crate) fn log_results(finished: &Finished) -> Counts {
     report::counts(finished)
 }
 
-/// The first objects that failed, each with its reason.
+/// The first objects that failed, each with its reason; empty where none did.
 pub(crate) fn first_failed(finished: &Finished) -> String {
     let failed = report::noted(finished).filter(|(_, outcome, _)| *outcome == Outcome::Failed);
     let first: Vec<_> = failed.take(FIRST_FAILED).map(|(object, _, reason)| format!("{object}: {reason}")).collect();

@@ -1,62 +1,107 @@
 //! The controllers that must not run while a restore writes: the archive's ResourceSet names them.
+//!
+//! ```text
+//! find ──▶ scale down (count noted on the object) ──▶ pods gone ──▶ everything is written ──▶ counts put back
+//! ```
+//!
+//! The count lies where no crash reaches it: one merge patch sets it to 0 and notes what it was on the object itself, in
+//! the annotation [`ANNOTATION`], with the label [`LABEL`] of whoever did it. One merge patch puts it back and takes both
+//! away. So whenever a process is killed, each controller either runs or says what it is to get back, and the next job
+//! finds it by its label: [`scaled_down`].
 
-use drover::exit::{Exit, Fault};
-use drover::resources::{ControllerReference, ResourceSet};
-use serde::Deserialize;
-use snafu::{ResultExt, Snafu};
+mod controller;
+mod error;
+mod pods;
+mod recovery;
+mod state;
 
-use crate::request::{RequestError, Server};
+use std::fmt;
+use std::time::Duration;
+
+use drover::cluster::Events;
+use drover::resources::{ControllerReference, ResourceSet, Restore};
+use kube::ResourceExt;
+use serde::Serialize;
+use snafu::{IntoError, ResultExt};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub(crate) use self::controller::Controller;
+use self::controller::{Found, named};
+pub(crate) use self::error::ControllersError;
+use self::error::{LookSnafu, ParseSnafu, PutBackSnafu, ScaleDownSnafu};
+pub(crate) use self::recovery::{ScaledDown, put_all_back, scaled_down};
+use self::state::LABEL;
+pub(crate) use self::state::{COMMAND_LINE, hold_down};
+use crate::ground::Ground;
+use crate::request::Server;
 use crate::types::Types;
 
-/// Why a restore does not begin.
-#[derive(Debug, Snafu)]
-pub(crate) enum ControllersError {
-    /// They run.
-    #[snafu(display(
-        "these controllers run and would undo what is restored: {}; scale them down first: {}",
-        names(running),
-        commands(running)
-    ))]
-    Running {
-        /// Those that run.
-        running: Vec<ControllerReference>,
-    },
-    /// The archive's ResourceSet cannot be read.
-    #[snafu(display("failed to read the ResourceSet of the archive"))]
-    Parse {
-        /// The cause.
-        source: serde_json::Error,
-    },
-    /// The server does not say whether one runs.
-    #[snafu(display("failed to see whether the controller {name:?} runs"))]
-    Get {
-        /// Its name.
-        name: String,
-        /// The cause.
-        source: RequestError,
-    },
+/// Who holds controllers down, and for how long they are waited for.
+pub(crate) struct Hold {
+    by: String,
+    restore: Option<(Events, Restore)>,
+    patience: Duration,
+    lost: CancellationToken,
 }
 
-impl Fault for ControllersError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Running { .. } => Exit::Usage,
-            Self::Parse { .. } => Exit::DataRefused,
-            Self::Get { source, .. } if source.is_unreachable() => Exit::Unavailable,
-            Self::Get { .. } => Exit::Failure,
+impl Hold {
+    /// For a Restore; its Events tell of it.
+    ///
+    /// `patience` is how long pods may take to go. Once `lost` fires, another restore may be at work: then what is scaled
+    /// down is left to it.
+    pub(crate) fn of_restore(restore: &Restore, events: &Events, patience: Duration, lost: CancellationToken) -> Self {
+        let by = restore.uid().unwrap_or_default();
+        Self { by, restore: Some((events.clone(), restore.clone())), patience, lost }
+    }
+
+    /// For the command line.
+    pub(crate) fn of_command_line(patience: Duration, lost: CancellationToken) -> Self {
+        Self { by: COMMAND_LINE.to_owned(), restore: None, patience, lost }
+    }
+
+    /// Who it is: a Restore's UID, or [`COMMAND_LINE`].
+    pub(crate) fn by(&self) -> &str {
+        &self.by
+    }
+
+    async fn tell(&self, reason: &str, what: &str, done: &[(&Controller, i64)]) {
+        if done.is_empty() {
+            return;
+        }
+        let each: Vec<_> = done.iter().map(|(controller, count)| format!("{controller} ({count})")).collect();
+        let note = format!("{what}: {}", each.join(", "));
+        info!("{note}");
+        if let Some((events, restore)) = &self.restore {
+            events.normal(restore, reason, note).await;
         }
     }
 }
 
-#[derive(Deserialize)]
-struct Scaled {
-    #[serde(default)]
-    spec: ScaledSpec,
+/// The controllers that a restore scales down, and their counts as they were found.
+#[derive(Debug, Default)]
+pub(crate) struct Controllers {
+    found: Vec<(Controller, Option<i64>)>,
 }
 
-#[derive(Default, Deserialize)]
-struct ScaledSpec {
-    replicas: Option<i64>,
+/// A controller that would be scaled down, as `--output json` shows it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct Foreseen {
+    group: String,
+    version: String,
+    resource: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    namespace: String,
+    name: String,
+    replicas: i64,
+}
+
+impl fmt::Display for Foreseen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { group, version, resource, namespace, name, replicas } = self;
+        let (dot, slash) = (if group.is_empty() { "" } else { "." }, if namespace.is_empty() { "" } else { "/" });
+        write!(formatter, "{resource}{dot}{group} {version}: {namespace}{slash}{name} (now {replicas})")
+    }
 }
 
 /// The ResourceSet that an archive was made by, if the archive holds it.
@@ -64,87 +109,126 @@ pub(crate) fn resource_set(bytes: Option<&[u8]>) -> Result<Option<ResourceSet>, 
     bytes.map(serde_json::from_slice).transpose().context(ParseSnafu)
 }
 
-/// Refuses where one of the controllers has replicas.
-///
-/// # Errors
-///
-/// [`ControllersError::Running`] names those that run and the commands that stop them.
-pub(crate) async fn refuse_running(
+impl Controllers {
+    /// Finds the controllers that the archive's ResourceSet names, and says of each that is not to be scaled why.
+    ///
+    /// One that is not there is among them: the archive may bring it.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be seen whether one runs.
+    pub(crate) async fn find(
+        server: &Server,
+        types: &Types,
+        set: Option<&ResourceSet>,
+        ground: &Ground,
+    ) -> Result<Self, ControllersError> {
+        let mut found: Vec<(Controller, Option<i64>)> = Vec::new();
+        for reference in set.map_or(&[][..], |set| &set.spec.controller_references) {
+            let controller = match named(types, reference) {
+                Ok(controller) => controller,
+                Err(reason) => {
+                    let ControllerReference { resource, namespace, name, .. } = reference;
+                    info!("{resource} \"{namespace}/{name}\" of controllerReferences stays as it is: {reason}");
+                    continue;
+                }
+            };
+            if found.iter().any(|(other, _)| *other == controller) {
+                continue;
+            }
+            match controller.find(server, ground).await {
+                Ok(Found::Live { count }) => found.push((controller, Some(count))),
+                Ok(Found::Absent) => {
+                    info!("{controller} of controllerReferences is not there, so it does not run");
+                    found.push((controller, None));
+                }
+                Ok(Found::NotToBeScaled(reason)) => {
+                    info!("{controller} of controllerReferences stays as it is: {reason}");
+                }
+                Err(source) => return Err(LookSnafu { controller: Box::new(controller) }.into_error(source)),
+            }
+        }
+        Ok(Self { found })
+    }
+
+    /// Which objects they are: group, plural name, namespace and name of each.
+    pub(crate) fn places(&self) -> impl Iterator<Item = [&str; 4]> {
+        self.found.iter().map(|(controller, _)| controller.parts())
+    }
+
+    /// Those that run, as a plan shows them.
+    pub(crate) fn foreseen(&self) -> Vec<Foreseen> {
+        let running = self.found.iter().filter_map(|(controller, count)| Some((controller, (*count)?)));
+        let foreseen = running.map(|(controller, replicas)| Foreseen {
+            group: controller.known.group.clone(),
+            version: controller.known.version.clone(),
+            resource: controller.known.plural.clone(),
+            namespace: controller.namespace.clone(),
+            name: controller.name.clone(),
+            replicas,
+        });
+        foreseen.collect()
+    }
+
+    /// Scales them down and waits until their pods are gone. Gives whether it came to that: not where `shutdown` came
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// Where one cannot be scaled down, or pods remain. Those before it are down then: put them back.
+    pub(crate) async fn scale_down(
+        &self,
+        server: &Server,
+        hold: &Hold,
+        shutdown: &CancellationToken,
+    ) -> Result<bool, ControllersError> {
+        let mut done = Vec::new();
+        let live = self.found.iter().filter(|(controller, count)| count.is_some() && controller.known.served);
+        let live: Vec<&Controller> = live.map(|(controller, _)| controller).collect();
+        for controller in &live {
+            if shutdown.is_cancelled() {
+                return Ok(false);
+            }
+            let scaled = controller.change(server, |state| state.scale_down(&hold.by)).await;
+            let scaled = scaled.with_context(|_| ScaleDownSnafu { controller: Box::new((*controller).clone()) })?;
+            done.extend(scaled.map(|count| (*controller, count)));
+        }
+        hold.tell("ControllersScaledDown", "scaled down before the first write, from their replicas", &done).await;
+        pods::wait(server, &live, hold.patience, shutdown).await
+    }
+
+    /// Puts back the counts of those that this restore holds down, whoever of them there is.
+    ///
+    /// # Errors
+    ///
+    /// Where some are still down; the others are back.
+    pub(crate) async fn put_back(&self, server: &Server, hold: &Hold) -> Result<(), ControllersError> {
+        if hold.lost.is_cancelled() {
+            info!("the controllers are left to whoever took the Lease");
+            return Ok(());
+        }
+        let all = self.found.iter().map(|(controller, _)| (controller, hold.by.as_str()));
+        let (done, outcome) = put_back(server, all).await;
+        hold.tell("ControllersScaledUp", "scaled back to their replicas", &done).await;
+        outcome
+    }
+}
+
+/// Puts back what each holder holds down, all of it as far as possible. Gives what was put back, with its count.
+async fn put_back<'a>(
     server: &Server,
-    types: &Types,
-    set: Option<&ResourceSet>,
-) -> Result<(), ControllersError> {
-    let mut running = Vec::new();
-    for reference in set.map_or(&[][..], |set| &set.spec.controller_references) {
-        if runs(server, types, reference).await? {
-            running.push(reference.clone());
+    all: impl Iterator<Item = (&'a Controller, &'a str)>,
+) -> (Vec<(&'a Controller, i64)>, Result<(), ControllersError>) {
+    let (mut done, mut left, mut first) = (Vec::new(), Vec::new(), None);
+    for (controller, holder) in all {
+        match controller.put_back(server, holder).await {
+            Ok(count) => done.extend(count.map(|count| (controller, count))),
+            Err(error) => {
+                left.push(controller.clone());
+                first.get_or_insert(error);
+            }
         }
     }
-    if running.is_empty() { Ok(()) } else { RunningSnafu { running }.fail() }
-}
-
-async fn runs(server: &Server, types: &Types, reference: &ControllerReference) -> Result<bool, ControllersError> {
-    let (group, version) = reference.api_version.split_once('/').unwrap_or(("", &reference.api_version));
-    let Some(known) = types.by_plural(&reference.resource, group, version).filter(|known| known.served) else {
-        return Ok(false);
-    };
-    match server.get(&known.object(&reference.namespace, &reference.name)).await {
-        Ok(bytes) => Ok(has_replicas(&bytes)),
-        Err(error) if error.is_not_found() => Ok(false),
-        other => other.map(|_| false).with_context(|_| GetSnafu { name: reference.name.clone() }),
-    }
-}
-
-/// A controller that does not say how many replicas it wants has one.
-fn has_replicas(object: &[u8]) -> bool {
-    serde_json::from_slice::<Scaled>(object).ok().and_then(|scaled| scaled.spec.replicas).unwrap_or(1) > 0
-}
-
-fn names(running: &[ControllerReference]) -> String {
-    let name = |reference: &ControllerReference| format!("{:?} in {:?}", reference.name, reference.namespace);
-    running.iter().map(name).collect::<Vec<_>>().join(", ")
-}
-
-fn commands(running: &[ControllerReference]) -> String {
-    let command = |reference: &ControllerReference| {
-        let ControllerReference { resource, namespace, name, .. } = reference;
-        format!("kubectl --namespace {namespace} scale {resource}/{name} --replicas=0")
-    };
-    running.iter().map(command).collect::<Vec<_>>().join("; ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn replicas_are_read_and_a_missing_count_is_one() {
-        for (object, expected) in [
-            (r#"{"spec":{"replicas":3}}"#, true),
-            (r#"{"spec":{"replicas":0}}"#, false),
-            (r#"{"spec":{}}"#, true),
-            ("{}", true),
-            ("no object", true),
-        ] {
-            assert_eq!(has_replicas(object.as_bytes()), expected, "{object}");
-        }
-    }
-
-    #[test]
-    fn the_error_names_the_controller_and_the_command() {
-        let reference = ControllerReference {
-            api_version: "apps/v1".to_owned(),
-            resource: "deployments".to_owned(),
-            namespace: "cattle-system".to_owned(),
-            name: "rancher".to_owned(),
-            replicas: None,
-        };
-        let error = ControllersError::Running { running: vec![reference] };
-        assert_eq!(
-            error.to_string(),
-            "these controllers run and would undo what is restored: \"rancher\" in \"cattle-system\"; scale them down \
-             first: kubectl --namespace cattle-system scale deployments/rancher --replicas=0"
-        );
-        assert_eq!(error.exit(), Exit::Usage);
-    }
+    let outcome = first.map_or(Ok(()), |error| Err(PutBackSnafu { left }.into_error(error)));
+    (done, outcome)
 }

@@ -65,6 +65,16 @@ pub(crate) struct Version {
 pub(crate) struct Subresources {
     /// There, though empty, where the status is written apart.
     pub(crate) status: Option<Value>,
+    /// Where the count of replicas is, for a type that has one.
+    pub(crate) scale: Option<Scale>,
+}
+
+/// Where a type has its count of replicas.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Scale {
+    /// The path of the count that is wanted.
+    pub(crate) spec_replicas_path: String,
 }
 
 /// What the server says about a definition.
@@ -92,6 +102,12 @@ impl Version {
     /// Whether the status is written apart.
     pub(crate) fn has_status(&self) -> bool {
         self.subresources.as_ref().is_some_and(|subresources| subresources.status.is_some())
+    }
+
+    /// Whether the objects have a count of replicas, at the place where Kubernetes' own controllers have it.
+    pub(crate) fn scales(&self) -> bool {
+        let scale = self.subresources.as_ref().and_then(|subresources| subresources.scale.as_ref());
+        scale.is_some_and(|scale| scale.spec_replicas_path == ".spec.replicas")
     }
 }
 

@@ -53,8 +53,8 @@ fn types(list: APIGroupDiscoveryList) -> impl Iterator<Item = Type> {
 
 fn one(group: &str, version: &str, resource: APIResourceDiscovery) -> Type {
     let plural = resource.resource.unwrap_or_default();
-    let mut subresources = resource.subresources.iter().filter_map(|subresource| subresource.subresource.as_deref());
-    let has_status = subresources.any(|subresource| subresource == "status");
+    let has = |name: &str| resource.subresources.iter().any(|found| found.subresource.as_deref() == Some(name));
+    let (has_status, scales) = (has("status"), has("scale"));
     Type {
         group: group.to_owned(),
         version: version.to_owned(),
@@ -63,6 +63,7 @@ fn one(group: &str, version: &str, resource: APIResourceDiscovery) -> Type {
         status: status_rule(group, &plural, has_status),
         lists: resource.verbs.iter().any(|verb| verb == "list"),
         gets: resource.verbs.iter().any(|verb| verb == "get"),
+        scales,
         plural,
         served: true,
     }

@@ -63,6 +63,8 @@ pub(crate) struct Facts {
     positions: HashMap<u64, Position>,
     owners: Vec<Owner>,
     owner_at: HashMap<Position, OwnerIndex>,
+    /// For whom controllers are held down.
+    holder: String,
     references: HashMap<Position, Box<[Option<OwnerIndex>]>>,
 }
 
@@ -85,7 +87,23 @@ impl Facts {
     /// What is special about an object that is written all the same; empty where nothing is.
     pub(crate) fn note(&self, position: Position) -> &'static str {
         let case = self.entry(position).case.filter(|case| case.named);
-        case.filter(|case| matches!(case.treatment, Treatment::Change(_))).map_or("", |case| case.reason)
+        let changes = |case: &&SpecialCase| matches!(case.treatment, Treatment::Change(_) | Treatment::HoldDown);
+        case.filter(changes).map_or("", |case| case.reason)
+    }
+
+    /// The object as it is wanted where `live` is there, if it is not wanted as the archive has it.
+    ///
+    /// # Errors
+    ///
+    /// Where one of the two is not a JSON object or is nested more than 128 deep.
+    pub(crate) fn changed(
+        &self,
+        position: Position,
+        object: &[u8],
+        live: Option<&[u8]>,
+    ) -> Result<Option<Vec<u8>>, serde_json::Error> {
+        let case = self.entry(position).case;
+        Ok(case.map(|case| case.change(object, live, &self.holder)).transpose()?.flatten())
     }
 
     /// All positions.
@@ -185,7 +203,7 @@ impl<'a> Gathering<'a> {
         types: impl Iterator<Item = (&'t str, &'t str, &'t str)>,
     ) -> Self {
         let types = types.map(|(plural, group, version)| known.by_plural(plural, group, version).cloned());
-        let facts = Facts { types: types.collect(), ..Facts::default() };
+        let facts = Facts { types: types.collect(), holder: ground.holder().to_owned(), ..Facts::default() };
         Self { known, ground, facts, namespace_index: HashMap::new(), owner_index: HashMap::new() }
     }
 
@@ -294,6 +312,7 @@ mod tests {
             status: StatusRule::Plain,
             lists: true,
             gets: true,
+            scales: false,
             served: true,
         };
         let served = vec![

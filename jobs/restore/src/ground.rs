@@ -9,6 +9,8 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use snafu::{ResultExt, Snafu};
 
+use crate::controllers::Controllers;
+
 /// Why it is not known what drover stands on.
 #[derive(Debug, Snafu)]
 pub(crate) enum GroundError {
@@ -36,13 +38,23 @@ pub(crate) struct Ground {
     namespace: String,
     secrets: BTreeSet<SecretName>,
     writes_secrets: bool,
+    scaled: Scaled,
+}
+
+/// The controllers that a restore holds down while it writes, and for whom.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Scaled {
+    /// Group, plural name, namespace and name of each.
+    controllers: BTreeSet<[String; 4]>,
+    holder: String,
 }
 
 impl Ground {
     /// drover's namespace, and no Secret that anything names.
     #[cfg(test)]
     pub(crate) const fn of_namespace(namespace: String) -> Self {
-        Self { namespace, secrets: BTreeSet::new(), writes_secrets: false }
+        let scaled = Scaled { controllers: BTreeSet::new(), holder: String::new() };
+        Self { namespace, secrets: BTreeSet::new(), writes_secrets: false, scaled }
     }
 
     /// Asks the cluster which Secrets its Backups and Restores name. Where their types are not served, none does.
@@ -55,7 +67,24 @@ impl Ground {
         let backups = all::<Backup>(client, "Backups").await?;
         let restores = all::<Restore>(client, "Restores").await?;
         let secrets = named_by_backups(&backups, namespace).chain(named_by_restores(&restores, namespace)).collect();
-        Ok(Self { namespace: namespace.to_owned(), secrets, writes_secrets })
+        Ok(Self { namespace: namespace.to_owned(), secrets, writes_secrets, scaled: Scaled::default() })
+    }
+
+    /// The same while these controllers are held down for `holder`.
+    pub(crate) fn holding(&self, controllers: &Controllers, holder: &str) -> Self {
+        let controllers = controllers.places().map(|parts| parts.map(str::to_owned)).collect();
+        Self { scaled: Scaled { controllers, holder: holder.to_owned() }, ..self.clone() }
+    }
+
+    /// Whether a controller is held down while the restore writes.
+    pub(crate) fn holds_down(&self, group: &str, plural: &str, namespace: &str, name: &str) -> bool {
+        let place = [group, plural, namespace, name];
+        self.scaled.controllers.iter().any(|controller| controller.iter().map(String::as_str).eq(place))
+    }
+
+    /// For whom controllers are held down.
+    pub(crate) fn holder(&self) -> &str {
+        &self.scaled.holder
     }
 
     /// drover's namespace.
@@ -118,19 +147,19 @@ mod tests {
 
     use super::*;
 
-    fn at(secret: &str, namespace: Option<&str>) -> Option<StorageLocation> {
+    fn at(secret: &str, namespace: Option<&str>) -> StorageLocation {
         let s3 = S3Location {
             credential_secret_name: Some(secret.to_owned()),
             credential_secret_namespace: namespace.map(str::to_owned),
             ..S3Location::default()
         };
-        Some(StorageLocation { s3: Some(s3) })
+        StorageLocation { s3: Some(s3) }
     }
 
     #[test]
     fn secrets_of_backups_are_needed() {
         let spec = BackupSpec {
-            storage_location: at("s3", Some("elsewhere")),
+            storage_location: Some(at("s3", Some("elsewhere"))),
             encryption_config_secret_name: Some("keys".to_owned()),
             ..BackupSpec::default()
         };
@@ -141,7 +170,7 @@ mod tests {
 
     #[test]
     fn secrets_of_a_restore_are_needed_until_it_has_ended() {
-        let spec = RestoreSpec { storage_location: at("s3", None), ..RestoreSpec::default() };
+        let spec = RestoreSpec { storage_location: Some(at("s3", None)), ..RestoreSpec::default() };
         let mut restore = Restore::new("r", spec);
         let count = |restore: &Restore| named_by_restores(std::slice::from_ref(restore), "home").count();
         assert_eq!(count(&restore), 1);
@@ -153,7 +182,7 @@ mod tests {
     #[test]
     fn locations_without_a_secret_need_none() {
         assert_eq!(credentials(None, "home"), None);
-        assert_eq!(credentials(at("", None).as_ref(), "home"), None);
+        assert_eq!(credentials(Some(&at("", None)), "home"), None);
         assert_eq!(credentials(Some(&StorageLocation { s3: None }), "home"), None);
     }
 }

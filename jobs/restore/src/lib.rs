@@ -19,6 +19,7 @@ mod definitions;
 mod discovery;
 mod entries;
 mod establish;
+mod exclusive;
 mod facts;
 mod file_name;
 mod ground;
@@ -32,6 +33,7 @@ mod pages;
 mod plan;
 mod progress;
 mod prune;
+mod recorded;
 mod report;
 mod request;
 mod restoration;
@@ -39,6 +41,7 @@ mod selected;
 mod shape;
 mod special_cases;
 mod stages;
+mod stored_report;
 mod types;
 mod wishes;
 mod write;
@@ -64,8 +67,8 @@ use crate::wishes::{Prune, Wishes};
 /// an archive and a kubeconfig.
 ///
 /// Exit codes: 0 all is done, or there was nothing to do; 1 objects failed, or the restore was stopped; 64 wrong usage or
-/// configuration, or controllers run that must not; 65 the archive was refused and nothing changed; 69 a service is away,
-/// a retry may help.
+/// configuration; 65 the archive was refused and nothing changed; 69 a service is away, another restore is at work, or the
+/// pods of controllers do not go: a retry may help.
 #[derive(Debug, Parser)]
 #[command(name = "restore")]
 pub struct Args {
@@ -88,6 +91,8 @@ struct JobOptions {
     #[command(flatten)]
     limits: WorkLimits,
     #[command(flatten)]
+    patience: Patience,
+    #[command(flatten)]
     storage: StorageOptions,
     #[command(flatten)]
     cluster: ClusterOptions,
@@ -104,6 +109,20 @@ struct WorkLimits {
     /// The most requests in flight. While the API server says that they are too many (429), there are fewer.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000), env = "DROVER_CONCURRENCY")]
     concurrency: u32,
+}
+
+/// How long is waited for what others have to do.
+#[derive(ClapArgs, Clone, Copy, Debug)]
+struct Patience {
+    /// How long the pods of controllers that are scaled down may take to go, in seconds; then nothing is restored.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..=3600), value_name = "SECONDS", env = "DROVER_PODS_SECONDS")]
+    pods_seconds: u16,
+}
+
+impl Patience {
+    fn for_pods(self) -> Duration {
+        Duration::from_secs(self.pods_seconds.into())
+    }
 }
 
 impl JobArguments for Args {
@@ -127,8 +146,38 @@ enum Command {
     /// Restores an archive: creates what is missing and replaces what differs. Deletes nothing unless told to prune.
     ///
     /// Objects that failed or were kept are named with the reason. It can be run again at any time: only what differs is
-    /// written.
-    Apply(Restoring),
+    /// written. While it writes, the controllers that the archive's ResourceSet names are at 0 replicas.
+    Apply(Applying),
+    /// Shows what became of every object of a Restore, as `apply` shows it.
+    Report(Reporting),
+}
+
+/// What is restored, and how others are waited for.
+#[derive(ClapArgs, Debug)]
+struct Applying {
+    #[command(flatten)]
+    restoring: Restoring,
+    #[command(flatten)]
+    patience: Patience,
+    /// How long the holder of the Lease may be silent before it counts as dead, in seconds.
+    #[arg(long, env = "DROVER_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=3600), value_name = "SECONDS")]
+    lease_seconds: u16,
+}
+
+/// Which Restore.
+#[derive(ClapArgs, Debug)]
+struct Reporting {
+    /// The name of the Restore.
+    name: String,
+    /// How the result is shown. JSON is one document: the result of every object and the counts.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+    /// The context of the kubeconfig; without it the current one. `KUBECONFIG` names the file.
+    #[arg(long)]
+    context: Option<String>,
+    /// The namespace that drover runs in, where its reports lie.
+    #[arg(long, env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
+    namespace: String,
 }
 
 /// Which archive, and how it is shown.
@@ -189,7 +238,8 @@ struct WishOptions {
     /// Write also the Secrets that live Backups and Restores name.
     #[arg(long)]
     restore_credentials: bool,
-    /// The namespace that drover runs in, if it does: it is never written over or pruned.
+    /// The namespace that drover runs in, if it does: it is never written over or pruned, and holds the Lease that lets one
+    /// restore at a time work.
     #[arg(long, env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
     namespace: String,
 }
@@ -230,7 +280,8 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure>
     match command {
         Some(Command::Inspect(inspecting)) => local::inspect(inspecting).await,
         Some(Command::Plan(restoring)) => local::plan(restoring).await,
-        Some(Command::Apply(restoring)) => local::apply(restoring, &shutdown).await,
+        Some(Command::Apply(applying)) => local::apply(applying, &shutdown).await,
+        Some(Command::Report(reporting)) => local::report(reporting).await,
         None => cluster_job::restore_all(job, &shutdown).await,
     }
 }

@@ -128,10 +128,10 @@ impl Live {
         while let Some((found, items)) = pages.try_next().await? {
             compared += items as u64;
             progress.advance_to(compared);
-            found.into_iter().for_each(|found| live.add(found));
+            live.add_all(found);
         }
         for look in single {
-            survey.one_by_one(server, look).await?.into_iter().for_each(|found| live.add(found));
+            live.add_all(survey.one_by_one(server, look).await?);
         }
         live.find_other_owners(server, scope.facts).await?;
         Ok(live)
@@ -160,6 +160,12 @@ impl Live {
     /// The UIDs of the owners that are live.
     pub(crate) fn into_owner_uids(self) -> HashMap<OwnerIndex, String> {
         self.owner_uids
+    }
+
+    fn add_all(&mut self, all: Vec<Found>) {
+        for found in all {
+            self.add(found);
+        }
     }
 
     fn add(&mut self, found: Found) {

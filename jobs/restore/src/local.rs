@@ -4,23 +4,31 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use drover::archive::{Limits, Spool, Unsealing};
+use drover::cluster::{ApiError, host_name};
 use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
-use kube::Client;
+use drover::lease::Settings;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::config::{Config, KubeConfigOptions};
+use kube::{Api, Client};
 use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use crate::controllers::{self, COMMAND_LINE, Hold};
+use crate::exclusive::{self, Taken, Turn};
 use crate::ground::Ground;
 use crate::inspect::Inspection;
 use crate::outcome::{Counts, Outcome};
 use crate::progress::Progress;
-use crate::report::{self, Mode};
+use crate::report::{self, Mode, Source};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
-use crate::{Inspecting, Output, Reading, Restoring};
+use crate::stored_report::StoredReport;
+use crate::{Applying, Inspecting, Output, Reading, Reporting, Restoring};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, Snafu)]
@@ -42,12 +50,23 @@ enum LocalError {
     Failed { failed: u32, total: u32 },
     #[snafu(display("stopped by a signal: {done}; run it again to go on"))]
     Stopped { done: String },
+    #[snafu(display("failed to see whether the namespace {namespace:?} is there, for the Lease of restores"))]
+    FindNamespace { namespace: String, source: ApiError },
+    #[snafu(display(
+        "failed to begin: {holder:?} restores this cluster now, by the Lease in the namespace {namespace:?}; nothing was \
+         changed. Try again when it has ended"
+    ))]
+    Busy { holder: String, namespace: String },
+    #[snafu(display("failed to keep the Lease of restores; whoever took it is at work. Run it again to go on"))]
+    LoseLease,
 }
 
 impl Fault for LocalError {
     fn exit(&self) -> Exit {
         match self {
             Self::Open { .. } | Self::Configure { .. } => Exit::Usage,
+            Self::FindNamespace { source, .. } => source.exit(),
+            Self::Busy { .. } | Self::LoseLease => Exit::Unavailable,
             Self::Aborted { .. } | Self::Print { .. } | Self::Failed { .. } | Self::Stopped { .. } => Exit::Failure,
         }
     }
@@ -73,14 +92,66 @@ pub(crate) async fn plan(restoring: Restoring) -> Result<(), Failure> {
 }
 
 /// `restore apply`.
-pub(crate) async fn apply(restoring: Restoring, shutdown: &CancellationToken) -> Result<(), Failure> {
+pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> Result<(), Failure> {
+    let Applying { restoring, patience, lease_seconds } = applying;
     let (output, ignore_errors) = (restoring.reading.output, restoring.wishes.ignore_errors);
-    let finished = prepare(restoring).await?.apply(shutdown).await?;
+    let namespace = restoring.wishes.namespace.clone();
+    let restoration = prepare(restoring).await?;
+    let settings = Settings { duration: Duration::from_secs(lease_seconds.into()) };
+    let turn = take_turn(restoration.server().client(), &namespace, settings, shutdown).await?;
+    let hold = Hold::of_command_line(patience.for_pods(), turn.lost().clone());
+    let applied = restoration.apply(&hold, turn.stop()).await;
+    let tidied = put_back_others(&restoration, &turn).await;
+    let is_lost = turn.lost().is_cancelled();
+    turn.end().await;
+    let finished = applied?;
     let counts = show(&finished, output, Mode::Apply)?;
+    if let Some(error) = finished.left_down {
+        return Err(error.into());
+    }
     match finished.lost {
         Some(lost) => Err(Failure::new(Exit::Unavailable, lost)),
-        None => verdict(&counts, ignore_errors, shutdown).map_err(Failure::from),
+        None if is_lost => Err(LocalError::LoseLease.into()),
+        None => verdict(&counts, ignore_errors, shutdown).map_err(Failure::from).and(tidied),
     }
+}
+
+/// Waits for nobody: whoever restores this cluster now is named. A cluster without drover's namespace has no place for the
+/// Lease, and no job that would hold it.
+async fn take_turn(
+    client: &Client,
+    namespace: &str,
+    settings: Settings,
+    shutdown: &CancellationToken,
+) -> Result<Turn, Failure> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let found = namespaces.get_metadata_opt(namespace).await.map_err(ApiError::from);
+    if found.context(FindNamespaceSnafu { namespace })?.is_none() {
+        return Ok(Turn::without_lease(shutdown));
+    }
+    let identity = format!("restore-apply-on-{}_{}", host_name(), Uuid::now_v7().simple());
+    match exclusive::take(client.clone(), namespace, &identity, settings, shutdown).await? {
+        Taken::Ours(turn) => Ok(turn),
+        Taken::Busy { holder } => BusySnafu { holder, namespace }.fail().map_err(Failure::from),
+    }
+}
+
+/// Puts back what another command left scaled down: while the Lease is held, none is at work.
+async fn put_back_others(restoration: &Restoration, turn: &Turn) -> Result<(), Failure> {
+    if turn.is_alone() {
+        let mut left = controllers::scaled_down(restoration.server()).await?;
+        left.retain(|left| left.holder() == COMMAND_LINE);
+        controllers::put_all_back(restoration.server(), &left).await?;
+    }
+    Ok(())
+}
+
+/// `restore report`.
+pub(crate) async fn report(reporting: Reporting) -> Result<(), Failure> {
+    let Reporting { name, output, context, namespace } = reporting;
+    let server = connect(context, 1).await?;
+    let stored = StoredReport::fetch(server.client(), &namespace, &name).await?;
+    print(|out| tell(out, &stored, output, Mode::Apply))
 }
 
 /// Reads and checks the archive, and finds the cluster.
@@ -151,11 +222,15 @@ async fn connect(context: Option<String>, concurrency: u32) -> Result<Arc<Server
 }
 
 fn show(finished: &Finished, output: Output, mode: Mode) -> Result<Counts, Failure> {
-    print(|out| match output {
-        Output::Json => report::json(out, finished),
-        Output::Text => report::text(out, finished, mode),
-    })?;
+    print(|out| tell(out, finished, output, mode))?;
     Ok(report::counts(finished))
+}
+
+fn tell(out: &mut dyn Write, source: &dyn Source, output: Output, mode: Mode) -> io::Result<()> {
+    match output {
+        Output::Json => report::json(out, source),
+        Output::Text => report::text(out, source, mode),
+    }
 }
 
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {

@@ -54,6 +54,11 @@ impl Outcome {
         }
     }
 
+    /// The outcome of that key.
+    pub(crate) fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.key() == key)
+    }
+
     /// The word that people read.
     pub(crate) const fn word(self) -> &'static str {
         match self {
@@ -139,6 +144,11 @@ impl Counts {
         }
     }
 
+    /// Whether nothing came to anything else.
+    pub(crate) fn is_only(&self, outcome: Outcome) -> bool {
+        Outcome::ALL.into_iter().all(|other| other == outcome || self.of(other) == 0)
+    }
+
     /// One more.
     pub(crate) const fn add(&mut self, outcome: Outcome) {
         let count = match outcome {
@@ -218,6 +228,7 @@ mod tests {
         let counts = serde_json::to_value(Counts::default()).unwrap();
         for outcome in Outcome::ALL {
             assert_eq!(counts[outcome.key()], 0, "{outcome:?}");
+            assert_eq!(Outcome::of_key(outcome.key()), Some(outcome));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,12 +15,23 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 pub(crate) struct Gauge {
     done: AtomicU64,
     total: AtomicU64,
+    waits: AtomicBool,
 }
 
 impl Gauge {
     /// Objects written, and objects to write.
     pub(crate) fn read(&self) -> (u64, u64) {
         (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+    }
+
+    /// Whether it is waited until controllers are down.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
+    }
+
+    /// Controllers are waited for, or no longer.
+    pub(crate) fn set_waits(&self, waits: bool) {
+        self.waits.store(waits, Ordering::Relaxed);
     }
 
     /// Another thing of so many steps begins.

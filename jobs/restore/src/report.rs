@@ -1,12 +1,14 @@
 //! The results as people and programs read them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use drover::archive::{Key, TypeName};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
+use crate::controllers::Foreseen;
 use crate::facts::Position;
 use crate::inspect::type_title;
 use crate::outcome::{Counts, Outcome, Outside};
@@ -44,18 +46,57 @@ impl Mode {
     }
 }
 
-/// The result of one object, as `--output json` shows it.
-#[derive(Serialize)]
-struct ObjectResult<'a> {
-    group: &'a str,
-    version: &'a str,
-    resource: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    namespace: Option<&'a str>,
-    name: &'a str,
-    result: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    reason: &'a str,
+/// Results that can be gone through as often as needed: those of a restore, or stored ones.
+pub(crate) trait Source {
+    /// Shows every object, with what became of it: the archive's in its order, then the others.
+    ///
+    /// # Errors
+    ///
+    /// What `see` gives, or where the results cannot be read.
+    fn each(&self, see: &mut dyn FnMut(&Told<'_>) -> io::Result<()>) -> io::Result<()>;
+
+    /// The controllers that would be scaled down; of a plan.
+    fn controllers(&self) -> &[Foreseen] {
+        &[]
+    }
+}
+
+impl Source for Finished {
+    fn each(&self, see: &mut dyn FnMut(&Told<'_>) -> io::Result<()>) -> io::Result<()> {
+        told(self).try_for_each(|told| see(&told))
+    }
+
+    fn controllers(&self) -> &[Foreseen] {
+        &self.controllers
+    }
+}
+
+/// The result of one object, as `--output json` and stored reports have it.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct ObjectResult<'a> {
+    group: Cow<'a, str>,
+    version: Cow<'a, str>,
+    resource: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    namespace: Option<Cow<'a, str>>,
+    name: Cow<'a, str>,
+    result: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    reason: Cow<'a, str>,
+}
+
+impl ObjectResult<'_> {
+    /// Shows it as what was told; none where its result is a word that is not known here.
+    pub(crate) fn see<T>(self, see: impl FnOnce(&Told<'_>) -> T) -> Option<T> {
+        let outcome = Outcome::of_key(&self.result)?;
+        let type_name = TypeName {
+            plural: self.resource.into_owned(),
+            group: self.group.into_owned(),
+            version: self.version.into_owned(),
+        };
+        let key = Key { type_name, namespace: self.namespace.map(Cow::into_owned), name: self.name.into_owned() };
+        Some(see(&Told { place: Place::Outside(&key), outcome, reason: &self.reason }))
+    }
 }
 
 /// An object that a restore was about, and what became of it.
@@ -78,6 +119,14 @@ impl<'a> Told<'a> {
         match self.place {
             Place::Archive(archive, position) => Ok(Cow::Owned(archive.load(position).map_err(io::Error::other)?.key)),
             Place::Outside(key) => Ok(Cow::Borrowed(key)),
+        }
+    }
+
+    /// Its type, without reading the object.
+    fn type_name(&self) -> &'a TypeName {
+        match self.place {
+            Place::Archive(archive, position) => archive.type_of(position),
+            Place::Outside(key) => &key.type_name,
         }
     }
 }
@@ -125,58 +174,71 @@ pub(crate) fn noted(finished: &Finished) -> impl Iterator<Item = (String, Outcom
 /// ```json
 /// {"objects": [{"group": "", "version": "v1", "resource": "secrets", "namespace": "a", "name": "b",
 ///               "result": "failed", "reason": "…"}],
+///  "controllers": [{"group": "apps", "version": "v1", "resource": "deployments", "namespace": "a", "name": "b",
+///                   "replicas": 3}],
 ///  "counts": {"created": 0, "updated": 0, "unchanged": 0, "kept": 0, "pruned": 0, "heldBack": 0, "failed": 1,
 ///             "untouched": 0}}
 /// ```
 ///
-/// `result` is one of the names of `counts`, in a plan as well; `reason` and `namespace` are missing where there is none.
-pub(crate) fn json(out: &mut dyn Write, finished: &Finished) -> io::Result<()> {
+/// `result` is one of the names of `counts`, in a plan as well; `reason` and `namespace` are missing where there is none,
+/// `controllers` where none would be scaled down.
+pub(crate) fn json(out: &mut dyn Write, source: &dyn Source) -> io::Result<()> {
     write!(out, "{{\"objects\":[")?;
-    let mut separator = "\n";
-    for told in told(finished) {
+    let (mut separator, mut counts) = ("\n", Counts::default());
+    source.each(&mut |told| {
+        counts.add(told.outcome);
         write!(out, "{separator}")?;
-        line(out, &told)?;
         separator = ",\n";
+        line(out, told)
+    })?;
+    writeln!(out, "\n],")?;
+    if !source.controllers().is_empty() {
+        writeln!(out, "\"controllers\":{},", serde_json::to_string(source.controllers())?)?;
     }
-    writeln!(out, "\n],\"counts\":{}}}", serde_json::to_string(&counts(finished))?)
+    writeln!(out, "\"counts\":{}}}", serde_json::to_string(&counts)?)
 }
 
 /// Writes the result of one object as one line of JSON, without its end.
 pub(crate) fn line(out: &mut dyn Write, told: &Told<'_>) -> io::Result<()> {
     let key = told.key()?;
     let result = ObjectResult {
-        group: &key.type_name.group,
-        version: &key.type_name.version,
-        resource: &key.type_name.plural,
-        namespace: key.namespace.as_deref(),
-        name: &key.name,
-        result: told.outcome.key(),
-        reason: told.reason,
+        group: Cow::Borrowed(&key.type_name.group),
+        version: Cow::Borrowed(&key.type_name.version),
+        resource: Cow::Borrowed(&key.type_name.plural),
+        namespace: key.namespace.as_deref().map(Cow::Borrowed),
+        name: Cow::Borrowed(&key.name),
+        result: Cow::Borrowed(told.outcome.key()),
+        reason: Cow::Borrowed(told.reason),
     };
     Ok(serde_json::to_writer(out, &result)?)
 }
 
 /// Writes what was done by name where it matters, then the counts of each type and of all.
-pub(crate) fn text(out: &mut dyn Write, finished: &Finished, mode: Mode) -> io::Result<()> {
+pub(crate) fn text(out: &mut dyn Write, source: &dyn Source, mode: Mode) -> io::Result<()> {
+    for controller in source.controllers() {
+        writeln!(out, "scale down while it writes {}", printable(&controller.to_string()))?;
+    }
     let named_ones =
         [Outcome::Created, Outcome::Updated, Outcome::Kept, Outcome::Pruned, Outcome::HeldBack, Outcome::Failed];
     for outcome in named_ones {
-        named(out, finished, mode, outcome)?;
+        named(out, source, mode, outcome)?;
     }
-    let rows = rows(finished);
-    let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or_default();
-    for Row { name, counts } in &rows {
+    let (rows, total) = rows(source)?;
+    let width = rows.keys().map(|name| name.chars().count()).max().unwrap_or_default();
+    for (name, counts) in &rows {
         writeln!(out, "{name:width$}  {}", in_words(counts, mode))?;
     }
-    let total = counts(finished);
     let total_title = "total";
     writeln!(out, "{total_title:width$}  {}", in_words(&total, mode))
 }
 
 /// Names the objects of one outcome; objects of one type in a row with one reason share a line.
-fn named(out: &mut dyn Write, finished: &Finished, mode: Mode, outcome: Outcome) -> io::Result<()> {
+fn named(out: &mut dyn Write, source: &dyn Source, mode: Mode, outcome: Outcome) -> io::Result<()> {
     let mut group: Option<Group> = None;
-    for told in told(finished).filter(|told| told.outcome == outcome && mode.names(outcome, told.reason)) {
+    source.each(&mut |told| {
+        if told.outcome != outcome || !mode.names(outcome, told.reason) {
+            return Ok(());
+        }
         let key = told.key()?;
         let (type_name, reason) = (title(&key.type_name), told.reason);
         let name = key.namespace.as_ref().map_or_else(|| key.name.clone(), |of| format!("{of}/{}", key.name));
@@ -188,7 +250,8 @@ fn named(out: &mut dyn Write, finished: &Finished, mode: Mode, outcome: Outcome)
                 }
             }
         }
-    }
+        Ok(())
+    })?;
     group.map_or(Ok(()), |group| group.write(out, mode.word(outcome)))
 }
 
@@ -227,31 +290,20 @@ impl Group {
     }
 }
 
-struct Row {
-    name: String,
-    counts: Counts,
-}
-
-/// The counts of each type. A type of which the archive holds nothing is told of where something else became of it.
-fn rows(finished: &Finished) -> Vec<Row> {
-    let types = finished.parts.first().into_iter().flat_map(|(archive, _)| archive.types());
-    let mut rows: Vec<Row> = types.map(|name| Row { name: title(name), counts: Counts::default() }).collect();
-    for told in told(finished) {
-        let index = match told.place {
-            Place::Archive(archive, position) => archive.type_of(position),
-            Place::Outside(key) => row_of(&mut rows, title(&key.type_name)),
-        };
-        rows[index].counts.add(told.outcome);
-    }
-    rows.sort_by(|one, other| one.name.cmp(&other.name));
-    rows
-}
-
-fn row_of(rows: &mut Vec<Row>, name: String) -> usize {
-    rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
-        rows.push(Row { name, counts: Counts::default() });
-        rows.len() - 1
-    })
+/// The counts of each type, by its title, and those of all.
+fn rows(source: &dyn Source) -> io::Result<(BTreeMap<String, Counts>, Counts)> {
+    let (mut rows, mut total) = (BTreeMap::<TypeName, Counts>::new(), Counts::default());
+    source.each(&mut |told| {
+        let name = told.type_name();
+        // Objects of one type come together, so its name is copied once and not for each.
+        match rows.get_mut(name) {
+            Some(counts) => counts.add(told.outcome),
+            None => rows.entry(name.clone()).or_default().add(told.outcome),
+        }
+        total.add(told.outcome);
+        Ok(())
+    })?;
+    Ok((rows.into_iter().map(|(name, counts)| (title(&name), counts)).collect(), total))
 }
 
 fn title(name: &TypeName) -> String {

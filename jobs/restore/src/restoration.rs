@@ -10,6 +10,7 @@ use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Archive, ArchiveError};
+use crate::controllers::{Controllers, ControllersError, Foreseen, Hold};
 use crate::definitions::{self, Definition};
 use crate::facts::{Facts, Place};
 use crate::ground::Ground;
@@ -49,6 +50,7 @@ impl Fault for RestorationError {
 }
 
 /// A restore of one archive into one cluster.
+#[derive(Clone)]
 pub(crate) struct Restoration {
     server: Arc<Server>,
     spool: Arc<Spool>,
@@ -69,6 +71,10 @@ pub(crate) struct Finished {
     pub(crate) outside: Vec<Outside>,
     /// Why it ended early, if the server stopped answering.
     pub(crate) lost: Option<WriteError>,
+    /// The controllers that would be scaled down; of a plan.
+    pub(crate) controllers: Vec<Foreseen>,
+    /// Why controllers are still scaled down, if they are.
+    pub(crate) left_down: Option<ControllersError>,
 }
 
 /// A part of the archive that was looked at.
@@ -88,6 +94,11 @@ impl Restoration {
         Self { server, spool, definitions, rest, wishes, ground, at_once, gauge: Arc::default() }
     }
 
+    /// The API server.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
     /// How far the writing is.
     pub(crate) fn gauge(&self) -> Arc<Gauge> {
         Arc::clone(&self.gauge)
@@ -104,9 +115,7 @@ impl Restoration {
             tracing::warn!("apply would refuse: {error}");
         }
         let set = controllers::resource_set(self.spool.resource_set())?;
-        if let Err(error) = controllers::refuse_running(&self.server, &types, set.as_ref()).await {
-            tracing::warn!("apply would refuse: {error}");
-        }
+        let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?.foreseen();
         let types = Arc::new(types);
         let selection = self.selection(set.as_ref(), &types)?;
         let first = self.survey(&self.definitions, &types, &selection.only(is_definition)).await?;
@@ -117,20 +126,40 @@ impl Restoration {
             (Arc::clone(&self.definitions), stages::foreseen(&first.facts, &first.plan)),
             (Arc::clone(&self.rest), stages::foreseen(&rest.facts, &rest.plan)),
         ];
-        Ok(Finished { parts, outside: prune::foreseen(&prune), lost: None })
+        Ok(Finished { parts, outside: prune::foreseen(&prune), controllers, ..Finished::default() })
     }
 
-    /// Restores. Objects that fail are in the results, not in the error.
+    /// Restores while the controllers that the archive's ResourceSet names are held down, and puts their counts back
+    /// however that ends. Objects that fail are in the results, not in the error.
     ///
     /// # Errors
     ///
     /// Where the restore cannot begin, or cannot go on after the definitions.
-    pub(crate) async fn apply(&self, shutdown: &CancellationToken) -> Result<Finished, Failure> {
+    pub(crate) async fn apply(&self, hold: &Hold, shutdown: &CancellationToken) -> Result<Finished, Failure> {
         let (types, definitions) = self.known_types().await?;
         self.refuse_unknown_types(&types)?;
         let set = controllers::resource_set(self.spool.resource_set())?;
-        controllers::refuse_running(&self.server, &types, set.as_ref()).await?;
-        self.write(types, &definitions, set.as_ref(), shutdown).await
+        let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?;
+        self.gauge.set_waits(true);
+        let down = controllers.scale_down(&self.server, hold, shutdown).await;
+        self.gauge.set_waits(false);
+        let written = match down {
+            Ok(true) => {
+                let ground = Arc::new(self.ground.holding(&controllers, hold.by()));
+                let held = Self { ground, ..self.clone() };
+                held.write(types, &definitions, set.as_ref(), shutdown).await
+            }
+            Ok(false) => Ok(self.untouched()),
+            Err(error) => Err(error.into()),
+        };
+        let back = controllers.put_back(&self.server, hold).await;
+        with_controllers(written, back)
+    }
+
+    /// What a restore comes to that was stopped before its first write.
+    fn untouched(&self) -> Finished {
+        let parts = [&self.definitions, &self.rest].map(|archive| (Arc::clone(archive), Results::new(archive.len())));
+        Finished { parts: parts.into(), ..Finished::default() }
     }
 
     /// Everything that is written, once nothing is in its way.
@@ -268,6 +297,21 @@ impl Restoration {
             })
             .collect();
         if unknown.is_empty() || self.wishes.ignore_errors { Ok(()) } else { NotServedSnafu { types: unknown }.fail() }
+    }
+}
+
+/// Controllers that are left down count for more than why the writing ended: the next job has to see to them.
+fn with_controllers(
+    written: Result<Finished, Failure>,
+    back: Result<(), ControllersError>,
+) -> Result<Finished, Failure> {
+    match (written, back) {
+        (Ok(finished), back) => Ok(Finished { left_down: back.err(), ..finished }),
+        (Err(failure), Ok(())) => Err(failure),
+        (Err(failure), Err(error)) => {
+            tracing::error!("{failure}");
+            Err(error.into())
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 use drover::resources::PART_OF_LABEL;
 use serde_json::{Map, Value};
 
-use crate::definitions;
 use crate::ground::Ground;
 use crate::shape::Shape;
+use crate::{controllers, definitions};
 
 /// What a special case is decided by.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,8 @@ pub(crate) enum Treatment {
     KeepLive,
     /// It is changed before it is compared and written.
     Change(Change),
+    /// It is written as the restore holds it: scaled down, see [`controllers`](crate::controllers).
+    HoldDown,
 }
 
 /// Changes the archive's object; the second argument is the live one.
@@ -62,17 +64,34 @@ impl SpecialCase {
         Self { matches: |_| true, treatment, reason, named: true }
     }
 
-    /// The object as it is wanted; `live` is the object of that name in the cluster.
+    /// The object as it is wanted; `live` is the object of that name in the cluster, `holder` is for whom controllers are
+    /// held down.
     ///
     /// # Errors
     ///
     /// Where one of the two is not a JSON object or is nested more than 128 deep.
-    pub(crate) fn change(&self, object: &[u8], live: Option<&[u8]>) -> Result<Option<Vec<u8>>, serde_json::Error> {
-        let Treatment::Change(change) = self.treatment else { return Ok(None) };
-        let mut object: Map<String, Value> = serde_json::from_slice(object)?;
-        let live: Option<Map<String, Value>> = live.map(serde_json::from_slice).transpose()?;
-        change(&mut object, live.as_ref());
-        serde_json::to_vec(&object).map(Some)
+    pub(crate) fn change(
+        &self,
+        object: &[u8],
+        live: Option<&[u8]>,
+        holder: &str,
+    ) -> Result<Option<Vec<u8>>, serde_json::Error> {
+        let object = || serde_json::from_slice::<Map<String, Value>>(object);
+        let changed = match self.treatment {
+            Treatment::Keep | Treatment::KeepLive => return Ok(None),
+            Treatment::Change(change) => {
+                let live: Option<Map<String, Value>> = live.map(serde_json::from_slice).transpose()?;
+                let mut object = object()?;
+                change(&mut object, live.as_ref());
+                object
+            }
+            Treatment::HoldDown => {
+                let mut object = object()?;
+                controllers::hold_down(&mut object, holder);
+                object
+            }
+        };
+        serde_json::to_vec(&changed).map(Some)
     }
 }
 
@@ -87,8 +106,9 @@ pub(crate) const OURS: &str = "drover stands on it: it carries drover's label";
 
 /// The first rows are what drover stands on. Of the others the Rancher backup operator has the same but for those of
 /// built-in objects of Kubernetes and of tokens; it skips built-in roles even where they are missing. The definitions of
-/// Backup, Restore and ResourceSet may be older in the archive than the ones that this restore works with.
-static SPECIAL_CASES: [SpecialCase; 16] = [
+/// Backup, Restore and ResourceSet may be older in the archive than the ones that this restore works with. The row of
+/// controllers stands behind those that leave them as they are: what is not written stays down by itself.
+static SPECIAL_CASES: [SpecialCase; 17] = [
     SpecialCase {
         matches: |subject| {
             is(subject, definitions::GROUP, definitions::PLURAL)
@@ -148,6 +168,12 @@ static SPECIAL_CASES: [SpecialCase; 16] = [
         },
         treatment: Treatment::Keep,
         reason: "Rancher's own Deployment belongs to its Helm chart",
+        named: true,
+    },
+    SpecialCase {
+        matches: |subject| subject.ground.holds_down(subject.group, subject.plural, subject.namespace, subject.name),
+        treatment: Treatment::HoldDown,
+        reason: "held at 0 replicas until all is written; then it gets the count of the archive",
         named: true,
     },
     SpecialCase {
@@ -297,7 +323,7 @@ mod tests {
     fn changes(path: (&str, &str, &str, &str), object: &Value, live: Option<&Value>, expected: &Value) {
         let case = find(path, object).unwrap();
         let live = live.map(|live| live.to_string().into_bytes());
-        let changed = case.change(object.to_string().as_bytes(), live.as_deref()).unwrap().unwrap();
+        let changed = case.change(object.to_string().as_bytes(), live.as_deref(), "").unwrap().unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&changed).unwrap(), *expected);
     }
 

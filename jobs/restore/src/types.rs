@@ -14,6 +14,10 @@ use crate::special_cases::is_observed;
 
 /// A type that the cluster serves, or that a definition of the archive will make it serve.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what a server says of a type is a list of things that it does or not"
+)]
 pub(crate) struct Type {
     /// Group; empty for the core group.
     pub(crate) group: String,
@@ -31,6 +35,8 @@ pub(crate) struct Type {
     pub(crate) lists: bool,
     /// Whether one object of it can be read.
     pub(crate) gets: bool,
+    /// Whether it has a count of replicas that can be scaled, the subresource `scale`.
+    pub(crate) scales: bool,
     /// Whether the cluster serves it now.
     pub(crate) served: bool,
 }
@@ -97,6 +103,7 @@ impl Type {
             status: status_rule(&spec.group, &spec.names.plural, version.has_status()),
             lists: true,
             gets: true,
+            scales: version.scales(),
             served: false,
         })
     }
@@ -115,7 +122,7 @@ pub(crate) fn status_rule(group: &str, plural: &str, has_subresource: bool) -> S
 ///
 /// Own code, because the set differs from every ready-made one: names of RBAC objects hold `:`, which the API server and
 /// its audit log show as it is, and everything that could end or leave the segment is encoded.
-fn segment(name: &str) -> String {
+pub(crate) fn segment(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {
@@ -206,6 +213,7 @@ mod tests {
             status: StatusRule::Plain,
             lists: true,
             gets: true,
+            scales: false,
             served,
         }
     }
@@ -213,7 +221,11 @@ mod tests {
     fn definition() -> Definition {
         serde_json::from_value(json!({"spec": {
             "group": "a.io", "scope": "Cluster", "names": {"kind": "Thing", "plural": "things"},
-            "versions": [{"name": "v2", "served": true, "subresources": {"status": {}}}, {"name": "v1", "served": false}],
+            "versions": [
+                {"name": "v2", "served": true,
+                    "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.replicas"}}},
+                {"name": "v1", "served": false},
+            ],
         }}))
         .unwrap()
     }
@@ -223,6 +235,7 @@ mod tests {
         let types = Types::new(vec![secrets(true)], &[definition()]);
         let thing = types.by_plural("things", "a.io", "v2").unwrap();
         assert_eq!((thing.served, thing.namespaced, thing.status), (false, false, StatusRule::Subresource));
+        assert!(thing.scales);
         assert!(types.by_plural("things", "a.io", "v1").is_none());
         assert_eq!(types.by_kind(Kind { api_version: "a.io/v1", kind: "Thing" }), Some(thing));
         assert!(types.by_kind(Kind { api_version: "v1", kind: "Thing" }).is_none());

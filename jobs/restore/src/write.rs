@@ -276,8 +276,8 @@ impl Job<'_> {
 
     /// The object as it is wanted where `live` is there.
     fn wanted(&self, live: Option<&[u8]>) -> Result<Cow<'_, [u8]>, WriteError> {
-        let changed = self.case.map(|case| case.change(&self.object, live)).transpose();
-        let changed = changed.context(ParseSnafu { what: "the object of the archive" })?.flatten();
+        let changed = self.writer.facts.changed(self.position, &self.object, live);
+        let changed = changed.context(ParseSnafu { what: "the object of the archive" })?;
         Ok(changed.map_or(Cow::Borrowed(&self.object[..]), Cow::Owned))
     }
 

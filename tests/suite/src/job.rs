@@ -100,6 +100,15 @@ impl Running {
         self.wait().await
     }
 
+    /// Kills it as soon as the condition holds, unless it has ended before, and waits until it is dead.
+    ///
+    /// # Panics
+    /// When it can neither be killed nor waited for.
+    pub async fn kill_when(mut self, condition: impl Future<Output = ()>) -> Finished {
+        let ended = tokio::select! { _ = self.child.wait() => true, () = condition => false };
+        if ended { self.wait().await } else { self.kill().await }
+    }
+
     /// Its process id, while it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {

@@ -26,6 +26,7 @@ mod ports;
 pub mod prepare;
 pub mod programs;
 mod progress;
+pub mod proxy;
 pub mod rancher;
 mod readiness;
 mod s3;

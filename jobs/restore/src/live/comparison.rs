@@ -13,7 +13,7 @@ use crate::facts::{Facts, OwnerIndex, Place, Position};
 use crate::ground::Ground;
 use crate::prune::Candidate;
 use crate::shape::Shape;
-use crate::special_cases::{SpecialCase, Subject, Treatment, is_ours, special_case};
+use crate::special_cases::{Subject, Treatment, is_ours, special_case};
 
 /// Why a page of live objects cannot be compared.
 #[derive(Debug, Snafu)]
@@ -100,9 +100,7 @@ impl Comparison {
 
     fn archived(&self, position: Position, live: &Shape<'_>, live_bytes: &[u8]) -> Result<Seen, CompareError> {
         let loaded = self.archive.load(position).context(LoadSnafu)?;
-        let case = self.facts.entry(position).case;
-        let changed = case.map(|case: &SpecialCase| case.change(&loaded.object, Some(live_bytes))).transpose();
-        let changed = changed.context(ObjectSnafu)?.flatten();
+        let changed = self.facts.changed(position, &loaded.object, Some(live_bytes)).context(ObjectSnafu)?;
         let wanted = Shape::split(changed.as_deref().unwrap_or(&loaded.object)).context(ObjectSnafu)?;
         let difference = compare(&wanted, live, self.look.known.status, &self.marks);
         let identity = live.identity();

@@ -128,6 +128,7 @@ mod tests {
             status: StatusRule::Plain,
             lists: true,
             gets: true,
+            scales: false,
             served: true,
         };
         Candidate {

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use drover::archive::{Key, Writer};
 use drover_testbed::{Options, Service, Testbed};
@@ -8,6 +9,8 @@ use kube::api::{Api, DynamicObject};
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
 use tokio::sync::OnceCell;
 
 /// One control plane for all tests: each has namespaces and names of its own. It ends with this process.
@@ -70,6 +73,33 @@ impl Run {
         }
     }
 
+    /// Waits for the end of a process.
+    pub(crate) async fn wait(child: Child) -> Self {
+        Self::of(&child.wait_with_output().await.unwrap())
+    }
+
+    /// Kills a process as soon as the condition holds; gives how it ended where it did before.
+    pub(crate) async fn kill_when(mut child: Child, condition: impl Future<Output = ()>) -> Option<Self> {
+        tokio::select! {
+            ended = child.wait() => {
+                ended.unwrap();
+                Some(Self::wait(child).await)
+            }
+            () = condition => {
+                child.kill().await.unwrap();
+                None
+            }
+        }
+    }
+
+    /// Waits until a process logs these words, and gives what it logged so far.
+    pub(crate) async fn first_line(child: &mut Child, words: &str) -> String {
+        let (mut log, errors) = (String::new(), child.stderr.as_mut().unwrap());
+        let mut lines = BufReader::new(errors);
+        while !log.contains(words) && lines.read_line(&mut log).await.unwrap() > 0 {}
+        log
+    }
+
     /// How many objects came to that.
     pub(crate) fn count(&self, result: &str) -> u64 {
         self.report["counts"][result].as_u64().unwrap_or_else(|| panic!("no counts: {}", self.errors))
@@ -102,6 +132,27 @@ pub(crate) async fn run_asking(subcommand: &str, archive: &Archive, arguments: &
     let mut command = command(testbed().await.kubeconfig().unwrap(), subcommand, &archive.path());
     command.args(arguments);
     Run::of(&tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap())
+}
+
+/// Starts the program with further arguments; it ends with the test.
+pub(crate) fn start(kubeconfig: &Path, subcommand: &str, archive: &Path, arguments: &[&str]) -> Child {
+    let mut command = tokio::process::Command::from(command(kubeconfig, subcommand, archive));
+    command.args(arguments).kill_on_drop(true).spawn().unwrap()
+}
+
+/// Runs the program with further arguments against whatever the kubeconfig names, while the test does other things.
+pub(crate) async fn run_through(kubeconfig: &Path, subcommand: &str, archive: &Archive, arguments: &[&str]) -> Run {
+    Run::wait(start(kubeconfig, subcommand, &archive.path(), arguments)).await
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_mins(1), waiting).await.is_ok(), "{what}");
 }
 
 /// Runs the program against whatever the kubeconfig names.

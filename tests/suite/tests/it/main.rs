@@ -14,6 +14,7 @@
 mod artifacts;
 mod backup;
 mod connection;
+mod controllers;
 mod drain;
 mod encryption;
 mod kill;
@@ -25,4 +26,5 @@ mod nats;
 mod queue;
 mod rancher;
 mod refusals;
+mod reports;
 mod storage;

@@ -14,6 +14,7 @@ use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::Kubeconfig;
 use kube::{Api, ResourceExt};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 const SETTINGS: Settings = Settings { duration: Duration::from_secs(2) };
 
@@ -34,6 +35,7 @@ async fn what_cannot_be_done_is_said_and_nothing_is_half_done() {
     schedules_that_cannot_be_read(&site).await;
     restores_that_cannot_run(&site).await;
     missing_archive(&site).await;
+    archive_that_was_changed(&site).await;
     suspiciously_empty(&site).await;
     held_leases(&site).await;
     type_that_may_not_be_listed(&site).await;
@@ -159,6 +161,31 @@ async fn missing_archive(site: &Site) {
     let status = site.restore_status("early").await;
     assert_eq!(message(status.conditions.as_ref(), "Ready"), "Completed");
     assert!(is_brought(site).await);
+}
+
+/// The run knows the digest of what was stored; a file that is another one by now is not restored.
+async fn archive_that_was_changed(site: &Site) {
+    let maps: Api<ConfigMap> = Api::namespaced(site.client.clone(), "default");
+    maps.delete("brought", &DeleteParams::default()).await.unwrap();
+    site.backup("changed", "items", None).await;
+    snapshot(site, "changed", 0).await;
+    site.job("upload").succeed().await;
+    let run = site.runs("changed").await.pop().unwrap();
+    let (filename, recorded) = (run.spec.filename, run.status.unwrap().snapshot.unwrap().sha256.unwrap());
+    let stored = std::fs::read(site.folder().join(&filename)).unwrap();
+    archive(site, &filename);
+    site.restore("distrusts", &filename, None).await;
+    site.job("restore").end_with(65).await;
+    let status = site.restore_status("distrusts").await;
+    let ready = message(status.conditions.as_ref(), "Ready");
+    let found = hex::encode(Sha256::digest(std::fs::read(site.folder().join(&filename)).unwrap()));
+    assert!(ready.contains(&recorded) && ready.contains(&found), "{ready}");
+    assert!(status.restore_completion_ts.is_some() && !is_brought(site).await, "{status:?}");
+
+    std::fs::write(site.folder().join(&filename), stored).unwrap();
+    site.restore("trusts", &filename, None).await;
+    let finished = site.job("restore").succeed().await;
+    assert!(finished.log.contains("the digest is the one"), "{}", finished.log);
 }
 
 async fn suspiciously_empty(site: &Site) {

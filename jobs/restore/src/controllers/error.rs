@@ -1,0 +1,164 @@
+use drover::exit::{Exit, Fault};
+use snafu::Snafu;
+
+use super::Controller;
+use super::state::ANNOTATION;
+use crate::discovery::DiscoveryError;
+use crate::request::RequestError;
+
+/// How many of the things that are waited for are named.
+const NAMED: usize = 20;
+
+/// Why controllers are not as they must be.
+#[derive(Debug, Snafu)]
+#[snafu(visibility(pub(super)))]
+pub(crate) enum ControllersError {
+    /// The archive's ResourceSet cannot be read.
+    #[snafu(display("failed to read the ResourceSet of the archive"))]
+    Parse {
+        /// The cause.
+        source: serde_json::Error,
+    },
+    /// The server does not say whether one runs.
+    #[snafu(display("failed to see whether the controller {controller} runs; nothing was changed"))]
+    Look {
+        /// Which one.
+        controller: Box<Controller>,
+        /// The cause.
+        source: RequestError,
+    },
+    /// One cannot be scaled down.
+    #[snafu(display("failed to scale the controller {controller} down; nothing of the archive was written"))]
+    ScaleDown {
+        /// Which one.
+        controller: Box<Controller>,
+        /// The cause.
+        source: RequestError,
+    },
+    /// The server does not say whether its pods are gone.
+    #[snafu(display("failed to see whether the pods of the controller {controller} are gone"))]
+    LookForPods {
+        /// Whose pods.
+        controller: Box<Controller>,
+        /// The cause.
+        source: RequestError,
+    },
+    /// Pods would go on with their work while the archive is written.
+    #[snafu(display(
+        "failed to wait until the controllers are down: after {seconds} s these are left: {}; nothing of the archive was \
+         written. See why with `kubectl describe`, then restore again",
+        named(left)
+    ))]
+    PodsRemain {
+        /// How long it was waited.
+        seconds: u64,
+        /// What is left.
+        left: Vec<String>,
+    },
+    /// Counts that could not be put back.
+    #[snafu(display(
+        "failed to put back the replicas of {}; the next restore job does, or by hand, each with the COUNT of its \
+         annotation {ANNOTATION}: {}",
+        join(left, ", ", Controller::to_string),
+        join(left, "; ", Controller::command)
+    ))]
+    PutBack {
+        /// Those that are still at 0.
+        left: Vec<Controller>,
+        /// The cause of the first one.
+        source: RequestError,
+    },
+    /// The server does not say what it serves.
+    #[snafu(transparent)]
+    Discover {
+        /// The cause.
+        source: DiscoveryError,
+    },
+    /// Controllers that a restore left behind cannot be looked for.
+    #[snafu(display("failed to look for {plural:?} that a restore left scaled down"))]
+    Find {
+        /// The type.
+        plural: String,
+        /// The cause.
+        source: RequestError,
+    },
+    /// The server sent something else than a list.
+    #[snafu(display("failed to read the server's list of {plural:?}"))]
+    Read {
+        /// The type.
+        plural: String,
+        /// The cause.
+        source: serde_json::Error,
+    },
+}
+
+impl Fault for ControllersError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Parse { .. } => Exit::DataRefused,
+            Self::PodsRemain { .. } => Exit::Unavailable,
+            Self::Read { .. } => Exit::Failure,
+            Self::Discover { source } => source.exit(),
+            Self::Look { source, .. }
+            | Self::ScaleDown { source, .. }
+            | Self::LookForPods { source, .. }
+            | Self::PutBack { source, .. }
+            | Self::Find { source, .. } => {
+                if source.is_unreachable() {
+                    Exit::Unavailable
+                } else {
+                    Exit::Failure
+                }
+            }
+        }
+    }
+}
+
+fn named(left: &[String]) -> String {
+    let shown = left.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match left.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn join(left: &[Controller], separator: &str, words: impl Fn(&Controller) -> String) -> String {
+    left.iter().map(words).collect::<Vec<_>>().join(separator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remaining_pods_are_named_up_to_a_number() {
+        let left = (0..22).map(|index| format!("pod-{index}")).collect();
+        let error = ControllersError::PodsRemain { seconds: 300, left };
+        assert!(error.to_string().contains("after 300 s these are left: pod-0, "), "{error}");
+        assert!(error.to_string().contains("pod-19 and 2 more; nothing"), "{error}");
+        assert_eq!(error.exit(), Exit::Unavailable);
+    }
+
+    #[test]
+    fn what_is_left_down_is_named_with_the_command_that_helps() {
+        let known = crate::types::Type {
+            group: "apps".to_owned(),
+            version: "v1".to_owned(),
+            plural: "deployments".to_owned(),
+            kind: "Deployment".to_owned(),
+            namespaced: true,
+            status: crate::compare::StatusRule::Observed,
+            lists: true,
+            gets: true,
+            scales: true,
+            served: true,
+        };
+        let controller =
+            Controller { known: known.into(), namespace: "cattle-system".to_owned(), name: "rancher".to_owned() };
+        let source = RequestError::Timeout { path: "/p".to_owned() };
+        let error = ControllersError::PutBack { left: vec![controller], source };
+        let command = "kubectl --namespace cattle-system scale deployments.apps/rancher --replicas=COUNT";
+        assert!(error.to_string().contains(command), "{error}");
+        assert_eq!(error.exit(), Exit::Unavailable);
+    }
+}

@@ -1,0 +1,123 @@
+//! Whether the pods of controllers are gone.
+
+use std::time::Duration;
+
+use drover::object::{ListPage, Object};
+use form_urlencoded::Serializer;
+use serde::Deserialize;
+use snafu::ResultExt;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::error::{LookForPodsSnafu, PodsRemainSnafu};
+use super::{Controller, ControllersError};
+use crate::request::{RequestError, Server};
+use crate::types::segment;
+
+/// Between the first two looks; each pause is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How often it is said what is waited for.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+/// Pods asked for at once: enough to name some.
+const PODS: u32 = 100;
+
+/// What the subresource `scale` says, as far as it is needed.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Scale {
+    status: ScaleStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ScaleStatus {
+    /// Selects the pods, as a query writes it.
+    selector: String,
+}
+
+/// A controller and how its pods are asked for; none where it does not say which they are.
+struct Waiting<'a> {
+    controller: &'a Controller,
+    pods: Option<String>,
+}
+
+/// Waits until no controller counts replicas and no pod of theirs runs. Gives whether it came to that: not where
+/// `shutdown` came first.
+pub(super) async fn wait(
+    server: &Server,
+    controllers: &[&Controller],
+    patience: Duration,
+    shutdown: &CancellationToken,
+) -> Result<bool, ControllersError> {
+    let (begun, mut said, mut pause) = (Instant::now(), Instant::now(), FIRST_PAUSE);
+    let mut waiting = Vec::new();
+    for controller in controllers.iter().copied() {
+        let context = |_: &mut RequestError| LookForPodsSnafu { controller: Box::new(controller.clone()) };
+        waiting.push(Waiting { controller, pods: pods_of(server, controller).await.with_context(context)? });
+    }
+    loop {
+        let mut left = Vec::new();
+        for one in &waiting {
+            let context = |_: &mut RequestError| LookForPodsSnafu { controller: Box::new(one.controller.clone()) };
+            left.extend(one.left(server).await.with_context(context)?);
+        }
+        if left.is_empty() {
+            return Ok(true);
+        }
+        if begun.elapsed() >= patience {
+            return PodsRemainSnafu { seconds: patience.as_secs(), left }.fail();
+        }
+        if said.elapsed() >= SAY_EVERY {
+            said = Instant::now();
+            info!("waiting until the controllers are down: {} left, {} among them", left.len(), left[0]);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = LONGEST_PAUSE.min(pause * 2),
+            () = shutdown.cancelled() => return Ok(false),
+        }
+    }
+}
+
+/// The path that lists a controller's pods that have not ended.
+async fn pods_of(server: &Server, controller: &Controller) -> Result<Option<String>, RequestError> {
+    let scale = match server.get(&format!("{}/scale", controller.path())).await {
+        Err(error) if error.is_not_found() => return Ok(None),
+        other => other?,
+    };
+    let Scale { status: ScaleStatus { selector } } = serde_json::from_slice(&scale).unwrap_or_default();
+    if selector.is_empty() || controller.namespace.is_empty() {
+        info!("{controller} does not say which pods are its, so only its own count is waited for");
+        return Ok(None);
+    }
+    let query = Serializer::new(String::new())
+        .append_pair("labelSelector", &selector)
+        // One that has ended stays until it is collected, and does nothing.
+        .append_pair("fieldSelector", "status.phase!=Succeeded,status.phase!=Failed")
+        .append_pair("limit", &PODS.to_string())
+        .finish();
+    Ok(Some(format!("/api/v1/namespaces/{}/pods?{query}", segment(&controller.namespace))))
+}
+
+impl Waiting<'_> {
+    /// What there still is: pods by name, and a controller that has not seen its count.
+    async fn left(&self, server: &Server) -> Result<Vec<String>, RequestError> {
+        let mut left = Vec::new();
+        if self.controller.look(server).await?.is_some_and(|state| !state.is_down()) {
+            left.push(format!("{} (its status still counts replicas)", self.controller));
+        }
+        if let Some(path) = &self.pods {
+            left.extend(
+                names(&server.get(path).await?).map(|name| format!("pod \"{}/{name}\"", self.controller.namespace)),
+            );
+        }
+        Ok(left)
+    }
+}
+
+fn names(page: &[u8]) -> impl Iterator<Item = String> {
+    // What is no list names no pods; the API server sends none such with 200.
+    let items = ListPage::parse(page).map(|list| list.items).unwrap_or_default();
+    items.into_iter().filter_map(|item| Some(Object::parse(item.get().as_bytes()).ok()?.name().to_owned()))
+}

@@ -1,0 +1,254 @@
+//! What an object says about being scaled down, and what is written of it: pure.
+
+use std::collections::BTreeMap;
+
+use drover::resources::PART_OF_LABEL;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// On a controller that a restore scaled down: the UID of that Restore, or [`COMMAND_LINE`].
+pub(crate) const LABEL: &str = "drover.dev/scaled-down-by";
+
+/// On such a controller: the count that it gets back.
+pub(crate) const ANNOTATION: &str = "drover.dev/replicas-before-restore";
+
+/// Who scales down without a Restore.
+pub(crate) const COMMAND_LINE: &str = "command-line";
+
+/// The count of a controller that does not say one.
+const DEFAULT_COUNT: i64 = 1;
+
+/// What is looked at of a live object.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct State {
+    #[serde(default)]
+    metadata: Metadata,
+    /// Read leniently: a type of somebody else may have anything here.
+    #[serde(default)]
+    spec: Value,
+    #[serde(default)]
+    status: Value,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    uid: String,
+    #[serde(default)]
+    resource_version: String,
+    #[serde(default)]
+    generation: i64,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+impl Metadata {
+    fn label(&self, name: &str) -> Option<&str> {
+        self.labels.as_ref()?.get(name).map(String::as_str)
+    }
+
+    fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.as_ref()?.get(name).map(String::as_str)
+    }
+}
+
+impl State {
+    /// The object's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
+    /// The object's namespace; empty where it has none.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.metadata.namespace
+    }
+
+    /// Who scaled it down, if anybody did.
+    pub(crate) fn holder(&self) -> Option<&str> {
+        self.metadata.label(LABEL)
+    }
+
+    /// Whether it is a part of drover.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.metadata.label(PART_OF_LABEL) == Some("drover")
+    }
+
+    /// The count of replicas that it wants now; none where it has no such count.
+    pub(crate) fn replicas(&self) -> Option<i64> {
+        self.spec["replicas"].as_i64()
+    }
+
+    /// The count that it is to have when no restore holds it down. While one does that is what its annotation says, and
+    /// never the 0 that is live; where somebody took the annotation away, nobody knows more than that it ran.
+    pub(crate) fn count(&self) -> i64 {
+        let live = self.replicas().unwrap_or(DEFAULT_COUNT);
+        match self.holder() {
+            None => live,
+            Some(_) => self.noted_count().unwrap_or(if live > 0 { live } else { DEFAULT_COUNT }),
+        }
+    }
+
+    fn noted_count(&self) -> Option<i64> {
+        self.metadata.annotation(ANNOTATION)?.parse().ok().filter(|count| *count >= 0)
+    }
+
+    /// Whether the controller has seen its spec as it is, and counts no replicas any more. One that keeps no status is
+    /// taken at its word.
+    pub(crate) fn is_down(&self) -> bool {
+        let has_seen = self.status["observedGeneration"].as_i64().is_none_or(|seen| seen >= self.metadata.generation);
+        has_seen && self.status["replicas"].as_i64().unwrap_or(0) == 0
+    }
+
+    /// The merge patch that scales it down and notes the count, all in one write; none where that is so already.
+    pub(crate) fn scale_down(&self, holder: &str) -> Option<Value> {
+        let is_noted = self.holder() == Some(holder) && self.noted_count().is_some();
+        if is_noted && self.replicas() == Some(0) {
+            return None;
+        }
+        let (labels, annotations) = (json!({LABEL: holder}), json!({ANNOTATION: self.count().to_string()}));
+        Some(self.patch(&labels, &annotations, 0))
+    }
+
+    /// The merge patch that puts the count back and takes the note away.
+    pub(crate) fn put_back(&self) -> Value {
+        self.patch(&json!({LABEL: null}), &json!({ANNOTATION: null}), self.count())
+    }
+
+    /// Refused by the server where the object is another one by now, or was changed.
+    fn patch(&self, labels: &Value, annotations: &Value, replicas: i64) -> Value {
+        let Metadata { uid, resource_version, .. } = &self.metadata;
+        json!({
+            "metadata": {
+                "uid": uid, "resourceVersion": resource_version, "labels": labels, "annotations": annotations,
+            },
+            "spec": {"replicas": replicas},
+        })
+    }
+}
+
+/// Changes a controller of the archive so that it is written scaled down, with the archive's count as the one that it
+/// gets back. If it was scaled down when the archive was made, that is the count from before.
+pub(crate) fn hold_down(object: &mut Map<String, Value>, holder: &str) {
+    let archived: State = serde_json::from_value(Value::Object(object.clone())).unwrap_or_default();
+    set(object, &["spec", "replicas"], Value::from(0));
+    set(object, &["metadata", "labels", LABEL], Value::from(holder));
+    set(object, &["metadata", "annotations", ANNOTATION], Value::from(archived.count().to_string()));
+}
+
+/// Sets a member deep in an object; what is in the way of it and no map is no controller, and the server says so.
+fn set(object: &mut Map<String, Value>, path: &[&str], value: Value) {
+    let Some((name, rest)) = path.split_first() else { return };
+    if rest.is_empty() {
+        object.insert((*name).to_owned(), value);
+        return;
+    }
+    let member = object.entry(*name).or_insert(Value::Null);
+    if member.is_null() {
+        *member = Value::Object(Map::new());
+    }
+    if let Some(member) = member.as_object_mut() {
+        set(member, rest, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(replicas: &Value, holder: Option<&str>, noted: Option<&str>) -> State {
+        let labels: Map<String, Value> = holder.map(|holder| (LABEL.to_owned(), holder.into())).into_iter().collect();
+        let annotations: Map<String, Value> =
+            noted.map(|noted| (ANNOTATION.to_owned(), noted.into())).into_iter().collect();
+        let metadata = json!({"uid": "u", "resourceVersion": "7", "labels": labels, "annotations": annotations});
+        serde_json::from_value(json!({"metadata": metadata, "spec": {"replicas": replicas}})).unwrap()
+    }
+
+    fn scaled(holder: &str, count: &str) -> Value {
+        let metadata = json!({
+            "uid": "u", "resourceVersion": "7", "labels": {LABEL: holder}, "annotations": {ANNOTATION: count},
+        });
+        json!({"metadata": metadata, "spec": {"replicas": 0}})
+    }
+
+    #[test]
+    fn the_count_and_the_scaling_are_one_write() {
+        for (replicas, holder, noted, expected) in [
+            (json!(3), None, None, Some(scaled("me", "3"))),
+            (json!(0), None, None, Some(scaled("me", "0"))),
+            // A note that nobody stands for is an old one.
+            (json!(3), None, Some("9"), Some(scaled("me", "3"))),
+            // Killed after its first write: the count is the noted one, not the 0 that is live.
+            (json!(0), Some("me"), Some("3"), None),
+            (json!(0), Some("other"), Some("3"), Some(scaled("me", "3"))),
+            // Somebody scaled it up meanwhile.
+            (json!(2), Some("me"), Some("3"), Some(scaled("me", "3"))),
+            // Somebody took the note away.
+            (json!(2), Some("me"), None, Some(scaled("me", "2"))),
+            (json!(0), Some("me"), None, Some(scaled("me", "1"))),
+            (json!(0), Some("me"), Some("-3"), Some(scaled("me", "1"))),
+        ] {
+            assert_eq!(state(&replicas, holder, noted).scale_down("me"), expected, "{replicas} {holder:?} {noted:?}");
+        }
+    }
+
+    #[test]
+    fn the_count_comes_back_and_the_note_goes_with_one_write() {
+        let expected = json!({
+            "metadata": {
+                "uid": "u", "resourceVersion": "7", "labels": {LABEL: null}, "annotations": {ANNOTATION: null},
+            },
+            "spec": {"replicas": 3},
+        });
+        assert_eq!(state(&json!(0), Some("me"), Some("3")).put_back(), expected);
+    }
+
+    #[test]
+    fn counts_of_another_shape_are_none() {
+        for replicas in [json!(null), json!("3"), json!({}), json!(1.5)] {
+            assert_eq!(state(&replicas, None, None).replicas(), None, "{replicas}");
+        }
+        let without_spec: State = serde_json::from_value(json!({"metadata": {"name": "a"}, "spec": 7})).unwrap();
+        assert_eq!((without_spec.replicas(), without_spec.holder()), (None, None));
+    }
+
+    #[test]
+    fn a_controller_is_down_when_it_has_seen_the_count_and_counts_none() {
+        for (status, expected) in [
+            (json!({}), true),
+            (json!(null), true),
+            (json!({"observedGeneration": 2}), true),
+            (json!({"observedGeneration": 1}), false),
+            (json!({"observedGeneration": 2, "replicas": 1}), false),
+            (json!({"replicas": 0}), true),
+        ] {
+            let object = json!({"metadata": {"generation": 2}, "status": status});
+            assert_eq!(serde_json::from_value::<State>(object).unwrap().is_down(), expected, "{status}");
+        }
+    }
+
+    #[track_caller]
+    fn held(object: Value, expected: &Value) {
+        let Value::Object(mut object) = object else { panic!("no object") };
+        hold_down(&mut object, "me");
+        assert_eq!(Value::Object(object), *expected);
+    }
+
+    #[test]
+    fn a_controller_of_the_archive_is_held_down_and_gets_the_archives_count() {
+        let expected = |count: &str| {
+            let metadata = json!({"labels": {LABEL: "me", "a": "b"}, "annotations": {ANNOTATION: count}});
+            json!({"metadata": metadata, "spec": {"replicas": 0}})
+        };
+        let labels = json!({"a": "b"});
+        held(json!({"metadata": {"labels": labels}, "spec": {"replicas": 5}}), &expected("5"));
+        held(json!({"metadata": {"labels": labels}}), &expected("1"));
+        held(json!({"metadata": {"labels": labels, "annotations": null}, "spec": {"replicas": 0}}), &expected("0"));
+        let metadata = json!({"labels": {LABEL: "dead", "a": "b"}, "annotations": {ANNOTATION: "4"}});
+        held(json!({"metadata": metadata, "spec": {"replicas": 0}}), &expected("4"));
+    }
+}

@@ -1,0 +1,134 @@
+//! What is known of an archive from when it was made and stored: its run recorded the digest.
+
+use drover::cluster::ApiError;
+use drover::exit::{Exit, Fault};
+use drover::resources::BackupRun;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use snafu::{ResultExt, Snafu};
+use tracing::info;
+
+/// Runs asked for at once.
+const PAGE: u32 = 500;
+
+/// Why an archive is not trusted.
+#[derive(Debug, Snafu)]
+pub(crate) enum RecordedError {
+    /// It is not the one that was stored.
+    #[snafu(display(
+        "failed to trust the archive {filename:?}: its SHA-256 is {found}, and its run {run:?} recorded {recorded} when \
+         it was made; nothing was changed. Find out who changed the file and restore another one; who trusts this one \
+         applies it by hand, with `restore apply`"
+    ))]
+    Differs {
+        /// The archive's file name.
+        filename: String,
+        /// The SHA-256 of what was fetched.
+        found: String,
+        /// The BackupRun.
+        run: String,
+        /// The SHA-256 that it recorded.
+        recorded: String,
+    },
+    /// The runs cannot be read.
+    #[snafu(display("failed to read the BackupRuns, to compare the archive's digest with; may this user list them?"))]
+    List {
+        /// What the server said.
+        source: ApiError,
+    },
+}
+
+impl Fault for RecordedError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Differs { .. } => Exit::DataRefused,
+            Self::List { source } => source.exit(),
+        }
+    }
+}
+
+/// What a run recorded of an archive.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Record {
+    run: String,
+    sha256: String,
+}
+
+/// Compares an archive's digest with what its run recorded, where there is one.
+///
+/// # Errors
+///
+/// When they differ, or the runs cannot be read.
+pub(crate) async fn check(client: &Client, filename: &str, sha256: &str) -> Result<(), RecordedError> {
+    let records = records(client, filename).await?;
+    if records.is_empty() {
+        info!("no BackupRun of this cluster recorded a digest of {filename:?}, so its own checksums must do");
+        return Ok(());
+    }
+    compare(&records, filename, sha256)?;
+    info!("the digest is the one that the archive's run recorded");
+    Ok(())
+}
+
+/// One that is the same is enough: a Backup that was made again may have a run of the same name.
+fn compare(records: &[Record], filename: &str, found: &str) -> Result<(), RecordedError> {
+    match records.first() {
+        Some(Record { run, sha256 }) if records.iter().all(|record| !record.sha256.eq_ignore_ascii_case(found)) => {
+            DiffersSnafu { filename, found, run, recorded: sha256 }.fail()
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The runs of that file; none where drover's definitions are not installed.
+async fn records(client: &Client, filename: &str) -> Result<Vec<Record>, RecordedError> {
+    let runs: Api<BackupRun> = Api::all(client.clone());
+    let mut parameters = ListParams::default().limit(PAGE);
+    let mut records = Vec::new();
+    loop {
+        let page = match runs.list(&parameters).await.map_err(ApiError::from) {
+            Err(error) if error.code() == Some(404) => return Ok(records),
+            other => other.context(ListSnafu)?,
+        };
+        records.extend(page.items.iter().filter_map(|run| record(run, filename)));
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters = parameters.continue_token(&token),
+            None => return Ok(records),
+        }
+    }
+}
+
+fn record(run: &BackupRun, filename: &str) -> Option<Record> {
+    let sha256 = run.status.as_ref()?.snapshot.as_ref()?.sha256.clone()?;
+    (run.spec.filename == filename).then(|| Record { run: run.name_any(), sha256 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(recorded: &[&str], is_trusted: bool) {
+        let record = |sha256: &&str| Record { run: "daily-7".to_owned(), sha256: (*sha256).to_owned() };
+        let records: Vec<Record> = recorded.iter().map(record).collect();
+        assert_eq!(compare(&records, "a.tar.gz", "abc").is_ok(), is_trusted, "{recorded:?}");
+    }
+
+    #[test]
+    fn a_digest_that_a_run_recorded_must_be_the_archives() {
+        check(&[], true);
+        check(&["abc"], true);
+        check(&["ABC"], true);
+        check(&["abd"], false);
+        check(&["abd", "abc"], true);
+    }
+
+    #[test]
+    fn a_difference_names_both_digests_and_refuses_the_data() {
+        let records = [Record { run: "daily-7".to_owned(), sha256: "abd".to_owned() }];
+        let error = compare(&records, "a.tar.gz", "abc").unwrap_err();
+        let words = error.to_string();
+        assert!(["\"a.tar.gz\"", "\"daily-7\"", "abc", "abd"].iter().all(|word| words.contains(word)), "{words}");
+        assert_eq!(error.exit(), Exit::DataRefused);
+    }
+}

@@ -1,0 +1,227 @@
+//! A stretch of the way between a program and the API server, where a test sees each request and can stop the traffic
+//! after a certain write: to kill the program there, or to change the world at that very moment.
+//!
+//! ```text
+//! program ── http on loopback ──▶ Proxy ── https, as an administrator ──▶ API server
+//! ```
+//! Everything is forwarded to the real API server and comes from it; nothing is made up, but that a write which was held
+//! and is dropped is answered with 503.
+
+mod gate;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use kube::Client;
+use kube::client::Body;
+use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use serde_json::json;
+use snafu::{ResultExt, Snafu};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+use self::gate::Gate;
+pub use self::gate::Held;
+use crate::testbed::{self, Testbed};
+
+/// Why there is no proxy.
+#[derive(Debug, Snafu)]
+pub enum Error {
+    /// The testbed has no control plane.
+    #[snafu(transparent)]
+    Testbed {
+        /// Why.
+        source: testbed::Error,
+    },
+    /// The kubeconfig of the testbed cannot be used.
+    #[snafu(display("failed to read the kubeconfig of the testbed"))]
+    ReadKubeconfig {
+        /// Why.
+        #[snafu(source(from(KubeconfigError, Box::new)))]
+        source: Box<KubeconfigError>,
+    },
+    /// No client can be made.
+    #[snafu(display("failed to make a client of the API server"))]
+    MakeClient {
+        /// Why.
+        #[snafu(source(from(kube::Error, Box::new)))]
+        source: Box<kube::Error>,
+    },
+    /// No port or no file is to be had.
+    #[snafu(display("failed to {what}"))]
+    UseMachine {
+        /// What was tried.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A request that the API server has answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Answered {
+    /// How.
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// What the server said.
+    pub status: StatusCode,
+}
+
+impl Answered {
+    /// Whether it may have changed something.
+    #[must_use]
+    pub fn is_write(&self) -> bool {
+        is_write(&self.method)
+    }
+}
+
+fn is_write(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
+}
+
+/// A proxy before the API server of a testbed, until it is dropped.
+pub struct Proxy {
+    folder: TempDir,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    client: Client,
+    answered: Mutex<Vec<Answered>>,
+    gate: Mutex<Option<Arc<Gate>>>,
+}
+
+impl Proxy {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// When the testbed has no control plane, or no port is to be had.
+    pub async fn start(testbed: &Testbed) -> Result<Self, Error> {
+        let listener =
+            TcpListener::bind("127.0.0.1:0").await.context(UseMachineSnafu { what: "listen on loopback" })?;
+        let address = listener.local_addr().context(UseMachineSnafu { what: "learn the port" })?;
+        let folder = tempfile::tempdir().context(UseMachineSnafu { what: "make a folder" })?;
+        std::fs::write(kubeconfig_in(folder.path()), kubeconfig(address))
+            .context(UseMachineSnafu { what: "write the kubeconfig" })?;
+        let client = client(testbed).await?;
+        let shared = Arc::new(Shared { client, answered: Mutex::default(), gate: Mutex::default() });
+        let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
+        Ok(Self { folder, shared, task })
+    }
+
+    /// The kubeconfig that leads through it, with an administrator's rights.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        kubeconfig_in(self.folder.path())
+    }
+
+    /// What was asked and answered, in the order of the answers, since the start or the last [`Proxy::hold_after`].
+    #[must_use]
+    pub fn answered(&self) -> Vec<Answered> {
+        lock(&self.shared.answered).clone()
+    }
+
+    /// From now on so many writes come through; the answer of the last of them, and every write after it, is held. Reads
+    /// come through all the time. What was answered before is forgotten.
+    #[must_use]
+    pub fn hold_after(&self, writes: usize) -> Held {
+        lock(&self.shared.answered).clear();
+        let gate = Arc::new(Gate::after(writes));
+        *lock(&self.shared.gate) = Some(Arc::clone(&gate));
+        Held::new(gate)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn kubeconfig_in(folder: &Path) -> PathBuf {
+    folder.join("kubeconfig")
+}
+
+fn kubeconfig(address: SocketAddr) -> String {
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
+        "clusters": [{"name": "proxy", "cluster": {"server": format!("http://{address}")}}],
+        "users": [{"name": "proxy", "user": {}}],
+        "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
+    });
+    config.to_string()
+}
+
+/// A client that hands every answer on as it is.
+async fn client(testbed: &Testbed) -> Result<Client, Error> {
+    let kubeconfig = Kubeconfig::read_from(testbed.kubeconfig()?).context(ReadKubeconfigSnafu)?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let mut config = config.context(ReadKubeconfigSnafu)?;
+    config.default_retry = false;
+    Client::try_from(config).context(MakeClientSnafu)
+}
+
+/// Takes connections until the task is aborted; theirs end with it.
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let shared = Arc::clone(&shared);
+        let service = service_fn(move |request| {
+            let shared = Arc::clone(&shared);
+            async move { shared.pass(request).await }
+        });
+        let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        // A connection that breaks off is one whose program was killed.
+        connections.spawn(async move { drop(connection.await) });
+    }
+}
+
+impl Shared {
+    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Body>, http::Error> {
+        let (method, path) = (request.method().clone(), request.uri().to_string());
+        let gate = lock(&self.gate).clone().filter(|_| is_write(&method));
+        if let Some(gate) = &gate
+            && !gate.may_begin().await
+        {
+            return unavailable();
+        }
+        let Some(response) = self.forward(request).await else { return unavailable() };
+        lock(&self.answered).push(Answered { method, path, status: response.status() });
+        if let Some(gate) = &gate {
+            gate.written().await;
+        }
+        Ok(response)
+    }
+
+    /// Asks the API server; none where it does not answer.
+    async fn forward(&self, request: Request<Incoming>) -> Option<Response<Body>> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.ok()?.to_bytes();
+        let mut forwarded = Request::from_parts(parts, Body::from(body));
+        // What concerns this connection alone; the client sets its own.
+        for name in [http::header::HOST, http::header::CONNECTION, http::header::TRANSFER_ENCODING] {
+            forwarded.headers_mut().remove(name);
+        }
+        let mut response = self.client.send(forwarded).await.ok()?;
+        response.headers_mut().remove(http::header::TRANSFER_ENCODING);
+        Some(response)
+    }
+}
+
+fn unavailable() -> Result<Response<Body>, http::Error> {
+    Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).body(Body::empty())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Plain values are sound whatever happened to who held the lock.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
