@@ -4,8 +4,8 @@
 use std::hash::{BuildHasher, RandomState};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::shape::Shape;
 
@@ -77,7 +77,8 @@ fn same_members<'a, 'b>(
     live.next().is_none()
 }
 
-fn same(one: &RawValue, other: &RawValue) -> bool {
+/// Whether two values mean the same.
+pub(crate) fn same(one: &RawValue, other: &RawValue) -> bool {
     one.get() == other.get()
         || meaning(one).is_some_and(|one| meaning(other).is_some_and(|other| same_meaning(&one, &other)))
 }
@@ -91,12 +92,18 @@ fn same_meaning(one: &Value, other: &Value) -> bool {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_meaning(one, other))
         }
         (Value::Object(one), Value::Object(other)) => {
-            one.len() == other.len()
-                && one.iter().all(|(name, one)| other.get(name).is_some_and(|other| same_meaning(one, other)))
+            members(one).count() == members(other).count()
+                && members(one).all(|(name, one)| other.get(name).is_some_and(|other| same_meaning(one, other)))
         }
         (Value::Number(one), Value::Number(other)) if one.is_f64() != other.is_f64() => one.as_f64() == other.as_f64(),
         _ => one == other,
     }
+}
+
+/// The members that say something. Servers before Kubernetes 1.34 write `creationTimestamp: null` in every template of a
+/// pod, and later ones leave it out.
+fn members(map: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    map.iter().filter(|(name, value)| !(value.is_null() && *name == "creationTimestamp"))
 }
 
 /// The tree, whose maps are sorted; none for one that is nested too deeply, which then counts as different.
@@ -181,6 +188,14 @@ mod tests {
     #[test]
     fn null_members_and_empty_metadata_are_as_good_as_none() {
         same(r#"{"data":null,"metadata":{"labels":{},"finalizers":[]}}"#, r#"{"metadata":{"annotations":null}}"#);
+    }
+
+    #[test]
+    fn a_time_that_is_null_is_as_good_as_none_in_templates() {
+        same(r#"{"spec":{"metadata":{"creationTimestamp":null,"a":1}}}"#, r#"{"spec":{"metadata":{"a":1}}}"#);
+        same(r#"{"spec":{"metadata":{}}}"#, r#"{"spec":{"metadata":{"creationTimestamp":null}}}"#);
+        differs(r#"{"spec":{"creationTimestamp":"t"}}"#, r#"{"spec":{"creationTimestamp":null}}"#);
+        differs(r#"{"spec":{"a":null}}"#, r#"{"spec":{}}"#);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! What a restore has to know of every object of the archive at once: a few bytes for each, never the object.
 
+mod relations;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use crate::ground::Ground;
-use crate::order::{self, Order, Rank};
+use crate::order;
 use crate::shape::{Kind, Shape};
 use crate::special_cases::{SpecialCase, Subject, Treatment, special_case};
+use crate::twins::Twins;
 use crate::types::{Type, Types};
 
 /// An object of the archive, by its position among all of them.
@@ -57,6 +60,8 @@ pub(crate) struct Facts {
     types: Vec<Option<Arc<Type>>>,
     entries: Vec<Entry>,
     namespaces: Vec<String>,
+    /// Objects that the archive holds in another version as well, which is the one that is written.
+    twins: HashMap<Position, Position>,
     /// Keyed with this process' own key, so that nobody can make two names collide. A collision costs nothing but time:
     /// the second object is taken for missing, and the server then says that it is not.
     hasher: RandomState,
@@ -74,9 +79,21 @@ impl Facts {
         self.types.get(usize::from(index)).and_then(Option::as_ref)
     }
 
-    /// The namespaces that the archive's objects lie in.
-    pub(crate) fn namespaces(&self) -> &[String] {
-        &self.namespaces
+    /// The namespace that an object lies in, if it does in one.
+    pub(crate) fn namespace_of(&self, position: Position) -> Option<&str> {
+        self.entry(position).namespace.map(|index| self.namespaces[index as usize].as_str())
+    }
+
+    /// Where in the archive the Namespace of that name is.
+    pub(crate) fn find_namespace(&self, name: &str) -> Option<Position> {
+        let is_namespaces = |known: &Option<Arc<Type>>| known.as_deref().is_some_and(is_namespaces);
+        let type_index = u16::try_from(self.types.iter().position(is_namespaces)?).ok()?;
+        self.find(Place { type_index, namespace: "", name })
+    }
+
+    /// Where the object is that is written in place of this one: the same, in another version of its type.
+    pub(crate) fn twin(&self, position: Position) -> Option<Position> {
+        self.twins.get(&position).copied()
     }
 
     /// What is remembered of an object.
@@ -142,40 +159,6 @@ impl Facts {
         self.type_at(entry.type_index).is_some_and(|known| known.namespaced != entry.namespace.is_some())
     }
 
-    /// The order in which the objects are written.
-    pub(crate) fn order(&self) -> Order {
-        let rank = |entry: &Entry| self.type_at(entry.type_index).map_or(Rank::Other, |known| known.rank());
-        let ranks: Vec<Rank> = self.entries.iter().map(rank).collect();
-        let mut edges: Vec<(Position, Position)> = self
-            .references
-            .iter()
-            .flat_map(|(position, owners)| {
-                let owners = owners.iter().flatten().filter_map(|&owner| self.owners[owner as usize].position);
-                owners.map(|owner| (*position, owner))
-            })
-            .collect();
-        self.add_late_namespaces(&mut edges);
-        order::order(&ranks, &edges)
-    }
-
-    /// A Namespace that has an owner is written after it, and so what lies in that Namespace waits for it.
-    fn add_late_namespaces(&self, edges: &mut Vec<(Position, Position)>) {
-        let namespaces = |known: &Option<Arc<Type>>| known.as_deref().is_some_and(is_namespaces);
-        let Some(index) = self.types.iter().position(namespaces) else { return };
-        let Ok(type_index) = u16::try_from(index) else { return };
-        let late: Vec<Option<Position>> = self
-            .namespaces
-            .iter()
-            .map(|name| self.find(Place { type_index, namespace: "", name }))
-            .map(|found| found.filter(|position| self.references.contains_key(position)))
-            .collect();
-        for (position, entry) in self.entries.iter().enumerate() {
-            if let Some(namespace) = entry.namespace.and_then(|namespace| late[namespace as usize]) {
-                edges.push((order::position(position), namespace));
-            }
-        }
-    }
-
     fn hash(&self, place: Place<'_>) -> u64 {
         self.hasher.hash_one((place.type_index, place.namespace, place.name))
     }
@@ -191,6 +174,7 @@ pub(crate) struct Gathering<'a> {
     known: &'a Types,
     ground: &'a Ground,
     facts: Facts,
+    twins: Twins,
     namespace_index: HashMap<String, u32>,
     owner_index: HashMap<(String, String, String, String), Option<OwnerIndex>>,
 }
@@ -204,7 +188,8 @@ impl<'a> Gathering<'a> {
     ) -> Self {
         let types = types.map(|(plural, group, version)| known.by_plural(plural, group, version).cloned());
         let facts = Facts { types: types.collect(), holder: ground.holder().to_owned(), ..Facts::default() };
-        Self { known, ground, facts, namespace_index: HashMap::new(), owner_index: HashMap::new() }
+        let twins = Twins::new(&facts.types);
+        Self { known, ground, facts, twins, namespace_index: HashMap::new(), owner_index: HashMap::new() }
     }
 
     /// Adds the next object of the archive; its position is the number of those before it.
@@ -224,6 +209,7 @@ impl<'a> Gathering<'a> {
         self.facts.entries.push(Entry { type_index: place.type_index, case, namespace });
         let hash = self.facts.hash(place);
         self.facts.positions.entry(hash).or_insert(position);
+        self.twins.add(place, position);
         let references = shape.owner_references();
         if !references.is_empty() {
             let owners = references.iter().map(|reference| {
@@ -238,6 +224,8 @@ impl<'a> Gathering<'a> {
 
     /// Ends: now every owner can be found.
     pub(crate) fn finish(mut self) -> Facts {
+        let twins = std::mem::take(&mut self.twins);
+        self.facts.twins = twins.finish(|type_index| self.is_preferred(type_index));
         let by_kind = self.indexes_by_kind();
         let find = |owner: &Owner| {
             let key = (owner.kind.group.as_str(), owner.kind.kind.as_str());
@@ -246,12 +234,20 @@ impl<'a> Gathering<'a> {
                 self.facts.find(Place { type_index, namespace: &owner.namespace, name: &owner.name })
             })
         };
+        let find = |owner: &Owner| find(owner).map(|position| self.facts.twin(position).unwrap_or(position));
         let found: Vec<Option<Position>> = self.facts.owners.iter().map(find).collect();
         for (index, position) in found.into_iter().enumerate() {
             self.facts.owners[index].position = position;
             self.facts.owner_at.extend(position.map(|position| (position, order::position(index))));
         }
         self.facts
+    }
+
+    /// Whether the cluster names this version first among those of the type.
+    fn is_preferred(&self, type_index: u16) -> bool {
+        let Some(known) = self.facts.type_at(type_index) else { return false };
+        let kind = Kind { api_version: &known.api_version(), kind: &known.kind };
+        self.known.by_kind(kind).is_some_and(|first| first.version == known.version)
     }
 
     /// The archive's types by group and kind: an archive may hold several versions of one.

@@ -186,8 +186,10 @@ impl Live {
         let found = stream::iter(others)
             .map(|(index, owner)| async move {
                 let live = get(server, &owner.kind, &owner.namespace, &owner.name).await?;
-                let found = live.and_then(|live| Some((index, Shape::split(&live).ok()?.identity().uid)));
-                Ok::<_, LiveError>(found)
+                let identity = live.and_then(|live| Some(Shape::split(&live).ok()?.identity()));
+                // What names an owner that is on its way out would go with it.
+                let stays = identity.filter(|identity| identity.deletion_timestamp.is_none());
+                Ok::<_, LiveError>(stays.map(|identity| (index, identity.uid)))
             })
             .buffer_unordered(READS_AT_ONCE);
         let found: Vec<Option<(OwnerIndex, String)>> = found.try_collect().await?;

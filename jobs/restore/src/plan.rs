@@ -1,5 +1,8 @@
 //! What a restore does with each object: decided before anything is written, from what was seen and nothing else.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use crate::compare::UidMark;
 use crate::facts::{Facts, OwnerIndex, Position};
 use crate::live::{Live, Presence};
@@ -20,6 +23,10 @@ pub(crate) enum Action {
     NotServed,
     /// It lies in a namespace and its type does not, or the other way round.
     Misplaced,
+    /// The archive holds it in another version as well, and that one is written.
+    Twin,
+    /// Nothing can be written where it lies, see [`Plan::hindrance`].
+    Hindered,
 }
 
 impl Action {
@@ -44,6 +51,7 @@ pub(crate) enum OwnerFate {
 #[derive(Debug)]
 pub(crate) struct Plan {
     actions: Vec<Action>,
+    hindrances: HashMap<Position, Arc<str>>,
 }
 
 impl Plan {
@@ -65,12 +73,38 @@ impl Plan {
                 *action = Action::Update;
             }
         }
-        Self { actions }
+        Self { actions, hindrances: HashMap::new() }
     }
 
     /// What becomes of the object.
     pub(crate) fn action(&self, position: Position) -> Action {
         self.actions[position as usize]
+    }
+
+    /// Whether the object is to be there after the restore: then it is written, or live as it should be.
+    pub(crate) fn restores(&self, facts: &Facts, position: Position) -> bool {
+        match self.action(position) {
+            Action::Create | Action::Update | Action::Unchanged => true,
+            // Created, were it not live.
+            Action::Keep(_) => facts.entry(position).case.is_none_or(|case| !matches!(case.treatment, Treatment::Keep)),
+            Action::NotServed | Action::Misplaced | Action::Twin | Action::Hindered => false,
+        }
+    }
+
+    /// What was seen of the object does not hold any more: it is looked at again when its turn comes.
+    pub(crate) fn look_again(&mut self, position: Position) {
+        self.actions[position as usize] = Action::Update;
+    }
+
+    /// The object cannot be written, for this reason.
+    pub(crate) fn hinder(&mut self, position: Position, reason: &Arc<str>) {
+        self.actions[position as usize] = Action::Hindered;
+        self.hindrances.insert(position, Arc::clone(reason));
+    }
+
+    /// Why the object cannot be written; empty where it can.
+    pub(crate) fn hindrance(&self, position: Position) -> &str {
+        self.hindrances.get(&position).map_or("", |reason| reason)
     }
 }
 
@@ -81,6 +115,9 @@ fn regardless_of_owners(facts: &Facts, live: &Live, position: Position) -> Actio
     }
     if facts.is_misplaced(position) {
         return Action::Misplaced;
+    }
+    if facts.twin(position).is_some() {
+        return Action::Twin;
     }
     decide(entry.case, live.presence(position))
 }

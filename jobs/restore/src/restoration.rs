@@ -16,6 +16,7 @@ use crate::facts::{Facts, Place};
 use crate::ground::Ground;
 use crate::inspect::type_title;
 use crate::live::{Live, Scope};
+use crate::namespaces::{self, Met, Needs};
 use crate::outcome::{Outcome, Outside, Result as ObjectResult, Results};
 use crate::plan::Plan;
 use crate::progress::Gauge;
@@ -82,6 +83,7 @@ struct Surveyed {
     facts: Arc<Facts>,
     live: Live,
     plan: Plan,
+    namespaces: Met,
     candidates: Vec<Candidate>,
 }
 
@@ -122,11 +124,17 @@ impl Restoration {
         let mut rest = self.survey(&self.rest, &types, &selection.only(|known| !is_definition(known))).await?;
         rest.candidates.extend(first.candidates);
         let prune = self.prune_plan(&types, &mut rest).await?;
+        let namespaces = self.namespaces(&types, &rest).await?;
+        for name in namespaces.leaving() {
+            tracing::warn!("the namespace {name:?} is being deleted; apply would wait for it");
+        }
+        let mut outside = namespaces.foreseen();
+        outside.extend(prune::foreseen(&prune));
         let parts = vec![
             (Arc::clone(&self.definitions), stages::foreseen(&first.facts, &first.plan)),
             (Arc::clone(&self.rest), stages::foreseen(&rest.facts, &rest.plan)),
         ];
-        Ok(Finished { parts, outside: prune::foreseen(&prune), controllers, ..Finished::default() })
+        Ok(Finished { parts, outside, controllers, ..Finished::default() })
     }
 
     /// Restores while the controllers that the archive's ResourceSet names are held down, and puts their counts back
@@ -186,10 +194,14 @@ impl Restoration {
         let mut surveyed = self.survey(&self.rest, &types, &selection).await?;
         surveyed.candidates.extend(candidates);
         let prune = self.prune_plan(&types, &mut surveyed).await?;
+        surveyed.namespaces = self.namespaces(&types, &surveyed).await?.meet(&self.server, shutdown).await?;
+        surveyed.namespaces.revise(&surveyed.facts, &mut surveyed.plan);
+        finished.outside = surveyed.namespaces.take_made();
         let (results, lost) = self.carry_out(&self.rest, surveyed, shutdown).await;
         finished.parts.push((Arc::clone(&self.rest), results));
         finished.lost = lost;
-        finished.outside = self.prune(&prune, &finished, shutdown).await;
+        let pruned = self.prune(&prune, &finished, shutdown).await;
+        finished.outside.extend(pruned);
         Ok(finished)
     }
 
@@ -199,13 +211,10 @@ impl Restoration {
         surveyed: Surveyed,
         shutdown: &CancellationToken,
     ) -> (Results, Option<WriteError>) {
-        let Surveyed { facts, live, plan, candidates: _ } = surveyed;
-        let writer = Writer {
-            server: Arc::clone(&self.server),
-            archive: Arc::clone(archive),
-            facts,
-            owners: OwnerUids::new(live.into_owner_uids()),
-        };
+        let Surveyed { facts, live, plan, namespaces, candidates: _ } = surveyed;
+        let owners = OwnerUids::new(live.into_owner_uids());
+        owners.forget(namespaces.lost_owners(&facts));
+        let writer = Writer { server: Arc::clone(&self.server), archive: Arc::clone(archive), facts, owners };
         let execution = stages::execute(writer, &plan, self.at_once, &self.gauge, shutdown).await;
         (execution.results, execution.lost)
     }
@@ -230,8 +239,14 @@ impl Restoration {
     /// What is deleted and what is not: decided before the first object is written.
     async fn prune_plan(&self, types: &Types, surveyed: &mut Surveyed) -> Result<PrunePlan, Failure> {
         let Some(wish) = self.wishes.prune else { return Ok(PrunePlan::default()) };
-        let candidates = std::mem::take(&mut surveyed.candidates);
+        let mut candidates = std::mem::take(&mut surveyed.candidates);
         let facts = &surveyed.facts;
+        // As those that an earlier restore of this archive had to make.
+        let needed = namespaces::needed(facts, &surveyed.plan);
+        for candidate in candidates.iter_mut().filter(|candidate| candidate.is("", "namespaces")) {
+            let is_needed = needed.contains(candidate.name.as_str());
+            candidate.kept = candidate.kept.or(is_needed.then_some("objects of the archive lie in it"));
+        }
         let archived = |known: &Type, namespace: &str, name: &str| {
             let types = (0..).zip(self.rest.types());
             let same = types.filter(|(_, found)| found.plural == known.plural && found.group == known.group);
@@ -266,7 +281,13 @@ impl Restoration {
         let scope = Scope { archive, facts: &facts, selection, ground: &self.ground };
         let mut live = Live::survey(&self.server, &scope).await?;
         let (plan, candidates) = (Plan::new(&facts, &live), live.take_candidates());
-        Ok(Surveyed { facts, live, plan, candidates })
+        Ok(Surveyed { facts, live, plan, namespaces: Met::default(), candidates })
+    }
+
+    /// What the archive's objects need of namespaces.
+    async fn namespaces(&self, types: &Types, surveyed: &Surveyed) -> Result<Needs, Failure> {
+        let Some(namespaces) = types.by_plural("namespaces", "", "v1") else { return Ok(Needs::default()) };
+        Ok(Needs::survey(&self.server, namespaces, &surveyed.facts, &surveyed.plan).await?)
     }
 
     /// What the cluster serves and what the archive's definitions will make it serve.

@@ -98,6 +98,12 @@ impl<'a> Shape<'a> {
         serde_json::from_str(references.get()).unwrap_or_default()
     }
 
+    /// What has to be done before the object can go; none where that cannot be read.
+    pub(crate) fn finalizers(&self) -> Vec<String> {
+        let Some(finalizers) = self.metadata("finalizers") else { return Vec::new() };
+        serde_json::from_str(finalizers.get()).unwrap_or_default()
+    }
+
     /// UID and version of an object that comes from the server.
     pub(crate) fn identity(&self) -> Identity {
         let owned = |name| self.metadata_text(name).unwrap_or_default().into_owned();

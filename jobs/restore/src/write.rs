@@ -1,78 +1,40 @@
 //! Writes one object: created, or replaced as it is at that moment, or left alone when there is nothing to change.
 
+mod error;
+mod owners;
+mod recreate;
+mod rights;
+
+pub(crate) use self::error::{Then, WriteError};
+pub(crate) use self::owners::OwnerUids;
+
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use drover::exit::Chain;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use snafu::{OptionExt, ResultExt, Snafu};
+use snafu::{OptionExt, ResultExt};
 
+use self::error::{
+    AbortedSnafu, BeingDeletedSnafu, ContendedSnafu, LoadSnafu, NotServedSnafu, ParseSnafu, RequestSnafu,
+};
+use self::recreate::Obstacle;
 use crate::archive::Archive;
 use crate::compare::{Difference, StatusRule, UidMarks, compare};
-use crate::facts::{Facts, OwnerIndex, Position};
+use crate::facts::{Facts, Position};
 use crate::outcome::{Outcome, Result as ObjectResult};
 use crate::plan::Action;
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 use crate::shape::{Identity, Kind, Shape};
 use crate::special_cases::{OURS, SpecialCase, Treatment, is_guarded_setting, is_ours};
 use crate::types::Type;
 
 /// How often an object that somebody else keeps changing is read and replaced again.
 const CONFLICTS: u32 = 5;
-
-/// Why an object was not written.
-#[derive(Debug, Snafu)]
-pub(crate) enum WriteError {
-    /// The server refused it or did not answer.
-    #[snafu(display("{step}"))]
-    Request {
-        /// What was tried; empty where the server's words are enough.
-        step: &'static str,
-        /// The cause.
-        source: RequestError,
-    },
-    /// The object cannot be taken from the archive.
-    #[snafu(display("failed to read it from the archive"))]
-    Load {
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The thread that read it from the archive ended early.
-    #[snafu(display("failed to wait for its bytes"))]
-    Aborted {
-        /// The cause.
-        source: tokio::task::JoinError,
-    },
-    /// The object, or what the server answered, is not what it must be.
-    #[snafu(display("failed to read {what}"))]
-    Parse {
-        /// What was read.
-        what: &'static str,
-        /// The cause.
-        source: serde_json::Error,
-    },
-    /// The type is gone since the plan.
-    #[snafu(display("its type is not served"))]
-    NotServed,
-    /// It is on its way out.
-    #[snafu(display(
-        "it is being deleted and waits for its finalizers; run the restore again when it is gone (kubectl get shows it)"
-    ))]
-    BeingDeleted,
-    /// Others changed it all the time.
-    #[snafu(display(
-        "somebody else changed it {CONFLICTS} times while it was being replaced; stop what writes it and run again"
-    ))]
-    Contended,
-}
-
-impl WriteError {
-    /// Whether the server does not answer at all.
-    pub(crate) const fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Request { source, .. } if source.is_unreachable())
-    }
-}
+/// How long an object that is deleted to be created again may take to go.
+const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Everything that writing an object takes; shared by all that write.
 pub(crate) struct Writer {
@@ -84,30 +46,6 @@ pub(crate) struct Writer {
     pub(crate) facts: Arc<Facts>,
     /// The live UIDs of owners, as far as they are known by now.
     pub(crate) owners: OwnerUids,
-}
-
-/// The live UIDs of owners.
-#[derive(Debug, Default)]
-pub(crate) struct OwnerUids(Mutex<HashMap<OwnerIndex, String>>);
-
-impl OwnerUids {
-    /// Those that are known before anything is written.
-    pub(crate) fn new(known: HashMap<OwnerIndex, String>) -> Self {
-        Self(Mutex::new(known))
-    }
-
-    fn set(&self, owner: OwnerIndex, uid: String) {
-        self.lock().insert(owner, uid);
-    }
-
-    fn get(&self, owner: OwnerIndex) -> Option<String> {
-        self.lock().get(&owner).cloned()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<OwnerIndex, String>> {
-        // A map of texts is sound whatever happened to who held the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// One object on its way to the server.
@@ -126,8 +64,28 @@ struct Job<'a> {
 /// What a write came to.
 struct Written {
     outcome: Outcome,
-    kept: Option<&'static str>,
+    note: Option<&'static str>,
     dropped_owners: usize,
+}
+
+/// What one try to write an object came to.
+pub(crate) struct Attempt {
+    /// What became of the object so far.
+    pub(crate) result: ObjectResult,
+    /// What may help, where that is not what is wanted.
+    pub(crate) then: Then,
+}
+
+impl From<ObjectResult> for Attempt {
+    fn from(result: ObjectResult) -> Self {
+        Self { result, then: Then::Settled }
+    }
+}
+
+impl From<WriteError> for Attempt {
+    fn from(error: WriteError) -> Self {
+        Self { result: ObjectResult::failed(&error), then: error.then() }
+    }
 }
 
 impl Writer {
@@ -136,16 +94,16 @@ impl Writer {
     /// # Errors
     ///
     /// Only where the server does not answer any more; everything else is the object's own result.
-    pub(crate) async fn write(&self, position: Position, action: Action) -> Result<ObjectResult, WriteError> {
+    pub(crate) async fn write(&self, position: Position, action: Action) -> Result<Attempt, WriteError> {
         let job = match self.job(position).await {
             Ok(job) => job,
-            Err(error) => return Ok(ObjectResult::failed(&error)),
+            Err(error) => return Ok(error.into()),
         };
         match job.run(action).await {
-            Ok(written) => Ok(job.result(&written)),
+            Ok(written) => Ok(job.result(&written).into()),
             Err(error) if error.is_unreachable() => Err(error),
-            Err(error) if job.is_guarded(&error) => Ok(ObjectResult::kept(drover::exit::Chain(&error).to_string())),
-            Err(error) => Ok(ObjectResult::failed(&error)),
+            Err(error) if job.is_guarded(&error) => Ok(ObjectResult::kept(Chain(&error).to_string()).into()),
+            Err(error) => Ok(error.into()),
         }
     }
 
@@ -193,19 +151,26 @@ impl Job<'_> {
                 // A controller was quicker; now it is an object like any other that is there.
                 Err(WriteError::Request { source, .. }) if source.is_conflict() => {
                     let replaced = self.replace().await?;
-                    return Ok(Written { outcome: Outcome::Created, kept: None, ..replaced });
+                    return Ok(Written { outcome: Outcome::Created, ..replaced });
                 }
                 other => other?,
             };
         }
-        Ok(Written { outcome: Outcome::Created, kept: None, dropped_owners })
+        Ok(Written { outcome: Outcome::Created, note: None, dropped_owners })
+    }
+
+    /// The body that creates the object.
+    fn creation(&self) -> Result<Vec<u8>, WriteError> {
+        let wanted = self.wanted(None)?;
+        let shape = parse(&wanted, "the object of the archive")?;
+        self.body(&shape, &wanted, &self.owners(&shape).0, None)
     }
 
     /// Replaces the live object, whatever it is by now: a plan may be minutes old.
     async fn replace(&self) -> Result<Written, WriteError> {
         for _ in 0..CONFLICTS {
             match self.replace_once().await {
-                Err(WriteError::Request { source, .. }) if source.is_conflict() => {}
+                Err(error) if error.is_outdated() => {}
                 other => return other,
             }
         }
@@ -222,20 +187,25 @@ impl Job<'_> {
         let identity = live.identity();
         self.remember(&identity);
         if let Some(SpecialCase { treatment: Treatment::KeepLive, reason, .. }) = self.case {
-            return Ok(Written { outcome: Outcome::Kept, kept: Some(reason), dropped_owners: 0 });
+            return Ok(Written { outcome: Outcome::Kept, note: Some(reason), dropped_owners: 0 });
         }
         if is_ours(&live) {
-            return Ok(Written { outcome: Outcome::Kept, kept: Some(OURS), dropped_owners: 0 });
+            return Ok(Written { outcome: Outcome::Kept, note: Some(OURS), dropped_owners: 0 });
         }
         if identity.deletion_timestamp.is_some() {
-            return BeingDeletedSnafu.fail();
+            return BeingDeletedSnafu { held: held(&live) }.fail();
         }
         let wanted = self.wanted(Some(&live_bytes))?;
         let shape = parse(&wanted, "the object of the archive")?;
         let (owners, dropped_owners) = self.owners(&shape);
         let difference = compare(&shape, &live, self.known.status, &self.marks);
-        let outcome = self.write_difference(&shape, &wanted, &owners, &identity, &difference).await?;
-        Ok(Written { outcome, kept: None, dropped_owners })
+        match self.write_difference(&shape, &wanted, &owners, &identity, &difference).await {
+            Ok(outcome) => Ok(Written { outcome, note: None, dropped_owners }),
+            Err(error) => match self.obstacle(&error, &shape, &live) {
+                Some(obstacle) => self.recreate(obstacle, &live, &live_bytes).await,
+                None => Err(error),
+            },
+        }
     }
 
     async fn write_difference(
@@ -302,7 +272,8 @@ impl Job<'_> {
     /// For each owner that the object names its live UID, where it has one.
     fn uids(&self) -> impl Iterator<Item = Option<String>> {
         let references = self.writer.facts.references(self.position);
-        references.iter().map(|owner| owner.and_then(|owner| self.writer.owners.get(owner)))
+        let Writer { facts, owners, .. } = self.writer;
+        references.iter().map(|owner| owner.and_then(|owner| owners.get(facts, owner, self.position)))
     }
 
     fn body(
@@ -324,13 +295,23 @@ impl Job<'_> {
     }
 
     fn remember(&self, identity: &Identity) {
-        if let Some(owner) = self.writer.facts.owner_at(self.position) {
-            self.writer.owners.set(owner, identity.uid.clone());
+        let Some(owner) = self.writer.facts.owner_at(self.position) else { return };
+        match identity.deletion_timestamp {
+            None => self.writer.owners.set(owner, identity.uid.clone()),
+            // What names an owner that is about to go would go with it.
+            Some(_) => self.writer.owners.forget([owner]),
         }
     }
 
     fn path(&self) -> String {
         self.known.object(&self.namespace, &self.name)
+    }
+
+    /// What stands between the live object and what is wanted, where the server refused what is wanted.
+    fn obstacle(&self, error: &WriteError, wanted: &Shape<'_>, live: &Shape<'_>) -> Option<Obstacle> {
+        let WriteError::Request { source, .. } = error else { return None };
+        let kind = (self.known.group.as_str(), self.known.plural.as_str());
+        source.is_invalid().then(|| Obstacle::between(kind, wanted, live)).flatten()
     }
 
     fn is_guarded(&self, error: &WriteError) -> bool {
@@ -339,14 +320,26 @@ impl Job<'_> {
     }
 
     fn result(&self, written: &Written) -> ObjectResult {
-        let note = written.kept.unwrap_or_else(|| self.writer.facts.note(self.position));
+        let special = match written.outcome {
+            Outcome::Kept => "",
+            _ => self.writer.facts.note(self.position),
+        };
         let dropped = match written.dropped_owners {
             0 => None,
             1 => Some("an owner that is nowhere was dropped".to_owned()),
             count => Some(format!("{count} owners that are nowhere were dropped")),
         };
-        let notes: Vec<&str> = [note].into_iter().chain(dropped.as_deref()).filter(|note| !note.is_empty()).collect();
+        let notes = [written.note.unwrap_or_default(), special, dropped.as_deref().unwrap_or_default()];
+        let notes: Vec<&str> = notes.into_iter().filter(|note| !note.is_empty()).collect();
         ObjectResult::new(written.outcome, notes.join("; "))
+    }
+}
+
+/// What keeps an object that is being deleted.
+fn held(live: &Shape<'_>) -> String {
+    match live.finalizers().as_slice() {
+        [] => "its end".to_owned(),
+        finalizers => format!("its finalizers {}", finalizers.join(", ")),
     }
 }
 

@@ -10,13 +10,25 @@
 mod controllers;
 #[path = "cluster/cut_off.rs"]
 mod cut_off;
+#[path = "cluster/namespaces.rs"]
+mod namespaces;
 #[path = "cluster/owners.rs"]
 mod owners;
 #[path = "cluster/prune.rs"]
 mod prune;
+#[path = "cluster/recreate.rs"]
+mod recreate;
 #[path = "cluster/refusals.rs"]
 mod refusals;
 #[path = "cluster/round_trip.rs"]
 mod round_trip;
+#[path = "cluster/rounds.rs"]
+mod rounds;
+#[path = "cluster/special.rs"]
+mod special;
 #[path = "cluster/support.rs"]
 mod support;
+#[path = "cluster/versions.rs"]
+mod versions;
+#[path = "cluster/webhook.rs"]
+mod webhook;

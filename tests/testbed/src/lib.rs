@@ -32,6 +32,7 @@ mod readiness;
 mod s3;
 pub mod supervisor;
 mod testbed;
+pub mod webhook;
 
 pub use options::{Options, Service};
 pub use part::Part;

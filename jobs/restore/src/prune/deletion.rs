@@ -58,8 +58,7 @@ pub(crate) async fn look(server: &Server, candidate: &Candidate) -> Result<Left,
     if identity.uid != candidate.uid {
         return Ok(Left::Gone);
     }
-    let finalizers = shape.metadata("finalizers").and_then(|list| serde_json::from_str(list.get()).ok());
-    Ok(Left::Waiting { identity, finalizers: finalizers.unwrap_or_default() })
+    Ok(Left::Waiting { identity, finalizers: shape.finalizers() })
 }
 
 /// Takes the finalizers away, so that the object goes although nobody did what they stand for.

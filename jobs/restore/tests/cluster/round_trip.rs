@@ -1,7 +1,7 @@
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::support::{Archive, api, config_map, definition, live, namespace, old_owner, run, thing};
+use crate::support::{Archive, api, change, config_map, definition, live, namespace, old_owner, run, thing};
 
 fn everything(group: &str, home: &str) -> Vec<(&'static str, Value)> {
     let token = json!({
@@ -90,4 +90,101 @@ async fn a_live_definition_that_the_restore_works_with_is_kept() {
     one["spec"]["names"]["shortNames"] = json!(["thg"]);
     let kept = run("apply", &Archive::of(&[(plural, one)], None)).await;
     assert_eq!((kept.code, kept.result(plural, "things.resources.cattle.io").0.as_str()), (0, "kept"));
+}
+
+fn cluster_role(name: &str) -> (&'static str, Value) {
+    let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]);
+    let metadata = json!({"name": name});
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules});
+    ("clusterroles", role)
+}
+
+#[tokio::test]
+async fn names_with_colons_capitals_spaces_and_other_letters_come_back() {
+    let names =
+        ["Team:Ops-A", "system:a:B", "CORP\\admins", "größe mit Raum", "line\u{2028}separator", "a?b&c=d#e;f+g"];
+    let roles = names.map(cluster_role);
+    let archive = Archive::of(&roles, None);
+    let first = run("apply", &archive).await;
+    assert_eq!((first.code, first.count("created")), (0, 6), "{} {}", first.report, first.errors);
+    let api = api("clusterroles", "rbac.authorization.k8s.io/v1", "ClusterRole", None).await;
+    let listed = api.list(&ListParams::default()).await.unwrap().items;
+    for name in names {
+        assert!(listed.iter().any(|role| role.metadata.name.as_deref() == Some(name)), "{name}");
+    }
+    let patch = json!({"rules": []});
+    change(&api, "Team:Ops-A", &patch).await;
+    let second = run("apply", &archive).await;
+    assert_eq!((second.count("updated"), second.count("unchanged")), (1, 5), "{}", second.report);
+}
+
+#[tokio::test]
+async fn empty_texts_nulls_and_odd_characters_come_back() {
+    let odd = "a\u{2028}b\u{2029}c\u{85}d\u{7f}e\u{feff}f<>&\"\\\u{1f404}\u{0}";
+    let (plural, mut map) = config_map("odd", "a", &json!([]));
+    map["data"] = json!({"empty": "", "odd": odd.trim_end_matches('\0')});
+    map["binaryData"] = json!(null);
+    map["metadata"]["annotations"] = json!({"empty": "", "odd": odd.trim_end_matches('\0')});
+    map["metadata"]["labels"] = json!({"empty": ""});
+    let spec = json!({"empty": "", "none": null, "list": [], "map": {}, "nested": {"none": null, "empty": ""},
+        "items": [null, "", {}, []], odd: odd});
+    let objects = [
+        namespace("odd"),
+        definition("odd.example.io", &["v1"]),
+        (plural, map.clone()),
+        thing("odd.example.io", "a", &json!({"spec": spec, "more": null, "status": {"none": null, "odd": odd}})),
+    ];
+    let archive = Archive::of(&objects, None);
+    let first = run("apply", &archive).await;
+    assert_eq!((first.code, first.count("created")), (0, 4), "{} {}", first.report, first.errors);
+    let maps = api("configmaps", "v1", "ConfigMap", Some("odd")).await;
+    assert_eq!(live(&maps, "a").await["data"], map["data"]);
+    let things = api("things", "odd.example.io/v1", "Thing", None).await;
+    assert_eq!(live(&things, "a").await["spec"], spec);
+    let plan = run("plan", &archive).await;
+    assert_eq!(plan.count("unchanged"), 4, "{}", plan.report);
+}
+
+#[tokio::test]
+async fn objects_as_large_as_a_request_may_be_come_back() {
+    const MOST: usize = 1 << 20;
+    let (plural, mut map) = config_map("large", "a", &json!(null));
+    // Kubernetes takes 1 MiB of data and 256 KiB of annotations, in each of which the names count too.
+    map["data"] = json!({"text": "é".repeat(MOST / 2)});
+    map["metadata"]["annotations"] = json!({"note": "n".repeat((256 << 10) - 10)});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": {"namespace": "large", "name": "a"}, "data": {"bytes": "AAAA".repeat(MOST / 3)}});
+    let spec = json!({"text": "x".repeat(1_400 << 10)});
+    let objects = [
+        namespace("large"),
+        definition("large.example.io", &["v1"]),
+        (plural, map),
+        ("secrets", secret),
+        thing("large.example.io", "a", &json!({"spec": spec, "status": {"ready": true}})),
+    ];
+    let archive = Archive::of(&objects, None);
+    let first = run("apply", &archive).await;
+    assert_eq!((first.code, first.count("created")), (0, 5), "{} {}", first.counts(), first.errors);
+    let things = api("things", "large.example.io/v1", "Thing", None).await;
+    change(&things, "a", &json!({"spec": {"more": 1}, "metadata": {"labels": {"more": "1"}}})).await;
+    let maps = api("configmaps", "v1", "ConfigMap", Some("large")).await;
+    change(&maps, "a", &json!({"data": {"text": "small"}})).await;
+    let second = run("apply", &archive).await;
+    assert_eq!((second.code, second.count("updated"), second.count("unchanged")), (0, 2, 3), "{}", second.counts());
+    assert_eq!(live(&things, "a").await["spec"], spec);
+    assert_eq!(run("plan", &archive).await.count("unchanged"), 5);
+}
+
+#[tokio::test]
+async fn a_time_that_older_servers_write_as_null_is_no_difference() {
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}});
+    let object = json!({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"namespace": "null-time", "name": "a"},
+        "template": template});
+    let archive = Archive::of(&[namespace("null-time"), ("podtemplates", object)], None);
+    assert_eq!(run("apply", &archive).await.code, 0);
+    // As a cluster gives it: with all defaults, and with the time that the template does not have.
+    let mut given = live(&api("podtemplates", "v1", "PodTemplate", Some("null-time")).await, "a").await;
+    given["template"]["metadata"]["creationTimestamp"] = json!(null);
+    let archive = Archive::of(&[namespace("null-time"), ("podtemplates", given)], None);
+    assert_eq!(run("plan", &archive).await.count("unchanged"), 2);
 }

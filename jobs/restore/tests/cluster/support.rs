@@ -5,7 +5,7 @@ use std::time::Duration;
 use drover::archive::{Key, Writer};
 use drover_testbed::{Options, Service, Testbed};
 use kube::Client;
-use kube::api::{Api, DynamicObject};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -65,7 +65,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap(),
             report: serde_json::from_slice(&output.stdout).unwrap_or(Value::Null),
@@ -98,6 +98,11 @@ impl Run {
         let mut lines = BufReader::new(errors);
         while !log.contains(words) && lines.read_line(&mut log).await.unwrap() > 0 {}
         log
+    }
+
+    /// All counts, where the whole report is too long to be shown.
+    pub(crate) fn counts(&self) -> &Value {
+        &self.report["counts"]
     }
 
     /// How many objects came to that.
@@ -152,7 +157,7 @@ pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    assert!(tokio::time::timeout(Duration::from_mins(1), waiting).await.is_ok(), "{what}");
+    assert!(tokio::time::timeout(Duration::from_mins(1), waiting).await.is_ok(), "waited in vain until {what}");
 }
 
 /// Runs the program against whatever the kubeconfig names.
@@ -175,6 +180,16 @@ pub(crate) async fn api(plural: &str, api_version: &str, kind: &str, namespace: 
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     }
+}
+
+/// Makes an object.
+pub(crate) async fn make(api: &Api<DynamicObject>, object: &Value) {
+    api.create(&PostParams::default(), &serde_json::from_value(object.clone()).unwrap()).await.unwrap();
+}
+
+/// Changes an object by a JSON merge patch.
+pub(crate) async fn change(api: &Api<DynamicObject>, name: &str, patch: &Value) {
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
 }
 
 /// A live object as JSON.

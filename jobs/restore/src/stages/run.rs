@@ -1,0 +1,228 @@
+//! The writing of many objects: at once, again when another one was missing, and when one that was going is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use tokio::task::JoinError;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Execution;
+use crate::facts::Position;
+use crate::outcome::{Outcome, Result as ObjectResult, Results};
+use crate::plan::{Action, Plan};
+use crate::progress::{Gauge, Progress};
+use crate::write::{Attempt, Then, WriteError, Writer};
+
+/// How long a stage waits for objects that are being deleted, for all of them together.
+const GONE_WITHIN: Duration = Duration::from_mins(1);
+/// Between two looks at them.
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
+/// Between two rounds: caches of the API server and of webhooks need a moment to see what was written.
+const ROUND_PAUSE: Duration = Duration::from_secs(1);
+
+/// What an object is written for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Turn {
+    /// It is the first time.
+    First,
+    /// It did not succeed.
+    Again,
+    /// It succeeded, and its owners were not right.
+    Owners,
+}
+
+/// One run over all stages.
+pub(super) struct Run<'a> {
+    writer: Arc<Writer>,
+    plan: &'a Plan,
+    in_cycles: &'a [Position],
+    results: Results,
+    at_once: usize,
+    stop: CancellationToken,
+    /// What the server refused: it may need what was not there yet.
+    refused: Vec<Position>,
+    lost: Option<WriteError>,
+    shown: Option<(Progress, Arc<Gauge>)>,
+}
+
+impl<'a> Run<'a> {
+    /// Begins, with the results of what is not written. It stops by itself, through `stop`, where the server is away.
+    pub(super) fn new(
+        writer: Writer,
+        plan: &'a Plan,
+        in_cycles: &'a [Position],
+        results: Results,
+        at_once: usize,
+        stop: CancellationToken,
+    ) -> Self {
+        let (writer, refused) = (Arc::new(writer), Vec::new());
+        Self { writer, plan, in_cycles, results, at_once, stop, refused, lost: None, shown: None }
+    }
+
+    /// Shows how far it is.
+    pub(super) fn show(&mut self, gauge: &Arc<Gauge>, count: usize) {
+        self.shown = Some((Progress::new("objects written", count), Arc::clone(gauge)));
+    }
+
+    /// Writes those objects of a stage that the plan writes.
+    pub(super) async fn stage(&mut self, stage: &[Position]) {
+        let written = stage.iter().copied().filter(|position| self.plan.action(*position).writes());
+        let written = written.collect();
+        self.batch(written, Turn::First).await;
+    }
+
+    /// Writes objects once more that were written before one of their owners had a UID, or whose owner has another one
+    /// since: because it was gone, or had to be deleted and created again.
+    pub(super) async fn mend_owners(&mut self) {
+        let Writer { owners, facts, .. } = &*self.writer;
+        let may_be_written = |position: &Position| {
+            matches!(self.plan.action(*position), Action::Create | Action::Update | Action::Unchanged)
+                && !matches!(self.results.outcome(*position), Outcome::Failed | Outcome::Untouched)
+        };
+        let outdated: Vec<Position> = owners.take_outdated(facts).into_iter().filter(may_be_written).collect();
+        self.batch(outdated, Turn::Owners).await;
+    }
+
+    /// Tries again what the server refused, as long as that helps at least one object: each may need another.
+    pub(super) async fn rounds(&mut self) {
+        while !self.refused.is_empty() && self.pause(ROUND_PAUSE).await {
+            let tried = std::mem::take(&mut self.refused);
+            let count = tried.len();
+            self.batch(tried, Turn::Again).await;
+            let helped = self.refused.len() < count;
+            self.mend_owners().await;
+            if !helped {
+                return;
+            }
+        }
+    }
+
+    /// Ends, with what it came to.
+    pub(super) fn end(self) -> Execution {
+        Execution { results: self.results, lost: self.lost }
+    }
+
+    /// Writes objects, and those that are being deleted once they are gone: all of them are waited for together.
+    async fn batch(&mut self, positions: Vec<Position>, turn: Turn) {
+        let mut leaving = self.write(positions, turn).await;
+        let deadline = Instant::now() + GONE_WITHIN;
+        while !leaving.is_empty() && Instant::now() < deadline && self.pause(LOOK_PAUSE).await {
+            leaving = self.write(leaving, Turn::Again).await;
+        }
+    }
+
+    /// Writes objects, and gives those that are being deleted.
+    async fn write(&mut self, positions: Vec<Position>, turn: Turn) -> Vec<Position> {
+        let (stop, shared, plan) = (self.stop.clone(), Arc::clone(&self.writer), self.plan);
+        // A task for each object: reading the answers and comparing is work for all cores.
+        let attempts = stream::iter(positions)
+            .take_until(stop.cancelled())
+            .map(|position| {
+                let (writer, action) = (Arc::clone(&shared), action(plan, position, turn));
+                let task = tokio::spawn(async move { writer.write(position, action).await });
+                async move { (position, task.await) }
+            })
+            .buffer_unordered(self.at_once);
+        let mut attempts = std::pin::pin!(attempts);
+        let mut leaving = Vec::new();
+        while let Some((position, attempt)) = attempts.next().await {
+            if self.take(position, attempt, turn) == Then::Wait {
+                leaving.push(position);
+            }
+        }
+        leaving
+    }
+
+    fn take(&mut self, position: Position, ended: Result<Result<Attempt, WriteError>, JoinError>, turn: Turn) -> Then {
+        if let (Turn::First, Some((progress, gauge))) = (turn, &mut self.shown) {
+            progress.advance();
+            gauge.advance();
+        }
+        let Attempt { result, then } = match ended {
+            Ok(Ok(attempt)) => attempt,
+            Ok(Err(error)) => {
+                self.stop.cancel();
+                self.lost.get_or_insert(error);
+                return Then::Settled;
+            }
+            Err(error) => ObjectResult::failed(&error).into(),
+        };
+        if then == Then::TryAgain {
+            self.refused.push(position);
+        }
+        let result = match turn {
+            Turn::First | Turn::Again => result,
+            Turn::Owners => {
+                let first = (self.results.outcome(position), self.results.reason(position));
+                after_owners(result, first, self.in_cycles.binary_search(&position).is_ok())
+            }
+        };
+        self.results.set(position, result);
+        then
+    }
+
+    /// Waits; false where the run is to stop.
+    async fn pause(&self, pause: Duration) -> bool {
+        tokio::select! {
+            () = self.stop.cancelled() => false,
+            () = tokio::time::sleep(pause) => true,
+        }
+    }
+}
+
+/// What is done with an object: what is there by now is looked at where it is not the first time.
+fn action(plan: &Plan, position: Position, turn: Turn) -> Action {
+    match (turn, plan.action(position)) {
+        (Turn::First | Turn::Again, Action::Create) => Action::Create,
+        _ => Action::Update,
+    }
+}
+
+/// The second write of an object, for its owners, does not hide what the first one did.
+fn after_owners(second: ObjectResult, first: (Outcome, &str), in_cycle: bool) -> ObjectResult {
+    match (first.0, second.outcome) {
+        (_, Outcome::Failed) | (Outcome::Unchanged, _) => second,
+        (outcome, Outcome::Unchanged) => ObjectResult::new(outcome, first.1.to_owned()),
+        (outcome, _) => {
+            let twice = if in_cycle {
+                "it is in a cycle of owners and was written twice"
+            } else {
+                "one of its owners was made later or anew, so it was written twice"
+            };
+            let notes = [twice, &second.reason].into_iter().filter(|note| !note.is_empty());
+            ObjectResult::new(outcome, notes.collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(first: (Outcome, &str), second: (Outcome, &str), expected: (Outcome, &str)) {
+        let second = ObjectResult::new(second.0, second.1.to_owned());
+        let result = after_owners(second, first, false);
+        assert_eq!((result.outcome, result.reason.as_str()), expected);
+    }
+
+    #[test]
+    fn a_second_write_for_owners_does_not_hide_the_first() {
+        use Outcome::{Created, Failed, Unchanged, Updated};
+        let twice = "one of its owners was made later or anew, so it was written twice";
+        check((Created, "an owner was dropped"), (Updated, ""), (Created, twice));
+        check((Updated, ""), (Updated, "note"), (Updated, &format!("{twice}; note")));
+        check((Unchanged, ""), (Updated, "note"), (Updated, "note"));
+        check((Updated, "why"), (Unchanged, ""), (Updated, "why"));
+        check((Created, ""), (Failed, "no"), (Failed, "no"));
+    }
+
+    #[test]
+    fn what_is_in_a_cycle_is_told_of_as_such() {
+        let second = ObjectResult::new(Outcome::Updated, String::new());
+        let result = after_owners(second, (Outcome::Created, ""), true);
+        assert_eq!(result.reason, "it is in a cycle of owners and was written twice");
+    }
+}

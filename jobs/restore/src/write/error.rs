@@ -1,0 +1,131 @@
+//! Why an object was not written, and what may help.
+
+use snafu::Snafu;
+
+use super::{CONFLICTS, GONE_WITHIN};
+use crate::request::RequestError;
+
+/// Why an object was not written.
+#[derive(Debug, Snafu)]
+#[snafu(visibility(pub(super)))]
+pub(crate) enum WriteError {
+    /// The server refused it or did not answer.
+    #[snafu(display("{step}"))]
+    Request {
+        /// What was tried; empty where the server's words are enough.
+        step: &'static str,
+        /// The cause.
+        source: RequestError,
+    },
+    /// The object cannot be taken from the archive.
+    #[snafu(display("failed to read it from the archive"))]
+    Load {
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The thread that read it from the archive ended early.
+    #[snafu(display("failed to wait for its bytes"))]
+    Aborted {
+        /// The cause.
+        source: tokio::task::JoinError,
+    },
+    /// The object, or what the server answered, is not what it must be.
+    #[snafu(display("failed to read {what}"))]
+    Parse {
+        /// What was read.
+        what: &'static str,
+        /// The cause.
+        source: serde_json::Error,
+    },
+    /// The type is gone since the plan.
+    #[snafu(display("its type is not served"))]
+    NotServed,
+    /// It is on its way out.
+    #[snafu(display(
+        "it is being deleted and waits for {held}; run the restore again when it is gone (kubectl get shows it)"
+    ))]
+    BeingDeleted {
+        /// What holds it.
+        held: String,
+    },
+    /// Others changed it all the time.
+    #[snafu(display(
+        "somebody else changed it {CONFLICTS} times while it was being replaced; stop what writes it and run again"
+    ))]
+    Contended,
+    /// It binds a role to the user that the restore runs as.
+    #[snafu(display(
+        "its roleRef cannot be changed, and it was not deleted to be created again: it gives rights to {user:?}, whom \
+         the restore runs as and who may then not be allowed to create it; delete it as another user and run the \
+         restore again"
+    ))]
+    OwnRights {
+        /// The user.
+        user: String,
+    },
+    /// It was deleted to be created again, and does not go.
+    #[snafu(display(
+        "it was deleted to be created again and is still there after {} s; see that the garbage collector \
+         (kube-controller-manager) runs, and run the restore again",
+        GONE_WITHIN.as_secs()
+    ))]
+    StillThere,
+    /// It was deleted, what is wanted was refused, and what was there is there again.
+    #[snafu(display(
+        "failed to create it again after it was deleted, for it cannot be changed; what was there before was put back"
+    ))]
+    PutBack {
+        /// Why what is wanted was refused.
+        source: RequestError,
+    },
+    /// It was deleted, and neither what is wanted nor what was there could be created.
+    #[snafu(display(
+        "failed to create it again after it was deleted, for it cannot be changed, and to put back what was there \
+         before ({old}); the archive has it: run the restore again when the server takes it"
+    ))]
+    Lost {
+        /// Why what was there before could not be created.
+        old: String,
+        /// Why what is wanted was refused.
+        source: RequestError,
+    },
+}
+
+/// What may help an object that was not written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Then {
+    /// Nothing, or nothing needs to.
+    Settled,
+    /// To try it again when other objects are written: it may need one of them.
+    TryAgain,
+    /// To wait until it is gone.
+    Wait,
+}
+
+impl WriteError {
+    /// Whether the server does not answer at all.
+    pub(crate) const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Request { source, .. } if source.is_unreachable())
+    }
+
+    /// Whether the object changed, or came into being, since it was looked at.
+    pub(super) fn is_outdated(&self) -> bool {
+        matches!(self, Self::Request { source, .. } if source.is_conflict() || source.is_already_exists())
+    }
+
+    /// What may help.
+    pub(super) const fn then(&self) -> Then {
+        match self {
+            Self::Request { .. } | Self::Contended => Then::TryAgain,
+            Self::BeingDeleted { .. } => Then::Wait,
+            Self::Load { .. }
+            | Self::Aborted { .. }
+            | Self::Parse { .. }
+            | Self::NotServed
+            | Self::OwnRights { .. }
+            | Self::StillThere
+            | Self::PutBack { .. }
+            | Self::Lost { .. } => Then::Settled,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A validating admission webhook, as Rancher has one: a real HTTPS server in the process of a test.
+//!
+//! An address of loopback is as good as a Service here, for the API server runs on the same machine.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use snafu::{ResultExt, Snafu};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use crate::certificates::Authority;
+
+/// Why a webhook is not there.
+#[derive(Debug, Snafu)]
+pub enum Error {
+    /// Its certificate could not be made.
+    #[snafu(display("failed to make the certificate of a webhook"))]
+    MakeCertificate {
+        /// Why.
+        source: rcgen::Error,
+    },
+
+    /// Its certificate could not be read.
+    #[snafu(display("failed to read the certificate of a webhook"))]
+    ReadCertificate {
+        /// Why.
+        source: rustls::pki_types::pem::Error,
+    },
+
+    /// TLS does not take its certificate.
+    #[snafu(display("failed to use the certificate of a webhook"))]
+    UseCertificate {
+        /// Why.
+        source: rustls::Error,
+    },
+
+    /// There is no port for it.
+    #[snafu(display("failed to listen on a port of loopback for a webhook"))]
+    Listen {
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Says why an object is refused, and nothing where it is not. Gets the path of the webhook and the `request` of the
+/// AdmissionReview.
+type Judge = dyn Fn(&str, &Value) -> Option<String> + Send + Sync;
+
+/// A webhook that answers until it is dropped. It runs on the runtime of whoever started it.
+pub struct Webhook {
+    address: SocketAddr,
+    certificate: String,
+    server: JoinHandle<()>,
+}
+
+impl Webhook {
+    /// Starts one that judges by `judge`: its words are the refusal, and nothing lets an object pass.
+    ///
+    /// # Errors
+    /// When it cannot listen, or has no certificate.
+    pub async fn start(judge: impl Fn(&str, &Value) -> Option<String> + Send + Sync + 'static) -> Result<Self, Error> {
+        let authority = Authority::new("drover-testbed-webhook").context(MakeCertificateSnafu)?;
+        let tls = tls(&authority)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context(ListenSnafu)?;
+        let address = listener.local_addr().context(ListenSnafu)?;
+        let server = tokio::spawn(serve(listener, tls, Arc::new(judge)));
+        Ok(Self { address, certificate: authority.certificate(), server })
+    }
+
+    /// What a ValidatingWebhookConfiguration names as `clientConfig` to have objects judged under this path.
+    #[must_use]
+    pub fn client_config(&self, path: &str) -> Value {
+        json!({
+            "url": format!("https://{}{path}", self.address),
+            "caBundle": BASE64_STANDARD.encode(&self.certificate),
+        })
+    }
+}
+
+impl Drop for Webhook {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn tls(authority: &Authority) -> Result<TlsAcceptor, Error> {
+    let identity = authority.server(&["127.0.0.1"]).context(MakeCertificateSnafu)?;
+    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).context(ReadCertificateSnafu)?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).context(ReadCertificateSnafu)?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .context(UseCertificateSnafu)?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .context(UseCertificateSnafu)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Connections end with this.
+async fn serve(listener: TcpListener, tls: TlsAcceptor, judge: Arc<Judge>) {
+    let mut connections = JoinSet::new();
+    // A listener of loopback fails when the process has no file left to open, and then all else does too.
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(connection(stream, tls.clone(), Arc::clone(&judge)));
+    }
+}
+
+/// What ends early is the client's doing: it sees it and tries again.
+async fn connection(stream: TcpStream, tls: TlsAcceptor, judge: Arc<Judge>) {
+    let Ok(stream) = tls.accept(stream).await else { return };
+    let service = service_fn(|request| answer(request, Arc::clone(&judge)));
+    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+}
+
+async fn answer(request: Request<Incoming>, judge: Arc<Judge>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let review = match request.into_body().collect().await {
+        Ok(body) => serde_json::from_slice::<Value>(&body.to_bytes()).ok(),
+        Err(_) => None,
+    };
+    let Some(review) = review else {
+        let mut refused = Response::new(Full::from("this is no AdmissionReview"));
+        *refused.status_mut() = StatusCode::BAD_REQUEST;
+        return Ok(refused);
+    };
+    let body = verdict(&review["request"]["uid"], judge(&path, &review["request"]).as_deref());
+    Ok(Response::new(Full::from(body.to_string())))
+}
+
+fn verdict(uid: &Value, refusal: Option<&str>) -> Value {
+    let response = match refusal {
+        None => json!({"uid": uid, "allowed": true}),
+        Some(words) => json!({"uid": uid, "allowed": false, "status": {"code": 403, "message": words}}),
+    };
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
+}
