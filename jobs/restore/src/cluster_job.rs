@@ -257,7 +257,7 @@ async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToke
     let objects = spool.len();
     info!(objects, bytes = spool.archive_bytes(), sha256 = spool.sha256(), "archive read and checked");
     recorded::check(&context.client, &restore.spec.backup_filename, spool.sha256()).await?;
-    let ground = Ground::survey(&context.client, &context.options.cluster.namespace, wishes.credentials).await?;
+    let ground = Ground::survey(&context.server, &context.options.cluster.namespace, wishes.credentials).await?;
     let concurrency = context.options.limits.concurrency;
     let restoration = Restoration::new(Arc::clone(&context.server), spool, wishes, ground, concurrency);
     let gauge = restoration.gauge();

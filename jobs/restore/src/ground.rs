@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use drover::cluster::ApiError;
 use drover::exit::{Exit, Fault};
 use drover::resources::{Backup, Restore, StorageLocation};
-use kube::api::ListParams;
-use kube::{Api, Client};
+use kube::core::ObjectList;
 use snafu::{ResultExt, Snafu};
 
 use crate::controllers::Controllers;
+use crate::request::{RequestError, Server};
 
 /// Why it is not known what drover stands on.
 #[derive(Debug, Snafu)]
@@ -20,14 +19,24 @@ pub(crate) enum GroundError {
         /// Which of them.
         what: &'static str,
         /// What the server said.
-        source: ApiError,
+        source: RequestError,
+    },
+    /// The server sent something else than a list of them.
+    #[snafu(display("failed to read the server's list of the {what}"))]
+    Parse {
+        /// Which of them.
+        what: &'static str,
+        /// The cause.
+        source: serde_json::Error,
     },
 }
 
 impl Fault for GroundError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Read { source, .. } => source.exit(),
+            Self::Read { source, .. } if source.is_transient() => Exit::Unavailable,
+            Self::Read { source, .. } if source.is_forbidden() => Exit::Usage,
+            Self::Read { .. } | Self::Parse { .. } => Exit::Failure,
         }
     }
 }
@@ -63,9 +72,9 @@ impl Ground {
     /// # Errors
     ///
     /// When they cannot be read: a Secret that is not known to be needed would be overwritten.
-    pub(crate) async fn survey(client: &Client, namespace: &str, writes_secrets: bool) -> Result<Self, GroundError> {
-        let backups = all::<Backup>(client, "Backups").await?;
-        let restores = all::<Restore>(client, "Restores").await?;
+    pub(crate) async fn survey(server: &Server, namespace: &str, writes_secrets: bool) -> Result<Self, GroundError> {
+        let backups = all::<Backup>(server, "Backups").await?;
+        let restores = all::<Restore>(server, "Restores").await?;
         let secrets = named_by_backups(&backups, namespace).chain(named_by_restores(&restores, namespace)).collect();
         Ok(Self { namespace: namespace.to_owned(), secrets, writes_secrets, scaled: Scaled::default() })
     }
@@ -104,16 +113,17 @@ impl Ground {
     }
 }
 
-async fn all<K>(client: &Client, what: &'static str) -> Result<Vec<K>, GroundError>
+/// Asked like every object: a server that has just begun to serve a type says "later" (429) for a moment.
+async fn all<K>(server: &Server, what: &'static str) -> Result<Vec<K>, GroundError>
 where
-    K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+    K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned,
 {
-    let api: Api<K> = Api::all(client.clone());
-    match api.list(&ListParams::default()).await.map_err(ApiError::from) {
-        Ok(list) => Ok(list.items),
-        Err(error) if error.code() == Some(404) => Ok(Vec::new()),
-        Err(source) => Err(source).context(ReadSnafu { what }),
-    }
+    let listed = match server.get(&K::url_path(&(), None)).await {
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        listed => listed.context(ReadSnafu { what })?,
+    };
+    let list: ObjectList<K> = serde_json::from_slice(&listed).context(ParseSnafu { what })?;
+    Ok(list.items)
 }
 
 /// A Secret's namespace and name.

@@ -160,7 +160,7 @@ async fn prepare(restoring: Restoring) -> Result<Restoration, Failure> {
     let Reading { file, output: _, unpacked_limit, encryption_config } = reading;
     let spool = read(&file, unpacked_limit, encryption_config.as_deref(), Unsealing::Refuse).await?;
     let server = connect(context, concurrency).await?;
-    let ground = Ground::survey(server.client(), &wishes.namespace, wishes.restore_credentials).await?;
+    let ground = Ground::survey(&server, &wishes.namespace, wishes.restore_credentials).await?;
     Ok(Restoration::new(server, spool, wishes.wishes(), ground, concurrency))
 }
 

@@ -84,12 +84,18 @@ impl RequestError {
         matches!(self, Self::Refused { code: 409, reason, .. } if reason != "AlreadyExists")
     }
 
+    /// Whether this user may not ask that, or the server does not know who asks.
+    pub(crate) const fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { code: 401 | 403, .. })
+    }
+
     /// Whether it asks for what the object does not allow: it may have to be made anew.
     pub(crate) fn is_invalid(&self) -> bool {
         matches!(self, Self::Refused { code: 422, .. })
     }
 
-    fn is_transient(&self) -> bool {
+    /// Whether another try may help.
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Refused { code, .. } => matches!(code, 429 | 500 | 502 | 503 | 504),
             Self::Send { .. } | Self::Timeout { .. } => true,
