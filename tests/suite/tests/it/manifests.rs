@@ -1,6 +1,5 @@
 //! The manifests that users of the Rancher operator have: each is taken as it stands, and nothing in it is lost.
 
-use drover_testbed::programs::{self, Program};
 use drover_testbed::{Options, Service};
 use drover_tests::{Site, shared_or_skip};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -9,6 +8,8 @@ use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use kube::{Api, Client};
 use serde_json::Value;
+
+use crate::kubectl;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn manifests_of_users_are_accepted_unchanged_and_whole() {
@@ -74,7 +75,7 @@ fn expected(mut sent: Value) -> Value {
 }
 
 /// The members of `sent` that are not in `stored` as they were sent.
-fn lost(sent: &Value, stored: &Value, at: &str) -> Vec<String> {
+pub(crate) fn lost(sent: &Value, stored: &Value, at: &str) -> Vec<String> {
     match (sent, stored) {
         (Value::Object(sent), Value::Object(_)) => {
             sent.iter().flat_map(|(name, value)| lost(value, &stored[name], &format!("{at}/{name}"))).collect()
@@ -93,17 +94,8 @@ async fn columns_are_those_of_rancher(site: &Site) {
         ("backups", ["NAME", "LOCATION", "TYPE", "LATEST-BACKUP", "RESOURCESET", "AGE", "STATUS"].as_slice()),
         ("restores", ["NAME", "BACKUP-SOURCE", "BACKUP-FILE", "AGE", "STATUS"].as_slice()),
     ] {
-        let printed = kubectl(site, &["get", &format!("{plural}.resources.cattle.io")]).await;
+        let printed = kubectl::on(site, &["get", &format!("{plural}.resources.cattle.io")]).await;
         let header: Vec<_> = printed.lines().next().unwrap().split_whitespace().collect();
         assert_eq!(header, columns);
     }
-}
-
-async fn kubectl(site: &Site, arguments: &[&str]) -> String {
-    let kubectl = programs::locate([Program::Kubectl]).await.unwrap().remove(&Program::Kubectl).unwrap();
-    let mut command = tokio::process::Command::new(kubectl);
-    command.args(arguments).arg("--kubeconfig").arg(site.testbed.kubeconfig().unwrap()).kill_on_drop(true);
-    let output = command.output().await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }

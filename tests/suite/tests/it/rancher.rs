@@ -4,10 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Stdio;
 
 use drover::archive::Key;
-use drover_testbed::programs::{self, Program};
 use drover_testbed::{Options, Service};
 use drover_tests::{Finished, Site, differing_members, objects, shared, shared_or_skip};
 use futures::{StreamExt, stream};
@@ -18,9 +16,12 @@ use kube::discovery::ApiResource;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::populate::populate;
+
 const SETS: [&str; 2] = ["rancher/rancher-resource-set-full.yaml", "rancher/rancher-resource-set-basic.yaml"];
 const LIST: &str = "bro-archives/plain.list";
-const ARCHIVE: &str = "bro-archives/bro-plain-8ea4e695-6c77-43ec-9323-d6191e5ef67b-2026-11-22T13-05-22Z.tar.gz";
+pub(crate) const ARCHIVE: &str =
+    "bro-archives/bro-plain-8ea4e695-6c77-43ec-9323-d6191e5ef67b-2026-11-22T13-05-22Z.tar.gz";
 
 /// What the operator's cluster had and a cluster that populate.py filled has not.
 const ONLY_THERE: [(&str, &str); 3] = [
@@ -41,7 +42,7 @@ const CHANGED: [(&str, &str); 4] = [
 ];
 
 /// What the test's cluster keeps instead of what the operator's archive holds.
-const KEPT: [(&str, &str); 7] = [
+pub(crate) const KEPT: [(&str, &str); 8] = [
     ("configmaps.#v1/cattle-fleet-system/kube-root-ca.crt.json", "the certificate of the cluster itself"),
     ("configmaps.#v1/cattle-system/kube-root-ca.crt.json", "the certificate of the cluster itself"),
     ("configmaps.#v1/fleet-default/kube-root-ca.crt.json", "the certificate of the cluster itself"),
@@ -58,13 +59,15 @@ const KEPT: [(&str, &str); 7] = [
         "customresourcedefinitions.apiextensions.k8s.io#v1/restores.resources.cattle.io.json",
         "drover works with the live one",
     ),
+    ("namespaces.#v1/cattle-resources-system.json", "drover runs in it"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn backup_holds_what_the_operator_selects_and_all_of_it_comes_back() {
     let list = shared_or_skip!(LIST);
     let site = Site::start_with(Options::only([Service::Controllers])).await;
-    populate(&site).await;
+    populate(&site, &[]).await;
+    install_sets(&site).await;
     let before = site.folder().join("before.tar.gz");
     snapshot(&site, &before).await.succeeded();
     holds_what_the_operator_selects(&list, &before);
@@ -94,22 +97,14 @@ impl Succeeded for Finished {
     }
 }
 
-/// Runs populate.py, and makes the two ResourceSets that Rancher's chart installs.
-async fn populate(site: &Site) {
-    let kubectl = programs::locate([Program::Kubectl]).await.unwrap().remove(&Program::Kubectl).unwrap();
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = [kubectl.parent().unwrap().to_owned()].into_iter().chain(std::env::split_paths(&path));
-    let mut command = tokio::process::Command::new("python3");
-    command.arg(shared("rancher/populate.py").unwrap()).arg("--kubeconfig").arg(site.testbed.kubeconfig().unwrap());
-    command.args(["--scale", "1"]).env("PATH", std::env::join_paths(path).unwrap());
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+/// Makes the two ResourceSets that Rancher's chart installs.
+async fn install_sets(site: &Site) {
     for set in SETS {
         site.resource_set(&std::fs::read_to_string(shared(set).unwrap()).unwrap()).await;
     }
 }
 
-async fn snapshot(site: &Site, output: &Path) -> Finished {
+pub(crate) async fn snapshot(site: &Site, output: &Path) -> Finished {
     let set = shared(SETS[0]).unwrap();
     let arguments = [Path::new("--resource-set"), &set, Path::new("--output"), output];
     site.job("snapshot").arguments(arguments).run().await
@@ -183,8 +178,7 @@ async fn archive_of_the_operator_comes_back_in_an_empty_cluster() {
     let archive = shared_or_skip!(ARCHIVE);
     let site = Site::start_with(Options::only([Service::Controllers])).await;
     let first = apply(&site, &archive).await;
-    // The namespace of drover is there already, and only its annotation is missing.
-    assert_eq!([&first["created"], &first["updated"], &first["kept"]], [640, 1, 7], "{first}");
+    assert_eq!([&first["created"], &first["updated"], &first["kept"]], [640, 0, 8], "{first}");
     everything_is_there_and_equal(&site, &archive).await;
     let maps: Api<ConfigMap> = Api::namespaced(site.client.clone(), "cattle-system");
     assert!(maps.get_opt("traffic-filters").await.unwrap().is_some());
@@ -208,7 +202,7 @@ async fn everything_is_there_and_equal(site: &Site, archive: &Path) {
     assert_eq!(differing_members(&theirs, &live), changed());
 }
 
-fn changed() -> BTreeSet<String> {
+pub(crate) fn changed() -> BTreeSet<String> {
     CHANGED.iter().map(|(member, _)| (*member).to_owned()).collect()
 }
 
