@@ -90,6 +90,15 @@ impl Job {
     }
 }
 
+impl Finished {
+    /// Whether a line of the log is about this object and says all of these words.
+    #[must_use]
+    pub fn says(&self, object: &str, words: &[&str]) -> bool {
+        let object = format!("{object:?}");
+        self.log.lines().any(|line| line.contains(&object) && words.iter().all(|word| line.contains(word)))
+    }
+}
+
 impl Running {
     /// Kills it, as `kill -9` does, and waits until it is dead.
     ///

@@ -7,15 +7,19 @@
     reason = "a test ends where what it stands on fails, and shows where that was"
 )]
 
+mod archives;
 mod job;
 mod objects;
 mod site;
+mod versions;
 
 use std::path::PathBuf;
 
+pub use archives::{api_of, key_of, write_archive};
 pub use job::{Finished, Job, Running};
 pub use objects::{differing_members, objects};
 pub use site::{BUCKET, CREDENTIALS, Site, message};
+pub use versions::{Versions, versions, written};
 
 /// A path in the folder of facts and inputs that lies beside the checkout on the project's own machines.
 ///

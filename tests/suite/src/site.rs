@@ -134,7 +134,12 @@ impl Site {
             prune: Some(false),
             ..RestoreSpec::default()
         };
-        self.restores().create(&PostParams::default(), &Restore::new(name, spec)).await.unwrap()
+        self.make_restore(&Restore::new(name, spec)).await
+    }
+
+    /// Makes a Restore.
+    pub async fn make_restore(&self, restore: &Restore) -> Restore {
+        self.restores().create(&PostParams::default(), restore).await.unwrap()
     }
 
     /// The Backups.
