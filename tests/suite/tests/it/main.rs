@@ -17,6 +17,7 @@ mod connection;
 mod controllers;
 mod drain;
 mod encryption;
+mod ended;
 mod items;
 mod kill;
 mod kubectl;
