@@ -18,6 +18,7 @@ mod controllers;
 mod drain;
 mod encryption;
 mod ended;
+mod faults;
 mod items;
 mod kill;
 mod kubectl;
