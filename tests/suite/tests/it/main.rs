@@ -19,6 +19,7 @@ mod drain;
 mod encryption;
 mod ended;
 mod faults;
+mod ground;
 mod items;
 mod kill;
 mod kubectl;
