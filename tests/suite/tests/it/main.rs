@@ -34,4 +34,5 @@ mod queue;
 mod rancher;
 mod refusals;
 mod reports;
+mod sealed;
 mod storage;
