@@ -18,6 +18,11 @@ pub(crate) async fn on(site: &Site, arguments: &[&str]) -> String {
         .await
 }
 
+/// What it prints where there is no cluster. It must succeed.
+pub(crate) async fn alone(arguments: &[&str]) -> String {
+    printed(Command::new(program().await).args(arguments)).await
+}
+
 async fn printed(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -35,4 +35,5 @@ mod rancher;
 mod refusals;
 mod reports;
 mod sealed;
+mod resource_sets;
 mod storage;
