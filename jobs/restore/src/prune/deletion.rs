@@ -8,6 +8,10 @@ use crate::outcome::{Outcome, Result as ObjectResult};
 use crate::request::{RequestError, Server};
 use crate::shape::{Identity, Shape};
 
+/// Finalizers behind which Kubernetes itself does what they stand for, apart from those that end with its own domains:
+/// without them objects would be left in its store that nobody can reach, or storage would be taken from pods.
+const KUBERNETES_OWN: [&str; 2] = ["foregroundDeletion", "orphan"];
+
 /// What is known of an object that is to go.
 #[derive(Debug)]
 pub(crate) enum Left {
@@ -61,7 +65,14 @@ pub(crate) async fn look(server: &Server, candidate: &Candidate) -> Result<Left,
     Ok(Left::Waiting { identity, finalizers: shape.finalizers() })
 }
 
-/// Takes the finalizers away, so that the object goes although nobody did what they stand for.
+/// Whether Kubernetes does what a finalizer stands for, so that it is never removed.
+pub(crate) fn is_kubernetes_own(finalizer: &str) -> bool {
+    let domain = finalizer.split('/').next().unwrap_or_default();
+    let is_domain = |own: &str| domain.strip_suffix(own).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    KUBERNETES_OWN.contains(&finalizer) || ["kubernetes.io", "k8s.io"].into_iter().any(is_domain)
+}
+
+/// Takes finalizers away but for these, so that the object goes although nobody did what they stand for.
 ///
 /// # Errors
 ///
@@ -70,9 +81,10 @@ pub(crate) async fn remove_finalizers(
     server: &Server,
     candidate: &Candidate,
     identity: &Identity,
+    kept: &[&String],
 ) -> Result<(), RequestError> {
     let metadata = json!({
-        "finalizers": null, "uid": identity.uid, "resourceVersion": identity.resource_version,
+        "finalizers": kept, "uid": identity.uid, "resourceVersion": identity.resource_version,
     });
     let patch = json!({ "metadata": metadata }).to_string();
     match server.merge_patch(&candidate.path(), patch.into_bytes()).await {
@@ -99,10 +111,32 @@ pub(crate) fn failed(error: &RequestError) -> ObjectResult {
 
 /// The result of an object that is still there after all that.
 pub(crate) fn still_there(candidate: &Candidate, finalizers: &[String]) -> ObjectResult {
-    if candidate.is("", "namespaces") {
-        let reason = "it is being deleted; Kubernetes removes what lies in it (kubectl describe namespace tells more)";
+    if candidate.is("", "namespaces") || finalizers.iter().any(|finalizer| is_kubernetes_own(finalizer)) {
+        let reason = "it is being deleted; Kubernetes removes what belongs to it (kubectl describe tells more)";
         return ObjectResult::new(Outcome::Pruned, reason.to_owned());
     }
     let held = if finalizers.is_empty() { "nothing that it names".to_owned() } else { finalizers.join(", ") };
     ObjectResult::new(Outcome::Failed, format!("it is being deleted and still there, held by {held}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finalizers_of_kubernetes_are_told_from_those_of_others() {
+        for (finalizer, expected) in [
+            ("customresourcecleanup.apiextensions.k8s.io", true),
+            ("kubernetes.io/pvc-protection", true),
+            ("batch.kubernetes.io/job-tracking", true),
+            ("foregroundDeletion", true),
+            ("orphan", true),
+            ("controller.cattle.io/namespace-auth", false),
+            ("wrangler.cattle.io/k8s.io", false),
+            ("notk8s.io/x", false),
+            ("", false),
+        ] {
+            assert_eq!(is_kubernetes_own(finalizer), expected, "{finalizer}");
+        }
+    }
 }

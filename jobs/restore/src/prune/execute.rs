@@ -10,14 +10,15 @@ use tokio_util::sync::CancellationToken;
 use super::deletion::{self, Left};
 use super::verdict::Verdict;
 use super::{Candidate, PrunePlan};
+use crate::definitions;
 use crate::outcome::{Outcome, Outside, Result as ObjectResult};
 use crate::progress::{Gauge, Progress};
 use crate::request::{RequestError, Server};
 
 /// Between two looks at objects that are on their way out.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long a Namespace may take after its finalizers are removed: what lies in it goes first.
-const NAMESPACE_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a Namespace or a definition may take after its finalizers are removed: what lies in it goes first.
+const CASCADE_TIMEOUT: Duration = Duration::from_mins(1);
 /// How often finalizers are removed again from an object that somebody else changes meanwhile.
 const TRIES: usize = 5;
 
@@ -101,11 +102,10 @@ impl<'a> Run<'a> {
             return;
         }
         let freed = self.each(late, remove).await;
-        let longest = if freed.iter().any(is_namespace) { NAMESPACE_TIMEOUT } else { self.timeout };
+        let longest = if freed.iter().any(takes_others_along) { CASCADE_TIMEOUT } else { self.timeout };
         let left = self.wait(freed, Instant::now() + longest.max(PAUSE)).await;
-        let looked = self.each(left, async |server, going| deletion::look(server, going.candidate).await).await;
-        for going in looked {
-            let result = deletion::still_there(going.candidate, &going.removed);
+        for going in left {
+            let result = self.still_there(&going).await;
             self.done(going.candidate, result);
         }
     }
@@ -141,6 +141,15 @@ impl<'a> Run<'a> {
         left
     }
 
+    /// The result of an object that nothing helped with.
+    async fn still_there(&self, going: &Going<'_>) -> ObjectResult {
+        match deletion::look(self.server, going.candidate).await {
+            Ok(Left::Gone) => deletion::pruned(&going.removed),
+            Ok(Left::Waiting { finalizers, .. }) => deletion::still_there(going.candidate, &finalizers),
+            Err(error) => deletion::failed(&error),
+        }
+    }
+
     fn done(&mut self, candidate: &Candidate, result: ObjectResult) {
         self.outside.push(Outside { key: candidate.key(), result });
         self.progress.advance();
@@ -153,20 +162,23 @@ impl<'a> Run<'a> {
     }
 }
 
-fn is_namespace(going: &Going<'_>) -> bool {
-    going.candidate.is("", "namespaces")
+/// Namespaces and definitions go after what lies in them.
+fn takes_others_along(going: &Going<'_>) -> bool {
+    going.candidate.is("", "namespaces") || going.candidate.is(definitions::GROUP, definitions::PLURAL)
 }
 
-/// Removes the finalizers as they are now: somebody may change them at the same time.
+/// Removes the finalizers as they are now, but for those of Kubernetes: somebody may change them at the same time.
 async fn remove(server: &Server, going: &mut Going<'_>) -> Result<Left, RequestError> {
     let mut last = deletion::look(server, going.candidate).await?;
     for _ in 0..TRIES {
         let Left::Waiting { identity, finalizers } = &last else { return Ok(Left::Gone) };
-        if finalizers.is_empty() {
+        let (kept, removed): (Vec<&String>, Vec<&String>) =
+            finalizers.iter().partition(|finalizer| deletion::is_kubernetes_own(finalizer));
+        if removed.is_empty() {
             return Ok(last);
         }
-        match deletion::remove_finalizers(server, going.candidate, identity).await {
-            Ok(()) => going.removed.clone_from(finalizers),
+        match deletion::remove_finalizers(server, going.candidate, identity, &kept).await {
+            Ok(()) => going.removed.extend(removed.into_iter().cloned()),
             Err(error) if error.is_conflict() => {}
             Err(error) => return Err(error),
         }

@@ -34,6 +34,6 @@ mod queue;
 mod rancher;
 mod refusals;
 mod reports;
-mod sealed;
 mod resource_sets;
+mod sealed;
 mod storage;
