@@ -14,6 +14,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, CustomResourceSubresourceStatus, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use kube::CustomResourceExt;
+use serde::Serialize;
 
 pub use backup::{Backup, BackupSpec, BackupStatus, BackupType};
 pub use backup_run::{
@@ -64,19 +65,29 @@ fn refuse_null(field: &str, schema: &mut JSONSchemaProps) {
     }
 }
 
-/// The manifests of [`definitions`]: file name and YAML.
+/// The files of `manifests/crds`, name and YAML: one for each of [`definitions`], and the kustomization that lists them.
 ///
 /// # Errors
-/// When a definition cannot be written as YAML.
+/// When one of them cannot be written as YAML.
 pub fn manifests() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
-    definitions()
+    let definitions = definitions();
+    let mut files = definitions
         .iter()
         .map(|definition| {
             let name = format!("{}.yaml", definition.metadata.name.as_deref().unwrap_or_default());
-            let text = serde_saphyr::to_string(definition)?;
-            Ok((name, format!("# Made from the Rust types by `cargo crds`.\n{text}")))
+            manifest(definition).map(|text| (name, text))
         })
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<&String> = files.iter().map(|(name, _)| name).collect();
+    let kustomization = serde_json::json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": names,
+    });
+    files.push(("kustomization.yaml".to_owned(), manifest(&kustomization)?));
+    Ok(files)
+}
+
+fn manifest(content: &impl Serialize) -> Result<String, serde_saphyr::ser::Error> {
+    Ok(format!("# Made from the Rust types by `cargo crds`.\n{}", serde_saphyr::to_string(content)?))
 }
 
 #[cfg(test)]
@@ -86,10 +97,12 @@ mod tests {
     #[test]
     fn definitions_in_manifests_are_current() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/crds");
-        for (name, text) in manifests().unwrap() {
-            let committed = std::fs::read_to_string(folder.join(&name)).unwrap_or_default();
-            assert_eq!(committed, text, "manifests/crds/{name} is not what the Rust types say: run `cargo crds`");
+        let files = manifests().unwrap();
+        for (name, text) in &files {
+            let committed = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+            assert_eq!(&committed, text, "manifests/crds/{name} is not what the Rust types say: run `cargo crds`");
         }
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), files.len(), "manifests/crds has a file of no type");
     }
 
     #[test]
