@@ -8,7 +8,7 @@ use drover::archive::{Limits, Spool, Unsealing};
 use drover::encryption::{self, CONFIGURATION_KEY};
 use drover::resources::{BackupSpec, Condition, ConditionStatus, DEFAULT_NAMESPACE, Restore, RestoreSpec};
 use drover_testbed::{Options, Service};
-use drover_tests::{Finished, Site, message};
+use drover_tests::{Finished, Site, message, shared};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -48,6 +48,8 @@ async fn secrets_are_encrypted_on_the_way_and_come_back_by_their_configuration_a
     restores_with_the_key_bring_all_back(&site, &filename).await;
     what_is_not_encrypted_is_said(&site).await;
     on_a_kubeconfig_alone(&site).await;
+    keys_in_clear_are_named(&site).await;
+    archives_of_the_operator_plan_the_same(&site).await;
     site.testbed.shutdown().await;
 }
 
@@ -276,6 +278,51 @@ async fn on_a_kubeconfig_alone(site: &Site) {
     delete_objects(site).await;
     run(&["apply", "FILE", "--encryption-config", config], 0).await;
     assert_eq!(count_objects(site).await, 2);
+}
+
+async fn inspect(site: &Site, archive: &Path) -> String {
+    site.job("restore").arguments([Path::new("inspect"), archive]).succeed().await.output
+}
+
+async fn keys_in_clear_are_named(site: &Site) {
+    let [set, output] = ["with-keys.yaml", "with-keys.tar.gz"].map(|name| site.folder().join(name));
+    std::fs::write(&set, SETS.split("---").nth(1).unwrap()).unwrap();
+    let arguments = [Path::new("--resource-set"), &set, Path::new("--output"), &output];
+    let finished = site.job("snapshot").arguments(arguments).succeed().await;
+    let text = inspect(site, &output).await;
+    let named = text.lines().find(|line| line.starts_with("Keys in clear")).unwrap_or(&text);
+    for name in ["cattle-resources-system/keys", "cattle-resources-system/pods"] {
+        assert!(named.contains(name) && finished.log.contains(name), "{text}\n{}", finished.log);
+    }
+}
+
+/// What an encrypted archive of the operator brings back is what its plain one does; and that one holds the keys.
+async fn archives_of_the_operator_plan_the_same(site: &Site) {
+    let Some(folder) = shared("bro-archives") else {
+        eprintln!("skipped: the operator's archives are not beside the checkout");
+        return;
+    };
+    let archive = |kind: &str| {
+        let mut files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+        let prefix = format!("bro-{kind}-");
+        files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&prefix)).unwrap()
+    };
+    let plan = async |kind: &str, with: &[&Path]| {
+        let archive = archive(kind);
+        let arguments = [&[Path::new("plan"), &archive, Path::new("--output"), Path::new("json")][..], with].concat();
+        let shown = site.job("restore").arguments(arguments).succeed().await.output;
+        serde_json::from_str::<Value>(&shown).unwrap()
+    };
+    let plain = plan("plain", &[]).await;
+    assert!(plain["counts"]["created"].as_u64().unwrap() > 600, "{}", plain["counts"]);
+    for (kind, key) in [("aescbc", "key \"key1\" of aescbc"), ("secretbox", "key \"box\" of secretbox")] {
+        let config = folder.join(format!("{kind}.yaml"));
+        assert!(plan(kind, &[Path::new("--encryption-config"), &config]).await == plain, "{kind}");
+        let text = inspect(site, &archive(kind)).await;
+        assert!(text.contains(key), "{text}");
+    }
+    let text = inspect(site, &archive("plain")).await;
+    assert!(text.contains("Keys in clear cattle-resources-system/enc-aescbc"), "{text}");
 }
 
 /// Every entry is encrypted by one key, whether that key is at hand or not.
