@@ -161,9 +161,6 @@ struct Applying {
     restoring: Restoring,
     #[command(flatten)]
     patience: Patience,
-    /// How long the holder of the Lease may be silent before it counts as dead, in seconds.
-    #[arg(long, env = "DROVER_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=3600), value_name = "SECONDS")]
-    lease_seconds: u16,
 }
 
 /// Which Restore.

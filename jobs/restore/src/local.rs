@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use drover::archive::{Limits, Spool, Unsealing};
 use drover::cluster::{ApiError, host_name};
@@ -93,12 +92,11 @@ pub(crate) async fn plan(restoring: Restoring) -> Result<(), Failure> {
 
 /// `restore apply`.
 pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> Result<(), Failure> {
-    let Applying { restoring, patience, lease_seconds } = applying;
+    let Applying { restoring, patience } = applying;
     let (output, ignore_errors) = (restoring.reading.output, restoring.wishes.ignore_errors);
     let namespace = restoring.wishes.namespace.clone();
     let restoration = prepare(restoring).await?;
-    let settings = Settings { duration: Duration::from_secs(lease_seconds.into()) };
-    let turn = take_turn(restoration.server().client(), &namespace, settings, shutdown).await?;
+    let turn = take_turn(restoration.server().client(), &namespace, shutdown).await?;
     let hold = Hold::of_command_line(patience.for_pods(), turn.lost().clone());
     let applied = restoration.apply(&hold, turn.stop()).await;
     let tidied = put_back_others(&restoration, &turn).await;
@@ -118,19 +116,14 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
 
 /// Waits for nobody: whoever restores this cluster now is named. A cluster without drover's namespace has no place for the
 /// Lease, and no job that would hold it.
-async fn take_turn(
-    client: &Client,
-    namespace: &str,
-    settings: Settings,
-    shutdown: &CancellationToken,
-) -> Result<Turn, Failure> {
+async fn take_turn(client: &Client, namespace: &str, shutdown: &CancellationToken) -> Result<Turn, Failure> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let found = namespaces.get_metadata_opt(namespace).await.map_err(ApiError::from);
     if found.context(FindNamespaceSnafu { namespace })?.is_none() {
         return Ok(Turn::without_lease(shutdown));
     }
     let identity = format!("restore-apply-on-{}_{}", host_name(), Uuid::now_v7().simple());
-    match exclusive::take(client.clone(), namespace, &identity, settings, shutdown).await? {
+    match exclusive::take(client.clone(), namespace, &identity, Settings::default(), shutdown).await? {
         Taken::Ours(turn) => Ok(turn),
         Taken::Busy { holder } => BusySnafu { holder, namespace }.fail().map_err(Failure::from),
     }

@@ -222,6 +222,9 @@ async fn counts_survive_a_kill_after_every_single_write() {
         scene.is_restored().await;
         scene.delete("goes-on").await;
 
+        if is_like_its_neighbours(writes) {
+            continue;
+        }
         scene.damage().await;
         scene.restore("is-deleted").await;
         scene.kill_after(writes).await;
@@ -230,12 +233,19 @@ async fn counts_survive_a_kill_after_every_single_write() {
         scene.site.job("restore").succeed().await;
         scene.all_are_up(&[PROXY.1, PROXY.2]).await;
     }
-    eprintln!("{kills} kills, each with and without the Restore, in {:?}", begun.elapsed());
+    eprintln!("{kills} kills in {:?}", begun.elapsed());
     // The Lease, the status, an Event; two scaled down, an Event, 30 objects, two back, an Event; the report, an Event, the
     // status, the Lease. The status of a slow machine tells its progress, too.
     assert!(kills >= 43, "{kills}");
     killed_while_it_puts_back(&scene).await;
     scene.site.testbed.shutdown().await;
+}
+
+/// Between the writes of two objects nothing that concerns a deleted Restore changes: of those every fifth is enough, to
+/// keep this below 90 s on two busy cores. The long run (`DROVER_TEST_KILLS`) takes all.
+fn is_like_its_neighbours(writes: usize) -> bool {
+    let is_long_run = std::env::var_os("DROVER_TEST_KILLS").is_some();
+    (9..36).contains(&writes) && !writes.is_multiple_of(5) && !is_long_run
 }
 
 /// Whoever puts back is killed in the middle, too.
