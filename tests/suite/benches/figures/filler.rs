@@ -11,24 +11,21 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
-/// Requests at once: enough that two cores are busy.
-const AT_ONCE: usize = 32;
-
 /// How many namespaces they lie in.
 const NAMESPACES: usize = 100;
 
 /// Random bytes of each object; as base64, 2,000 characters. Real Secrets hardly shrink either.
 const RANDOM_BYTES: usize = 1_500;
 
-/// Makes the objects of these numbers, the namespaces first where it is the beginning.
-pub(crate) async fn fill(client: &Client, numbers: Range<usize>) {
+/// Makes the objects of these numbers, the namespaces first where it is the beginning, with this many requests at once.
+pub(crate) async fn fill(client: &Client, numbers: Range<usize>, at_once: usize) {
     if numbers.start == 0 {
         let names = (0..NAMESPACES).map(|number| Ok::<_, kube::Error>(namespace_name(number)));
-        let made = stream::iter(names).try_for_each_concurrent(AT_ONCE, |name| make_namespace(client, name));
+        let made = stream::iter(names).try_for_each_concurrent(at_once, |name| make_namespace(client, name));
         made.await.unwrap();
     }
     let numbers = stream::iter(numbers.map(Ok::<_, kube::Error>));
-    numbers.try_for_each_concurrent(AT_ONCE, |number| make_object(client, number)).await.unwrap();
+    numbers.try_for_each_concurrent(at_once, |number| make_object(client, number)).await.unwrap();
 }
 
 async fn make_namespace(client: &Client, name: String) -> Result<(), kube::Error> {

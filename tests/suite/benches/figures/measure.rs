@@ -12,6 +12,8 @@ use kube::Client;
 use kube::api::ListParams;
 use kube::core::Request;
 
+use crate::creation::{Creation, creation};
+
 /// How often a job's memory is looked at. The kernel keeps the peak, so only what a job takes within its last few
 /// milliseconds could be missed.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -39,7 +41,9 @@ pub(crate) struct Run {
     pub(crate) upload: Measured,
     pub(crate) inspect: Measured,
     /// A restore of what has not changed.
-    pub(crate) apply: Measured,
+    pub(crate) unchanged: Measured,
+    /// The making of all objects where there are none; none where they are too many to be made in every run.
+    pub(crate) creation: Option<Creation>,
 }
 
 /// What a process took.
@@ -50,8 +54,8 @@ pub(crate) struct Measured {
     pub(crate) peak_kib: Option<u64>,
 }
 
-/// Measures everything once.
-pub(crate) async fn run(site: &Site, backup: &str) -> Run {
+/// Measures everything once; the making of `created` objects only where it is asked for.
+pub(crate) async fn run(site: &Site, backup: &str, created: Option<usize>) -> Run {
     let (list, list_bytes) = list(&site.client).await;
     let gzip = gzip(&site.client).await;
     let snapshot = process(site.job("snapshot").arguments(["--backup", backup])).await;
@@ -60,9 +64,13 @@ pub(crate) async fn run(site: &Site, backup: &str) -> Run {
     let filename = site.backup_status(backup).await.filename.unwrap();
     site.download(&format!("{backup}/{filename}"), &file).await;
     let inspect = process(site.job("restore").arguments(["inspect".as_ref(), file.as_os_str()])).await;
-    let apply = process(site.job("restore").arguments(["apply".as_ref(), file.as_os_str()])).await;
+    let unchanged = process(site.job("restore").arguments(["apply".as_ref(), file.as_os_str()])).await;
+    let creation = match created {
+        Some(objects) => Some(creation(site, &file, objects).await),
+        None => None,
+    };
     let archive_bytes = std::fs::metadata(file).unwrap().len();
-    Run { list, list_bytes, gzip, archive_bytes, snapshot, upload, inspect, apply }
+    Run { list, list_bytes, gzip, archive_bytes, snapshot, upload, inspect, unchanged, creation }
 }
 
 /// Both types as the API server sends them in one answer each, read and dropped.
@@ -105,7 +113,7 @@ async fn chunk(body: &mut (impl AsyncBufRead + Unpin), take: &mut impl FnMut(&[u
 }
 
 /// Runs a job from its start to its good end.
-async fn process(job: Job) -> Measured {
+pub(crate) async fn process(job: Job) -> Measured {
     let begun = Instant::now();
     // A deployment's Lease: that of a test is lost where other work keeps a busy machine from renewing it.
     let running = job.environment("DROVER_LEASE_SECONDS", LEASE_SECONDS).start();
