@@ -346,12 +346,22 @@ fn conclude(
     if stop.is_cancelled() && counts.of(Outcome::Untouched) > 0 {
         return Err(JobError::Interrupted { words }.into());
     }
+    let words = with_names(restore, finished, words);
     if counts.of(Outcome::Failed) == 0 {
         return Ok(words);
     }
-    let first = report::first_failed(finished);
-    let words = format!("{words}; all of them: `restore report {}`; first: {first}", restore.name_any());
     if restore.spec.ignore_errors == Some(true) { Ok(words) } else { Err(JobError::ObjectsFailed { words }.into()) }
+}
+
+/// The counts, with the first objects that somebody should look at.
+fn with_names(restore: &Restore, finished: &Finished, mut words: String) -> String {
+    for outcome in [Outcome::Failed, Outcome::HeldBack] {
+        let first = report::first(finished, outcome);
+        if !first.is_empty() {
+            words = format!("{words}; first {}: {first}", outcome.word());
+        }
+    }
+    if words.contains("; first ") { format!("{words}; all: `restore report {}`", restore.name_any()) } else { words }
 }
 
 #[cfg(test)]

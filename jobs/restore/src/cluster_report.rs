@@ -27,7 +27,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Failed objects that are named in the status; the report and the log name all.
-const FIRST_FAILED: usize = 20;
+const FIRST_NAMED: usize = 20;
 
 /// How a try of a Restore ended.
 pub(crate) enum Ending {
@@ -97,11 +97,7 @@ pub(crate) async fn progress(context: &Context, restore: &Restore, gauge: &Arc<G
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        let detail = match gauge.read() {
-            _ if gauge.waits() => "scaling controllers down and waiting until their pods are gone".to_owned(),
-            (_, 0) => "comparing with what is live".to_owned(),
-            (done, total) => format!("{done} of {total} written"),
-        };
+        let detail = gauge.read().to_string();
         if let Err(failure) = set_status(context, restore, |status| in_progress(status, &detail)).await {
             warn!("{failure}");
         }
@@ -205,10 +201,10 @@ pub(crate) fn log_results(finished: &Finished) -> Counts {
     report::counts(finished)
 }
 
-/// The first objects that failed, each with its reason; empty where none did.
-pub(crate) fn first_failed(finished: &Finished) -> String {
-    let failed = report::noted(finished).filter(|(_, outcome, _)| *outcome == Outcome::Failed);
-    let first: Vec<_> = failed.take(FIRST_FAILED).map(|(object, _, reason)| format!("{object}: {reason}")).collect();
+/// The first objects that came to `outcome`, each with its reason; empty where none did.
+pub(crate) fn first(finished: &Finished, outcome: Outcome) -> String {
+    let of_it = report::noted(finished).filter(|(_, own, _)| *own == outcome);
+    let first: Vec<_> = of_it.take(FIRST_NAMED).map(|(object, _, reason)| format!("{object}: {reason}")).collect();
     first.join("; ")
 }
 

@@ -1,8 +1,9 @@
 //! Progress for whoever waits: a bar on a terminal, otherwise a line every few seconds.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,39 +11,67 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// How far the writing is, for whoever shows it elsewhere.
+/// How far a restore is, for whoever shows it elsewhere.
 #[derive(Debug, Default)]
-pub(crate) struct Gauge {
-    done: AtomicU64,
-    total: AtomicU64,
-    waits: AtomicBool,
+pub(crate) struct Gauge(Mutex<Reading>);
+
+/// What a [`Gauge`] shows.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Reading {
+    /// What is done.
+    pub(crate) doing: Doing,
+    /// Steps that are done.
+    pub(crate) done: usize,
+    /// Steps in all.
+    pub(crate) total: usize,
+}
+
+/// What a restore does.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Doing {
+    /// It compares what is live with the archive.
+    #[default]
+    Comparing,
+    /// It waits until controllers are down.
+    ScalingDown,
+    /// It writes objects.
+    Writing,
+    /// It deletes what the archive lacks.
+    Pruning,
+}
+
+/// As people read it in a status.
+impl fmt::Display for Reading {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { doing, done, total } = self;
+        match doing {
+            Doing::Comparing => formatter.write_str("comparing with what is live"),
+            Doing::ScalingDown => formatter.write_str("scaling controllers down and waiting until their pods are gone"),
+            Doing::Writing => write!(formatter, "{done} of {total} written"),
+            Doing::Pruning => write!(formatter, "{done} of {total} pruned"),
+        }
+    }
 }
 
 impl Gauge {
-    /// Objects written, and objects to write.
-    pub(crate) fn read(&self) -> (u64, u64) {
-        (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
-    }
-
-    /// Whether it is waited until controllers are down.
-    pub(crate) fn waits(&self) -> bool {
-        self.waits.load(Ordering::Relaxed)
-    }
-
-    /// Controllers are waited for, or no longer.
-    pub(crate) fn set_waits(&self, waits: bool) {
-        self.waits.store(waits, Ordering::Relaxed);
+    /// How far it is.
+    pub(crate) fn read(&self) -> Reading {
+        *self.lock()
     }
 
     /// Another thing of so many steps begins.
-    pub(crate) fn begin(&self, total: usize) {
-        self.done.store(0, Ordering::Relaxed);
-        self.total.store(total as u64, Ordering::Relaxed);
+    pub(crate) fn begin(&self, doing: Doing, total: usize) {
+        *self.lock() = Reading { doing, done: 0, total };
     }
 
     /// One more step is done.
     pub(crate) fn advance(&self) {
-        self.done.fetch_add(1, Ordering::Relaxed);
+        self.lock().done += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reading> {
+        // Three numbers are sound whatever happened to who held the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,4 +130,20 @@ fn bar(what: Cow<'static, str>, total: u64) -> ProgressBar {
     // The template is a constant; were it wrong, the default would do as well.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.with_style(style).with_message(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gauge_says_what_is_done_and_how_far_it_is() {
+        let gauge = Gauge::default();
+        assert_eq!(gauge.read().to_string(), "comparing with what is live");
+        gauge.begin(Doing::Writing, 3);
+        gauge.advance();
+        assert_eq!(gauge.read().to_string(), "1 of 3 written");
+        gauge.begin(Doing::Pruning, 2);
+        assert_eq!(gauge.read().to_string(), "0 of 2 pruned");
+    }
 }

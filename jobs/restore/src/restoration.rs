@@ -19,7 +19,7 @@ use crate::live::{Live, Scope};
 use crate::namespaces::{self, Met, Needs};
 use crate::outcome::{Outcome, Outside, Result as ObjectResult, Results};
 use crate::plan::Plan;
-use crate::progress::Gauge;
+use crate::progress::{Doing, Gauge};
 use crate::prune::{self, Candidate, PrunePlan, Usage};
 use crate::request::Server;
 use crate::selected::Selection;
@@ -148,9 +148,9 @@ impl Restoration {
         self.refuse_unknown_types(&types)?;
         let set = controllers::resource_set(self.spool.resource_set())?;
         let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?;
-        self.gauge.set_waits(true);
+        self.gauge.begin(Doing::ScalingDown, 0);
         let down = controllers.scale_down(&self.server, hold, shutdown).await;
-        self.gauge.set_waits(false);
+        self.gauge.begin(Doing::Comparing, 0);
         let written = match down {
             Ok(true) => {
                 let ground = Arc::new(self.ground.holding(&controllers, hold.by()));

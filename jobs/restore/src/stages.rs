@@ -10,7 +10,7 @@ use self::run::Run;
 use crate::facts::{Facts, Position};
 use crate::outcome::{Outcome, Result as ObjectResult, Results};
 use crate::plan::{Action, Plan};
-use crate::progress::Gauge;
+use crate::progress::{Doing, Gauge};
 use crate::write::{WriteError, Writer};
 
 /// What is said of an object that is not written for its twin is.
@@ -80,7 +80,7 @@ pub(crate) async fn execute(
         results.set(position, settled(&facts, plan, position));
     }
     let count = facts.positions().filter(|position| plan.action(*position).writes()).count();
-    gauge.begin(count);
+    gauge.begin(Doing::Writing, count);
     let mut run = Run::new(writer, plan, &order.in_cycles, results, at_once, shutdown.child_token());
     run.show(gauge, count);
     for stage in &order.stages {

@@ -12,7 +12,7 @@ use super::verdict::Verdict;
 use super::{Candidate, PrunePlan};
 use crate::definitions;
 use crate::outcome::{Outcome, Outside, Result as ObjectResult};
-use crate::progress::{Gauge, Progress};
+use crate::progress::{Doing, Gauge, Progress};
 use crate::request::{RequestError, Server};
 
 /// Between two looks at objects that are on their way out.
@@ -53,7 +53,7 @@ pub(crate) async fn execute(
 ) -> Vec<Outside> {
     let stages = plan.stages();
     let count = stages.iter().map(Vec::len).sum();
-    gauge.begin(count);
+    gauge.begin(Doing::Pruning, count);
     let mut run = Run {
         server,
         timeout,
