@@ -58,8 +58,9 @@ impl Site {
         let mut environment = self.testbed.environment();
         let folder = self.folder().display().to_string();
         environment.push(("DROVER_FOLDER".to_owned(), folder));
-        // A dead holder is waited for: short, so that tests of killed jobs are too.
-        environment.push(("DROVER_LEASE_SECONDS".to_owned(), "2".to_owned()));
+        // A dead holder is waited for: short, so that tests of killed jobs are too, and long enough that a living one
+        // does not lose it where other work keeps a busy machine from renewing it.
+        environment.push(("DROVER_LEASE_SECONDS".to_owned(), "5".to_owned()));
         environment.push(("DROVER_LOG_LEVEL".to_owned(), "info".to_owned()));
         Job::new(name, self.jobs[name].clone(), environment)
     }
