@@ -10,7 +10,7 @@ use snafu::{ResultExt, Snafu};
 use crate::definitions::{self, Definition};
 use crate::facts::{Facts, Gathering, Place, Position};
 use crate::ground::Ground;
-use crate::types::Types;
+use crate::types::{Type, Types};
 
 /// Why an object of an archive that was read and checked cannot be used all the same.
 #[derive(Debug, Snafu)]
@@ -75,6 +75,12 @@ impl Archive {
     /// The types of the whole archive.
     pub(crate) fn types(&self) -> impl ExactSizeIterator<Item = &TypeName> {
         self.spool.types().iter().map(|summary| &summary.name)
+    }
+
+    /// Which of the archive's types are this one, in whatever version.
+    pub(crate) fn versions_of(&self, known: &Type) -> impl Iterator<Item = u16> {
+        let types = (0..).zip(self.types());
+        types.filter(|(_, name)| name.plural == known.plural && name.group == known.group).map(|(index, _)| index)
     }
 
     /// Gathers what a restore has to know of all objects; blocks.

@@ -1,5 +1,7 @@
 //! In which order objects are written: in stages, each of objects that do not wait for each other.
 
+use crate::definitions;
+
 /// What kind of object it is, as far as the order is concerned; a later one is written in a later stage.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Rank {
@@ -23,6 +25,7 @@ impl Rank {
     /// The rank of a type.
     pub(crate) fn of(group: &str, plural: &str, namespaced: bool) -> Self {
         match (group, plural) {
+            (definitions::GROUP, definitions::PLURAL) => Self::Definition,
             ("", "namespaces") => Self::Namespace,
             _ if !namespaced => Self::Cluster,
             ("", "serviceaccounts") => Self::ServiceAccount,
@@ -229,6 +232,7 @@ mod tests {
     #[test]
     fn ranks_of_types() {
         for (group, plural, namespaced, expected) in [
+            (definitions::GROUP, definitions::PLURAL, false, Rank::Definition),
             ("", "namespaces", false, Rank::Namespace),
             ("management.cattle.io", "clusters", false, CLUSTER),
             ("", "serviceaccounts", true, Rank::ServiceAccount),

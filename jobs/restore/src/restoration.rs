@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Archive, ArchiveError};
 use crate::controllers::{Controllers, ControllersError, Foreseen, Hold};
-use crate::definitions::{self, Definition};
+use crate::definitions::Definition;
 use crate::facts::{Facts, Place};
 use crate::ground::Ground;
 use crate::inspect::type_title;
@@ -116,12 +116,12 @@ impl Restoration {
         if let Err(error) = self.refuse_unknown_types(&types) {
             tracing::warn!("apply would refuse: {error}");
         }
-        let set = controllers::resource_set(self.spool.resource_set())?;
+        let set = self.resource_set()?;
         let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?.foreseen();
         let types = Arc::new(types);
         let selection = self.selection(set.as_ref(), &types)?;
-        let first = self.survey(&self.definitions, &types, &selection.only(is_definition)).await?;
-        let mut rest = self.survey(&self.rest, &types, &selection.only(|known| !is_definition(known))).await?;
+        let first = self.survey(&self.definitions, &types, &selection.only(Type::is_definition)).await?;
+        let mut rest = self.survey(&self.rest, &types, &selection.only(|known| !known.is_definition())).await?;
         rest.candidates.extend(first.candidates);
         let prune = self.prune_plan(&types, &mut rest).await?;
         let namespaces = self.namespaces(&types, &rest).await?;
@@ -146,7 +146,7 @@ impl Restoration {
     pub(crate) async fn apply(&self, hold: &Hold, shutdown: &CancellationToken) -> Result<Finished, Failure> {
         let (types, definitions) = self.known_types().await?;
         self.refuse_unknown_types(&types)?;
-        let set = controllers::resource_set(self.spool.resource_set())?;
+        let set = self.resource_set()?;
         let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?;
         self.gauge.begin(Doing::ScalingDown, 0);
         let down = controllers.scale_down(&self.server, hold, shutdown).await;
@@ -179,7 +179,7 @@ impl Restoration {
         shutdown: &CancellationToken,
     ) -> Result<Finished, Failure> {
         let types = Arc::new(types);
-        let selection = self.selection(set, &types)?.only(is_definition);
+        let selection = self.selection(set, &types)?.only(Type::is_definition);
         let mut surveyed = self.survey(&self.definitions, &types, &selection).await?;
         let candidates = std::mem::take(&mut surveyed.candidates);
         let (results, lost) = self.carry_out(&self.definitions, surveyed, shutdown).await;
@@ -190,7 +190,7 @@ impl Restoration {
             return Ok(finished);
         }
         let types = Arc::new(establish::wait(&self.server, definitions, shutdown).await?);
-        let selection = self.selection(set, &types)?.only(|known| !is_definition(known));
+        let selection = self.selection(set, &types)?.only(|known| !known.is_definition());
         let mut surveyed = self.survey(&self.rest, &types, &selection).await?;
         surveyed.candidates.extend(candidates);
         let prune = self.prune_plan(&types, &mut surveyed).await?;
@@ -248,23 +248,27 @@ impl Restoration {
             candidate.kept = candidate.kept.or(is_needed.then_some("objects of the archive lie in it"));
         }
         let archived = |known: &Type, namespace: &str, name: &str| {
-            let types = (0..).zip(self.rest.types());
-            let same = types.filter(|(_, found)| found.plural == known.plural && found.group == known.group);
-            same.into_iter().any(|(type_index, _)| facts.find(Place { type_index, namespace, name }).is_some())
+            let mut versions = self.rest.versions_of(known);
+            versions.any(|type_index| facts.find(Place { type_index, namespace, name }).is_some())
         };
         let usage = Usage::survey(&self.server, types, &candidates, archived).await?;
         Ok(PrunePlan::new(candidates, &usage, &self.ground, wish.everything))
+    }
+
+    /// The ResourceSet that the archive was made by, if it holds it.
+    fn resource_set(&self) -> Result<Option<ResourceSet>, Failure> {
+        let set = controllers::resource_set(self.spool.resource_set())?;
+        if set.is_none() && self.wishes.prune.is_some() {
+            tracing::warn!("nothing is pruned: the archive does not hold the ResourceSet that it was made by");
+        }
+        Ok(set)
     }
 
     /// What belongs to the archive's ResourceSet; nothing where nothing is pruned.
     fn selection(&self, set: Option<&ResourceSet>, types: &Types) -> Result<Selection, Failure> {
         match (self.wishes.prune, set) {
             (Some(_), Some(set)) => Ok(Selection::of(set, types)?),
-            (Some(_), None) => {
-                tracing::warn!("nothing is pruned: the archive does not hold the ResourceSet that it was made by");
-                Ok(Selection::default())
-            }
-            (None, _) => Ok(Selection::default()),
+            _ => Ok(Selection::default()),
         }
     }
 
@@ -334,8 +338,4 @@ fn with_controllers(
             Err(error.into())
         }
     }
-}
-
-fn is_definition(known: &Type) -> bool {
-    known.group == definitions::GROUP && known.plural == definitions::PLURAL
 }

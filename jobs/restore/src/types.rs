@@ -7,7 +7,7 @@ use drover::archive::TypeName;
 use drover::selection::ResourceType;
 
 use crate::compare::StatusRule;
-use crate::definitions::Definition;
+use crate::definitions::{self, Definition};
 use crate::order::Rank;
 use crate::shape::Kind;
 use crate::special_cases::is_observed;
@@ -45,6 +45,11 @@ impl Type {
     /// Group and version as objects and paths name them.
     pub(crate) fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// Whether it is the type of definitions.
+    pub(crate) fn is_definition(&self) -> bool {
+        self.group == definitions::GROUP && self.plural == definitions::PLURAL
     }
 
     /// Where the type stands in the order of writing.

@@ -51,9 +51,8 @@ impl<'a> Survey<'a> {
     }
 
     fn look(&self, known: &Arc<Type>, type_index: Option<u16>, selection: Option<Arc<TypePlan>>) -> Look {
-        let types = (0..).zip(self.scope.archive.types());
-        let same = types.filter(|(_, name)| name.plural == known.plural && name.group == known.group);
-        let other_versions = same.map(|(index, _)| index).filter(|index| Some(*index) != type_index).collect();
+        let versions = self.scope.archive.versions_of(known);
+        let other_versions = versions.filter(|index| Some(*index) != type_index).collect();
         Look { known: Arc::clone(known), type_index, other_versions, selection }
     }
 

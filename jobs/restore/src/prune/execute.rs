@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::deletion::{self, Left};
 use super::verdict::Verdict;
 use super::{Candidate, PrunePlan};
-use crate::definitions;
 use crate::outcome::{Outcome, Outside, Result as ObjectResult};
 use crate::progress::{Doing, Gauge, Progress};
 use crate::request::{RequestError, Server};
@@ -164,7 +163,7 @@ impl<'a> Run<'a> {
 
 /// Namespaces and definitions go after what lies in them.
 fn takes_others_along(going: &Going<'_>) -> bool {
-    going.candidate.is("", "namespaces") || going.candidate.is(definitions::GROUP, definitions::PLURAL)
+    going.candidate.is("", "namespaces") || going.candidate.known.is_definition()
 }
 
 /// Removes the finalizers as they are now, but for those of Kubernetes: somebody may change them at the same time.

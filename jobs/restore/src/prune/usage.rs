@@ -8,7 +8,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use snafu::{ResultExt, Snafu};
 
 use super::Candidate;
-use crate::definitions;
 use crate::pages::{PagesError, pages};
 use crate::request::{RequestError, Server};
 use crate::types::{Type, Types};
@@ -88,8 +87,7 @@ impl Usage {
             .try_collect::<Vec<_>>();
         let namespaces = namespaces.await?.into_iter().flatten().collect();
         let mut definitions = HashMap::new();
-        let is_definition = |candidate: &&Candidate| candidate.is(definitions::GROUP, definitions::PLURAL);
-        for candidate in candidates.iter().filter(is_definition) {
+        for candidate in candidates.iter().filter(|candidate| candidate.known.is_definition()) {
             let found = use_of_definition(server, types, &candidate.name, &archived).await?;
             definitions.extend(named(candidate, found));
         }

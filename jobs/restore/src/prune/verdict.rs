@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::{Candidate, Usage};
-use crate::definitions;
 use crate::ground::Ground;
 use crate::order::{self, Rank};
 
@@ -45,7 +44,7 @@ impl PrunePlan {
     pub(crate) fn stages(&self) -> Vec<Vec<&Candidate>> {
         let deleted: Vec<&Candidate> =
             self.iter().filter(|(_, verdict)| **verdict == Verdict::Delete).map(|(candidate, _)| candidate).collect();
-        let ranks: Vec<Rank> = deleted.iter().map(|candidate| rank(candidate)).collect();
+        let ranks: Vec<Rank> = deleted.iter().map(|candidate| candidate.known.rank()).collect();
         let by_uid: HashMap<&str, u32> =
             (0..).zip(&deleted).map(|(index, candidate)| (candidate.uid.as_str(), index)).collect();
         let edges: Vec<(u32, u32)> = (0..)
@@ -58,11 +57,6 @@ impl PrunePlan {
         let stages = order::order(&ranks, &edges).stages.into_iter().rev();
         stages.map(|stage| stage.into_iter().map(|index| deleted[index as usize]).collect()).collect()
     }
-}
-
-/// Definitions are made before all else, and so they go after it.
-fn rank(candidate: &Candidate) -> Rank {
-    if candidate.is(definitions::GROUP, definitions::PLURAL) { Rank::Definition } else { candidate.known.rank() }
 }
 
 fn decide(candidate: &Candidate, usage: &Usage, ground: &Ground, everything: bool) -> Verdict {
@@ -100,7 +94,7 @@ fn held_back(candidate: &Candidate, usage: &Usage) -> Option<String> {
     if candidate.is("", "namespaces") {
         return usage.of_namespace(&candidate.name).map(str::to_owned);
     }
-    if candidate.is(definitions::GROUP, definitions::PLURAL) {
+    if candidate.known.is_definition() {
         return usage.of_definition(&candidate.name).map(str::to_owned);
     }
     if usage.of_namespace(&candidate.namespace).is_some() {
@@ -116,6 +110,7 @@ mod tests {
 
     use super::*;
     use crate::compare::StatusRule;
+    use crate::definitions;
     use crate::types::Type;
 
     fn candidate(group: &str, plural: &str, namespace: &str, name: &str) -> Candidate {
