@@ -22,6 +22,7 @@ mod establish;
 mod exclusive;
 mod facts;
 mod file_name;
+mod finalizers;
 mod ground;
 mod inspect;
 mod limiter;
@@ -228,7 +229,8 @@ struct WishOptions {
     /// others' objects with it is held back, unless it is "all".
     #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "safe")]
     prune: Option<PruneScope>,
-    /// How long a deletion may take before finalizers are removed, in seconds.
+    /// How long a deletion may take before finalizers are removed, in seconds: also that of an object which was being
+    /// deleted when the restore began, and which the archive holds. Without --prune none are removed.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(..=3600), value_name = "SECONDS")]
     delete_timeout: u16,
     /// Go on although types are not served, and end well although objects failed.

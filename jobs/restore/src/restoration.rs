@@ -215,7 +215,8 @@ impl Restoration {
         let owners = OwnerUids::new(live.into_owner_uids());
         owners.forget(namespaces.lost_owners(&facts));
         let writer = Writer { server: Arc::clone(&self.server), archive: Arc::clone(archive), facts, owners };
-        let execution = stages::execute(writer, &plan, self.at_once, &self.gauge, shutdown).await;
+        let patience = self.wishes.prune.map(|prune| prune.timeout);
+        let execution = stages::execute(writer, &plan, self.at_once, patience, &self.gauge, shutdown).await;
         (execution.results, execution.lost)
     }
 

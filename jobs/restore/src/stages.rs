@@ -3,6 +3,7 @@
 mod run;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +63,8 @@ fn settled(facts: &Facts, plan: &Plan, position: Position) -> ObjectResult {
     }
 }
 
-/// Writes what the plan says, at most `at_once` objects at a time.
+/// Writes what the plan says, at most `at_once` objects at a time. An object that is being deleted is created again once
+/// it is gone; where `patience` is given, its finalizers are removed after that time.
 ///
 /// When `shutdown` is cancelled or the server stops answering, what is being written is still finished and nothing more
 /// is begun.
@@ -70,6 +72,7 @@ pub(crate) async fn execute(
     writer: Writer,
     plan: &Plan,
     at_once: usize,
+    patience: Option<Duration>,
     gauge: &Arc<Gauge>,
     shutdown: &CancellationToken,
 ) -> Execution {
@@ -83,6 +86,7 @@ pub(crate) async fn execute(
     gauge.begin(Doing::Writing, count);
     let mut run = Run::new(writer, plan, &order.in_cycles, results, at_once, shutdown.child_token());
     run.show(gauge, count);
+    run.lose_patience_after(patience);
     for stage in &order.stages {
         run.stage(stage).await;
     }

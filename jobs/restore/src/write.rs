@@ -24,6 +24,7 @@ use self::recreate::Obstacle;
 use crate::archive::Archive;
 use crate::compare::{Difference, StatusRule, UidMarks, compare};
 use crate::facts::{Facts, Position};
+use crate::finalizers;
 use crate::outcome::{Outcome, Result as ObjectResult};
 use crate::plan::Action;
 use crate::request::Server;
@@ -104,6 +105,23 @@ impl Writer {
             Err(error) if error.is_unreachable() => Err(error),
             Err(error) if job.is_guarded(&error) => Ok(ObjectResult::kept(Chain(&error).to_string()).into()),
             Err(error) => Ok(error.into()),
+        }
+    }
+
+    /// Takes away the finalizers that keep the object of that position from going, but for those of Kubernetes; gives
+    /// which ones. What cannot be freed is still waited for.
+    pub(crate) async fn free(&self, position: Position) -> Vec<String> {
+        let Ok(job) = self.job(position).await else { return Vec::new() };
+        let path = job.path();
+        match finalizers::remove(&self.server, &path, None).await {
+            Ok(removed) => removed,
+            Err(error) => {
+                tracing::warn!(
+                    "failed to remove the finalizers of {path:?}, which is being deleted: {}",
+                    Chain(&error)
+                );
+                Vec::new()
+            }
         }
     }
 

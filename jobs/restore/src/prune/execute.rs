@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::deletion::{self, Left};
 use super::verdict::Verdict;
 use super::{Candidate, PrunePlan};
+use crate::finalizers;
 use crate::outcome::{Outcome, Outside, Result as ObjectResult};
 use crate::progress::{Doing, Gauge, Progress};
 use crate::request::{RequestError, Server};
@@ -18,8 +19,6 @@ use crate::request::{RequestError, Server};
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long a Namespace or a definition may take after its finalizers are removed: what lies in it goes first.
 const CASCADE_TIMEOUT: Duration = Duration::from_mins(1);
-/// How often finalizers are removed again from an object that somebody else changes meanwhile.
-const TRIES: usize = 5;
 
 /// What a prune comes to if the server agrees to all of it.
 pub(crate) fn foreseen(plan: &PrunePlan) -> Vec<Outside> {
@@ -166,22 +165,9 @@ fn takes_others_along(going: &Going<'_>) -> bool {
     going.candidate.is("", "namespaces") || going.candidate.known.is_definition()
 }
 
-/// Removes the finalizers as they are now, but for those of Kubernetes: somebody may change them at the same time.
+/// Removes the finalizers that nobody saw to.
 async fn remove(server: &Server, going: &mut Going<'_>) -> Result<Left, RequestError> {
-    let mut last = deletion::look(server, going.candidate).await?;
-    for _ in 0..TRIES {
-        let Left::Waiting { identity, finalizers } = &last else { return Ok(Left::Gone) };
-        let (kept, removed): (Vec<&String>, Vec<&String>) =
-            finalizers.iter().partition(|finalizer| deletion::is_kubernetes_own(finalizer));
-        if removed.is_empty() {
-            return Ok(last);
-        }
-        match deletion::remove_finalizers(server, going.candidate, identity, &kept).await {
-            Ok(()) => going.removed.extend(removed.into_iter().cloned()),
-            Err(error) if error.is_conflict() => {}
-            Err(error) => return Err(error),
-        }
-        last = deletion::look(server, going.candidate).await?;
-    }
-    Ok(last)
+    let Candidate { uid, .. } = going.candidate;
+    going.removed = finalizers::remove(server, &going.candidate.path(), Some(uid)).await?;
+    deletion::look(server, going.candidate).await
 }

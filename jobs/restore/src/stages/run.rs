@@ -1,5 +1,6 @@
 //! The writing of many objects: at once, again when another one was missing, and when one that was going is gone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::Execution;
 use crate::facts::Position;
+use crate::finalizers;
 use crate::outcome::{Outcome, Result as ObjectResult, Results};
 use crate::plan::{Action, Plan};
 use crate::progress::{Gauge, Progress};
 use crate::write::{Attempt, Then, WriteError, Writer};
 
-/// How long a stage waits for objects that are being deleted, for all of them together.
+/// How long a stage waits for objects that are being deleted, for all of them together; where finalizers are removed,
+/// that long afterwards.
 const GONE_WITHIN: Duration = Duration::from_mins(1);
 /// Between two looks at them.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
@@ -43,6 +46,10 @@ pub(super) struct Run<'a> {
     stop: CancellationToken,
     /// What the server refused: it may need what was not there yet.
     refused: Vec<Position>,
+    /// How long an object that is being deleted may take before its finalizers are removed; nothing where none are.
+    patience: Option<Duration>,
+    /// The finalizers that were removed, by object.
+    freed: HashMap<Position, Vec<String>>,
     lost: Option<WriteError>,
     shown: Option<(Progress, Arc<Gauge>)>,
 }
@@ -57,13 +64,29 @@ impl<'a> Run<'a> {
         at_once: usize,
         stop: CancellationToken,
     ) -> Self {
-        let (writer, refused) = (Arc::new(writer), Vec::new());
-        Self { writer, plan, in_cycles, results, at_once, stop, refused, lost: None, shown: None }
+        Self {
+            writer: Arc::new(writer),
+            plan,
+            in_cycles,
+            results,
+            at_once,
+            stop,
+            refused: Vec::new(),
+            patience: None,
+            freed: HashMap::new(),
+            lost: None,
+            shown: None,
+        }
     }
 
     /// Shows how far it is.
     pub(super) fn show(&mut self, gauge: &Arc<Gauge>, count: usize) {
         self.shown = Some((Progress::new("objects written", count), Arc::clone(gauge)));
+    }
+
+    /// Removes the finalizers of what is being deleted and does not go in that time.
+    pub(super) const fn lose_patience_after(&mut self, patience: Option<Duration>) {
+        self.patience = patience;
     }
 
     /// Writes those objects of a stage that the plan writes.
@@ -106,10 +129,32 @@ impl<'a> Run<'a> {
 
     /// Writes objects, and those that are being deleted once they are gone: all of them are waited for together.
     async fn batch(&mut self, positions: Vec<Position>, turn: Turn) {
-        let mut leaving = self.write(positions, turn).await;
-        let deadline = Instant::now() + GONE_WITHIN;
+        let leaving = self.write(positions, turn).await;
+        let leaving = match self.patience {
+            Some(patience) => {
+                let left = self.write_when_gone(leaving, patience).await;
+                self.free(&left).await;
+                left
+            }
+            None => leaving,
+        };
+        self.write_when_gone(leaving, GONE_WITHIN).await;
+    }
+
+    /// Writes objects that are being deleted once they are gone, and gives those that are not gone in that time.
+    async fn write_when_gone(&mut self, mut leaving: Vec<Position>, within: Duration) -> Vec<Position> {
+        let deadline = Instant::now() + within;
         while !leaving.is_empty() && Instant::now() < deadline && self.pause(LOOK_PAUSE).await {
             leaving = self.write(leaving, Turn::Again).await;
+        }
+        leaving
+    }
+
+    /// Takes away the finalizers of objects that are being deleted.
+    async fn free(&mut self, leaving: &[Position]) {
+        for position in leaving {
+            let removed = self.writer.free(*position).await;
+            self.freed.entry(*position).or_default().extend(removed);
         }
     }
 
@@ -149,6 +194,7 @@ impl<'a> Run<'a> {
             }
             Err(error) => ObjectResult::failed(&error).into(),
         };
+        let result = with_removed(result, self.freed.get(&position));
         if then == Then::TryAgain {
             self.refused.push(position);
         }
@@ -178,6 +224,14 @@ fn action(plan: &Plan, position: Position, turn: Turn) -> Action {
         (Turn::First | Turn::Again, Action::Create) => Action::Create,
         _ => Action::Update,
     }
+}
+
+/// An object whose finalizers were removed is told of.
+fn with_removed(result: ObjectResult, removed: Option<&Vec<String>>) -> ObjectResult {
+    let Some(removed) = removed.and_then(|removed| finalizers::removed(removed)) else { return result };
+    let removed = format!("it was being deleted; {removed}");
+    let notes = [removed.as_str(), &result.reason].into_iter().filter(|note| !note.is_empty());
+    ObjectResult::new(result.outcome, notes.collect::<Vec<_>>().join("; "))
 }
 
 /// The second write of an object, for its owners, does not hide what the first one did.

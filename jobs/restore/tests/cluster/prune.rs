@@ -1,4 +1,4 @@
-use kube::api::{DynamicObject, ListParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -113,6 +113,27 @@ async fn account(namespace: &str) {
     while accounts.get_opt("default").await.unwrap().is_none() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn what_was_being_deleted_and_does_not_go_is_freed_and_created_again() {
+    let held = map_with("stuck-a", "held", &json!({"finalizers": ["nobody.example.io/ever"]}));
+    let archive = Archive::of(&[namespace("stuck-a"), ("configmaps", held)], Some(&set("stuck")));
+    assert_eq!(run_asking("apply", &archive, &[]).await.code, 0);
+    let maps = maps("stuck-a").await;
+    let first = live(&maps, "held").await;
+    maps.delete("held", &DeleteParams::default()).await.unwrap();
+
+    let restored = run_asking("apply", &archive, &["--prune", "--delete-timeout", "1"]).await;
+    assert_eq!(restored.code, 0, "{}\n{}", restored.report, restored.errors);
+    let (result, reason) = restored.result("configmaps", "held");
+    let removed = "it was being deleted; nobody did what its finalizers wait for, so they were removed: \
+                   nobody.example.io/ever";
+    assert_eq!((result.as_str(), reason.as_str()), ("created", removed));
+    let second = live(&maps, "held").await;
+    assert_ne!(second["metadata"]["uid"], first["metadata"]["uid"]);
+    assert_eq!(second["metadata"]["finalizers"], first["metadata"]["finalizers"]);
+    assert!(second["metadata"]["deletionTimestamp"].is_null(), "{second}");
 }
 
 #[tokio::test]

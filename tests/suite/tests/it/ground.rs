@@ -13,7 +13,6 @@ use drover_testbed::{Options, Service};
 use drover_tests::{Finished, Site, Versions, message, objects, shared_or_skip, versions, written};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -48,7 +47,6 @@ async fn a_restore_hurts_nothing_that_drover_stands_on_or_that_is_in_use() {
     let site = Site::start_with(Options::only([Service::Controllers, Service::Nats])).await;
     std::fs::copy(&archive, site.folder().join(FILE)).unwrap();
     populate(&site, &["--awkward"]).await;
-    let_go_what_is_on_its_way_out(&site).await;
     residents::move_in(&site).await;
 
     let before = versions(&site.client).await;
@@ -59,14 +57,6 @@ async fn a_restore_hurts_nothing_that_drover_stands_on_or_that_is_in_use() {
     everything_is_taken_when_told(&site, &after).await;
     credentials_are_restored_when_told(&site, &archive).await;
     site.testbed.shutdown().await;
-}
-
-/// populate.py leaves an object that waits for its finalizer, and the archive holds it: whether that one comes back is
-/// not the question here.
-async fn let_go_what_is_on_its_way_out(site: &Site) {
-    let maps: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::namespaced(site.client.clone(), "cattle-system");
-    let freed = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-    maps.patch("held-by-finalizer", &PatchParams::default(), &freed).await.unwrap();
 }
 
 /// What `restore plan --prune` says of each object.
@@ -122,9 +112,18 @@ async fn in_use_is_held_back(site: &Site, before: &Versions) -> Versions {
         let told = finished.says(name, &["kept", "a live Backup or Restore names this Secret"]);
         assert!(told, "{name}\n{}", finished.log);
     }
+    what_was_on_its_way_out_is_back(&finished, before, &after);
     what_nobody_needs_is_gone(&finished, &after);
     the_clusters_own_stays(&finished, &after);
     after
+}
+
+/// populate.py leaves an object that waits for its finalizer, and the archive holds it.
+fn what_was_on_its_way_out_is_back(finished: &Finished, before: &Versions, after: &Versions) {
+    let held = "configmaps/cattle-system/held-by-finalizer";
+    assert!(before.contains_key(held) && after.contains_key(held) && before[held] != after[held], "{held}");
+    let told = ["it was being deleted", "so they were removed: "];
+    assert!(finished.says("configmaps.#v1/cattle-system/held-by-finalizer", &told), "{}", finished.log);
 }
 
 fn what_nobody_needs_is_gone(finished: &Finished, after: &Versions) {
