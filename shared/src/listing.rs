@@ -58,7 +58,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            page_bytes: 4 << 20,
+            // A buffer that grows doubles, so a page that is a little larger than four MiB would take eight.
+            page_bytes: 15 << 18,
             most_page_bytes: 8 << 20,
             first_limit: 100,
             most_limit: 5_000,

@@ -102,10 +102,10 @@ mod tests {
     #[test]
     fn pages_adapt_to_the_size_of_the_objects() {
         check_limit(100, 270_000, 800, "small objects: eight times as many");
-        check_limit(800, 2_160_000, 1_553, "as many as make four MiB");
-        check_limit(1_553, 4_193_100, 1_553, "and it stays there");
+        check_limit(800, 2_160_000, 1_456, "as many as make nearly four MiB");
+        check_limit(1_456, 3_931_200, 1_456, "and it stays there");
         check_limit(5_000, 100_000, 5_000, "never over the maximum");
-        check_limit(100, 80_000_000, 5, "large objects: fewer");
+        check_limit(100, 80_000_000, 4, "large objects: fewer");
         check_limit(1, 1_500_000, 2, "objects at etcd's limit");
         check_limit(1, 6_000_000, 1, "never none");
         check_limit(100, 0, 800, "an empty body divides nothing");
