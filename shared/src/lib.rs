@@ -14,13 +14,16 @@
 pub mod archive;
 pub mod artifacts;
 pub mod cluster;
+pub mod coexistence;
 pub mod encryption;
 pub mod events;
 pub mod exit;
+pub mod installation;
 pub mod job;
 pub mod lease;
 pub mod listing;
 pub mod object;
+pub mod policy;
 pub mod progress;
 pub mod queue;
 pub mod resources;

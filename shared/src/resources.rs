@@ -4,6 +4,7 @@
 //! `manifests/crds` is made from these types by `cargo crds`.
 
 mod backup;
+mod backup_policy;
 mod backup_run;
 mod condition;
 mod location;
@@ -17,6 +18,7 @@ use kube::CustomResourceExt;
 use serde::Serialize;
 
 pub use backup::{Backup, BackupSpec, BackupStatus, BackupType};
+pub use backup_policy::{BackupPolicy, BackupPolicySpec};
 pub use backup_run::{
     Artifact, BackupRun, BackupRunSpec, BackupRunStatus, Place, RunState, SnapshotStage, StageState, Trigger,
     TriggerKind, UploadStage,
@@ -38,7 +40,8 @@ const NULLABLE_OBJECTS: [&str; 5] = ["storageLocation", "s3", "clientConfig", "a
 /// All custom resource definitions, in the order in which they are installed.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    let mut definitions = vec![Backup::crd(), Restore::crd(), ResourceSet::crd(), BackupRun::crd()];
+    let mut definitions =
+        vec![Backup::crd(), Restore::crd(), ResourceSet::crd(), BackupRun::crd(), BackupPolicy::crd()];
     for version in definitions.iter_mut().flat_map(|definition| &mut definition.spec.versions) {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             refuse_null("", schema);

@@ -199,7 +199,17 @@ impl FromStr for Schedule {
     type Err = ScheduleError;
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
-        let (zone, rest) = split_zone(text)?;
+        Self::read(text, None)
+    }
+}
+
+impl Schedule {
+    /// Reads a schedule that goes by `zone` where it names no time zone itself, and by UTC where nothing does.
+    ///
+    /// # Errors
+    /// When it cannot be read, or there is no such time zone.
+    pub fn read(text: &str, zone: Option<&str>) -> Result<Self, ScheduleError> {
+        let (zone, rest) = split_zone(text, zone)?;
         ensure!(!rest.trim().is_empty(), EmptySnafu);
         let rule = match rest.strip_prefix("@every ") {
             Some(interval) => Rule::Every(read_interval(text, interval)?),
@@ -210,9 +220,9 @@ impl FromStr for Schedule {
 }
 
 /// Splits `CRON_TZ=<zone> ` or `TZ=<zone> ` off. As in robfig/cron an empty zone is UTC.
-fn split_zone(text: &str) -> Result<(TimeZone, &str), ScheduleError> {
+fn split_zone<'a>(text: &'a str, otherwise: Option<&str>) -> Result<(TimeZone, &'a str), ScheduleError> {
     let Some(named) = text.strip_prefix("CRON_TZ=").or_else(|| text.strip_prefix("TZ=")) else {
-        return Ok((TimeZone::UTC, text));
+        return Ok((otherwise.map_or(Ok(TimeZone::UTC), |zone| find_zone(text, zone))?, text));
     };
     let (zone, rest) = named.split_once(' ').context(FindFieldsSnafu { schedule: excerpt(text) })?;
     let rest = rest.trim();
@@ -220,8 +230,11 @@ fn split_zone(text: &str) -> Result<(TimeZone, &str), ScheduleError> {
     if zone.is_empty() {
         return Ok((TimeZone::UTC, rest));
     }
-    let context = || FindZoneSnafu { schedule: excerpt(text), zone: excerpt(zone) };
-    Ok((TimeZone::get(zone).with_context(|_| context())?, rest))
+    Ok((find_zone(text, zone)?, rest))
+}
+
+fn find_zone(text: &str, zone: &str) -> Result<TimeZone, ScheduleError> {
+    TimeZone::get(zone).with_context(|_| FindZoneSnafu { schedule: excerpt(text), zone: excerpt(zone) })
 }
 
 fn expand_name<'a>(text: &str, rest: &'a str) -> Result<&'a str, ScheduleError> {

@@ -19,6 +19,7 @@ pub use error::PlanError;
 pub use plan::{Plan, Request, TypePlan, plan};
 pub use resource_type::ResourceType;
 
+pub(crate) use pattern::Pattern;
 pub(crate) use plan::field_condition;
 
 use crate::object::Object;

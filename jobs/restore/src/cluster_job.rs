@@ -1,17 +1,17 @@
 //! The job: carries out the Restores of the cluster, one at a time.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::sync::Arc;
 
 use drover::archive::{Limits, ReadError, Spool, Unsealing};
-use drover::cluster::{ApiError, Events};
+use drover::cluster::Events;
 use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
 use drover::queue::{self, Connection};
 use drover::resources::Restore;
 use drover::storage::{Content, Storage};
-use kube::api::ListParams;
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
@@ -23,6 +23,7 @@ use crate::ground::Ground;
 use crate::outcome::{Counts, Outcome};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
+use crate::waiting::to_carry_out;
 use crate::wishes::{WishError, Wishes};
 use crate::{JobOptions, WorkLimits, recorded, stored_report};
 
@@ -32,12 +33,6 @@ pub(crate) const JOB: &str = "restore";
 /// Why a Restore was not carried out.
 #[derive(Debug, Snafu)]
 pub(crate) enum JobError {
-    /// The Restores cannot be read.
-    #[snafu(display("failed to read the Restores; are the CRDs of resources.cattle.io installed?"))]
-    ReadRestores {
-        /// What the server said.
-        source: ApiError,
-    },
     /// Its encryption configuration is missing or refused, and stays so until somebody mends it.
     #[snafu(display("failed to prepare the decryption; nothing was changed"))]
     Encryption {
@@ -90,7 +85,6 @@ impl JobError {
 impl Fault for JobError {
     fn exit(&self) -> Exit {
         match self {
-            Self::ReadRestores { source } => source.exit(),
             Self::ReadArchive { source, .. } => source.exit(),
             Self::Encryption { source } => source.exit(),
             Self::LoseLease => Exit::Unavailable,
@@ -116,12 +110,13 @@ pub(crate) async fn restore_all(options: JobOptions, shutdown: &CancellationToke
     // The server's 429 must come through to the limiter.
     let writing = drover::cluster::connect_without_retries().await?;
     let server = Arc::new(Server::new(writing, options.limits.concurrency));
-    if waiting(&client).await?.is_empty() && controllers::scaled_down(&server).await?.is_empty() {
+    let namespace = options.cluster.namespace.clone();
+    if to_carry_out(&client, &namespace).await?.is_empty() && controllers::scaled_down(&server).await?.is_empty() {
         info!("nothing to do: no Restore waits");
         return Ok(());
     }
     let identity = options.cluster.identity();
-    let (namespace, settings) = (options.cluster.namespace.clone(), options.cluster.lease_settings());
+    let settings = options.cluster.lease_settings();
     let turn = match exclusive::take(client.clone(), &namespace, &identity, settings, shutdown).await? {
         Taken::Ours(turn) => turn,
         Taken::Busy { holder } => {
@@ -146,13 +141,14 @@ async fn work(
     identity: &str,
     turn: &Turn,
 ) -> Result<(), Failure> {
-    let waiting: Vec<String> = waiting(&client).await?.iter().filter_map(ResourceExt::uid).collect();
+    let waiting = to_carry_out(&client, &options.cluster.namespace).await?;
     let left = controllers::scaled_down(&server).await?;
-    let (later, now): (Vec<_>, Vec<_>) =
-        left.into_iter().partition(|left| waiting.iter().any(|uid| uid == left.holder()));
+    let (later, now): (Vec<_>, Vec<_>) = left
+        .into_iter()
+        .partition(|left| waiting.iter().any(|restore| restore.uid().as_deref() == Some(left.holder())));
     let mut outcomes = vec![put_back(&server, &now, turn).await];
     if !waiting.is_empty() {
-        outcomes.push(Box::pin(restore_waiting(client, Arc::clone(&server), options, identity, turn)).await);
+        outcomes.push(Box::pin(restore_all_of(waiting, client, Arc::clone(&server), options, identity, turn)).await);
     }
     outcomes.push(put_back(&server, &later, turn).await);
     outcomes.into_iter().filter_map(Result::err).max_by_key(Failure::exit).map_or(Ok(()), Err)
@@ -165,17 +161,9 @@ async fn put_back(server: &Server, left: &[ScaledDown], turn: &Turn) -> Result<(
     Ok(())
 }
 
-/// The Restores that have not run, oldest first.
-async fn waiting(client: &Client) -> Result<Vec<Restore>, JobError> {
-    let restores: Api<Restore> = Api::all(client.clone());
-    let listed = restores.list(&ListParams::default()).await.map_err(ApiError::from).context(ReadRestoresSnafu)?;
-    let mut waiting = listed.items;
-    waiting.retain(|restore| !restore.has_ended() && restore.metadata.deletion_timestamp.is_none());
-    waiting.sort_by_key(|restore| (restore.creation_timestamp().map(|time| time.0), restore.name_any()));
-    Ok(waiting)
-}
-
-async fn restore_waiting(
+/// Carries these Restores out, and those that were made meanwhile: their own Jobs found the Lease taken.
+async fn restore_all_of(
+    mut waiting: Vec<Restore>,
     client: Client,
     server: Arc<Server>,
     options: JobOptions,
@@ -186,15 +174,21 @@ async fn restore_waiting(
     let events = Events::new(client.clone(), JOB, identity);
     let context = Context { client, options, events, connection, server, lost: turn.lost().clone() };
     let mut worst: Option<Failure> = None;
-    for restore in waiting(&context.client).await? {
-        if turn.stop().is_cancelled() {
-            break;
+    let mut tried = HashSet::new();
+    while !waiting.is_empty() {
+        for restore in &waiting {
+            if turn.stop().is_cancelled() {
+                return worst.map_or(Ok(()), Err);
+            }
+            let span = info_span!("restore", restore = restore.name_any());
+            if let Err(failure) = restore_one(&context, restore, turn.stop()).instrument(span.clone()).await {
+                span.in_scope(|| error!("{failure}"));
+                worst = worst.into_iter().chain([failure]).max_by_key(Failure::exit);
+            }
+            tried.insert(restore.uid());
         }
-        let span = info_span!("restore", restore = restore.name_any());
-        if let Err(failure) = restore_one(&context, &restore, turn.stop()).instrument(span.clone()).await {
-            span.in_scope(|| error!("{failure}"));
-            worst = worst.into_iter().chain([failure]).max_by_key(Failure::exit);
-        }
+        waiting = to_carry_out(&context.client, &context.options.cluster.namespace).await?;
+        waiting.retain(|restore| !tried.contains(&restore.uid()));
     }
     worst.map_or(Ok(()), Err)
 }

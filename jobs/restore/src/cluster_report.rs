@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::coexistence::{self, Operator};
 use drover::events::{Data, Event, Kind};
 use drover::exit::Failure;
 use drover::resources::{ConditionStatus, Ready, Restore, RestoreStatus, rfc3339};
@@ -10,7 +11,7 @@ use drover::runs::report::place_word;
 use drover::status;
 use jiff::Timestamp;
 use kube::core::PartialObjectMeta;
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -51,7 +52,7 @@ pub(crate) enum Ending {
 /// It begins, unless it was deleted since it was listed: gives whether it is still there.
 pub(crate) async fn started(context: &Context, restore: &Restore) -> Result<bool, Failure> {
     let file = &restore.spec.backup_filename;
-    if !set_status(context, restore, |status| in_progress(status, "reading the archive")).await? {
+    if !set_status(&context.client, restore, |status| in_progress(status, "reading the archive")).await? {
         info!("the Restore was deleted before it began");
         return Ok(false);
     }
@@ -84,8 +85,27 @@ pub(crate) async fn stopped(context: &Context, restore: &Restore, words: &str) -
     publish(context, restore, Kind::RestoreFailed, Some("the Restore was deleted while it ran")).await
 }
 
+/// The Rancher backup operator is in charge of the Restore. Its own words about it stay as they are.
+pub(crate) async fn not_in_charge(client: &Client, restore: &Restore, operator: &Operator) {
+    let change = |status: &mut RestoreStatus| {
+        coexistence::note(status.conditions.get_or_insert_default(), Some(operator), Timestamp::now());
+    };
+    if let Err(failure) = set_status(client, restore, change).await {
+        warn!("{failure}");
+    }
+}
+
+/// The Restore is never carried out, and has ended with that.
+pub(crate) async fn refused(client: &Client, restore: &Restore, reason: &str) -> Result<(), Failure> {
+    warn!(restore = restore.name_any(), "not carried out: {reason}");
+    let ending = Ending::Failed { reason: reason.to_owned() };
+    set_status(client, restore, |status| end(status, &ending, Timestamp::now())).await?;
+    Ok(())
+}
+
 fn in_progress(status: &mut RestoreStatus, detail: &str) {
     let (conditions, now) = (status.conditions.get_or_insert_default(), Timestamp::now());
+    coexistence::note(conditions, None, now);
     conditions.set_ready(Ready::InProgress, detail, now);
     conditions.set("Reconciling", ConditionStatus::True, "InProgress", detail, now);
     conditions.set("Stalled", ConditionStatus::False, "InProgress", "", now);
@@ -98,7 +118,7 @@ pub(crate) async fn progress(context: &Context, restore: &Restore, gauge: &Arc<G
     loop {
         ticks.tick().await;
         let detail = gauge.read().to_string();
-        if let Err(failure) = set_status(context, restore, |status| in_progress(status, &detail)).await {
+        if let Err(failure) = set_status(&context.client, restore, |status| in_progress(status, &detail)).await {
             warn!("{failure}");
         }
     }
@@ -118,7 +138,7 @@ pub(crate) async fn ended(context: &Context, restore: &Restore, ending: &Ending)
             context.events.warning(restore, "RestoreFailed", reason).await;
         }
     }
-    if !set_status(context, restore, |status| end(status, ending, Timestamp::now())).await? {
+    if !set_status(&context.client, restore, |status| end(status, ending, Timestamp::now())).await? {
         info!("the Restore was deleted as it ended");
     }
     Ok(())
@@ -149,12 +169,8 @@ fn end(status: &mut RestoreStatus, ending: &Ending, now: Timestamp) {
 }
 
 /// Changes the status, where the Restore is still there: gives whether it is.
-async fn set_status(
-    context: &Context,
-    restore: &Restore,
-    change: impl Fn(&mut RestoreStatus),
-) -> Result<bool, Failure> {
-    let restores: Api<Restore> = Api::all(context.client.clone());
+async fn set_status(client: &Client, restore: &Restore, change: impl Fn(&mut RestoreStatus)) -> Result<bool, Failure> {
+    let restores: Api<Restore> = Api::all(client.clone());
     let uid = restore.uid();
     let to_value = |restore: &Restore| {
         // A Restore that was deleted and applied again is another one, and runs by itself.

@@ -46,6 +46,7 @@ mod stages;
 mod stored_report;
 mod twins;
 mod types;
+mod waiting;
 mod wishes;
 mod write;
 

@@ -1,4 +1,5 @@
 use drover::cluster::{ApiError, ClusterOptions};
+use drover::coexistence::{self, Operator};
 use drover::events::Kind;
 use drover::exit::{Exit, Failure, Fault};
 use drover::lease::{self, Acquired, Wait};
@@ -36,6 +37,12 @@ pub(crate) enum Error {
         /// Its name.
         name: String,
     },
+    /// The Rancher backup operator is at work.
+    #[snafu(display("failed to begin: {message}"))]
+    NotInCharge {
+        /// Which Deployment it is, and what to do.
+        message: String,
+    },
     /// A restore is at work.
     #[snafu(display("failed to begin: {holder:?} restores this cluster; it runs when that has ended"))]
     RestoreRuns {
@@ -57,7 +64,7 @@ impl Fault for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::ReadBackups { source } => source.exit(),
-            Self::FindBackup { .. } => Exit::Usage,
+            Self::FindBackup { .. } | Self::NotInCharge { .. } => Exit::Usage,
             Self::RestoreRuns { .. } | Self::LoseLease { .. } => Exit::Unavailable,
             Self::Interrupted => Exit::Failure,
         }
@@ -72,6 +79,9 @@ pub(crate) async fn snapshot_backups(
     name: Option<String>,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
+    if let Some(operator) = coexistence::operator(&client, &options.namespace).await? {
+        return leave_to(&operator, &client, name.as_deref()).await;
+    }
     let context = Context::connect(client, options, &nats, shutdown).await?;
     let mut worst: Option<Failure> = None;
     let wanted = match name {
@@ -91,6 +101,30 @@ pub(crate) async fn snapshot_backups(
     worst.map_or(Ok(()), Err)
 }
 
+/// While the operator is at work, each Backup says so and none runs. Whoever asked for a certain one gets an error, for
+/// the backup that they want does not come about.
+async fn leave_to(operator: &Operator, client: &Client, name: Option<&str>) -> Result<(), Failure> {
+    let backups = match name {
+        Some(name) => vec![find_backup(client, name).await?],
+        None => list_backups(client).await?,
+    };
+    for backup in &backups {
+        report::not_in_charge(client, backup, operator).await;
+    }
+    let message = operator.message();
+    if name.is_some() {
+        return Err(Error::NotInCharge { message }.into());
+    }
+    info!("nothing to do: {message}");
+    Ok(())
+}
+
+async fn list_backups(client: &Client) -> Result<Vec<Backup>, Error> {
+    let backups: Api<Backup> = Api::all(client.clone());
+    let listed = backups.list(&ListParams::default()).await.map_err(ApiError::from).context(ReadBackupsSnafu)?;
+    Ok(listed.items.into_iter().filter(|backup| backup.metadata.deletion_timestamp.is_none()).collect())
+}
+
 async fn find_backup(client: &Client, name: &str) -> Result<Backup, Error> {
     let backups: Api<Backup> = Api::all(client.clone());
     let found = backups.get_opt(name).await.map_err(ApiError::from).context(ReadBackupsSnafu)?;
@@ -99,13 +133,12 @@ async fn find_backup(client: &Client, name: &str) -> Result<Backup, Error> {
 
 /// Every Backup that is due, and why. One whose schedule cannot be read says so on itself, and the others go on.
 async fn due_backups(context: &Context, worst: &mut Option<Failure>) -> Result<Vec<(Backup, Trigger)>, Failure> {
-    let backups: Api<Backup> = Api::all(context.client.clone());
-    let listed = backups.list(&ListParams::default()).await.map_err(ApiError::from).context(ReadBackupsSnafu)?;
     let mut wanted = Vec::new();
-    for backup in listed.items.into_iter().filter(|backup| backup.metadata.deletion_timestamp.is_none()) {
+    for backup in list_backups(&context.client).await? {
         let history = context.runs.history(&backup).await?;
         context.republish(&history).await?;
-        match runs::due(&backup, &history, jiff::Timestamp::now()) {
+        let settings = context.policies.settings(&backup);
+        match runs::due(&backup, &settings, &history, jiff::Timestamp::now()) {
             Ok(Some(Due { scheduled_for })) => wanted.push((backup, context.trigger(true, scheduled_for))),
             Ok(None) => {}
             Err(error) => {

@@ -2,6 +2,7 @@ use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events, host_name};
 use drover::events::Event;
 use drover::exit::Failure;
+use drover::policy::Policies;
 use drover::queue::{self, Connection, NatsOptions};
 use drover::resources::{Trigger, TriggerKind};
 use drover::runs::RunStore;
@@ -18,6 +19,7 @@ pub(crate) struct Context {
     pub(crate) options: ClusterOptions,
     pub(crate) identity: String,
     pub(crate) cluster_uid: String,
+    pub(crate) policies: Policies,
     pub(crate) runs: RunStore,
     pub(crate) store: Store,
     pub(crate) events: Events,
@@ -34,6 +36,8 @@ impl Context {
     ) -> Result<Self, Failure> {
         let identity = options.identity();
         let cluster_uid = drover::cluster::cluster_uid(&client).await?;
+        let policies = Policies::load(&client).await?;
+        policies.warn();
         let connection = queue::connect(nats, JOB).await?;
         let store = Store::open(&connection.jetstream).await?;
         Ok(Self {
@@ -44,6 +48,7 @@ impl Context {
             options,
             identity,
             cluster_uid,
+            policies,
             store,
             shutdown,
             connection,

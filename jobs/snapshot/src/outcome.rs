@@ -6,8 +6,9 @@ use drover::encryption::{self, Configuration};
 use drover::events::Kind;
 use drover::exit::{Exit, Failure, Fault};
 use drover::resources::{Artifact, Backup, BackupRun, BackupType, ResourceSet, RunState, SnapshotStage, StageState};
-use drover::runs::{ALLOW_ANNOTATION, Encryption, History, artifact_name, check_sound, event, now_text, status_of};
-use drover::schedule::Schedule;
+use drover::runs::{
+    ALLOW_ANNOTATION, Encryption, History, artifact_name, check_sound, event, now_text, schedule_of, status_of,
+};
 use jiff::Timestamp;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -100,7 +101,7 @@ async fn make(
 ) -> Result<(Put, Encryption), Failure> {
     let configuration = configuration(context, backup).await?;
     if backup.kind_of_backup() == BackupType::Recurring {
-        backup.spec.schedule.as_deref().unwrap_or_default().parse::<Schedule>()?;
+        schedule_of(backup, &context.policies.settings(backup))?;
     }
     let set = resource_set(context, backup).await?;
     let selected = Selected::of(&context.client, &set).await?;

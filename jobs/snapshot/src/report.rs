@@ -2,12 +2,13 @@
 
 use std::error::Error;
 
+use drover::coexistence::Operator;
 use drover::events::Kind;
 use drover::exit::{Chain, Exit, Failure};
 use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, RunState, SnapshotStage, StageState};
 use drover::runs::{Encryption, event, failed_event, now_text, report, set_backup_status, status_of};
 use jiff::Timestamp;
-use kube::ResourceExt;
+use kube::{Client, ResourceExt};
 use serde_json::json;
 use tracing::{info, warn};
 
@@ -81,6 +82,12 @@ pub(crate) async fn failed(
     context.events.warning(backup, "SnapshotFailed", reason).await;
 }
 
+/// The Rancher backup operator is in charge of the Backup. Its own words about it stay as they are.
+pub(crate) async fn not_in_charge(client: &Client, backup: &Backup, operator: &Operator) {
+    let status = |backup: &Backup| Some(report::not_in_charge(backup, operator, Timestamp::now()));
+    warn_of(set_backup_status(client.clone(), &backup.name_any(), JOB, status).await);
+}
+
 /// A Backup that cannot run at all, so that no run of it is opened: its schedule cannot be read.
 pub(crate) async fn refused(context: &Context, backup: &Backup, error: &(dyn Error + Send + Sync + 'static)) {
     let reason = Chain::of(error).to_string();
@@ -95,7 +102,10 @@ async fn set_status(
     backup: &Backup,
     change: impl Fn(&Backup) -> BackupStatus,
 ) -> Result<(), Failure> {
-    let change = |backup: &Backup| Some(change(backup));
+    let change = |backup: &Backup| {
+        let settings = context.policies.settings(backup);
+        Some(report::with_next(change(backup), backup, &settings, Timestamp::now()))
+    };
     Ok(set_backup_status(context.client.clone(), &backup.name_any(), JOB, change).await?)
 }
 

@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 
 use super::History;
+use crate::policy::Settings;
 use crate::resources::{Backup, BackupType, RunState};
 use crate::schedule::{self, Schedule};
 
@@ -15,22 +16,39 @@ pub struct Due {
 ///
 /// A new Backup is due at once; a scheduled one at the first time of its schedule after its last run that did not fail,
 /// however many times have passed since; one whose last run failed, at once; one that a job left in the middle, at once.
+/// What a policy suspends is due only for that last reason: what was begun is ended.
 ///
 /// # Errors
 /// When the schedule cannot be read.
-pub fn due(backup: &Backup, history: &History, now: Timestamp) -> Result<Option<Due>, schedule::ScheduleError> {
+pub fn due(
+    backup: &Backup,
+    settings: &Settings,
+    history: &History,
+    now: Timestamp,
+) -> Result<Option<Due>, schedule::ScheduleError> {
     if history.interrupted().is_some() {
         return Ok(Some(Due { scheduled_for: None }));
+    }
+    if settings.is_suspended() {
+        return Ok(None);
     }
     let last = last_time(backup, history);
     let created = backup.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     match backup.kind_of_backup() {
         BackupType::OneTime => Ok(last.is_none().then_some(Due { scheduled_for: None })),
         BackupType::Recurring => {
-            let schedule: Schedule = backup.spec.schedule.as_deref().unwrap_or_default().parse()?;
+            let schedule = schedule_of(backup, settings)?;
             Ok(schedule::due(&schedule, last, created, now).map(|time| Due { scheduled_for: Some(time) }))
         }
     }
+}
+
+/// The schedule of a Backup, by the time zone that holds for it.
+///
+/// # Errors
+/// When it cannot be read, also because there is none.
+pub fn schedule_of(backup: &Backup, settings: &Settings) -> Result<Schedule, schedule::ScheduleError> {
+    Schedule::read(backup.spec.schedule.as_deref().unwrap_or_default(), settings.time_zone.as_deref())
 }
 
 /// When the Backup last ran without failing: by its runs, or by the status that the Rancher operator left.
@@ -62,7 +80,7 @@ mod tests {
 
     #[track_caller]
     fn check(backup: &Backup, history: &History, now: Timestamp, expected: Option<Due>) {
-        assert_eq!(due(backup, history, now).unwrap(), expected);
+        assert_eq!(due(backup, &Settings::default(), history, now).unwrap(), expected);
     }
 
     const NOW: Due = Due { scheduled_for: None };
@@ -114,9 +132,28 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_suspends_and_sets_the_time_zone() {
+        let mut backup = backup();
+        backup.spec.schedule = Some("0 2 * * *".into());
+        let (new, now) = (History::default(), at("1970-01-13T00:30:00Z"));
+        let suspended = Settings { suspended_by: Some("p".into()), ..Settings::default() };
+        assert_eq!(due(&backup, &suspended, &new, now).unwrap(), None);
+        let left = History::of(&backup, vec![run(1, RunState::InProgress, false)]);
+        assert_eq!(due(&backup, &suspended, &left, now).unwrap(), Some(NOW));
+        let done = History::of(&backup, vec![run(1, RunState::Completed, true)]);
+        let zone = |name: &str| Settings { time_zone: Some(name.into()), ..Settings::default() };
+        let expected = Some(Due { scheduled_for: Some(at("1970-01-13T00:00:00Z")) });
+        assert_eq!(due(&backup, &zone("Africa/Cairo"), &done, now).unwrap(), expected);
+        backup.spec.schedule = Some("CRON_TZ=UTC 0 2 * * *".into());
+        assert_eq!(due(&backup, &zone("Africa/Cairo"), &done, now).unwrap(), None);
+        backup.spec.schedule = Some("0 2 * * *".into());
+        assert!(due(&backup, &zone("Mars/Phobos"), &done, now).is_err());
+    }
+
+    #[test]
     fn schedule_that_cannot_be_read_is_an_error() {
         let mut backup = backup();
         backup.spec.schedule = Some("61 * * * *".into());
-        assert!(due(&backup, &History::default(), at("2026-01-02T00:00:00Z")).is_err());
+        assert!(due(&backup, &Settings::default(), &History::default(), at("2026-01-02T00:00:00Z")).is_err());
     }
 }

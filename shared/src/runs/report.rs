@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::Encryption;
+use super::{Encryption, schedule_of};
+use crate::coexistence;
+use crate::policy::Settings;
 use crate::resources::{
     Backup, BackupRun, BackupStatus, BackupType, ConditionStatus, Conditions, Ready, StorageLocation, rfc3339,
 };
-use crate::schedule::Schedule;
 
 /// The status of a Backup whose run is at work; `detail` says at what.
 #[must_use]
@@ -75,16 +76,30 @@ pub fn stored(
 fn change(backup: &Backup, now: Timestamp, conditions: impl FnOnce(&mut Conditions)) -> BackupStatus {
     let mut status = backup.status.clone().unwrap_or_default();
     let mut changed = status.conditions.take().unwrap_or_default();
+    coexistence::note(&mut changed, None, now);
     conditions(&mut changed);
     status.conditions = Some(changed);
     status.observed_generation = backup.metadata.generation;
     status.backup_type = Some(backup.kind_of_backup());
     status.storage_location = Some(place_word(backup.spec.storage_location.as_ref()).to_owned());
-    if backup.kind_of_backup() == BackupType::Recurring {
-        let schedule = backup.spec.schedule.as_deref().unwrap_or_default().parse::<Schedule>();
-        let next = schedule.ok().and_then(|schedule| schedule.next(now));
-        status.next_snapshot_at = next.map(rfc3339).or(status.next_snapshot_at);
-    }
+    status
+}
+
+/// The status with the time at which the Backup runs next by itself. Where it does not, the time of before becomes empty:
+/// a field that another manager wrote cannot be taken away.
+#[must_use]
+pub fn with_next(mut status: BackupStatus, backup: &Backup, settings: &Settings, now: Timestamp) -> BackupStatus {
+    let is_scheduled = backup.kind_of_backup() == BackupType::Recurring && !settings.is_suspended();
+    let next = is_scheduled.then(|| schedule_of(backup, settings).ok()?.next(now)).flatten();
+    status.next_snapshot_at = next.map(rfc3339).or_else(|| status.next_snapshot_at.map(|_| String::new()));
+    status
+}
+
+/// The status of a Backup of which drover starts nothing: the operator is in charge, as the message says.
+#[must_use]
+pub fn not_in_charge(backup: &Backup, operator: &coexistence::Operator, now: Timestamp) -> BackupStatus {
+    let mut status = backup.status.clone().unwrap_or_default();
+    coexistence::note(status.conditions.get_or_insert_default(), Some(operator), now);
     status
 }
 
@@ -153,9 +168,29 @@ mod tests {
     fn scheduled_backup_tells_its_next_time() {
         let mut backup = backup();
         backup.spec.schedule = Some("30 2 * * *".into());
+        let next = |status, settings| with_next(status, &backup, &settings, now()).next_snapshot_at;
         let status = in_progress(&backup, "", now());
-        assert_eq!(status.next_snapshot_at.as_deref(), Some("2026-11-23T02:30:00Z"));
         assert_eq!(status.backup_type, Some(BackupType::Recurring));
+        assert_eq!(next(status.clone(), Settings::default()).as_deref(), Some("2026-11-23T02:30:00Z"));
+        let berlin = Settings { time_zone: Some("Europe/Berlin".into()), ..Settings::default() };
+        assert_eq!(next(status.clone(), berlin).as_deref(), Some("2026-11-24T01:30:00Z"));
+        let suspended = Settings { suspended_by: Some("p".into()), ..Settings::default() };
+        assert_eq!(next(status.clone(), suspended.clone()), None);
+        let known = BackupStatus { next_snapshot_at: Some("2026-11-23T02:30:00Z".into()), ..status };
+        assert_eq!(next(known, suspended).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn who_is_in_charge_is_told_until_drover_is() {
+        let mut backup = backup();
+        let operator = coexistence::Operator { namespace: "n".into(), name: "rancher-backup".into(), replicas: 1 };
+        let active = |status: &BackupStatus| status.conditions.clone().unwrap().get(coexistence::CONDITION).cloned();
+        assert_eq!(active(&in_progress(&backup, "", now())), None);
+        backup.status = Some(not_in_charge(&backup, &operator, now()));
+        let told = active(backup.status.as_ref().unwrap()).unwrap();
+        assert_eq!((told.status, told.message), (ConditionStatus::False, Some(operator.message())));
+        let taken_over = active(&in_progress(&backup, "", now())).unwrap();
+        assert_eq!(taken_over.status, ConditionStatus::True);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use regex::{Regex, RegexBuilder};
 
 /// A compiled regexp, searched unanchored.
 #[derive(Clone, Debug)]
-pub(super) enum Pattern {
+pub(crate) enum Pattern {
     /// `.` alone stands for all.
     Everything,
     Search(Regex),
@@ -24,14 +24,14 @@ pub(super) enum Pattern {
 
 /// Why a pattern cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct PatternError {
+pub(crate) struct PatternError {
     /// The character at which it goes wrong, counted from 1.
-    pub(super) position: usize,
-    pub(super) problem: &'static str,
+    pub(crate) position: usize,
+    pub(crate) problem: &'static str,
 }
 
 impl Pattern {
-    pub(super) fn new(pattern: &str) -> Result<Self, PatternError> {
+    pub(crate) fn new(pattern: &str) -> Result<Self, PatternError> {
         if pattern == "." {
             return Ok(Self::Everything);
         }
@@ -39,7 +39,7 @@ impl Pattern {
         compile(&translated).map(Self::Search).map_err(|problem| PatternError { position: 1, problem })
     }
 
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Everything => true,
             Self::Search(regex) => regex.is_match(text),

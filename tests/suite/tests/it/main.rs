@@ -13,6 +13,7 @@
 
 mod artifacts;
 mod backup;
+mod charge;
 mod connection;
 mod controllers;
 mod drain;

@@ -1,0 +1,201 @@
+//! What BackupPolicies say of a Backup.
+
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use snafu::{ResultExt, Snafu};
+
+use crate::cluster::ApiError;
+use crate::exit::{Exit, Fault};
+use crate::resources::{Backup, BackupPolicy};
+use crate::selection::Pattern;
+
+/// All policies, in the order in which they count: by name.
+#[derive(Clone, Debug, Default)]
+pub struct Policies {
+    policies: Vec<Policy>,
+    refused: Vec<Refused>,
+}
+
+#[derive(Clone, Debug)]
+struct Policy {
+    resource: BackupPolicy,
+    pattern: Option<Pattern>,
+}
+
+/// Why the policies are not known.
+#[derive(Debug, Snafu)]
+#[snafu(display("failed to list the BackupPolicies"))]
+pub struct LoadError {
+    source: ApiError,
+}
+
+impl Fault for LoadError {
+    fn exit(&self) -> Exit {
+        self.source.exit()
+    }
+}
+
+/// A policy that applies to nothing, since it cannot be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refused {
+    /// Its name.
+    pub policy: String,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// What holds for one Backup.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Settings {
+    /// The time zone that its schedule goes by where it names none itself.
+    pub time_zone: Option<String>,
+    /// The policy that suspends it, if one does.
+    pub suspended_by: Option<String>,
+}
+
+impl Settings {
+    /// Whether no run begins by itself.
+    #[must_use]
+    pub const fn is_suspended(&self) -> bool {
+        self.suspended_by.is_some()
+    }
+}
+
+impl Policies {
+    /// The policies of a cluster; none where their definition is not installed.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn load(client: &Client) -> Result<Self, LoadError> {
+        let policies: Api<BackupPolicy> = Api::all(client.clone());
+        match policies.list(&ListParams::default()).await.map_err(ApiError::from) {
+            Ok(listed) => Ok(Self::new(listed.items)),
+            Err(error) if error.code() == Some(404) => Ok(Self::default()),
+            Err(error) => Err(error).context(LoadSnafu),
+        }
+    }
+
+    /// Policies, in whatever order.
+    #[must_use]
+    pub fn new(resources: impl IntoIterator<Item = BackupPolicy>) -> Self {
+        let mut policies = Self::default();
+        for resource in resources {
+            match pattern(&resource) {
+                Ok(pattern) => policies.policies.push(Policy { resource, pattern }),
+                Err(reason) => policies.refused.push(Refused { policy: resource.name_any(), reason }),
+            }
+        }
+        policies.policies.sort_by_key(|policy| policy.resource.name_any());
+        policies
+    }
+
+    /// Those that cannot be read.
+    #[must_use]
+    pub fn refused(&self) -> &[Refused] {
+        &self.refused
+    }
+
+    /// Says in the log which ones cannot be read.
+    pub fn warn(&self) {
+        for Refused { policy, reason } in &self.refused {
+            tracing::warn!(policy, "{reason}");
+        }
+    }
+
+    /// What holds for a Backup: of each field the first policy that sets it.
+    #[must_use]
+    pub fn settings(&self, backup: &Backup) -> Settings {
+        let name = backup.name_any();
+        let applying = || self.policies.iter().filter(|policy| policy.applies_to(&name)).map(|policy| &policy.resource);
+        let zone = applying().find_map(|policy| policy.spec.time_zone.clone().filter(|zone| !zone.is_empty()));
+        let suspending = applying().find(|policy| policy.spec.suspend.is_some());
+        let suspended_by = suspending.filter(|policy| policy.spec.suspend == Some(true)).map(ResourceExt::name_any);
+        Settings { time_zone: zone, suspended_by }
+    }
+}
+
+impl Policy {
+    fn applies_to(&self, backup: &str) -> bool {
+        let names = &self.resource.spec.backup_names;
+        match &self.pattern {
+            Some(pattern) => pattern.matches(backup) || names.iter().any(|name| name == backup),
+            None => names.is_empty() || names.iter().any(|name| name == backup),
+        }
+    }
+}
+
+fn pattern(policy: &BackupPolicy) -> Result<Option<Pattern>, String> {
+    let text = &policy.spec.backup_name_regexp;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Pattern::new(text).map(Some).map_err(|error| {
+        format!(
+            "failed to read backupNameRegexp {text:?} of the BackupPolicy {:?}: {} at character {}; it applies to no \
+             Backup until it is corrected",
+            policy.name_any(),
+            error.problem,
+            error.position
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::{BackupPolicySpec, BackupSpec};
+
+    fn policy(name: &str, names: &[&str], regexp: &str, zone: Option<&str>, suspend: Option<bool>) -> BackupPolicy {
+        let spec = BackupPolicySpec {
+            backup_names: names.iter().map(|name| (*name).to_owned()).collect(),
+            backup_name_regexp: regexp.to_owned(),
+            time_zone: zone.map(str::to_owned),
+            suspend,
+        };
+        BackupPolicy::new(name, spec)
+    }
+
+    #[track_caller]
+    fn check(policies: &[BackupPolicy], backup: &str, zone: Option<&str>, suspended_by: Option<&str>) {
+        let settings = Policies::new(policies.to_vec()).settings(&Backup::new(backup, BackupSpec::default()));
+        assert_eq!((settings.time_zone.as_deref(), settings.suspended_by.as_deref()), (zone, suspended_by), "{backup}");
+    }
+
+    #[test]
+    fn a_policy_applies_by_name_by_regexp_or_to_all() {
+        let zone = Some("Europe/Berlin");
+        for (names, regexp, backup, applies) in [
+            (&["daily"][..], "", "daily", true),
+            (&["daily"], "", "rancher-daily", false),
+            (&[], "^rancher-", "rancher-daily", true),
+            (&[], "^rancher-", "daily", false),
+            (&["daily"], "^rancher-", "daily", true),
+            (&[], ".", "daily", true),
+            (&[], "", "daily", true),
+        ] {
+            let expected = zone.filter(|_| applies);
+            check(&[policy("p", names, regexp, zone, None)], backup, expected, None);
+        }
+    }
+
+    #[test]
+    fn of_several_policies_the_first_by_name_that_sets_a_field_counts_for_it() {
+        let policies = [
+            policy("c-zone", &[], ".", Some("Asia/Tokyo"), Some(true)),
+            policy("a-suspend", &[], "^r", None, Some(true)),
+            policy("b-running", &["daily"], "", Some(""), Some(false)),
+        ];
+        check(&policies, "rancher", Some("Asia/Tokyo"), Some("a-suspend"));
+        check(&policies, "daily", Some("Asia/Tokyo"), None);
+        check(&policies, "weekly", Some("Asia/Tokyo"), Some("c-zone"));
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_applies_to_nothing_and_is_named() {
+        let policies = Policies::new([policy("bad", &["daily"], "(", None, Some(true))]);
+        assert_eq!(policies.settings(&Backup::new("daily", BackupSpec::default())), Settings::default());
+        let Refused { policy, reason } = &policies.refused()[0];
+        assert_eq!(policy, "bad");
+        assert!(reason.contains("backupNameRegexp \"(\" of the BackupPolicy \"bad\""), "{reason}");
+    }
+}
