@@ -25,6 +25,10 @@ const SUPERVISOR: &str = "__supervisor";
 /// The first argument of a process that is about to become a program of a testbed.
 const EXEC: &str = "__exec";
 
+/// This process's own executable, also when a newer build has taken the place of its file: another test may have it built
+/// anew while this process waits for the programs.
+const OWN_EXECUTABLE: &str = "/proc/self/exe";
+
 /// Whether the main function of this process lets it play the roles above.
 static PLAYS_ROLES: OnceLock<()> = OnceLock::new();
 
@@ -63,13 +67,6 @@ pub enum Error {
     BuildSupervisor {
         /// Why.
         source: crate::binaries::Error,
-    },
-
-    /// The executable of this process is unknown.
-    #[snafu(display("failed to find the executable of this process"))]
-    FindExecutable {
-        /// Why.
-        source: std::io::Error,
     },
 
     /// The supervisor does not run any more.

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use snafu::ResultExt;
 
-use super::{BuildSupervisorSnafu, Error, FindExecutableSnafu, PLAYS_ROLES};
+use super::{BuildSupervisorSnafu, Error, OWN_EXECUTABLE, PLAYS_ROLES};
 use crate::binaries;
 
 /// This process's own executable where its `main` plays the role, else the `testbed` binary, built if need be.
 pub(crate) async fn executable() -> Result<PathBuf, Error> {
     if PLAYS_ROLES.get().is_some() {
-        return std::env::current_exe().context(FindExecutableSnafu);
+        return Ok(PathBuf::from(OWN_EXECUTABLE));
     }
     binaries::binary(env!("CARGO_PKG_NAME"), "testbed").await.context(BuildSupervisorSnafu)
 }

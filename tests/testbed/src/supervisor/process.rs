@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::EXEC;
+use super::{EXEC, OWN_EXECUTABLE};
 use super::protocol::{Launch, Report, Request, Signal};
 use crate::folder::Folder;
 
@@ -157,8 +157,7 @@ impl Children {
 fn spawn(launch: &Launch, folder: &Path) -> std::io::Result<Child> {
     let path = folder.join("logs").join(format!("{}.log", launch.name));
     let log = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    // The link leads to this executable even when a newer build has taken its place.
-    Command::new("/proc/self/exe")
+    Command::new(OWN_EXECUTABLE)
         .arg(EXEC)
         .arg(std::process::id().to_string())
         .arg(&launch.program)
