@@ -13,8 +13,8 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::{EXEC, OWN_EXECUTABLE};
 use super::protocol::{Launch, Report, Request, Signal};
+use super::{EXEC, OWN_EXECUTABLE};
 use crate::folder::Folder;
 
 /// Runs the supervisor until its owner closes its stdin or it is told to end by a signal.
