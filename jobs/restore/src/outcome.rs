@@ -93,6 +93,12 @@ impl Result {
         Self { outcome, reason }
     }
 
+    /// A result with several things to say of it; empty ones are left out.
+    pub(crate) fn noted<'a>(outcome: Outcome, notes: impl IntoIterator<Item = &'a str>) -> Self {
+        let notes: Vec<&str> = notes.into_iter().filter(|note| !note.is_empty()).collect();
+        Self::new(outcome, notes.join("; "))
+    }
+
     /// The object was refused, and the error says why.
     pub(crate) fn failed(error: &(dyn std::error::Error + 'static)) -> Self {
         let reason = Chain(error).to_string();

@@ -348,8 +348,7 @@ impl Job<'_> {
             count => Some(format!("{count} owners that are nowhere were dropped")),
         };
         let notes = [written.note.unwrap_or_default(), special, dropped.as_deref().unwrap_or_default()];
-        let notes: Vec<&str> = notes.into_iter().filter(|note| !note.is_empty()).collect();
-        ObjectResult::new(written.outcome, notes.join("; "))
+        ObjectResult::noted(written.outcome, notes)
     }
 }
 

@@ -230,8 +230,7 @@ fn action(plan: &Plan, position: Position, turn: Turn) -> Action {
 fn with_removed(result: ObjectResult, removed: Option<&Vec<String>>) -> ObjectResult {
     let Some(removed) = removed.and_then(|removed| finalizers::removed(removed)) else { return result };
     let removed = format!("it was being deleted; {removed}");
-    let notes = [removed.as_str(), &result.reason].into_iter().filter(|note| !note.is_empty());
-    ObjectResult::new(result.outcome, notes.collect::<Vec<_>>().join("; "))
+    ObjectResult::noted(result.outcome, [removed.as_str(), &result.reason])
 }
 
 /// The second write of an object, for its owners, does not hide what the first one did.
@@ -245,8 +244,7 @@ fn after_owners(second: ObjectResult, first: (Outcome, &str), in_cycle: bool) ->
             } else {
                 "one of its owners was made later or anew, so it was written twice"
             };
-            let notes = [twice, &second.reason].into_iter().filter(|note| !note.is_empty());
-            ObjectResult::new(outcome, notes.collect::<Vec<_>>().join("; "))
+            ObjectResult::noted(outcome, [twice, &second.reason])
         }
     }
 }
