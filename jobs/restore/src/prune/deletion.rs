@@ -65,6 +65,12 @@ pub(crate) fn pruned(removed: &[String]) -> ObjectResult {
     ObjectResult::new(Outcome::Pruned, reason)
 }
 
+/// The result of an object that was on its way out when the run was asked to stop.
+pub(crate) fn cut_short(removed: &[String]) -> ObjectResult {
+    let removed = finalizers::removed(removed).unwrap_or_default();
+    ObjectResult::noted(Outcome::Untouched, ["it is being deleted; the restore ended before it was gone", &removed])
+}
+
 /// The result of an object that the server did not let go.
 pub(crate) fn failed(error: &RequestError) -> ObjectResult {
     ObjectResult::new(Outcome::Failed, format!("failed to delete it: {}", Chain(error)))

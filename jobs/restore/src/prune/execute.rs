@@ -40,7 +40,8 @@ fn settled(verdict: &Verdict) -> Option<ObjectResult> {
 
 /// Deletes what the plan says, at most `at_once` objects at a time, and gives what became of every candidate.
 ///
-/// When `shutdown` is cancelled no further stage is begun.
+/// When `shutdown` is cancelled no further stage is begun, and what is on its way out is waited for no longer: its
+/// finalizers stay, since the time that they have is not over.
 pub(crate) async fn execute(
     server: &Server,
     plan: &PrunePlan,
@@ -59,6 +60,7 @@ pub(crate) async fn execute(
         outside: Vec::new(),
         progress: Progress::new("objects pruned", count),
         gauge: Arc::clone(gauge),
+        shutdown,
     };
     for (candidate, verdict) in plan.iter() {
         if let Some(result) = settled(verdict) {
@@ -82,6 +84,7 @@ struct Run<'a> {
     outside: Vec<Outside>,
     progress: Progress,
     gauge: Arc<Gauge>,
+    shutdown: &'a CancellationToken,
 }
 
 /// An object on its way out, and the finalizers that were removed from it.
@@ -99,19 +102,28 @@ impl<'a> Run<'a> {
         if late.is_empty() {
             return;
         }
+        if self.shutdown.is_cancelled() {
+            return self.cut_short(late);
+        }
         let freed = self.each(late, remove).await;
         let longest = if freed.iter().any(takes_others_along) { CASCADE_TIMEOUT } else { self.timeout };
         let left = self.wait(freed, Instant::now() + longest.max(PAUSE)).await;
+        if self.shutdown.is_cancelled() {
+            return self.cut_short(left);
+        }
         for going in left {
             let result = self.still_there(&going).await;
             self.done(going.candidate, result);
         }
     }
 
-    /// Waits until the objects are gone or the time is over, and gives those that are not.
+    /// Waits until the objects are gone, the time is over or the run is to stop, and gives those that are not gone.
     async fn wait(&mut self, mut going: Vec<Going<'a>>, deadline: Instant) -> Vec<Going<'a>> {
-        while !going.is_empty() && Instant::now() < deadline {
-            tokio::time::sleep(PAUSE).await;
+        while !going.is_empty() && Instant::now() < deadline && !self.shutdown.is_cancelled() {
+            tokio::select! {
+                () = self.shutdown.cancelled() => {}
+                () = tokio::time::sleep(PAUSE) => {}
+            }
             going = self.each(going, async |server, going| deletion::look(server, going.candidate).await).await;
         }
         going
@@ -152,6 +164,13 @@ impl<'a> Run<'a> {
         self.outside.push(Outside { key: candidate.key(), result });
         self.progress.advance();
         self.gauge.advance();
+    }
+
+    /// Nobody waits for these any more: whoever goes on with the restore does.
+    fn cut_short(&mut self, going: Vec<Going<'a>>) {
+        for Going { candidate, removed } in going {
+            self.done(candidate, deletion::cut_short(&removed));
+        }
     }
 
     fn untouched(&mut self, stage: &[&Candidate]) {

@@ -150,9 +150,13 @@ impl<'a> Run<'a> {
         leaving
     }
 
-    /// Takes away the finalizers of objects that are being deleted.
+    /// Takes away the finalizers of objects that are being deleted, unless the run is to stop: the time that they had
+    /// may not be over then.
     async fn free(&mut self, leaving: &[Position]) {
         for position in leaving {
+            if self.stop.is_cancelled() {
+                return;
+            }
             let removed = self.writer.free(*position).await;
             self.freed.entry(*position).or_default().extend(removed);
         }

@@ -1,8 +1,12 @@
+use drover_testbed::proxy::{Answered, Proxy};
+use http::Method;
 use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::support::{Archive, api, config_map, definition, live, namespace, run_asking, thing};
+use crate::support::{
+    Archive, Run, api, config_map, definition, live, namespace, run_asking, start, testbed, thing, until,
+};
 
 /// A ResourceSet that selects the namespaces whose names begin so, what lies in them, and the definitions of a group.
 fn set(word: &str) -> Value {
@@ -134,6 +138,42 @@ async fn what_was_being_deleted_and_does_not_go_is_freed_and_created_again() {
     assert_ne!(second["metadata"]["uid"], first["metadata"]["uid"]);
     assert_eq!(second["metadata"]["finalizers"], first["metadata"]["finalizers"]);
     assert!(second["metadata"]["deletionTimestamp"].is_null(), "{second}");
+}
+
+/// Applies with prune and ten minutes for finalizers, ends the restore by a signal once the object is looked at while it
+/// is being deleted, and gives what it came to.
+async fn ended_while_it_waits(archive: &Archive, looks_at: &str) -> Run {
+    let proxy = Proxy::start(testbed().await).await.unwrap();
+    let arguments = ["--prune", "--delete-timeout", "600"];
+    let child = start(&proxy.kubeconfig(), "apply", &archive.path(), &arguments);
+    // The first look is the one that finds it in deletion, or asks for that; the others are of the wait.
+    let is_look = |answered: &Answered| answered.method == Method::GET && answered.path == looks_at;
+    until("it waits", async || proxy.answered().iter().filter(|answered| is_look(answered)).count() > 2).await;
+    let pid = i32::try_from(child.id().unwrap()).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::TERM).unwrap();
+    Run::wait(child).await
+}
+
+#[tokio::test]
+async fn finalizers_stay_when_the_restore_is_ended_before_their_time_is_over() {
+    let held = map_with("early-a", "held", &json!({"finalizers": ["nobody.example.io/ever"]}));
+    let archive = Archive::of(&[namespace("early-a"), ("configmaps", held)], Some(&set("early")));
+    assert_eq!(run_asking("apply", &archive, &[]).await.code, 0);
+    let maps = maps("early-a").await;
+    maps.delete("held", &DeleteParams::default()).await.unwrap();
+    let ended = ended_while_it_waits(&archive, "/api/v1/namespaces/early-a/configmaps/held").await;
+    assert_ne!(ended.code, 0, "{}", ended.report);
+    assert_eq!(live(&maps, "held").await["metadata"]["finalizers"], json!(["nobody.example.io/ever"]));
+
+    let extra = map_with("late-a", "extra", &json!({"finalizers": ["nobody.example.io/ever"]}));
+    let archive = Archive::of(&[namespace("late-a")], Some(&set("late")));
+    assert_eq!(run_asking("apply", &archive, &[]).await.code, 0);
+    create(&extra).await;
+    let ended = ended_while_it_waits(&archive, "/api/v1/namespaces/late-a/configmaps/extra").await;
+    let (result, reason) = ended.result("configmaps", "extra");
+    assert_eq!((result.as_str(), reason.starts_with("it is being deleted")), ("untouched", true), "{reason}");
+    let left = live(&self::maps("late-a").await, "extra").await;
+    assert_eq!(left["metadata"]["finalizers"], json!(["nobody.example.io/ever"]));
 }
 
 #[tokio::test]
