@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use snafu::{ResultExt, Snafu};
 
 use crate::ending::{exit_code, stop_signal};
+use crate::images::Image;
 use crate::options::{Options, Service};
 use crate::part::Part;
 use crate::prepare::{self, prepare};
@@ -16,9 +17,9 @@ use crate::programs::{self, Program};
 use crate::progress::say;
 use crate::testbed::{self, Testbed};
 
-/// A Kubernetes control plane, NATS and MinIO on this machine, to try drover with.
+/// A Kubernetes cluster, NATS and MinIO on this machine, to try drover with.
 ///
-/// Nothing needs root or a container. The programs are taken from the PATH or built once from their Go modules,
+/// Nothing but the node needs root or a container runtime. The programs are taken from the PATH or built once from their Go modules,
 /// which takes Go 1.26 or newer and some minutes, and kept in the user's cache folder (DROVER_CACHE moves it).
 #[derive(Debug, Parser)]
 #[command(name = "testbed")]
@@ -36,6 +37,15 @@ enum Command {
         /// Starts only these services, and what they stand on.
         #[arg(long, value_enum, value_delimiter = ',', value_name = "SERVICE")]
         only: Vec<Service>,
+
+        /// Starts a node that runs pods too, which takes Linux and root. It is made of containerd, runc and CNI plugins
+        /// from the distribution, which are installed on Debian and its kin, and lives in namespaces of its own.
+        #[arg(long)]
+        node: bool,
+
+        /// Gives the node only these images instead of all, which have the tag "testbed" and need no registry.
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "IMAGE")]
+        images: Option<Vec<Image>>,
     },
     /// Builds every program that is neither on the PATH nor in the cache folder, and starts nothing.
     Build,
@@ -87,10 +97,18 @@ impl Args {
 
     async fn run(self) -> Result<(), Error> {
         match self.command {
-            Command::Up { only } if only.is_empty() => up(Options::default()).await,
-            Command::Up { only } => up(Options::only(only)).await,
+            Command::Up { only, node, images } => up(options(only, node, images)).await,
             Command::Build => build().await,
         }
+    }
+}
+
+fn options(only: Vec<Service>, node: bool, images: Option<Vec<Image>>) -> Options {
+    let options = if only.is_empty() { Options::default() } else { Options::only(only) };
+    let options = options.and(node.then_some(Service::Node));
+    match images {
+        Some(images) => options.images(images),
+        None => options,
     }
 }
 

@@ -22,6 +22,12 @@ pub(crate) fn last_lines(path: &Path) -> String {
     last.make_contiguous().join("\n")
 }
 
+/// The last lines of a text.
+pub(crate) fn last_lines_of(text: &str) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,5 +38,11 @@ mod tests {
         let text: Vec<String> = (1..=20).map(|number| number.to_string()).collect();
         std::fs::write(file.path(), text.join("\n")).unwrap();
         assert_eq!(last_lines(file.path()), text[5..].join("\n"));
+    }
+
+    #[test]
+    fn gives_a_short_text_whole() {
+        assert_eq!(last_lines_of("one\ntwo\n"), "one\ntwo");
+        assert_eq!(last_lines_of(&"line\n".repeat(20)).lines().count(), LINES);
     }
 }

@@ -52,6 +52,7 @@ impl Minio {
             arguments: arguments.map(str::to_owned).to_vec(),
             environment: BTreeMap::from(environment.map(|(name, value)| (name.to_owned(), value.to_owned()))),
             addresses: vec![format!("{}/minio/health/ready", self.s3.url)],
+            isolated: false,
         }
     }
 }

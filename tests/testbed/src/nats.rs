@@ -39,6 +39,7 @@ impl Nats {
             arguments: vec!["--config".to_owned(), self.configuration.display().to_string()],
             environment: BTreeMap::new(),
             addresses: vec![format!("http://127.0.0.1:{}/healthz", self.monitoring)],
+            isolated: false,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What a testbed consists of.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
+use crate::images::Image;
 use crate::part::Part;
 
 /// A service that a testbed can offer.
@@ -13,6 +15,10 @@ pub enum Service {
     ControlPlane,
     /// The controllers and the scheduler, on top of the control plane: service accounts, garbage collection, Jobs.
     Controllers,
+    /// A node that runs pods, on top of the controllers, in namespaces of its own; Linux and root only.
+    ///
+    /// With DNS, Services, volumes, and the images of [`Image`], which need no registry.
+    Node,
     /// NATS with JetStream, its store in the temporary folder.
     Nats,
     /// MinIO over http.
@@ -26,6 +32,15 @@ impl Service {
         match self {
             Self::ControlPlane => &[Part::Etcd, Part::ApiServer],
             Self::Controllers => &[Part::Etcd, Part::ApiServer, Part::ControllerManager, Part::Scheduler],
+            Self::Node => &[
+                Part::Etcd,
+                Part::ApiServer,
+                Part::ControllerManager,
+                Part::Scheduler,
+                Part::Containerd,
+                Part::Kubelet,
+                Part::KubeProxy,
+            ],
             Self::Nats => &[Part::Nats],
             Self::Minio => &[Part::Minio],
             Self::MinioTls => &[Part::MinioTls],
@@ -38,19 +53,48 @@ impl Service {
 pub struct Options {
     parts: BTreeSet<Part>,
     api_server: Vec<String>,
+    audit_log: Option<PathBuf>,
+    images: BTreeSet<Image>,
 }
 
 impl Default for Options {
-    /// Every service.
+    /// Every service that needs no root: all but the node.
     fn default() -> Self {
-        Self::only(Service::value_variants().iter().copied())
+        Self::only(Service::value_variants().iter().copied().filter(|service| *service != Service::Node))
     }
 }
 
 impl Options {
     /// Only the services named, and what they stand on.
     pub fn only(services: impl IntoIterator<Item = Service>) -> Self {
-        Self { parts: services.into_iter().flat_map(Service::parts).copied().collect(), api_server: Vec::new() }
+        Self {
+            parts: services.into_iter().flat_map(Service::parts).copied().collect(),
+            api_server: Vec::new(),
+            audit_log: None,
+            images: Image::ALL.into(),
+        }
+    }
+
+    /// With these services too.
+    #[must_use]
+    pub fn and(mut self, services: impl IntoIterator<Item = Service>) -> Self {
+        self.parts.extend(services.into_iter().flat_map(Service::parts).copied());
+        self
+    }
+
+    /// With only these images on the node, instead of all.
+    #[must_use]
+    pub fn images(mut self, images: impl IntoIterator<Item = Image>) -> Self {
+        self.images = images.into_iter().collect();
+        self
+    }
+
+    /// Has the API server write down every request, one JSON object a line: who asked for what, and whether it was
+    /// allowed.
+    #[must_use]
+    pub fn audit_log(mut self, path: impl Into<PathBuf>) -> Self {
+        self.audit_log = Some(path.into());
+        self
     }
 
     /// With these arguments for the API server, besides its own.
@@ -58,6 +102,23 @@ impl Options {
     pub fn api_server_arguments<A: Into<String>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.api_server.extend(arguments.into_iter().map(Into::into));
         self
+    }
+
+    pub(crate) fn audit_log_path(&self) -> Option<&Path> {
+        self.audit_log.as_deref()
+    }
+
+    /// The images that the node has, none where there is no node.
+    pub(crate) fn wanted_images(&self) -> impl Iterator<Item = Image> {
+        self.images.iter().copied().filter(|_| self.has(Part::Kubelet))
+    }
+
+    /// Leaves the cluster out: another one serves.
+    pub(crate) fn without_cluster(&self) -> Self {
+        let mut options = self.clone();
+        let of_the_cluster: BTreeSet<Part> = Service::Node.parts().iter().copied().collect();
+        options.parts.retain(|part| !of_the_cluster.contains(part));
+        options
     }
 
     pub(crate) fn further_api_server_arguments(&self) -> &[String] {
@@ -85,7 +146,16 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_everything() {
+    fn a_node_has_images_and_a_cluster_that_can_be_left_out() {
+        let options = Options::only([Service::Node]).and([Service::Nats]);
+        assert_eq!(options.parts().count(), 8);
+        assert!(options.wanted_images().eq(Image::ALL));
+        assert!(options.without_cluster().parts().eq([Part::Nats]));
+        assert_eq!(options.without_cluster().wanted_images().count(), 0);
+    }
+
+    #[test]
+    fn the_default_is_everything_that_needs_no_root() {
         assert_eq!(Options::default().parts().count(), 7);
     }
 }

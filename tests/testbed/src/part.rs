@@ -15,6 +15,12 @@ pub enum Part {
     ControllerManager,
     /// The scheduler.
     Scheduler,
+    /// The container runtime of the node.
+    Containerd,
+    /// The agent of the node.
+    Kubelet,
+    /// What makes the addresses of Services lead to pods.
+    KubeProxy,
     /// The NATS server with JetStream.
     Nats,
     /// MinIO over http.
@@ -32,21 +38,27 @@ impl Part {
             Self::ApiServer => "kube-apiserver",
             Self::ControllerManager => "kube-controller-manager",
             Self::Scheduler => "kube-scheduler",
+            Self::Containerd => "containerd",
+            Self::Kubelet => "kubelet",
+            Self::KubeProxy => "kube-proxy",
             Self::Nats => "nats",
             Self::Minio => "minio",
             Self::MinioTls => "minio-tls",
         }
     }
 
-    /// The program that the part is a process of.
-    pub(crate) fn program(self) -> Program {
+    /// The program that the part is a process of, where it is one that the testbed builds.
+    pub(crate) fn program(self) -> Option<Program> {
         match self {
-            Self::Etcd => Program::Etcd,
-            Self::ApiServer => Program::KubeApiserver,
-            Self::ControllerManager => Program::KubeControllerManager,
-            Self::Scheduler => Program::KubeScheduler,
-            Self::Nats => Program::NatsServer,
-            Self::Minio | Self::MinioTls => Program::Minio,
+            Self::Etcd => Some(Program::Etcd),
+            Self::ApiServer => Some(Program::KubeApiserver),
+            Self::ControllerManager => Some(Program::KubeControllerManager),
+            Self::Scheduler => Some(Program::KubeScheduler),
+            Self::Containerd => None,
+            Self::Kubelet => Some(Program::Kubelet),
+            Self::KubeProxy => Some(Program::KubeProxy),
+            Self::Nats => Some(Program::NatsServer),
+            Self::Minio | Self::MinioTls => Some(Program::Minio),
         }
     }
 }

@@ -69,6 +69,7 @@ async fn set_up_nats(url: &str) -> Result<(), Failure> {
     let options = NatsOptions {
         urls: vec![address],
         credentials: None,
+        nkey: None,
         user: None,
         password: None,
         ca: None,

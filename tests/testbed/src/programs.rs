@@ -14,9 +14,11 @@ use std::path::PathBuf;
 
 pub use build::find_go;
 pub use cache::cache_folder;
+pub(crate) use cache::lock;
+pub(crate) use search::candidates;
 use snafu::Snafu;
 
-use self::set::{ETCD, KUBERNETES, MINIO, NATS, Set};
+use self::set::{COREDNS, ETCD, KUBECONFORM, KUBERNETES, KUSTOMIZE, MINIO, NATS, Set};
 
 /// A program that a testbed or its user runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,22 +33,37 @@ pub enum Program {
     KubeScheduler,
     /// `kubectl`, which no part runs but people do.
     Kubectl,
+    /// `kubelet`.
+    Kubelet,
+    /// `kube-proxy`.
+    KubeProxy,
+    /// `coredns`, which runs as a pod.
+    Coredns,
     /// `nats-server`.
     NatsServer,
     /// `minio`.
     Minio,
+    /// `kustomize`, which tests build the manifests with.
+    Kustomize,
+    /// `kubeconform`, which tests hold manifests against their schemas with.
+    Kubeconform,
 }
 
 impl Program {
     /// Every program, the quickest to build first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::NatsServer,
+        Self::Kubeconform,
+        Self::Kustomize,
         Self::Etcd,
         Self::Minio,
         Self::KubeApiserver,
         Self::KubeControllerManager,
         Self::KubeScheduler,
         Self::Kubectl,
+        Self::KubeProxy,
+        Self::Kubelet,
+        Self::Coredns,
     ];
 
     /// The name of its file.
@@ -58,33 +75,45 @@ impl Program {
             Self::KubeControllerManager => "kube-controller-manager",
             Self::KubeScheduler => "kube-scheduler",
             Self::Kubectl => "kubectl",
+            Self::Kubelet => "kubelet",
+            Self::KubeProxy => "kube-proxy",
+            Self::Coredns => "coredns",
             Self::NatsServer => "nats-server",
             Self::Minio => "minio",
+            Self::Kustomize => "kustomize",
+            Self::Kubeconform => "kubeconform",
         }
     }
 
     fn set(self) -> &'static Set {
         match self {
             Self::Etcd => &ETCD,
-            Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler | Self::Kubectl => &KUBERNETES,
+            Self::KubeApiserver
+            | Self::KubeControllerManager
+            | Self::KubeScheduler
+            | Self::Kubectl
+            | Self::Kubelet
+            | Self::KubeProxy => &KUBERNETES,
+            Self::Coredns => &COREDNS,
             Self::NatsServer => &NATS,
             Self::Minio => &MINIO,
+            Self::Kustomize => &KUSTOMIZE,
+            Self::Kubeconform => &KUBECONFORM,
         }
     }
 
     /// The Go package to build.
     fn package(self) -> String {
         let set = self.set();
-        if std::ptr::eq(set, &raw const KUBERNETES) {
-            format!("{}/cmd/{}", set.module, self.name())
-        } else {
-            set.module.to_owned()
-        }
+        if set.has_commands { format!("{}/cmd/{}", set.module, self.name()) } else { set.module.to_owned() }
     }
 
     /// Whether a program found on this machine must be of the pinned minor version.
     fn needs_pinned_version(self) -> bool {
-        matches!(self, Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler)
+        matches!(
+            self,
+            Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler | Self::Kubelet | Self::KubeProxy
+        )
     }
 }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, Identity};
+use tokio::net::UnixStream;
 
 /// How often an answer is asked for. A local server is never slow to refuse, so this is short.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
-/// How long a part may take until it is taken for stuck. A busy machine with two cores needs a fraction of it.
-pub(crate) const LIMIT: Duration = Duration::from_mins(2);
+/// How long a part may take until it is taken for stuck. Two cores with twenty compilers on them need two minutes.
+pub(crate) const LIMIT: Duration = Duration::from_mins(5);
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -32,11 +33,14 @@ impl Readiness {
         Ok(Self { client: builder.build()? })
     }
 
-    /// Whether every address answers with success.
+    /// Whether every address answers with success, or, where it is that of a socket, takes a connection.
     pub(crate) async fn all_answer(&self, addresses: &[String]) -> bool {
         for address in addresses {
-            let answer = self.client.get(address).send().await;
-            if !answer.is_ok_and(|response| response.status().is_success()) {
+            let answers = match address.strip_prefix("unix:") {
+                Some(path) => UnixStream::connect(path).await.is_ok(),
+                None => self.client.get(address).send().await.is_ok_and(|response| response.status().is_success()),
+            };
+            if !answers {
                 return false;
             }
         }

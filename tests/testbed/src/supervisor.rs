@@ -4,19 +4,26 @@
 //! of a test's thread would die with that test. It ends everything when its stdin closes, and its children are
 //! killed by the kernel when it is killed itself.
 
+mod cgroups;
 mod exec;
 mod executable;
+mod inside;
+mod isolation;
+mod mounts;
 mod owner;
 mod process;
 mod protocol;
+mod slot;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+pub(crate) use cgroups::cgroup_of;
 pub(crate) use executable::executable;
-pub(crate) use owner::{State, Supervisor};
+pub(crate) use owner::{Isolated, State, Supervisor};
+pub(crate) use process::search_path;
 pub(crate) use protocol::{Launch, Signal};
 use snafu::Snafu;
 
@@ -24,6 +31,8 @@ use snafu::Snafu;
 const SUPERVISOR: &str = "__supervisor";
 /// The first argument of a process that is about to become a program of a testbed.
 const EXEC: &str = "__exec";
+/// The first argument of the first process inside the namespaces of a node.
+const INSIDE: &str = "__inside";
 
 /// This process's own executable, also when a newer build has taken the place of its file: another test may have it built
 /// anew while this process waits for the programs.
@@ -42,6 +51,7 @@ pub fn play_role() -> Option<ExitCode> {
     match arguments.next().as_deref().and_then(|role| role.to_str()) {
         Some(SUPERVISOR) => Some(process::run()),
         Some(EXEC) => Some(exec::run(arguments.collect::<Vec<OsString>>())),
+        Some(INSIDE) => Some(inside::run(&arguments.collect::<Vec<OsString>>())),
         _ => {
             PLAYS_ROLES.get_or_init(|| ());
             None
@@ -72,6 +82,13 @@ pub enum Error {
     /// The supervisor does not run any more.
     #[snafu(display("failed to reach the supervisor: it has ended; start another testbed"))]
     SupervisorEnded,
+
+    /// The namespaces of a node could not be made.
+    #[snafu(display("failed to make the namespaces of the node: {reason}"))]
+    Isolate {
+        /// What the system said.
+        reason: String,
+    },
 
     /// A program could not be started.
     #[snafu(display("failed to start {name:?}: {reason}"))]

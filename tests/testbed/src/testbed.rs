@@ -1,6 +1,8 @@
 //! The testbed as its owner sees it.
 
 mod error;
+mod node;
+mod overlay;
 mod start;
 
 use std::collections::BTreeMap;
@@ -18,6 +20,7 @@ use self::error::{
 };
 pub(crate) use self::error::{MakeCertificateSnafu, WriteFileSnafu};
 use crate::log;
+use crate::node::Node;
 use crate::options::Options;
 use crate::part::Part;
 use crate::readiness::{INTERVAL, LIMIT, Readiness};
@@ -29,9 +32,11 @@ pub(crate) struct Blueprint {
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) addresses: Vec<String>,
+    /// Whether it belongs inside the namespaces of the node.
+    pub(crate) isolated: bool,
 }
 
-/// A running control plane, NATS and MinIO, all on loopback.
+/// A running control plane, NATS and MinIO on loopback, and a node beside it.
 ///
 /// Dropping it ends every process and removes the temporary folder; [`Testbed::shutdown`] also waits for that.
 /// The same happens when the process that owns it ends, in whatever way.
@@ -41,6 +46,9 @@ pub struct Testbed {
     parts: BTreeMap<Part, (Launch, Vec<String>)>,
     readiness: Readiness,
     kubeconfig: Option<PathBuf>,
+    /// The kubeconfig of somebody else's cluster, which takes the place of this one's.
+    external: Option<PathBuf>,
+    node: Option<Node>,
     nats_url: Option<String>,
     s3: Option<S3>,
     s3_tls: Option<S3>,
@@ -49,12 +57,13 @@ pub struct Testbed {
 impl Testbed {
     /// Starts the services of the options and waits until all are ready.
     ///
-    /// The first start on a machine builds the programs, which takes minutes; progress goes to stderr.
+    /// The first start on a machine builds the programs, which takes minutes; progress goes to stderr. A node is ready
+    /// for pods then: it has its images, its DNS server answers, and there are volumes to claim.
     ///
     /// # Errors
     /// When a program is not to be had, or a part does not become ready; the error shows the end of its log.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        start::start(&options).await
+        Box::pin(start::start(&options)).await
     }
 
     /// The kubeconfig of an administrator.
@@ -62,7 +71,7 @@ impl Testbed {
     /// # Errors
     /// When the testbed was started without a control plane.
     pub fn kubeconfig(&self) -> Result<&Path, Error> {
-        self.kubeconfig.as_deref().context(NotStartedSnafu { part: Part::ApiServer })
+        self.external.as_deref().or(self.kubeconfig.as_deref()).context(NotStartedSnafu { part: Part::ApiServer })
     }
 
     /// A new client of the API server with an administrator's rights, for the async runtime of the caller.
@@ -73,7 +82,12 @@ impl Testbed {
         let path = self.kubeconfig()?;
         let kubeconfig = Kubeconfig::read_from(path).context(ReadKubeconfigSnafu { path })?;
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-        kube::Client::try_from(config.context(ReadKubeconfigSnafu { path })?).context(ConnectKubernetesSnafu)
+        let mut config = config.context(ReadKubeconfigSnafu { path })?;
+        if self.external.is_none() {
+            // No proxy leads to an address of this machine alone.
+            config.proxy_url = None;
+        }
+        kube::Client::try_from(config).context(ConnectKubernetesSnafu)
     }
 
     /// The address of the NATS server.
@@ -125,7 +139,7 @@ impl Testbed {
     /// The environment for programs that use the testbed, such as `KUBECONFIG`.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
-        let kubeconfig = self.kubeconfig.as_ref().map(|path| ("KUBECONFIG", path.display().to_string()));
+        let kubeconfig = self.kubeconfig().ok().map(|path| ("KUBECONFIG", path.display().to_string()));
         let nats = self.nats_url.iter().map(|url| ("NATS_URL", url.clone()));
         let s3 = self.s3.iter().flat_map(|s3| {
             [

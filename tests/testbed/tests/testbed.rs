@@ -2,10 +2,14 @@
 
 #[path = "testbed/building.rs"]
 mod building;
+#[path = "testbed/node.rs"]
+mod node;
 #[path = "testbed/ownership.rs"]
 mod ownership;
 #[path = "testbed/services.rs"]
 mod services;
+#[path = "testbed/traces.rs"]
+mod traces;
 #[path = "testbed/wait.rs"]
 mod wait;
 

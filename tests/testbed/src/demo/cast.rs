@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use drover::resources::DEFAULT_NAMESPACE;
 use kube::Client;
 use snafu::ResultExt;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -13,18 +14,28 @@ use crate::binaries;
 use crate::programs::{self, Program};
 use crate::testbed::Testbed;
 
+/// Where the jobs run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stage {
+    /// In pods of a node, started by `dispatch`.
+    Pods,
+    /// As processes of this machine, started by the story.
+    Processes,
+}
+
 /// Who plays: the testbed and the jobs.
 pub(super) struct Cast {
     pub(super) testbed: Testbed,
     pub(super) client: Client,
+    pub(super) stage: Stage,
     jobs: BTreeMap<String, PathBuf>,
 }
 
 impl Cast {
-    pub(super) async fn assemble(testbed: Testbed) -> Result<Self, Error> {
+    pub(super) async fn assemble(testbed: Testbed, stage: Stage) -> Result<Self, Error> {
         let jobs = binaries::build(&["snapshot", "upload", "restore"]).await?;
         let client = testbed.client().await?;
-        Ok(Self { testbed, client, jobs })
+        Ok(Self { testbed, client, stage, jobs })
     }
 
     /// Runs a job and shows what it logs.
@@ -38,6 +49,22 @@ impl Cast {
         let located = programs::locate([Program::Kubectl]).await;
         let path = located.ok().and_then(|found| found.into_values().next()).unwrap_or_else(|| "kubectl".into());
         self.run(path, "kubectl", arguments).await
+    }
+
+    /// Waits as a script would.
+    pub(super) async fn wait_until_ready(&self, resource: &str, name: &str) -> Result<(), Error> {
+        let object = format!("{resource}.resources.cattle.io/{name}");
+        self.kubectl(&["wait", "--for=condition=Ready", "--timeout=240s", &object]).await
+    }
+
+    /// What `dispatch` started, and what the jobs said.
+    pub(super) async fn show_jobs(&self) -> Result<(), Error> {
+        self.kubectl(&["--namespace", DEFAULT_NAMESPACE, "get", "jobs"]).await?;
+        for job in ["snapshot", "upload"] {
+            let selector = format!("--selector=app.kubernetes.io/component={job}");
+            self.kubectl(&["--namespace", DEFAULT_NAMESPACE, "logs", &selector]).await?;
+        }
+        Ok(())
     }
 
     async fn run(&self, program: PathBuf, name: &str, arguments: &[&str]) -> Result<(), Error> {

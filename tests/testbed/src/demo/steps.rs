@@ -11,12 +11,14 @@ use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostPa
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
+use snafu::Report;
 
-use super::cast::{Cast, asked};
+use super::cast::{Cast, Stage, asked};
 use super::story::{Story, tell};
 use super::{Error, rancher};
+use crate::ability;
 use crate::compare::{self, Contents};
-use crate::options::Options;
+use crate::options::{Options, Service};
 use crate::prepare::prepare;
 use crate::testbed::Testbed;
 
@@ -28,17 +30,27 @@ const CREDENTIALS: &str = "minio-credentials";
 /// Tells the story, and gives the cast for whoever wants to play on.
 pub(super) async fn tell_story(scale: usize) -> Result<Cast, Error> {
     let mut story = Story::new();
-    let cast = story.step("A cluster, NATS and MinIO start on this machine", start()).await?;
+    let cast = match ability::prepare().await {
+        Ok(()) => {
+            let headline = "A cluster with a node starts on this machine";
+            let testbed = story.step(headline, Testbed::start(Options::only([Service::Node]))).await?;
+            story.step("drover is installed: kubectl apply -k kustomize/overlays/local", install(testbed)).await?
+        }
+        Err(reason) => {
+            tell(&format!("The jobs run as processes of this machine: {}", Report::from_error(reason)));
+            story.step("A cluster, NATS and MinIO start on this machine", start()).await?
+        }
+    };
     story.step("Objects like Rancher's are made", populate(&cast, scale)).await?;
     let set = write_resource_set(&cast)?;
     story.step("A Backup is applied, as in the guide for MinIO", apply_backup(&cast)).await?;
     story.step("snapshot reads the cluster, upload stores and verifies the archive", back_up(&cast)).await?;
-    story.step("The bucket has it, and the Backup says so", show_backup(&cast)).await?;
+    story.step("The Backup says so", show_backup(&cast)).await?;
     let before = story.step("What is live is noted, object by object", note(&cast, &set, "before.tar.gz")).await?;
     story.step("Disaster: namespaces and objects are deleted, others changed, strangers made", damage(&cast)).await?;
     let damaged = story.step("What is live now, compared", note(&cast, &set, "damaged.tar.gz")).await?;
     tell(&compare::differences(&before, &damaged).to_string());
-    story.step("A Restore is applied and run", restore(&cast)).await?;
+    story.step("A Restore is applied and carried out", restore(&cast)).await?;
     let after = story.step("What is live is compared with what was", note(&cast, &set, "after.tar.gz")).await?;
     let mut differences = compare::differences(&before, &after);
     let annotated =
@@ -53,11 +65,19 @@ pub(super) async fn tell_story(scale: usize) -> Result<Cast, Error> {
     Ok(cast)
 }
 
+/// Installs drover on the node.
+async fn install(testbed: Testbed) -> Result<Cast, Error> {
+    testbed.install("").await?;
+    let cast = Cast::assemble(testbed, Stage::Pods).await?;
+    cast.kubectl(&["--namespace", DEFAULT_NAMESPACE, "get", "cronjobs,pods"]).await?;
+    Ok(cast)
+}
+
 async fn start() -> Result<Cast, Error> {
     let testbed = Testbed::start(Options::default()).await?;
     prepare(&testbed).await?;
     testbed.create_bucket(BUCKET).await?;
-    Cast::assemble(testbed).await
+    Cast::assemble(testbed, Stage::Processes).await
 }
 
 async fn populate(cast: &Cast, scale: usize) -> Result<(), Error> {
@@ -77,6 +97,23 @@ async fn apply_backup(cast: &Cast) -> Result<(), Error> {
     let sets: Api<ResourceSet> = Api::all(cast.client.clone());
     let parameters = PatchParams::apply("kubectl").force();
     asked("apply the ResourceSet", sets.patch("rancher-resource-set", &parameters, &Patch::Apply(set)).await)?;
+    if cast.stage == Stage::Processes {
+        make_credentials(cast).await?;
+    }
+    let spec = BackupSpec {
+        storage_location: Some(location(cast)?),
+        resource_set_name: "rancher-resource-set".to_owned(),
+        retention_count: Some(30),
+        ..BackupSpec::default()
+    };
+    let backups: Api<Backup> = Api::all(cast.client.clone());
+    asked("make the Backup", backups.create(&PostParams::default(), &Backup::new(BACKUP, spec)).await)?;
+    tell(&format!("Backup {BACKUP:?}: bucket {BUCKET:?}, folder \"production\""));
+    Ok(())
+}
+
+/// The Secret of the guide; on a node MinIO's own manifests make it.
+async fn make_credentials(cast: &Cast) -> Result<(), Error> {
     let s3 = cast.testbed.s3_tls()?;
     let secret = Secret {
         metadata: ObjectMeta { name: Some(CREDENTIALS.to_owned()), ..ObjectMeta::default() },
@@ -87,26 +124,21 @@ async fn apply_backup(cast: &Cast) -> Result<(), Error> {
     };
     let secrets: Api<Secret> = Api::namespaced(cast.client.clone(), DEFAULT_NAMESPACE);
     asked("make the Secret", secrets.create(&PostParams::default(), &secret).await)?;
-    let spec = BackupSpec {
-        storage_location: Some(location(cast)?),
-        resource_set_name: "rancher-resource-set".to_owned(),
-        retention_count: Some(30),
-        ..BackupSpec::default()
-    };
-    let backups: Api<Backup> = Api::all(cast.client.clone());
-    asked("make the Backup", backups.create(&PostParams::default(), &Backup::new(BACKUP, spec)).await)?;
-    tell(&format!("Backup {BACKUP:?}: bucket {BUCKET:?}, folder \"production\", https with a certificate of its own"));
     Ok(())
 }
 
-/// The location of the guide's manifest for MinIO; the endpoint is this machine's.
+/// The location of the guide's manifest for MinIO; the endpoint is the node's or this machine's.
 fn location(cast: &Cast) -> Result<StorageLocation, Error> {
+    let (endpoint, insecure_tls_skip_verify) = match cast.stage {
+        Stage::Pods => (format!("http://minio.{DEFAULT_NAMESPACE}.svc:9000"), None),
+        Stage::Processes => (cast.testbed.s3_tls()?.endpoint.clone(), Some(true)),
+    };
     let s3 = S3Location {
         bucket_name: BUCKET.to_owned(),
         folder: Some("production".to_owned()),
         region: Some("us-east-1".to_owned()),
-        endpoint: Some(cast.testbed.s3_tls()?.endpoint.clone()),
-        insecure_tls_skip_verify: Some(true),
+        endpoint: Some(endpoint),
+        insecure_tls_skip_verify,
         credential_secret_name: Some(CREDENTIALS.to_owned()),
         credential_secret_namespace: Some(DEFAULT_NAMESPACE.to_owned()),
         ..S3Location::default()
@@ -115,17 +147,27 @@ fn location(cast: &Cast) -> Result<StorageLocation, Error> {
 }
 
 async fn back_up(cast: &Cast) -> Result<(), Error> {
-    cast.job("snapshot", &["--backup", BACKUP]).await?;
-    cast.job("upload", &[]).await
+    match cast.stage {
+        Stage::Pods => {
+            cast.wait_until_ready("backups", BACKUP).await?;
+            cast.show_jobs().await
+        }
+        Stage::Processes => {
+            cast.job("snapshot", &["--backup", BACKUP]).await?;
+            cast.job("upload", &[]).await
+        }
+    }
 }
 
 async fn show_backup(cast: &Cast) -> Result<(), Error> {
-    show_bucket(cast).await.map_err(|failure| Error::Bucket { failure })?;
+    if cast.stage == Stage::Processes {
+        show_bucket(cast).await.map_err(|failure| Error::Bucket { failure })?;
+    }
     cast.kubectl(&["get", "backups.resources.cattle.io,backupruns"]).await
 }
 
 async fn show_bucket(cast: &Cast) -> Result<(), Failure> {
-    let options = StorageOptions { folder: cast.testbed.folder().to_owned() };
+    let options = StorageOptions { folder: cast.testbed.folder().to_owned(), default_s3_secret: None };
     let wanted = location(cast).map_err(|error| Failure::new(Exit::Failure, error))?;
     let place = options.locate(&cast.client, DEFAULT_NAMESPACE, Some(&wanted)).await?;
     let storage = Storage::open(place).await?;
@@ -207,6 +249,9 @@ async fn restore(cast: &Cast) -> Result<(), Error> {
     };
     let restores: Api<Restore> = Api::all(cast.client.clone());
     asked("make the Restore", restores.create(&PostParams::default(), &Restore::new(RESTORE, spec)).await)?;
-    cast.job("restore", &[]).await?;
+    match cast.stage {
+        Stage::Pods => cast.wait_until_ready("restores", RESTORE).await?,
+        Stage::Processes => cast.job("restore", &[]).await?,
+    }
     cast.kubectl(&["get", "restores.resources.cattle.io"]).await
 }

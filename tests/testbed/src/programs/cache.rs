@@ -23,15 +23,19 @@ pub fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathB
         .context(ChooseCacheSnafu)
 }
 
+fn root() -> Result<PathBuf, Error> {
+    Ok(cache_folder(|name| std::env::var_os(name))?.join("programs"))
+}
+
 /// Tells where programs are in the cache, and builds those that are not there.
 pub(super) async fn fill(programs: &[Program]) -> Result<BTreeMap<Program, PathBuf>, Error> {
-    let root = cache_folder(|name| std::env::var_os(name))?.join("programs");
+    let root = root()?;
     let places: BTreeMap<_, _> = programs.iter().map(|program| (*program, place(&root, *program))).collect();
     if missing(&places).is_empty() {
         return Ok(places);
     }
     let go = build::find_go(&std::env::var_os("PATH").unwrap_or_default(), &missing(&places))?;
-    let _lock = lock(&root).await?;
+    let _lock = lock().await?;
     for program in missing(&places) {
         let folder = prepare(&root, program)?;
         build::build(&go, &folder, program, &places[&program]).await?;
@@ -72,9 +76,10 @@ fn remove_unfinished(bin: &Path) -> std::io::Result<()> {
 }
 
 /// Takes the lock of the cache, waiting for another process that builds. It is given up when the file is dropped.
-async fn lock(root: &Path) -> Result<File, Error> {
+pub(crate) async fn lock() -> Result<File, Error> {
+    let root = root()?;
     let path = root.join("lock");
-    std::fs::create_dir_all(root).context(PrepareCacheSnafu { path: root })?;
+    std::fs::create_dir_all(&root).context(PrepareCacheSnafu { path: &root })?;
     let file = File::create(&path).context(PrepareCacheSnafu { path: &path })?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
         return Ok(file);

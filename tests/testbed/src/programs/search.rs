@@ -22,7 +22,7 @@ pub(super) async fn on_this_machine(program: Program) -> Option<PathBuf> {
 }
 
 /// The executable files of a name in a list of folders such as `PATH`.
-pub(super) fn candidates(name: &str, folders: &OsStr) -> impl Iterator<Item = PathBuf> {
+pub(crate) fn candidates(name: &str, folders: &OsStr) -> impl Iterator<Item = PathBuf> {
     let files: Vec<PathBuf> = std::env::split_paths(folders)
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(name))

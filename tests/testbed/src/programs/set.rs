@@ -7,6 +7,8 @@ pub(super) struct Set {
     pub(super) name: &'static str,
     /// The module that holds the programs, and that `go.mod` pins.
     pub(super) module: &'static str,
+    /// Whether the programs are the packages in the module's folder `cmd`, and not the module itself.
+    pub(super) has_commands: bool,
     go_mod: &'static str,
     go_sum: &'static str,
     tools_go: &'static str,
@@ -15,10 +17,11 @@ pub(super) struct Set {
 }
 
 macro_rules! set {
-    ($name:literal, $module:literal, $version_variables:expr) => {
+    ($name:literal, $module:literal, $has_commands:literal, $version_variables:expr) => {
         Set {
             name: $name,
             module: $module,
+            has_commands: $has_commands,
             go_mod: include_str!(concat!("../../programs/", $name, "/go.mod")),
             go_sum: include_str!(concat!("../../programs/", $name, "/go.sum")),
             tools_go: include_str!(concat!("../../programs/", $name, "/tools.go")),
@@ -30,15 +33,19 @@ macro_rules! set {
 pub(super) static KUBERNETES: Set = set!(
     "kubernetes",
     "k8s.io/kubernetes",
+    true,
     Some([
         "k8s.io/component-base/version.gitVersion",
         "k8s.io/component-base/version.gitMajor",
         "k8s.io/component-base/version.gitMinor",
     ])
 );
-pub(super) static ETCD: Set = set!("etcd", "go.etcd.io/etcd/server/v3", None);
-pub(super) static NATS: Set = set!("nats", "github.com/nats-io/nats-server/v2", None);
-pub(super) static MINIO: Set = set!("minio", "github.com/minio/minio", None);
+pub(super) static ETCD: Set = set!("etcd", "go.etcd.io/etcd/server/v3", false, None);
+pub(super) static NATS: Set = set!("nats", "github.com/nats-io/nats-server/v2", false, None);
+pub(super) static MINIO: Set = set!("minio", "github.com/minio/minio", false, None);
+pub(super) static COREDNS: Set = set!("coredns", "github.com/coredns/coredns", false, None);
+pub(super) static KUSTOMIZE: Set = set!("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", false, None);
+pub(super) static KUBECONFORM: Set = set!("kubeconform", "github.com/yannh/kubeconform", true, None);
 
 impl Set {
     /// The files of the module to build in, by name.
@@ -93,7 +100,7 @@ mod tests {
 
     #[test]
     fn every_set_pins_the_module_of_its_programs() {
-        for set in [&KUBERNETES, &ETCD, &NATS, &MINIO] {
+        for set in [&KUBERNETES, &ETCD, &NATS, &MINIO, &COREDNS, &KUSTOMIZE, &KUBECONFORM] {
             assert!(set.version().starts_with('v'), "{} is {}", set.name, set.version());
         }
     }

@@ -13,7 +13,7 @@ use snafu::{OptionExt, ResultExt};
 use tokio::sync::watch;
 
 use super::protocol::{Launch, Report, Request, Signal};
-use super::{Error, SUPERVISOR, StartProgramSnafu, StartSupervisorSnafu, SupervisorEndedSnafu};
+use super::{Error, IsolateSnafu, SUPERVISOR, StartProgramSnafu, StartSupervisorSnafu, SupervisorEndedSnafu};
 
 /// What is known of a program.
 #[derive(Clone, Debug)]
@@ -28,9 +28,17 @@ pub(crate) enum State {
     Ended(String),
 }
 
+/// The namespaces of a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Isolated {
+    /// Which of the machine's nodes it is.
+    pub(crate) slot: u8,
+}
+
 #[derive(Default)]
 struct Known {
     folder: Option<PathBuf>,
+    isolated: Option<Result<Isolated, String>>,
     programs: BTreeMap<String, State>,
     ended: bool,
 }
@@ -71,6 +79,13 @@ impl Supervisor {
 
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Makes the namespaces of a node.
+    pub(crate) async fn isolate(&self) -> Result<Isolated, Error> {
+        self.request(&Request::Isolate)?;
+        let isolated = self.wait(|known| known.isolated.clone()).await?;
+        isolated.map_err(|reason| IsolateSnafu { reason }.build())
     }
 
     /// Starts a program and waits until it runs, which does not mean that it is ready.
@@ -144,6 +159,14 @@ fn note(known: &mut Known, report: Report) {
     let (name, state) = match report {
         Report::Folder { path } => {
             known.folder = Some(path);
+            return;
+        }
+        Report::Isolated { slot } => {
+            known.isolated = Some(Ok(Isolated { slot }));
+            return;
+        }
+        Report::NotIsolated { reason } => {
+            known.isolated = Some(Err(reason));
             return;
         }
         Report::Started { name, pid } => (name, State::Running(pid)),

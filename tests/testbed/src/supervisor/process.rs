@@ -1,5 +1,6 @@
 //! The supervisor's side.
 
+use std::ffi::OsString;
 use std::io::{BufRead, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -13,8 +14,9 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::isolation::Isolation;
 use super::protocol::{Launch, Report, Request, Signal};
-use super::{EXEC, OWN_EXECUTABLE};
+use super::{EXEC, INSIDE, OWN_EXECUTABLE};
 use crate::folder::Folder;
 
 /// Runs the supervisor until its owner closes its stdin or it is told to end by a signal.
@@ -52,8 +54,8 @@ async fn supervise() -> std::io::Result<()> {
             _ = hang_up.recv() => break,
         }
     }
-    children.end_all().await;
-    folder.remove()
+    let ended = children.end_all().await;
+    folder.remove().and(ended)
 }
 
 /// The owner's requests; the channel closes with the owner's end of the pipe.
@@ -88,6 +90,7 @@ struct Running {
 /// The processes that run, in the order in which they were started.
 #[derive(Default)]
 struct Children {
+    isolation: Option<Isolation>,
     running: Vec<Running>,
     ends: FuturesUnordered<BoxFuture<'static, (String, std::io::Result<ExitStatus>)>>,
 }
@@ -102,18 +105,40 @@ impl Children {
                     Err(error) => report(&Report::Refused { name, reason: error.to_string() }),
                 }
             }
+            Request::Isolate => match self.isolate(folder) {
+                Ok(slot) => report(&Report::Isolated { slot }),
+                Err(error) => report(&Report::NotIsolated { reason: error.to_string() }),
+            },
             Request::Signal { name, signal } => self.signal(&name, signal),
         }
+    }
+
+    /// The first process inside the namespaces is started before all that run there, so it ends after them.
+    fn isolate(&mut self, folder: &Path) -> std::io::Result<u8> {
+        let (isolation, first) = Isolation::start(folder)?;
+        let slot = isolation.slot.number;
+        self.isolation = Some(isolation);
+        self.own("namespaces".to_owned(), Duration::ZERO, first)?;
+        Ok(slot)
     }
 
     fn start(&mut self, launch: Launch, folder: &Path) -> std::io::Result<i32> {
         if self.running.iter().any(|running| running.name == launch.name) {
             return Err(std::io::Error::other("it runs already"));
         }
-        let mut child = spawn(&launch, folder)?;
+        let mut command = command(&launch, folder)?;
+        let child = match (&self.isolation, launch.isolated) {
+            (_, false) => command.spawn()?,
+            (Some(isolation), true) => isolation.spawn(&mut command)?,
+            (None, true) => return Err(std::io::Error::other("there are no namespaces to run it in")),
+        };
+        self.own(launch.name, launch.grace, child)
+    }
+
+    fn own(&mut self, name: String, grace: Duration, mut child: Child) -> std::io::Result<i32> {
         let group = process_id(&child)?;
-        self.running.push(Running { name: launch.name.clone(), group, grace: launch.grace });
-        self.ends.push(Box::pin(async move { (launch.name, child.wait().await) }));
+        self.running.push(Running { name: name.clone(), group, grace });
+        self.ends.push(Box::pin(async move { (name, child.wait().await) }));
         Ok(group.as_raw_pid())
     }
 
@@ -130,8 +155,8 @@ impl Children {
         report(&Report::Ended { name, status });
     }
 
-    /// Ends every process, the last started first.
-    async fn end_all(mut self) {
+    /// Ends every process, the last started first, and what outlives them.
+    async fn end_all(mut self) -> std::io::Result<()> {
         while let Some(last) = self.running.last() {
             let (name, group, grace) = (last.name.clone(), last.group, last.grace);
             if !grace.is_zero() {
@@ -141,6 +166,7 @@ impl Children {
             send(group, Signal::Kill);
             self.end_of(&name).await;
         }
+        self.isolation.as_ref().map_or(Ok(()), Isolation::clean)
     }
 
     async fn end_of(&mut self, name: &str) {
@@ -153,17 +179,18 @@ impl Children {
     }
 }
 
-/// Starts a program in a process group of its own, so that a Ctrl-C in the terminal does not reach it.
-fn spawn(launch: &Launch, folder: &Path) -> std::io::Result<Child> {
+/// A program in a process group of its own, so that a Ctrl-C in the terminal does not reach it.
+fn command(launch: &Launch, folder: &Path) -> std::io::Result<Command> {
     let path = folder.join("logs").join(format!("{}.log", launch.name));
     let log = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    Command::new(OWN_EXECUTABLE)
+    let mut command = Command::new(OWN_EXECUTABLE);
+    command
         .arg(EXEC)
-        .arg(std::process::id().to_string())
+        .arg(if launch.isolated { INSIDE.to_owned() } else { std::process::id().to_string() })
         .arg(&launch.program)
         .args(&launch.arguments)
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PATH", search_path())
         .env("HOME", folder)
         .env("TMPDIR", folder)
         .envs(&launch.environment)
@@ -171,8 +198,15 @@ fn spawn(launch: &Launch, folder: &Path) -> std::io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
-        .process_group(0)
-        .spawn()
+        .process_group(0);
+    Ok(command)
+}
+
+/// The folders of programs, with those of the system's that only root has on its `PATH`, and not always.
+pub(crate) fn search_path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin:/sbin");
+    path
 }
 
 fn process_id(child: &Child) -> std::io::Result<Pid> {

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 /// From the owner to the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
+    /// Make the namespaces of a node, before any program that is to run inside them.
+    Isolate,
     /// Start a program.
     Start(Launch),
     /// Send a program a signal. Its end is reported as any other end.
@@ -26,6 +28,8 @@ pub(crate) struct Launch {
     /// How long the end of the testbed waits for the program after SIGTERM, before it kills it.
     /// Zero for a program that has nothing outside the temporary folder to put in order.
     pub(crate) grace: Duration,
+    /// Whether it runs inside the namespaces of the node.
+    pub(crate) isolated: bool,
 }
 
 /// The two ways to end a program.
@@ -42,6 +46,10 @@ pub(crate) enum Signal {
 pub(crate) enum Report {
     /// The temporary folder is there; the first report of all.
     Folder { path: PathBuf },
+    /// The namespaces of a node are there; it is the one of this number on the machine.
+    Isolated { slot: u8 },
+    /// There will be no namespaces of a node.
+    NotIsolated { reason: String },
     /// A program was started.
     Started { name: String, pid: i32 },
     /// A program could not be started.

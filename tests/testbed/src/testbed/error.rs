@@ -17,6 +17,59 @@ pub enum Error {
         source: crate::programs::Error,
     },
 
+    /// This machine cannot have a node.
+    #[snafu(display("failed to have a node"))]
+    RunPods {
+        /// Why.
+        source: crate::ability::Reason,
+    },
+
+    /// An image is not to be had.
+    #[snafu(display("failed to give the node its images"))]
+    GiveImage {
+        /// Why.
+        source: crate::images::Error,
+    },
+
+    /// The node or its DNS server takes too long.
+    #[snafu(display(
+        "failed to get the node ready for pods in {seconds} s. This is what there is:\n{state}\n\
+         The last lines of the log of the kubelet are:\n{log}"
+    ))]
+    NodeNotReady {
+        /// How long it had.
+        seconds: u64,
+        /// Nodes, pods and events.
+        state: String,
+        /// The end of the kubelet's log.
+        log: String,
+    },
+
+    /// kubectl could not be run.
+    #[snafu(display("failed to run {command:?}"))]
+    RunKubectl {
+        /// The command line.
+        command: String,
+        /// Why.
+        source: std::io::Error,
+    },
+
+    /// kubectl failed.
+    #[snafu(display("failed to run {command:?}: {said}"))]
+    Refused {
+        /// The command line.
+        command: String,
+        /// What it said.
+        said: String,
+    },
+
+    /// Somebody else's cluster has no image of drover.
+    #[snafu(display(
+        "failed to find an image of drover for the cluster of DROVER_TEST_KUBECONFIG: \
+         set DROVER_TEST_IMAGE to one that it can pull"
+    ))]
+    NoImage,
+
     /// The supervisor does not do as told.
     #[snafu(display("failed to have the testbed supervised"))]
     Supervise {

@@ -1,6 +1,6 @@
 //! Nothing outlives its owner.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use drover_testbed::{Options, Part, Service, Testbed};
@@ -11,16 +11,25 @@ use tokio::process::{Child, Command};
 use crate::{Outcome, wait};
 
 /// A `testbed up` that is ready.
-struct Up {
-    owner: Child,
-    supervisor: u32,
-    folder: PathBuf,
+pub(crate) struct Up {
+    pub(crate) owner: Child,
+    pub(crate) supervisor: u32,
+    pub(crate) folder: PathBuf,
 }
 
 impl Up {
-    async fn start() -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) async fn start(arguments: &[&str]) -> Result<Self, Box<dyn std::error::Error>> {
+        Self::start_in(&[], arguments).await
+    }
+
+    pub(crate) async fn start_in(
+        environment: &[(&str, &Path)],
+        arguments: &[&str],
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let mut owner = Command::new(env!("CARGO_BIN_EXE_testbed"))
             .arg("up")
+            .args(arguments)
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -42,14 +51,14 @@ impl Up {
     }
 }
 
-fn send(pid: u32, signal: Signal) -> Outcome {
+pub(crate) fn send(pid: u32, signal: Signal) -> Outcome {
     kill_process(Pid::from_raw(i32::try_from(pid)?).ok_or("no process")?, signal)?;
     Ok(())
 }
 
 #[tokio::test]
 async fn a_killed_owner_leaves_no_process_and_no_folder() -> Outcome {
-    let mut up = Up::start().await?;
+    let mut up = Up::start(&[]).await?;
     assert_eq!(wait::processes_of(&up.folder).len(), 7);
     up.owner.kill().await?;
     wait::until("every process has ended", async || wait::processes_of(&up.folder).is_empty()).await?;
@@ -59,7 +68,7 @@ async fn a_killed_owner_leaves_no_process_and_no_folder() -> Outcome {
 
 #[tokio::test]
 async fn ctrl_c_ends_with_everything_gone() -> Outcome {
-    let mut up = Up::start().await?;
+    let mut up = Up::start(&[]).await?;
     send(up.owner.id().ok_or("the owner has ended")?, Signal::INT)?;
     assert!(up.owner.wait().await?.success());
     assert!(!up.folder.exists() && wait::processes_of(&up.folder).is_empty());

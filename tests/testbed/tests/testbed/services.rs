@@ -99,6 +99,21 @@ async fn a_killed_control_plane_starts_again_with_its_objects() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+async fn the_audit_log_tells_who_asked_for_what() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("audit.log");
+    let testbed = Testbed::start(Options::only([Service::ControlPlane]).audit_log(&path)).await?;
+    testbed.kubectl(&["create", "namespace", "audited"]).await?;
+    wait::until("the request is written down", async || {
+        let log = std::fs::read_to_string(&path).unwrap_or_default();
+        let requests = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let mut requests = requests.map(|request| (request["verb"].clone(), request["objectRef"]["name"].clone()));
+        requests.any(|request| request == (json!("create"), json!("audited")))
+    })
+    .await
+}
+
 fn namespace(name: &str) -> Namespace {
     Namespace { metadata: ObjectMeta { name: Some(name.to_owned()), ..Default::default() }, ..Default::default() }
 }
