@@ -136,15 +136,14 @@ pub enum Error {
         namespace: String,
     },
     /// A Secret may not be read.
-    #[snafu(display(
-        "failed to read the Secret {name:?} in the namespace {namespace:?}; the Secrets of another namespace need a \
-         RoleBinding there for drover's ServiceAccount"
-    ))]
+    #[snafu(display("failed to read the Secret {name:?} in the namespace {namespace:?}{help}"))]
     ReadSecret {
         /// Its name.
         name: String,
         /// Its namespace.
         namespace: String,
+        /// What to do about it, where that is known.
+        help: String,
         /// What the server said.
         source: ApiError,
     },
@@ -209,15 +208,29 @@ pub async fn cluster_uid(client: &Client) -> Result<String, Error> {
 /// The data of a Secret.
 pub type SecretData = BTreeMap<String, ByteString>;
 
-/// Reads a Secret's data.
+/// Reads a Secret's data. `own` is drover's namespace: whose Secrets are read elsewhere has to be allowed there.
 ///
 /// # Errors
 /// When it is missing or may not be read.
-pub async fn secret(client: &Client, namespace: &str, name: &str) -> Result<SecretData, Error> {
+pub async fn secret(client: &Client, own: &str, namespace: &str, name: &str) -> Result<SecretData, Error> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let found = secrets.get_opt(name).await.map_err(ApiError::from).context(ReadSecretSnafu { name, namespace })?;
+    let found = match secrets.get_opt(name).await.map_err(ApiError::from) {
+        Err(source) => {
+            let help = if source.code() == Some(403) { permission(own, namespace) } else { String::new() };
+            return Err(source).context(ReadSecretSnafu { name, namespace, help });
+        }
+        Ok(found) => found,
+    };
     let found = found.ok_or_else(|| Error::FindSecret { name: name.to_owned(), namespace: namespace.to_owned() })?;
     Ok(found.data.unwrap_or_default())
+}
+
+/// The command that allows drover to read the Secrets of a namespace.
+fn permission(own: &str, namespace: &str) -> String {
+    format!(
+        "; to allow it, run \"kubectl -n {namespace} create rolebinding {SECRETS_ROLE} --clusterrole={SECRETS_ROLE} \
+         --serviceaccount={own}:{SECRET_READER}\""
+    )
 }
 
 /// Writes Events that `kubectl describe` shows.
@@ -267,12 +280,25 @@ impl Events {
     }
 }
 
+/// The ClusterRole of drover's manifests that may read Secrets, bound in each namespace whose Secrets are needed.
+const SECRETS_ROLE: &str = "drover-secrets";
+
+/// The ServiceAccount of the job that reaches storage and may not read everything.
+const SECRET_READER: &str = "drover-upload";
+
 /// The API server refuses a longer note.
 const EVENT_NOTE_BYTES: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_allows_a_secret_of_another_namespace_is_said_to_the_letter() {
+        let expected = "; to allow it, run \"kubectl -n default create rolebinding drover-secrets \
+                        --clusterrole=drover-secrets --serviceaccount=cattle-resources-system:drover-upload\"";
+        assert_eq!(permission(DEFAULT_NAMESPACE, "default"), expected);
+    }
 
     #[test]
     fn two_processes_of_one_pod_have_different_identities() {

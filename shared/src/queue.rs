@@ -17,17 +17,23 @@ mod decision;
 mod delivery;
 mod drain;
 mod failure;
+mod nkey;
+mod permissions;
 mod publish;
 mod settings;
 mod setup;
+mod survey;
 
 pub use self::address::{Address, Password};
 pub use self::connection::{ConnectError, Connection, NatsOptions, connect};
 pub use self::drain::{DrainError, Handler, Outcome, Summary, drain};
 pub(crate) use self::failure::error_code;
+pub use self::nkey::NkeyError;
+pub use self::permissions::{JOBS, Permission, User, users};
 pub use self::publish::{PublishError, Published, publish};
 pub use self::settings::Settings;
 pub use self::setup::{SetupError, setup};
+pub use self::survey::{Survey, SurveyError, Waiting, survey};
 
 /// The stream of all events.
 pub const STREAM: &str = "DROVER";

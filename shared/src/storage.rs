@@ -18,6 +18,7 @@ use snafu::ResultExt;
 use tokio::fs::File;
 
 mod bucket;
+mod default_bucket;
 mod endpoint;
 mod error;
 mod folder;
@@ -31,6 +32,7 @@ mod parts;
 mod refusal;
 mod tls;
 
+pub use self::default_bucket::DefaultBucketError;
 pub use self::endpoint::EndpointProblem;
 pub use self::error::{Content, Difference, Error, FolderRefusal, FolderRefusalKind, Found, OpenError, Reason};
 pub use self::http::BuildProblem;

@@ -52,7 +52,13 @@ pub(crate) enum Ending {
 /// It begins, unless it was deleted since it was listed: gives whether it is still there.
 pub(crate) async fn started(context: &Context, restore: &Restore) -> Result<bool, Failure> {
     let file = &restore.spec.backup_filename;
-    if !set_status(&context.client, restore, |status| in_progress(status, "reading the archive")).await? {
+    let begin = |status: &mut RestoreStatus| {
+        in_progress(status, "reading the archive");
+        let default_is_bucket = context.options.storage.default_is_bucket();
+        let source = place_word(restore.spec.storage_location.as_ref(), default_is_bucket);
+        status.backup_source = Some(source.to_owned());
+    };
+    if !set_status(&context.client, restore, begin).await? {
         info!("the Restore was deleted before it began");
         return Ok(false);
     }
@@ -180,7 +186,6 @@ async fn set_status(client: &Client, restore: &Restore, change: impl Fn(&mut Res
         let mut changed = restore.status.clone().unwrap_or_default();
         change(&mut changed);
         changed.observed_generation = restore.metadata.generation;
-        changed.backup_source = Some(place_word(restore.spec.storage_location.as_ref()).to_owned());
         if restore.status.as_ref() == Some(&changed) { None } else { serde_json::to_value(changed).ok() }
     };
     match status::update(&restores, &restore.name_any(), JOB, to_value).await {

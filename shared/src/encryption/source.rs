@@ -97,7 +97,7 @@ impl Fault for SourceError {
 /// # Errors
 /// When the Secret is missing, may not be read or holds something else, or the configuration is refused.
 pub async fn from_secret(client: &Client, namespace: &str, name: &str) -> Result<Arc<Configuration>, SourceError> {
-    let mut data = cluster::secret(client, namespace, name).await.context(ReadSecretSnafu)?;
+    let mut data = cluster::secret(client, namespace, namespace, name).await.context(ReadSecretSnafu)?;
     let found = data.remove(CONFIGURATION_KEY).context(FindKeySnafu { name, namespace })?;
     parse(&Zeroizing::new(found.0)).context(UseSecretSnafu { name, namespace })
 }

@@ -10,6 +10,7 @@ use snafu::{OptionExt, ResultExt, Snafu, ensure};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::address::{Address, Password};
+use super::nkey::{self, NkeyError};
 use super::publish::{PublishError, Published, publish};
 use crate::events::{Event, encode_token};
 use crate::exit::{Chain, Exit, Fault};
@@ -29,6 +30,11 @@ pub struct NatsOptions {
     #[arg(long = "nats-credentials", env = "NATS_CREDENTIALS", value_name = "FILE")]
     #[arg(conflicts_with = "user")]
     pub credentials: Option<PathBuf>,
+
+    /// File with the seed of an NKey. It is read again at each connect, so that a key that was rotated is taken up.
+    #[arg(long = "nats-nkey", env = "NATS_NKEY", value_name = "FILE")]
+    #[arg(conflicts_with_all = ["user", "credentials"])]
+    pub nkey: Option<PathBuf>,
 
     /// User of NATS.
     #[arg(long = "nats-user", env = "NATS_USER", value_name = "NAME", requires = "password")]
@@ -130,8 +136,8 @@ fn split_login(address: &Address) -> Result<(ServerAddr, Option<Login>), Connect
 }
 
 async fn configure(options: &NatsOptions, login: Option<Login>, job: &str) -> Result<ConnectOptions, ConnectError> {
-    let NatsOptions { urls: _, credentials, user, password, ca, connect_seconds: _ } = options;
-    let mut configured = ConnectOptions::new()
+    let NatsOptions { urls: _, credentials, nkey, user, password, ca, connect_seconds: _ } = options;
+    let mut configured = signing(nkey.as_deref())?
         .name(format!("drover/{job}"))
         .custom_inbox_prefix(format!("_INBOX_{}", encode_token(job)))
         .event_callback(|event| async move { log(&event) });
@@ -149,6 +155,14 @@ async fn configure(options: &NatsOptions, login: Option<Login>, job: &str) -> Re
         configured = configured.add_root_certificates(file.clone()).require_tls(true);
     }
     Ok(configured)
+}
+
+/// Options that sign the server's nonce with the NKey of that file, at each connect with the key that lies there then.
+fn signing(file: Option<&Path>) -> Result<ConnectOptions, ConnectError> {
+    let Some(file) = file.map(Path::to_path_buf) else { return Ok(ConnectOptions::new()) };
+    // Tried once here, where it can be said what is wrong with it.
+    nkey::read(&file).context(NkeySnafu { file: &file })?;
+    Ok(ConnectOptions::with_auth_callback(move |nonce| std::future::ready(nkey::sign_in(&file, &nonce))))
 }
 
 /// A file without a certificate would leave nothing to check servers with, and every connection would fail in a way
@@ -215,6 +229,14 @@ pub enum ConnectError {
         /// Why.
         source: std::io::Error,
     },
+    /// The NKey cannot be read.
+    #[snafu(display("failed to read the NKey in {file:?}; see --nats-nkey"))]
+    Nkey {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: NkeyError,
+    },
     /// The certificates cannot be read.
     #[snafu(display("failed to read the certificates {file:?}; see --nats-ca"))]
     ReadCa {
@@ -231,7 +253,7 @@ pub enum ConnectError {
     },
     /// A server answered, and refused.
     #[snafu(display(
-        "failed to connect to NATS at {addresses}: refused; check user, password or credentials, and --nats-ca"
+        "failed to connect to NATS at {addresses}: refused; check user, password, NKey or credentials, and --nats-ca"
     ))]
     Refused {
         /// The addresses.
@@ -339,6 +361,25 @@ mod tests {
         let error = error.expect_err("no server");
         assert_eq!(error.exit(), Exit::Unavailable);
         assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_file_without_an_nkey_is_refused_and_not_shown() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "no seed but a secret").expect("written");
+        let path = file.path().to_str().expect("text");
+        let error = connect(&options(&["--nats-url", "nats://localhost", "--nats-nkey", path]), "upload").await;
+        let error = error.expect_err("no seed");
+        assert!(matches!(error, ConnectError::Nkey { .. }), "{error}");
+        assert!(!format!("{} {error:?}", Chain(&error)).contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn an_nkey_is_no_second_login() {
+        let nkey = ["job", "--nats-nkey", "seed"];
+        for other in [&["--nats-credentials", "file"] as &[&str], &["--nats-user", "u", "--nats-password", "p"]] {
+            assert!(Arguments::try_parse_from(nkey.iter().chain(other)).is_err(), "{other:?}");
+        }
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use crate::exit::{Exit, Fault};
 
 /// The version of all that is made here. It is raised with every change of it, so that an older `setup`, of a rollback
 /// or of another replica of a rollout, does not take a change back.
-const LAYOUT: u32 = 1;
+pub(super) const LAYOUT: u32 = 1;
 
 /// Where the version stands in the metadata of streams and consumers.
 const LAYOUT_KEY: &str = "drover.dev/layout";
@@ -132,12 +132,19 @@ fn plan(found: Option<&HashMap<String, String>>) -> Plan {
     }
 }
 
+/// Whether [`setup`] would change what has this metadata: an older version made it, or somebody by hand. What a newer one
+/// made is its business.
+pub(super) fn is_outdated(metadata: &HashMap<String, String>) -> bool {
+    let layout = metadata.get(LAYOUT_KEY).and_then(|layout| layout.parse::<u32>().ok());
+    layout.is_none_or(|layout| layout < LAYOUT)
+}
+
 async fn ensure_stream(
     jetstream: &Context,
     name: &'static str,
     wanted: impl Fn(Config) -> Config,
 ) -> Result<(), SetupError> {
-    let what = What { kind: "stream", name };
+    let what = What::stream(name);
     let found = match jetstream.get_stream(name).await {
         Ok(stream) => Some(stream.cached_info().config.clone()),
         Err(error) if error_code(&error) == Some(ErrorCode::STREAM_NOT_FOUND) => None,
@@ -162,7 +169,7 @@ async fn ensure_consumer(
     name: &'static str,
     wanted: impl Fn(pull::Config) -> pull::Config,
 ) -> Result<(), SetupError> {
-    let what = What { kind: "consumer", name };
+    let what = What::consumer(name);
     let found = match jetstream.get_consumer_from_stream::<pull::Config, _, _>(name, STREAM).await {
         Ok(consumer) => Some(consumer.cached_info().config.clone()),
         Err(error) if error_code(&error) == Some(ErrorCode::CONSUMER_NOT_FOUND) => None,
@@ -193,6 +200,14 @@ struct What {
 }
 
 impl What {
+    fn stream(name: &'static str) -> Self {
+        Self { kind: "stream", name }
+    }
+
+    fn consumer(name: &'static str) -> Self {
+        Self { kind: "consumer", name }
+    }
+
     fn keep(&self, layout: u32) {
         tracing::warn!(
             kind = self.kind,
@@ -296,6 +311,13 @@ mod tests {
         check(Some(&(LAYOUT + 1).to_string()), Plan::Keep { layout: LAYOUT + 1 });
         check(Some("4294967295"), Plan::Keep { layout: u32::MAX });
         check(Some("nonsense"), Plan::Change);
+    }
+
+    #[test]
+    fn what_an_older_version_made_is_outdated() {
+        let of = |layout: u32| HashMap::from([(LAYOUT_KEY.to_owned(), layout.to_string())]);
+        assert!(is_outdated(&HashMap::new()) && is_outdated(&of(LAYOUT - 1)));
+        assert!(!is_outdated(&of(LAYOUT)) && !is_outdated(&of(LAYOUT + 1)));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 
 use super::History;
 use crate::policy::Settings;
-use crate::resources::{Backup, BackupType, RunState};
+use crate::resources::{Backup, BackupStatus, BackupType, RunState};
 use crate::schedule::{self, Schedule};
 
 /// Why a Backup runs now.
@@ -62,7 +62,12 @@ fn last_time(backup: &Backup, history: &History) -> Option<Timestamp> {
         !failed && !is_another_wish
     });
     let by_runs = counted.and_then(|run| run.spec.started_at.parse().ok());
-    let status = backup.status.as_ref().filter(|status| !is_one_time || status.observed_generation == Some(generation));
+    // Of a one-time Backup the status counts only where the operator alone wrote it: the times and the generation of one
+    // that drover wrote may be those of two wishes, of which the later failed.
+    let is_operators = history.newest().is_none();
+    let counts =
+        |status: &&BackupStatus| !is_one_time || (is_operators && status.observed_generation == Some(generation));
+    let status = backup.status.as_ref().filter(counts);
     let by_status = status.and_then(|status| status.last_snapshot_ts.as_deref()?.parse().ok());
     // A later run that failed takes nothing away from an earlier one of the status: it is due by the schedule then too.
     by_runs.max(by_status)
@@ -72,7 +77,6 @@ fn last_time(backup: &Backup, history: &History) -> Option<Timestamp> {
 mod tests {
     use super::super::history::tests::{backup, run};
     use super::*;
-    use crate::resources::BackupStatus;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -94,6 +98,22 @@ mod tests {
         check(&backup, &done, now, None);
         backup.metadata.generation = Some(2);
         check(&backup, &done, now, Some(NOW));
+    }
+
+    #[test]
+    fn edited_one_time_backup_is_due_although_its_status_names_the_archive_of_before() {
+        let (mut backup, now) = (backup(), at("2026-01-01T00:00:00Z"));
+        backup.metadata.generation = Some(2);
+        backup.status = Some(BackupStatus {
+            last_snapshot_ts: Some("2025-01-01T00:00:00Z".into()),
+            observed_generation: Some(2),
+            ..BackupStatus::default()
+        });
+        let mut failed = run(2, RunState::Failed, false);
+        failed.spec.generation = 2;
+        let history = History::of(&backup, vec![run(1, RunState::Completed, true), failed]);
+        check(&backup, &history, now, Some(NOW));
+        check(&backup, &History::default(), now, None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{Encryption, schedule_of};
 use crate::coexistence;
 use crate::policy::Settings;
 use crate::resources::{
-    Backup, BackupRun, BackupStatus, BackupType, ConditionStatus, Conditions, Ready, StorageLocation, rfc3339,
+    Backup, BackupRun, BackupStatus, BackupType, ConditionStatus, Conditions, Place, Ready, StorageLocation, rfc3339,
 };
 
 /// The status of a Backup whose run is at work; `detail` says at what.
@@ -69,7 +69,15 @@ pub fn stored(
     status.last_snapshot_ts = Some(run.spec.started_at.clone());
     status.filename = Some(run.spec.filename.clone());
     status.summary = Some(summary.to_owned());
+    status.storage_location = Some(stored_word(run).to_owned());
     Some(status)
+}
+
+/// The word for where a run's archive lies. A Backup that names no bucket does not tell: its default location may be one.
+fn stored_word(run: &BackupRun) -> &'static str {
+    let places = run.status.as_ref().and_then(|status| status.upload.as_ref()).map(|upload| upload.places.as_slice());
+    let is_bucket = |place: &Place| place.location.starts_with("s3://");
+    if places.unwrap_or_default().iter().any(is_bucket) { BUCKET_WORD } else { VOLUME_WORD }
 }
 
 /// The status as it is, with the conditions changed and with what follows from the spec.
@@ -81,7 +89,9 @@ fn change(backup: &Backup, now: Timestamp, conditions: impl FnOnce(&mut Conditio
     status.conditions = Some(changed);
     status.observed_generation = backup.metadata.generation;
     status.backup_type = Some(backup.kind_of_backup());
-    status.storage_location = Some(place_word(backup.spec.storage_location.as_ref()).to_owned());
+    if names_bucket(backup.spec.storage_location.as_ref()) {
+        status.storage_location = Some(BUCKET_WORD.to_owned());
+    }
     status
 }
 
@@ -103,10 +113,18 @@ pub fn not_in_charge(backup: &Backup, operator: &coexistence::Operator, now: Tim
     status
 }
 
-/// The word for a location in a status: `S3` or `PV`.
+/// The words for a location in a status.
+const BUCKET_WORD: &str = "S3";
+const VOLUME_WORD: &str = "PV";
+
+fn names_bucket(location: Option<&StorageLocation>) -> bool {
+    location.is_some_and(|location| location.s3.is_some())
+}
+
+/// The word for a location in a status, where `default_is_bucket` tells what one without a bucket is: `S3` or `PV`.
 #[must_use]
-pub fn place_word(location: Option<&StorageLocation>) -> &'static str {
-    if location.is_some_and(|location| location.s3.is_some()) { "S3" } else { "PV" }
+pub fn place_word(location: Option<&StorageLocation>, default_is_bucket: bool) -> &'static str {
+    if names_bucket(location) || default_is_bucket { BUCKET_WORD } else { VOLUME_WORD }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use clap::Args;
 use kube::Client;
 use snafu::{ResultExt, Snafu};
 
+use super::default_bucket::{self, DefaultBucketError};
 use super::{DEFAULT_FOLDER, Location, LocationError};
 use crate::cluster;
 use crate::exit::{Exit, Fault};
@@ -16,6 +17,11 @@ pub struct StorageOptions {
     /// The folder of archives without a bucket: where the volume is mounted.
     #[arg(long, env = "DROVER_FOLDER", default_value = DEFAULT_FOLDER, value_name = "FOLDER")]
     pub folder: PathBuf,
+
+    /// The Secret in drover's namespace that names the bucket of archives without one, as the chart of the Rancher backup
+    /// operator makes it (rancher-backup-s3). Without it they lie in the folder.
+    #[arg(long, env = "DROVER_DEFAULT_S3_SECRET", value_name = "NAME")]
+    pub default_s3_secret: Option<String>,
 }
 
 /// Why a place cannot be told.
@@ -26,6 +32,18 @@ pub enum LocateError {
     ReadCredentials {
         /// Why.
         source: cluster::Error,
+    },
+    /// The Secret of the default bucket.
+    #[snafu(display("failed to read which bucket is the default location; see --default-s3-secret"))]
+    ReadDefault {
+        /// Why.
+        source: cluster::Error,
+    },
+    /// What that Secret says.
+    #[snafu(display("failed to use the default location"))]
+    UseDefault {
+        /// What is wrong with it.
+        source: DefaultBucketError,
     },
     /// The location itself.
     #[snafu(display("failed to use the storage location"))]
@@ -38,7 +56,8 @@ pub enum LocateError {
 impl Fault for LocateError {
     fn exit(&self) -> Exit {
         match self {
-            Self::ReadCredentials { source } => source.exit(),
+            Self::ReadCredentials { source } | Self::ReadDefault { source } => source.exit(),
+            Self::UseDefault { source } => source.exit(),
             Self::Resolve { source } => source.exit(),
         }
     }
@@ -56,14 +75,39 @@ impl StorageOptions {
         namespace: &str,
         location: Option<&StorageLocation>,
     ) -> Result<Location, LocateError> {
+        let default = self.default_location(client, namespace, location).await?;
+        let location = default.as_ref().or(location);
         let secret = match location.and_then(|location| location.s3.as_ref()).and_then(|s3| named_secret(s3, namespace))
         {
-            Some((namespace, name)) => {
-                Some(cluster::secret(client, namespace, name).await.context(ReadCredentialsSnafu)?)
-            }
+            Some((of, name)) => Some(cluster::secret(client, namespace, of, name).await.context(ReadCredentialsSnafu)?),
             None => None,
         };
         Location::resolve(location, &self.folder, secret.as_ref()).context(ResolveSnafu)
+    }
+
+    /// Whether archives without a bucket go to one all the same.
+    #[must_use]
+    pub fn default_is_bucket(&self) -> bool {
+        self.default_secret().is_some()
+    }
+
+    /// A variable that is set and empty names no Secret.
+    fn default_secret(&self) -> Option<&str> {
+        self.default_s3_secret.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// What stands for a location that names no bucket, where a Secret says so.
+    async fn default_location(
+        &self,
+        client: &Client,
+        namespace: &str,
+        location: Option<&StorageLocation>,
+    ) -> Result<Option<StorageLocation>, LocateError> {
+        let names_bucket = location.is_some_and(|location| location.s3.is_some());
+        let Some(name) = self.default_secret().filter(|_| !names_bucket) else { return Ok(None) };
+        let data = cluster::secret(client, namespace, namespace, name).await.context(ReadDefaultSnafu)?;
+        let s3 = default_bucket::read(name, &data).context(UseDefaultSnafu)?;
+        Ok(Some(StorageLocation { s3: Some(s3) }))
     }
 }
 

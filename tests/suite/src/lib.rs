@@ -10,6 +10,7 @@
 mod archives;
 mod job;
 mod objects;
+pub mod recording;
 mod site;
 mod versions;
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use drover_testbed::Testbed;
 use drover_testbed::programs::{self, Program};
 use drover_tests::Site;
 use tokio::process::Command;
@@ -14,8 +15,12 @@ pub(crate) async fn program() -> PathBuf {
 
 /// What it prints about a site's cluster. It must succeed.
 pub(crate) async fn on(site: &Site, arguments: &[&str]) -> String {
-    printed(Command::new(program().await).args(arguments).arg("--kubeconfig").arg(site.testbed.kubeconfig().unwrap()))
-        .await
+    on_testbed(&site.testbed, arguments).await
+}
+
+/// What it prints about a testbed's cluster. It must succeed.
+pub(crate) async fn on_testbed(testbed: &Testbed, arguments: &[&str]) -> String {
+    printed(Command::new(program().await).args(arguments).arg("--kubeconfig").arg(testbed.kubeconfig().unwrap())).await
 }
 
 /// What it prints where there is no cluster. It must succeed.

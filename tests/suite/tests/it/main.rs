@@ -14,8 +14,10 @@
 mod artifacts;
 mod backup;
 mod charge;
+mod closed;
 mod connection;
 mod controllers;
+mod dispatch;
 mod drain;
 mod encryption;
 mod ended;
@@ -30,6 +32,7 @@ mod local;
 mod manifests;
 mod nats;
 mod populate;
+mod previous;
 mod prune;
 mod queue;
 mod rancher;

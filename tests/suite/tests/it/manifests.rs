@@ -1,4 +1,12 @@
-//! The manifests that users of the Rancher operator have: each is taken as it stands, and nothing in it is lost.
+//! The manifests: those that users of the Rancher operator have, each taken as it stands with nothing lost, and drover's own,
+//! as kustomize builds them and as a cluster takes them.
+
+mod admission;
+mod built;
+mod default_bucket;
+mod image;
+mod installed;
+mod rights;
 
 use drover_testbed::{Options, Service};
 use drover_tests::{Site, shared_or_skip};

@@ -1,0 +1,7 @@
+//! The job runner `dispatch`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    drover::job::execute(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), dispatch::run)
+}

@@ -1,0 +1,149 @@
+//! What is to be done, decided from what is known and the time alone. It is decided anew on every change and every half
+//! minute, so whatever was not done, or was undone, is done then; and it is the same whoever decides it.
+
+mod backups;
+mod deaths;
+mod obstacles;
+mod place;
+mod restores;
+mod stages;
+mod status;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod world;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+pub(crate) use status::{BackupWish, RestoreWish};
+use world::World;
+
+use super::state::{Charge, State};
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Action {
+    /// Make a Job.
+    Start {
+        /// The CronJob that it is of.
+        cron_job: String,
+        /// Its name, the same whoever decides it.
+        name: String,
+        /// The whole Job.
+        manifest: Box<Value>,
+    },
+    /// Make a Backup's CronJob.
+    Make {
+        /// Its name.
+        name: String,
+        /// The whole CronJob.
+        manifest: Box<Value>,
+        /// The digest that it is to have.
+        digest: String,
+    },
+    /// Make a Backup's CronJob what it is to be.
+    Change {
+        /// Its name.
+        name: String,
+        /// Its UID.
+        uid: String,
+        /// The spec that it is to have.
+        spec: Box<Value>,
+        /// The labels that it is to have.
+        labels: BTreeMap<String, String>,
+        /// The digest that it is to have.
+        digest: String,
+    },
+    /// Note on a CronJob when its next Job may start.
+    Note {
+        /// Its name.
+        name: String,
+        /// Its UID.
+        uid: String,
+        /// The annotations.
+        annotations: Value,
+    },
+    /// Write a Backup's status.
+    TellBackup {
+        /// Its name.
+        name: String,
+        /// Its UID.
+        uid: String,
+        /// What is to be told.
+        wish: Box<BackupWish>,
+    },
+    /// Write a Restore's status.
+    TellRestore {
+        /// Its name.
+        name: String,
+        /// Its UID.
+        uid: String,
+        /// What is to be told.
+        wish: Box<RestoreWish>,
+    },
+    /// Say that a Job died without a word.
+    Announce(Death),
+}
+
+/// A Job that died without a word.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Death {
+    /// UID of the Job.
+    pub(crate) job: String,
+    /// What it was to do.
+    pub(crate) stage: String,
+    /// How it died.
+    pub(crate) words: String,
+    /// What was not done.
+    pub(crate) victims: Vec<Victim>,
+}
+
+/// What a dead Job did not do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Victim {
+    /// A run of a Backup, or its beginning.
+    Backup {
+        /// The Backup's name.
+        name: String,
+        /// The run that it left in the middle.
+        run: Option<String>,
+    },
+    /// A Restore.
+    Restore {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What is to be done now, and when to look again at the latest.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Decision {
+    pub(crate) actions: Vec<Action>,
+    pub(crate) wake: Option<Timestamp>,
+}
+
+impl Decision {
+    fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    fn wake_at(&mut self, time: Timestamp) {
+        self.wake = Some(self.wake.map_or(time, |wake| wake.min(time)));
+    }
+}
+
+/// Decides. While it is not known who is in charge there is nothing to do.
+pub(crate) fn decide(state: &State, now: Timestamp) -> Decision {
+    let mut decision = Decision::default();
+    if state.charge == Charge::Unknown || !state.is_synced() {
+        return decision;
+    }
+    let world = World::of(state, now);
+    stages::decide(&world, &mut decision);
+    backups::decide(&world, &mut decision);
+    restores::decide(&world, &mut decision);
+    decision
+}

@@ -1,0 +1,207 @@
+//! Backups: a CronJob for each, a Job where one is due and no schedule starts it, and what is told about it.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use drover::exit::Chain;
+use drover::policy::Settings;
+use drover::resources::{Backup, BackupType, RunState, TriggerKind};
+use drover::runs::{self, History, schedule_of, status_of};
+use drover::schedule::ScheduleError;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use super::place::{Place, place};
+use super::turn::{Work, take_turn};
+use super::world::World;
+use super::{Action, Decision, deaths, obstacles, status};
+use crate::runner::facts::{CronJob, Obstacle};
+use crate::runner::pause::{Success, length};
+use crate::runner::template::{self, Template, Timing};
+use crate::runner::words::SNAPSHOT;
+
+/// How long the CronJob's own controller has to start the Job of a scheduled time.
+const GRACE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long a run may be left in the middle whose maker is no Job: somebody's own process may be at work on it.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
+
+/// A Backup, and what follows from what is known of it.
+pub(super) struct Case<'a> {
+    pub(super) backup: &'a Backup,
+    pub(super) settings: Settings,
+    pub(super) history: History,
+    pub(super) timing: Result<Timing, ScheduleError>,
+    pub(super) place: Place<'a>,
+}
+
+pub(super) fn decide(world: &World<'_>, decision: &mut Decision) {
+    let template = world.state.cron_jobs.get(SNAPSHOT).and_then(|cron_job| cron_job.template.as_deref());
+    for backup in world.backups() {
+        let case = Case::of(world, backup);
+        if let Some(template) = template {
+            keep_cron_job(world, decision, &case, template);
+            start_job(world, decision, &case, template);
+        }
+        let obstacle = obstacles::of_backup(world, decision, &case, template.is_some());
+        status::tell_backup(world, decision, &case, obstacle);
+    }
+}
+
+impl<'a> Case<'a> {
+    fn of(world: &World<'a>, backup: &'a Backup) -> Self {
+        let settings = world.state.settings.settings(backup);
+        Self {
+            backup,
+            history: world.history(backup),
+            timing: timing(backup, &settings, world.is_ours()),
+            place: place(world, backup),
+            settings,
+        }
+    }
+
+    pub(super) fn cron_job(&self) -> Option<&'a CronJob> {
+        match self.place {
+            Place::Taken(cron_job) => Some(cron_job),
+            _ => None,
+        }
+    }
+}
+
+/// When the Backup's CronJob runs. Kubernetes reads schedules as Rancher's operator does, but for the time zone, which has
+/// a field of its own and is always said: the default would be the zone of Kubernetes' own controller.
+fn timing(backup: &Backup, settings: &Settings, is_ours: bool) -> Result<Timing, ScheduleError> {
+    if backup.kind_of_backup() == BackupType::OneTime {
+        return Ok(Timing::never());
+    }
+    let schedule = schedule_of(backup, settings)?;
+    let text = backup.spec.schedule.as_deref().unwrap_or_default();
+    let has_zone = text.starts_with("CRON_TZ=") || text.starts_with("TZ=");
+    let text = if has_zone { text.split_once(' ').map_or("", |(_, rest)| rest) } else { text };
+    Ok(Timing {
+        schedule: text.trim().to_owned(),
+        time_zone: schedule.time_zone().filter(|zone| *zone != "UTC").unwrap_or("Etc/UTC").to_owned(),
+        is_suspended: settings.is_suspended() || !is_ours,
+    })
+}
+
+/// Makes the Backup's CronJob what it is to be. One whose schedule is refused is kept, and runs nothing by itself.
+fn keep_cron_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, template: &Template) {
+    let never = Timing::never();
+    let timing = case.timing.as_ref().unwrap_or(&never);
+    let name = match &case.place {
+        Place::Taken(cron_job) => &cron_job.name,
+        Place::Free(name) => name,
+        Place::Going | Place::Blocked(_) => return,
+    };
+    if let Some(refusal) = world.state.refusals.get(name) {
+        let again = refusal.at.checked_add(length(refusal.count)).unwrap_or(world.now);
+        if again > world.now {
+            return decision.wake_at(again);
+        }
+    }
+    let (spec, labels) = template::cron_job(template, case.backup, timing);
+    let digest = template::digest(&spec, &labels);
+    match case.cron_job() {
+        Some(cron_job) if is_as_wanted(world, cron_job, &digest) => {}
+        Some(cron_job) => {
+            let (name, uid) = (cron_job.name.clone(), cron_job.uid.clone());
+            decision.act(Action::Change { name, uid, spec: Box::new(spec), labels, digest });
+        }
+        None => {
+            let manifest = Box::new(template::manifest(name, case.backup, &spec, &labels));
+            decision.act(Action::Make { name: name.clone(), manifest, digest });
+        }
+    }
+}
+
+fn is_as_wanted(world: &World<'_>, cron_job: &CronJob, digest: &str) -> bool {
+    let accepted = world.state.accepted.get(&cron_job.uid);
+    let is_accepted = accepted.is_some_and(|(asked, came)| asked == digest && *came == cron_job.digest);
+    cron_job.digest == digest || is_accepted
+}
+
+/// Starts a Job for a Backup that is due and that no schedule starts: a new one, one whose last run failed or was left in
+/// the middle, one whose time was missed.
+fn start_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, template: &Template) {
+    let Some(cron_job) = case.cron_job().filter(|_| world.is_ours()) else { return };
+    deaths::of_backup(world, case, cron_job, decision);
+    let work = work(world, case);
+    let timing = Timing::never();
+    take_turn(world, decision, cron_job, &work, None, || {
+        Cow::Owned(template::cron_job(template, case.backup, &timing).0)
+    });
+}
+
+fn work(world: &World<'_>, case: &Case<'_>) -> Work {
+    let due = runs::due(case.backup, &case.settings, &case.history, world.now);
+    let Ok(Some(due)) = due else { return Work::none(Success::Counts) };
+    let generation = case.backup.metadata.generation.unwrap_or_default();
+    let work = Work {
+        is_wanted: true,
+        marks: BTreeSet::from([generation.to_string()]),
+        not_before: not_before(world, case, due.scheduled_for),
+        success: Success::Counts,
+    };
+    match case.history.interrupted() {
+        // A Job of another CronJob makes it: the one that makes whatever is due.
+        Some(run) if world.is_active(&run.spec.trigger.by) => Work::none(Success::Counts),
+        _ => work,
+    }
+}
+
+/// The time before which a Backup that is due is not started.
+fn not_before(world: &World<'_>, case: &Case<'_>, scheduled_for: Option<Timestamp>) -> Option<Timestamp> {
+    if let Some(run) = case.history.interrupted() {
+        let is_of_a_job =
+            run.spec.trigger.kind == TriggerKind::Job || world.state.jobs.get(&run.spec.trigger.by).is_some();
+        let begun = status_of(run).snapshot.and_then(|stage| stage.started_at).unwrap_or(run.spec.started_at.clone());
+        return if is_of_a_job { None } else { begun.parse::<Timestamp>().ok()?.checked_add(PATIENCE).ok() };
+    }
+    if let Some(time) = after_failures(case) {
+        return Some(time);
+    }
+    let ran_before = case.history.newest().is_some()
+        || case.backup.status.as_ref().is_some_and(|status| status.last_snapshot_ts.is_some());
+    scheduled_for.filter(|_| ran_before)?.checked_add(GRACE).ok()
+}
+
+/// The end of the pause after the runs that failed last, of which a Job may know nothing: their archives were refused. An
+/// edited Backup is another wish.
+fn after_failures(case: &Case<'_>) -> Option<Timestamp> {
+    let generation = case.backup.metadata.generation.unwrap_or_default();
+    let failed = |run: &&drover::resources::BackupRun| {
+        status_of(run).state == RunState::Failed && run.spec.generation == generation
+    };
+    let count = case.history.iter().rev().take_while(failed).count();
+    let newest = case.history.newest().filter(|_| count > 0)?;
+    let ended: Timestamp = status_of(newest).ended_at?.parse().ok()?;
+    ended.checked_add(length(u32::try_from(count).unwrap_or(u32::MAX))).ok()
+}
+
+/// What keeps the Backup's CronJob from being made or from running.
+pub(super) fn refusal(world: &World<'_>, case: &Case<'_>, has_template: bool) -> Option<Obstacle> {
+    if !has_template {
+        let message =
+            format!("the CronJob {SNAPSHOT:?} of drover is missing in its namespace; apply drover's manifests again");
+        return Some(Obstacle::lasting("TemplateMissing", message));
+    }
+    if let Err(error) = &case.timing {
+        return Some(Obstacle::lasting("ScheduleRefused", Chain(error).to_string()));
+    }
+    if let Place::Blocked(name) = &case.place {
+        let message = format!(
+            "a CronJob {name:?} that is not this Backup's stands where its own is to be; delete or rename it, or rename the \
+             Backup {:?}",
+            case.backup.name_any()
+        );
+        return Some(Obstacle::lasting("NameTaken", message));
+    }
+    let name = match &case.place {
+        Place::Taken(cron_job) => &cron_job.name,
+        Place::Free(name) => name,
+        Place::Going | Place::Blocked(_) => return None,
+    };
+    let refusal = world.state.refusals.get(name)?;
+    Some(Obstacle::new("Refused", refusal.message.clone()))
+}

@@ -1,0 +1,147 @@
+//! Jobs that died without a word: killed for want of memory, evicted, stopped by their deadline, or ended before they could
+//! reach what they report to. Somebody must say so, and that is dispatch.
+
+use drover::resources::{BackupRun, Conditions, Ready, Restore, StageState};
+use drover::runs::status_of;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use super::backups::Case;
+use super::status::BLOCKED;
+use super::world::World;
+use super::{Action, Death, Decision, Victim};
+use crate::runner::facts::{CronJob, Job, Obstacle, Outcome};
+use crate::runner::words::{RESTORE, SNAPSHOT};
+
+/// What a Job last wrote may be seen later than its end.
+const LAG: SignedDuration = SignedDuration::from_secs(5);
+
+/// Announces the death of a Backup's Job.
+pub(super) fn of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob, decision: &mut Decision) {
+    let Some(job) = newest_failed(world, cron_job, decision).filter(|job| is_news(world, job)) else { return };
+    if has_spoken(case, job) {
+        return;
+    }
+    let run = case.history.interrupted().map(ResourceExt::name_any);
+    announce(world, decision, job, SNAPSHOT, vec![Victim::Backup { name: case.backup.name_any(), run }]);
+}
+
+/// Announces the death of a stage's Job.
+pub(super) fn of_stage(world: &World<'_>, cron_job: &CronJob, decision: &mut Decision) {
+    if cron_job.consumer() != Some(drover::queue::UPLOAD_CONSUMER) {
+        return;
+    }
+    let Some(job) = newest_failed(world, cron_job, decision).filter(|job| is_news(world, job)) else { return };
+    let mut victims = Vec::new();
+    for backup in world.backups() {
+        let history = world.history(backup);
+        let left = history.awaiting_upload().filter(|run| !has_spoken_of_upload(run, job));
+        victims.extend(left.map(|run| Victim::Backup { name: backup.name_any(), run: Some(run.name_any()) }));
+    }
+    announce(world, decision, job, &cron_job.name, victims);
+}
+
+/// Announces the death of a Job that carries out Restores.
+pub(super) fn of_restores(world: &World<'_>, cron_job: &CronJob, waiting: &[&Restore], decision: &mut Decision) {
+    let Some(job) = newest_failed(world, cron_job, decision).filter(|job| is_news(world, job)) else { return };
+    let silent = waiting.iter().filter(|restore| !has_spoken_of_restore(restore, job));
+    let victims = silent.map(|restore| Victim::Restore { name: restore.name_any() }).collect();
+    announce(world, decision, job, RESTORE, victims);
+}
+
+/// The Backup's newest Job, if it died without a word.
+pub(super) fn newest_of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob) -> Option<Obstacle> {
+    let job = newest_failed(world, cron_job, &mut Decision::default())?;
+    (!has_spoken(case, job)).then(|| obstacle(world, job))
+}
+
+/// The newest Job that uploads, if it died without a word about an archive of this Backup.
+pub(super) fn newest_of_upload(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob) -> Option<Obstacle> {
+    let job = newest_failed(world, cron_job, &mut Decision::default())?;
+    let mut left = case.history.awaiting_upload();
+    left.any(|run| !has_spoken_of_upload(run, job)).then(|| obstacle(world, job))
+}
+
+/// The newest Job that carries out Restores, if it died without a word about one that waits.
+pub(super) fn newest_of_restores(world: &World<'_>, cron_job: &CronJob, waiting: &[&Restore]) -> Option<Obstacle> {
+    let job = newest_failed(world, cron_job, &mut Decision::default())?;
+    waiting.iter().any(|restore| !has_spoken_of_restore(restore, job)).then(|| obstacle(world, job))
+}
+
+fn obstacle(world: &World<'_>, job: &Job) -> Obstacle {
+    Obstacle { is_failure: true, ..Obstacle::new("JobFailed", words(world, job)) }
+}
+
+fn announce(world: &World<'_>, decision: &mut Decision, job: &Job, stage: &str, victims: Vec<Victim>) {
+    if !victims.is_empty() {
+        let (stage, words) = (stage.to_owned(), words(world, job));
+        decision.act(Action::Announce(Death { job: job.uid.clone(), stage, words, victims }));
+    }
+}
+
+/// The newest Job, if it failed and whatever it wrote has been seen.
+fn newest_failed<'a>(world: &World<'a>, cron_job: &CronJob, decision: &mut Decision) -> Option<&'a Job> {
+    let job = *world.jobs_of(cron_job).last()?;
+    let Outcome::Failed { at, .. } = &job.outcome else { return None };
+    let seen = at.checked_add(LAG).ok()?;
+    if seen > world.now {
+        decision.wake_at(seen);
+        return None;
+    }
+    Some(job)
+}
+
+fn is_news(world: &World<'_>, job: &Job) -> bool {
+    !world.state.announced.contains(&job.uid)
+}
+
+fn words(world: &World<'_>, job: &Job) -> String {
+    let reason = match &job.outcome {
+        Outcome::Failed { reason, .. } => reason.as_str(),
+        Outcome::Active | Outcome::Completed { .. } => "",
+    };
+    let end = world.pods_of(job).iter().rev().find_map(|pod| pod.end.as_deref());
+    let end = end.map(|end| format!(": {end}")).unwrap_or_default();
+    format!("the Job {:?} failed ({reason}){end}", job.name)
+}
+
+/// Whether a Job that was to make a snapshot left a word: a run that is not in the middle any more, or a status.
+fn has_spoken(case: &Case<'_>, job: &Job) -> bool {
+    if case.history.interrupted().is_some() {
+        return false;
+    }
+    let is_of_it = |run: &BackupRun| {
+        let status = status_of(run);
+        let stage = status.snapshot.unwrap_or_default();
+        let times = [Some(run.spec.started_at.clone()), stage.started_at, stage.ended_at, status.ended_at];
+        times.into_iter().flatten().any(|time| is_since(&time, job))
+    };
+    let conditions = case.backup.status.as_ref().and_then(|status| status.conditions.as_ref());
+    case.history.newest().is_some_and(is_of_it) || said_failed(conditions, job)
+}
+
+fn has_spoken_of_upload(run: &BackupRun, job: &Job) -> bool {
+    let stage = status_of(run).upload.unwrap_or_default();
+    stage.state != StageState::InProgress && stage.ended_at.is_some_and(|time| is_since(&time, job))
+}
+
+fn has_spoken_of_restore(restore: &Restore, job: &Job) -> bool {
+    said_failed(restore.status.as_ref().and_then(|status| status.conditions.as_ref()), job)
+}
+
+/// Whether `Ready` was made Failed since the Job began, by another than dispatch.
+fn said_failed(conditions: Option<&Conditions>, job: &Job) -> bool {
+    let Some(conditions) = conditions else { return false };
+    let Some(ready) = conditions.get("Ready") else { return false };
+    let is_ours = conditions.is_true(BLOCKED)
+        && conditions
+            .get(BLOCKED)
+            .and_then(|blocked| blocked.message.as_deref())
+            .is_some_and(|message| ready.message.as_deref().is_some_and(|words| words.ends_with(message)));
+    let is_failed = ready.reason.as_deref() == Some(Ready::Failed.to_string().as_str());
+    is_failed && !is_ours && ready.last_update_time.as_deref().is_some_and(|time| is_since(time, job))
+}
+
+fn is_since(time: &str, job: &Job) -> bool {
+    time.parse::<Timestamp>().is_ok_and(|time| time >= job.created)
+}

@@ -1,0 +1,112 @@
+use drover::resources::{Conditions, Ready, RunState, UploadStage, rfc3339};
+use serde_json::json;
+
+use super::{Fixture, at, failed};
+use crate::runner::decide::{Action, Death, Victim};
+
+fn deaths(fixture: &Fixture) -> Vec<Death> {
+    let death = |action| match action {
+        Action::Announce(death) => Some(death),
+        _ => None,
+    };
+    fixture.decide().actions.into_iter().filter_map(death).collect()
+}
+
+/// A Backup whose Job failed at one o'clock, ten seconds after it was made.
+fn failed_snapshot() -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.backup("daily", Some("@daily"));
+    fixture.settle();
+    fixture.job("daily", "daily-1", failed(at(3600)), "1");
+    fixture.now = at(3605);
+    fixture
+}
+
+#[test]
+fn a_job_that_died_in_the_middle_of_a_run_is_announced_once() {
+    let mut fixture = failed_snapshot();
+    fixture.run("daily", 1, at(3595), RunState::InProgress, false);
+    let killed = json!({"containerStatuses": [{"name": "snapshot", "ready": false, "image": "", "imageID": "",
+        "restartCount": 0, "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]});
+    fixture.pod("daily-1", &killed);
+    let [death] = deaths(&fixture).try_into().unwrap();
+    let words =
+        "the Job \"daily-1\" failed (BackoffLimitExceeded): the container \"snapshot\" ended with 137 (OOMKilled)";
+    assert_eq!((death.stage.as_str(), death.words.as_str()), ("snapshot", words));
+    assert_eq!(death.victims, [Victim::Backup { name: "daily".to_owned(), run: Some("daily-1".to_owned()) }]);
+    assert_eq!(fixture.ready("daily"), Some(format!("Failed: {words}")));
+    fixture.state.announced.insert(death.job);
+    assert!(deaths(&fixture).is_empty());
+}
+
+#[test]
+fn what_a_job_last_wrote_has_time_to_be_seen() {
+    let mut fixture = failed_snapshot();
+    fixture.run("daily", 1, at(3595), RunState::InProgress, false);
+    fixture.now = at(3604);
+    assert!(deaths(&fixture).is_empty());
+    assert_eq!(fixture.decide().wake, Some(at(3605)));
+}
+
+#[test]
+fn a_job_that_died_before_its_run_began_is_announced() {
+    let fixture = failed_snapshot();
+    let [death] = deaths(&fixture).try_into().unwrap();
+    assert_eq!(death.victims, [Victim::Backup { name: "daily".to_owned(), run: None }]);
+}
+
+#[test]
+fn a_job_that_said_why_it_failed_is_not() {
+    let mut fixture = failed_snapshot();
+    fixture.run("daily", 1, at(3595), RunState::Failed, false);
+    assert!(deaths(&fixture).is_empty());
+    assert_eq!(fixture.ready("daily"), None);
+
+    let mut fixture = failed_snapshot();
+    fixture.edit("daily", |backup| {
+        let mut conditions = Conditions::default();
+        conditions.set_ready(Ready::Failed, "no schedule", at(3598));
+        backup.status.get_or_insert_default().conditions = Some(conditions);
+    });
+    assert!(deaths(&fixture).is_empty());
+}
+
+#[test]
+fn what_dispatch_itself_said_is_no_word_of_the_job() {
+    let mut fixture = failed_snapshot();
+    let status = fixture.told("daily").unwrap();
+    fixture.edit("daily", |backup| backup.status = Some(status));
+    assert_eq!(deaths(&fixture).len(), 1);
+    assert_eq!(fixture.told("daily"), None);
+}
+
+#[test]
+fn an_upload_that_died_is_announced_for_each_archive_that_it_did_not_speak_of() {
+    let mut fixture = Fixture::new();
+    for name in ["silent", "spoken"] {
+        fixture.backup(name, None);
+        fixture.run(name, 1, at(1900), RunState::InProgress, true);
+    }
+    let mut run = fixture.state.runs.get("spoken-1").unwrap().clone();
+    let stage = UploadStage { ended_at: Some(rfc3339(at(3595))), ..UploadStage::default() };
+    run.status.as_mut().unwrap().upload = Some(stage);
+    fixture.state.runs.put("spoken-1".to_owned(), run);
+    fixture.settle();
+    fixture.consumer(0, 2, 2);
+    fixture.job("upload", "upload-1", failed(at(3600)), "2");
+    fixture.now = at(3605);
+    let [death] = deaths(&fixture).try_into().unwrap();
+    assert_eq!(death.victims, [Victim::Backup { name: "silent".to_owned(), run: Some("silent-1".to_owned()) }]);
+    assert!(fixture.ready("silent").unwrap().starts_with("Failed: the Job \"upload-1\" failed"));
+    assert_eq!(fixture.ready("spoken"), None);
+}
+
+#[test]
+fn a_restore_that_died_is_announced() {
+    let mut fixture = Fixture::new();
+    fixture.restore("r", "uid-r", at(60), false);
+    fixture.job("restore", "restore-1", failed(at(3600)), "uid-r");
+    fixture.now = at(3605);
+    let [death] = deaths(&fixture).try_into().unwrap();
+    assert_eq!(death.victims, [Victim::Restore { name: "r".to_owned() }]);
+}

@@ -1,0 +1,110 @@
+use drover::resources::{Conditions, RunState};
+use serde_json::{Value, json};
+
+use super::{Fixture, Outcome, at};
+
+/// A Backup whose Job is there.
+fn blocked() -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.backup("daily", Some("@daily"));
+    fixture.settle();
+    fixture.job("daily", "daily-1", Outcome::Active, "1");
+    fixture
+}
+
+fn waiting(reason: &str, message: &str) -> Value {
+    json!({"containerStatuses": [{"name": "snapshot", "ready": false, "image": "", "imageID": "", "restartCount": 0,
+        "state": {"waiting": {"reason": reason, "message": message}}}]})
+}
+
+#[test]
+fn what_keeps_a_pod_from_being_made_is_told() {
+    let mut fixture = blocked();
+    fixture.event("uid-daily-1", "FailedCreate", "Error creating: pods is forbidden: exceeded quota: none");
+    let expected = "Pending: the Job \"daily-1\" gets no pod: FailedCreate: Error creating: pods is forbidden: exceeded \
+                    quota: none";
+    assert_eq!(fixture.ready("daily").as_deref(), Some(expected));
+}
+
+#[test]
+fn what_keeps_a_pod_from_running_is_told() {
+    let mut fixture = blocked();
+    fixture.pod("daily-1", &waiting("ErrImagePull", "not found"));
+    let expected =
+        "Pending: the container \"snapshot\" of the pod \"daily-1-x\" does not start: ErrImagePull: not found";
+    assert_eq!(fixture.ready("daily").as_deref(), Some(expected));
+    fixture.pod("daily-1", &waiting("ContainerCreating", ""));
+    fixture.event("uid-daily-1-x", "FailedMount", "secret \"nats-snapshot\" not found");
+    let expected = "Pending: the pod \"daily-1-x\" does not start: FailedMount: secret \"nats-snapshot\" not found";
+    assert_eq!(fixture.ready("daily").as_deref(), Some(expected));
+}
+
+#[test]
+fn a_pod_that_is_slow_is_told_after_a_while() {
+    let mut fixture = blocked();
+    fixture.pod("daily-1", &json!({"phase": "Pending"}));
+    assert_eq!(fixture.ready("daily"), None);
+    assert_eq!(fixture.decide().wake, Some(at(3645)));
+    fixture.now = at(3645);
+    assert!(fixture.ready("daily").unwrap().contains("has not begun after 45 s"));
+    fixture.state.pods.remove("daily-1-x");
+    assert!(fixture.ready("daily").unwrap().contains("has no pod yet"));
+}
+
+#[test]
+fn it_is_taken_back_when_the_pod_runs_and_what_a_job_said_stays() {
+    let mut fixture = blocked();
+    fixture.run("daily", 1, at(100), RunState::Completed, true);
+    fixture.pod("daily-1", &waiting("ErrImagePull", "not found"));
+    let status = fixture.told("daily").unwrap();
+    fixture.edit("daily", |backup| backup.status = Some(status));
+    let running = json!({"containerStatuses": [{"name": "snapshot", "ready": true, "image": "", "imageID": "",
+        "restartCount": 0, "state": {"running": {}}}]});
+    fixture.pod("daily-1", &running);
+    let conditions = fixture.told("daily").unwrap().conditions.unwrap();
+    assert!(!conditions.is_true("Blocked"));
+    assert_eq!(fixture.ready("daily").as_deref(), Some("Completed"), "as its last run left it");
+
+    fixture.edit("daily", |backup| {
+        let conditions: &mut Conditions = backup.status.as_mut().unwrap().conditions.as_mut().unwrap();
+        conditions.set_ready(drover::resources::Ready::InProgress, "taking the snapshot", at(3600));
+    });
+    assert_eq!(fixture.ready("daily").as_deref(), Some("InProgress: taking the snapshot"));
+}
+
+#[test]
+fn what_the_upload_waits_for_is_told_on_the_backups_that_wait_for_it() {
+    let mut fixture = Fixture::new();
+    for (name, state) in [("waits", RunState::InProgress), ("done", RunState::Completed)] {
+        fixture.backup(name, None);
+        fixture.run(name, 1, at(1900), state, true);
+    }
+    fixture.settle();
+    fixture.consumer(1, 0, 1);
+    fixture.job("upload", "upload-1", Outcome::Active, "1");
+    fixture.pod("upload-1", &waiting("ImagePullBackOff", "no"));
+    assert!(fixture.ready("waits").unwrap().contains("the pod \"upload-1-x\" does not start: ImagePullBackOff"));
+    assert_eq!(fixture.ready("done"), None);
+}
+
+#[test]
+fn what_the_api_server_refuses_is_told() {
+    let mut fixture = Fixture::new();
+    fixture.backup("daily", None);
+    fixture.settle();
+    fixture.state.refuse("daily", "the Job \"daily-1\" was refused: denied".to_owned(), fixture.now);
+    assert_eq!(fixture.ready("daily").as_deref(), Some("Pending: the Job \"daily-1\" was refused: denied"));
+}
+
+#[test]
+fn a_cron_job_that_makes_no_job_is_told_until_it_makes_one() {
+    let mut fixture = Fixture::new();
+    fixture.backup("daily", Some("@daily"));
+    fixture.run("daily", 1, at(1900), RunState::Completed, true);
+    fixture.settle();
+    fixture.event("uid-cron-daily", "FailedCreate", "Error creating job: denied");
+    assert!(fixture.ready("daily").unwrap().contains("makes no Job: FailedCreate: Error creating job: denied"));
+    fixture.now = at(3700);
+    fixture.job("daily", "daily-2", Outcome::Completed { at: at(3720) }, "");
+    assert_eq!(fixture.ready("daily"), None);
+}

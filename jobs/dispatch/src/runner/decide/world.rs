@@ -1,0 +1,84 @@
+use std::collections::BTreeMap;
+
+use drover::resources::{Backup, BackupRun};
+use drover::runs::History;
+use jiff::Timestamp;
+
+use crate::runner::facts::{CronJob, Event, Job, Pod};
+use crate::runner::state::{Charge, State};
+
+/// What is known, in the order in which it is asked for.
+pub(super) struct World<'a> {
+    pub(super) state: &'a State,
+    pub(super) now: Timestamp,
+    jobs: BTreeMap<&'a str, Vec<&'a Job>>,
+    runs: BTreeMap<&'a str, Vec<&'a BackupRun>>,
+    pods: BTreeMap<&'a str, Vec<&'a Pod>>,
+    events: BTreeMap<&'a str, &'a Event>,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn of(state: &'a State, now: Timestamp) -> Self {
+        let mut jobs = group(state.jobs.iter().filter_map(|job| Some((job.owner.as_deref()?, job))));
+        for jobs in jobs.values_mut() {
+            jobs.sort_by_key(|job| (job.created, &job.name));
+        }
+        let mut pods = group(state.pods.iter().map(|pod| (pod.job.as_str(), pod)));
+        for pods in pods.values_mut() {
+            pods.sort_by_key(|pod| (pod.created, &pod.name));
+        }
+        let mut events: BTreeMap<&str, &Event> = BTreeMap::new();
+        for event in state.events.iter() {
+            let newest = events.entry(&event.about).or_insert(event);
+            if newest.last < event.last {
+                *newest = event;
+            }
+        }
+        let runs = group(state.runs.iter().map(|run| (run.spec.backup_uid.as_str(), run)));
+        Self { state, now, jobs, runs, pods, events }
+    }
+
+    /// The Jobs of a CronJob, oldest first.
+    pub(super) fn jobs_of(&self, cron_job: &CronJob) -> &[&'a Job] {
+        self.jobs.get(cron_job.uid.as_str()).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The runs of a Backup.
+    pub(super) fn history(&self, backup: &Backup) -> History {
+        let runs = self.runs.get(backup.metadata.uid.as_deref().unwrap_or_default());
+        History::of(backup, runs.into_iter().flatten().map(|run| (*run).clone()))
+    }
+
+    /// The pods of a Job, oldest first.
+    pub(super) fn pods_of(&self, job: &Job) -> &[&'a Pod] {
+        self.pods.get(job.name.as_str()).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The newest telling Event about the object of this UID.
+    pub(super) fn event_about(&self, uid: &str) -> Option<&'a Event> {
+        self.events.get(uid).copied()
+    }
+
+    /// Whether drover starts anything.
+    pub(super) fn is_ours(&self) -> bool {
+        self.state.charge == Charge::Ours
+    }
+
+    /// The Backups that are there to stay.
+    pub(super) fn backups(&self) -> impl Iterator<Item = &'a Backup> {
+        self.state.backups.iter().filter(|backup| backup.metadata.deletion_timestamp.is_none())
+    }
+
+    /// Whether the Job of this name has not ended.
+    pub(super) fn is_active(&self, job: &str) -> bool {
+        self.state.jobs.get(job).is_some_and(Job::is_active)
+    }
+}
+
+fn group<'a, T>(pairs: impl Iterator<Item = (&'a str, &'a T)>) -> BTreeMap<&'a str, Vec<&'a T>> {
+    let mut groups: BTreeMap<&str, Vec<&T>> = BTreeMap::new();
+    for (key, value) in pairs {
+        groups.entry(key).or_default().push(value);
+    }
+    groups
+}

@@ -1,0 +1,119 @@
+//! What Kubernetes asks: whether the runner turns (`/healthz`), and whether it knows the cluster (`/readyz`).
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+use super::shared::Shared;
+use super::state::{Charge, Known, Queue, State};
+
+/// A runner that has not turned for as long hangs: it turns at least every half minute, and every request ends before that.
+const LONGEST_TURN: i64 = 300;
+
+/// How long a client may take to ask.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Clients that are answered at once; there are two, the kubelet's probes.
+const CLIENTS: usize = 16;
+
+/// How the runner is.
+pub(crate) struct Health {
+    turned: AtomicI64,
+    lease: Mutex<String>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { turned: AtomicI64::new(Timestamp::now().as_second()), lease: Mutex::new("not asked for yet".to_owned()) }
+    }
+}
+
+impl Health {
+    /// It has turned.
+    pub(crate) fn turn(&self) {
+        self.turned.store(Timestamp::now().as_second(), Ordering::Relaxed);
+    }
+
+    /// How it is with the Lease.
+    pub(crate) fn lease(&self, words: impl Into<String>) {
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = words.into();
+    }
+
+    fn answer(&self, path: &str, state: &State, now: Timestamp) -> (StatusCode, String) {
+        match path {
+            "/healthz" => {
+                let seconds = now.as_second() - self.turned.load(Ordering::Relaxed);
+                let status = if seconds <= LONGEST_TURN { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                (status, format!("turned {seconds} s ago\n"))
+            }
+            "/readyz" => {
+                let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let status = if state.is_synced() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                (status, readiness(state, &lease))
+            }
+            _ => (StatusCode::NOT_FOUND, "there are /healthz and /readyz\n".to_owned()),
+        }
+    }
+}
+
+fn readiness(state: &State, lease: &str) -> String {
+    let watches = match state.not_synced().as_slice() {
+        [] => "all synced".to_owned(),
+        missing => format!("waiting for {}", missing.join(", ")),
+    };
+    let queue = match &state.queue {
+        Queue::Unknown => "not asked yet".to_owned(),
+        Queue::Away { reason } => format!("away: {reason}"),
+        Queue::Known(Known { survey, .. }) if survey.missing.is_empty() => "reached".to_owned(),
+        Queue::Known(Known { survey, .. }) => {
+            let missing: Vec<&str> = survey.missing.iter().map(String::as_str).collect();
+            format!("reached; to be set up: {}", missing.join(", "))
+        }
+    };
+    let charge = match &state.charge {
+        Charge::Unknown => "not known yet".to_owned(),
+        Charge::Ours => "drover".to_owned(),
+        Charge::Theirs(operator) => operator.message(),
+    };
+    format!("watches: {watches}\nlease: {lease}\nqueue: {queue}\nin charge: {charge}\n")
+}
+
+/// Answers for ever.
+pub(crate) async fn serve(listener: TcpListener, health: Arc<Health>, shared: Arc<Shared>) {
+    let clients = Arc::new(Semaphore::new(CLIENTS));
+    loop {
+        let Ok(permit) = Arc::clone(&clients).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            // The process has no file left to open: that passes, or the probes find out.
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let (health, shared) = (Arc::clone(&health), Arc::clone(&shared));
+        tokio::spawn(async move {
+            let service = service_fn(|request: Request<Incoming>| {
+                let (status, text) = health.answer(request.uri().path(), &shared.state(), Timestamp::now());
+                let mut response = Response::new(Full::new(Bytes::from(text)));
+                *response.status_mut() = status;
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
+            // What ends early is the client's doing.
+            drop(server.serve_connection(TokioIo::new(stream), service).await);
+            drop(permit);
+        });
+    }
+}

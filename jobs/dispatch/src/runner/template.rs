@@ -1,0 +1,253 @@
+//! From the CronJob of a stage to the Jobs and CronJobs that are made of it: the whole of its template, whatever it says.
+
+use std::collections::BTreeMap;
+
+use drover::resources::{Backup, PART_OF_LABEL};
+use kube::{Resource, ResourceExt};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::facts::CronJob;
+use super::pause::text_of;
+use super::words::{ATTEMPTED_ANNOTATION, BACKUP_ANNOTATION, BACKUP_UID_LABEL, STARTED_BY_ANNOTATION};
+
+/// The spec and the labels of a stage's CronJob.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Template {
+    pub(crate) spec: Value,
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+/// Whose labels and annotations say that a tool applied this very object, and make that tool delete what it did not apply.
+const TOOLS: [&str; 14] = [
+    "argocd.argoproj.io",
+    "config.k8s.io",
+    "config.kubernetes.io",
+    "fleet.cattle.io",
+    "fluxcd.io",
+    "helm.sh",
+    "internal.config.kubernetes.io",
+    "kapp.k14s.io",
+    "kubectl.kubernetes.io",
+    "kustomize.config.k8s.io",
+    "meta.helm.sh",
+    "objectset.rio.cattle.io",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/managed-by",
+];
+
+/// When a CronJob runs that only holds the template of its Backup's Jobs; it is suspended, but must say something.
+const NEVER: &str = "0 0 1 1 *";
+
+/// When and how a Backup's CronJob runs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Timing {
+    pub(crate) schedule: String,
+    pub(crate) time_zone: String,
+    pub(crate) is_suspended: bool,
+}
+
+impl Timing {
+    /// That of a Backup that no schedule runs.
+    pub(crate) fn never() -> Self {
+        Self { schedule: NEVER.to_owned(), time_zone: "Etc/UTC".to_owned(), is_suspended: true }
+    }
+}
+
+/// The CronJob that a Backup is to have, but for its name and what others noted on it.
+pub(crate) fn cron_job(template: &Template, backup: &Backup, timing: &Timing) -> (Value, BTreeMap<String, String>) {
+    let uid = backup.uid().unwrap_or_default();
+    let mut spec = template.spec.clone();
+    spec["schedule"] = json!(timing.schedule);
+    spec["timeZone"] = json!(timing.time_zone);
+    spec["suspend"] = json!(timing.is_suspended);
+    for metadata in ["/jobTemplate/metadata", "/jobTemplate/spec/template/metadata"] {
+        spec.pointer_mut(metadata).map(strip);
+    }
+    set(&mut spec["jobTemplate"]["metadata"], "labels", BACKUP_UID_LABEL, &uid);
+    add_argument(&mut spec["jobTemplate"]["spec"], &backup_argument(&backup.name_any()));
+    let labels = template.labels.iter().filter(|(name, _)| !is_of_a_tool(name));
+    let mut labels: BTreeMap<_, _> = labels.map(|(name, value)| (name.clone(), value.clone())).collect();
+    labels.insert(BACKUP_UID_LABEL.to_owned(), uid);
+    labels.insert(PART_OF_LABEL.to_owned(), "drover".to_owned());
+    (spec, labels)
+}
+
+/// The manifest of a CronJob that belongs to a Backup.
+pub(crate) fn manifest(name: &str, backup: &Backup, spec: &Value, labels: &BTreeMap<String, String>) -> Value {
+    json!({
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {
+            "name": name,
+            "labels": labels,
+            "annotations": { BACKUP_ANNOTATION: backup.name_any() },
+            "ownerReferences": [{
+                "apiVersion": Backup::api_version(&()),
+                "kind": Backup::kind(&()),
+                "name": backup.name_any(),
+                "uid": backup.uid().unwrap_or_default(),
+            }],
+        },
+        "spec": spec,
+    })
+}
+
+/// The argument that names the Backup.
+pub(crate) fn backup_argument(backup: &str) -> String {
+    format!("--backup={backup}")
+}
+
+/// A Job of a CronJob's spec, as `kubectl create job --from` makes it, with a further argument.
+pub(crate) fn job(
+    name: &str,
+    cron_job: &CronJob,
+    spec: &Value,
+    argument: Option<&str>,
+    marks: &std::collections::BTreeSet<String>,
+) -> Value {
+    let mut template = spec["jobTemplate"].clone();
+    let mut metadata = template["metadata"].take();
+    strip(&mut metadata);
+    set(&mut metadata, "annotations", STARTED_BY_ANNOTATION, "dispatch");
+    if !marks.is_empty() {
+        set(&mut metadata, "annotations", ATTEMPTED_ANNOTATION, &text_of(marks));
+    }
+    if let Some(argument) = argument {
+        add_argument(&mut template["spec"], argument);
+    }
+    metadata["name"] = json!(name);
+    metadata["ownerReferences"] = json!([{
+        "apiVersion": "batch/v1", "kind": "CronJob", "name": cron_job.name, "uid": cron_job.uid, "controller": true,
+    }]);
+    json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"] })
+}
+
+/// The digest of what drover lays down of a Backup's CronJob: equal digests, equal CronJobs. The template is a live object
+/// and so has its defaults already, and what is made of it gets none.
+pub(crate) fn digest(spec: &Value, labels: &BTreeMap<String, String>) -> String {
+    // Values hold their keys sorted.
+    hex::encode(Sha256::digest(json!([spec, labels]).to_string().as_bytes()))
+}
+
+fn add_argument(job: &mut Value, argument: &str) {
+    let container = &mut job["template"]["spec"]["containers"][0];
+    match container["args"].as_array_mut() {
+        Some(arguments) => arguments.push(json!(argument)),
+        None => container["args"] = json!([argument]),
+    }
+}
+
+/// Takes away what a tool noted for itself.
+fn strip(metadata: &mut Value) {
+    for field in ["labels", "annotations"] {
+        let Some(entries) = metadata.get_mut(field).and_then(Value::as_object_mut) else { continue };
+        entries.retain(|name, _| !is_of_a_tool(name));
+        // The API server leaves empty ones out, and what is compared with its answer must do so too.
+        if entries.is_empty()
+            && let Some(metadata) = metadata.as_object_mut()
+        {
+            metadata.remove(field);
+        }
+    }
+}
+
+fn is_of_a_tool(name: &str) -> bool {
+    let domain = name.split('/').next().unwrap_or_default();
+    TOOLS.iter().any(|tool| *tool == name || domain == *tool || domain.ends_with(&format!(".{tool}")))
+}
+
+fn set(metadata: &mut Value, field: &str, name: &str, value: &str) {
+    if !metadata.is_object() {
+        *metadata = Value::Object(Map::new());
+    }
+    if !metadata[field].is_object() {
+        metadata[field] = Value::Object(Map::new());
+    }
+    metadata[field][name] = json!(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use drover::resources::BackupSpec;
+
+    use super::*;
+
+    fn template() -> Template {
+        let labels = [("app.kubernetes.io/component", "snapshot"), ("helm.sh/chart", "drover-1"), ("team", "a")];
+        Template {
+            spec: json!({
+                "schedule": "*/5 * * * *", "suspend": false, "concurrencyPolicy": "Forbid",
+                "jobTemplate": {
+                    "metadata": {"labels": {"team": "a", "argocd.argoproj.io/instance": "x"}},
+                    "spec": {"backoffLimit": 3, "template": {
+                        "metadata": {"annotations": {"meta.helm.sh/release-name": "x", "sidecar": "no"}},
+                        "spec": {"containers": [{"name": "snapshot", "image": "drover:2", "command": ["/snapshot"]}]},
+                    }},
+                },
+            }),
+            labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        }
+    }
+
+    fn backup() -> Backup {
+        let mut backup = Backup::new("daily", BackupSpec::default());
+        backup.metadata.uid = Some("uid".to_owned());
+        backup
+    }
+
+    #[test]
+    fn a_backups_cron_job_is_the_template_with_its_own_timing_argument_and_labels() {
+        let timing = Timing { schedule: "@daily".into(), time_zone: "Europe/Berlin".into(), is_suspended: false };
+        let (spec, labels) = cron_job(&template(), &backup(), &timing);
+        let mut expected = template().spec;
+        expected["schedule"] = json!("@daily");
+        expected["timeZone"] = json!("Europe/Berlin");
+        expected["jobTemplate"]["metadata"]["labels"] = json!({"team": "a", BACKUP_UID_LABEL: "uid"});
+        let pod = &mut expected["jobTemplate"]["spec"]["template"];
+        pod["metadata"]["annotations"] = json!({"sidecar": "no"});
+        pod["spec"]["containers"][0]["args"] = json!(["--backup=daily"]);
+        assert_eq!(spec, expected);
+        let expected = json!({
+            "app.kubernetes.io/component": "snapshot", "app.kubernetes.io/part-of": "drover", "team": "a",
+            BACKUP_UID_LABEL: "uid",
+        });
+        assert_eq!(json!(labels), expected);
+    }
+
+    #[test]
+    fn a_job_is_what_the_cron_job_says_with_one_argument_more() {
+        let mut spec = template().spec;
+        spec["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["--a"]);
+        let cron_job = CronJob { name: "upload".into(), uid: "cron".into(), ..CronJob::default() };
+        let marks = BTreeSet::from(["7".to_owned()]);
+        let job = job("upload-1", &cron_job, &spec, Some("--drain-only"), &marks);
+        let metadata = &job["metadata"];
+        assert_eq!(metadata["labels"], json!({"team": "a"}));
+        assert_eq!(metadata["annotations"], json!({STARTED_BY_ANNOTATION: "dispatch", ATTEMPTED_ANNOTATION: "7"}));
+        assert_eq!(metadata["ownerReferences"][0]["controller"], json!(true));
+        assert_eq!(metadata["ownerReferences"][0]["uid"], "cron");
+        let container = &job["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["args"], json!(["--a", "--drain-only"]));
+        assert_eq!((&container["image"], &job["spec"]["backoffLimit"]), (&json!("drover:2"), &json!(3)));
+    }
+
+    #[test]
+    fn marks_of_tools_are_known() {
+        for (name, expected) in [
+            ("argocd.argoproj.io/instance", true),
+            ("kustomize.toolkit.fluxcd.io/name", true),
+            ("kubectl.kubernetes.io/last-applied-configuration", true),
+            ("app.kubernetes.io/instance", true),
+            ("objectset.rio.cattle.io/hash", true),
+            ("app.kubernetes.io/name", false),
+            ("app.kubernetes.io/part-of", false),
+            ("example.org/helm.sh", false),
+            ("nothelm.sh/chart", false),
+        ] {
+            assert_eq!(is_of_a_tool(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The bucket of archives that name none, as the chart of the Rancher backup operator writes it: a Secret whose keys are the
+//! members of `storageLocation.s3`, each as text.
+
+use snafu::{OptionExt, ResultExt, Snafu};
+
+use crate::cluster::SecretData;
+use crate::exit::{Exit, Fault};
+use crate::resources::{ClientConfig, S3Location};
+
+/// Why the Secret names no bucket.
+#[derive(Debug, Snafu)]
+pub enum DefaultBucketError {
+    /// There is no bucket in it.
+    #[snafu(display(
+        "failed to find `bucketName` in the Secret {secret:?}; it names the bucket of the default location"
+    ))]
+    FindBucket {
+        /// The Secret's name.
+        secret: String,
+    },
+    /// A key is no text.
+    #[snafu(display("failed to read `{key}` in the Secret {secret:?}: it is not plain text"))]
+    ReadText {
+        /// The Secret's name.
+        secret: String,
+        /// The key.
+        key: &'static str,
+        /// Where it is none.
+        source: std::str::Utf8Error,
+    },
+    /// The switch is neither on nor off.
+    #[snafu(display("failed to read `insecureTLSSkipVerify` in the Secret {secret:?}; write \"true\" or \"false\""))]
+    ReadSwitch {
+        /// The Secret's name.
+        secret: String,
+        /// What it is instead.
+        source: std::str::ParseBoolError,
+    },
+    /// The client's settings are none.
+    #[snafu(display(
+        "failed to read `clientConfig` in the Secret {secret:?}; write it as in `storageLocation.s3` of a Backup"
+    ))]
+    ReadClientConfig {
+        /// The Secret's name.
+        secret: String,
+        /// What is wrong with it.
+        #[snafu(source(from(serde_saphyr::Error, Box::new)))]
+        source: Box<serde_saphyr::Error>,
+    },
+}
+
+impl Fault for DefaultBucketError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+/// The bucket that the `data` of the Secret `secret` names.
+pub(super) fn read(secret: &str, data: &SecretData) -> Result<S3Location, DefaultBucketError> {
+    let text = |key: &'static str| match data.get(key) {
+        Some(value) => {
+            let text = std::str::from_utf8(value.0.trim_ascii()).context(ReadTextSnafu { secret, key })?;
+            Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+        }
+        None => Ok(None),
+    };
+    let switch = text("insecureTLSSkipVerify")?.map(|text| text.parse().context(ReadSwitchSnafu { secret }));
+    let client = text("clientConfig")?.map(|text| client_config(secret, &text));
+    Ok(S3Location {
+        bucket_name: text("bucketName")?.context(FindBucketSnafu { secret })?,
+        endpoint: text("endpoint")?,
+        endpoint_ca: text("endpointCA")?,
+        insecure_tls_skip_verify: switch.transpose()?,
+        credential_secret_name: text("credentialSecretName")?,
+        credential_secret_namespace: text("credentialSecretNamespace")?,
+        region: text("region")?,
+        folder: text("folder")?,
+        client_config: client.transpose()?,
+    })
+}
+
+fn client_config(secret: &str, text: &str) -> Result<ClientConfig, DefaultBucketError> {
+    serde_saphyr::from_str(text).context(ReadClientConfigSnafu { secret })
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::ByteString;
+
+    use super::*;
+    use crate::resources::BucketLookup;
+
+    fn read_of(keys: &[(&str, &str)]) -> Result<S3Location, DefaultBucketError> {
+        let data = keys.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
+        read("rancher-backup-s3", &data)
+    }
+
+    #[test]
+    fn every_key_of_the_chart_is_taken() {
+        let found = read_of(&[
+            ("bucketName", "backups"),
+            ("endpoint", "minio.example.com:9000"),
+            ("endpointCA", "LS0t\n"),
+            ("insecureTLSSkipVerify", "true"),
+            ("credentialSecretName", "keys"),
+            ("credentialSecretNamespace", "default"),
+            ("region", "eu-central-1"),
+            ("folder", "rancher"),
+            ("clientConfig", "aws:\n  dualStack: false\nbucketLookup: path\n"),
+        ]);
+        let found = found.unwrap();
+        let client = found.client_config.clone().unwrap();
+        assert_eq!((client.aws.unwrap().dual_stack, client.bucket_lookup), (false, Some(BucketLookup::Path)));
+        let expected = S3Location {
+            bucket_name: "backups".to_owned(),
+            endpoint: Some("minio.example.com:9000".to_owned()),
+            endpoint_ca: Some("LS0t".to_owned()),
+            insecure_tls_skip_verify: Some(true),
+            credential_secret_name: Some("keys".to_owned()),
+            credential_secret_namespace: Some("default".to_owned()),
+            region: Some("eu-central-1".to_owned()),
+            folder: Some("rancher".to_owned()),
+            client_config: found.client_config.clone(),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn empty_keys_are_as_missing_ones() {
+        let found = read_of(&[("bucketName", "backups"), ("endpoint", ""), ("insecureTLSSkipVerify", "")]).unwrap();
+        assert_eq!(found, S3Location { bucket_name: "backups".to_owned(), ..S3Location::default() });
+    }
+
+    #[test]
+    fn what_names_no_bucket_is_refused() {
+        for (keys, said) in [
+            ([("folder", "a")].as_slice(), "bucketName"),
+            (&[("bucketName", " ")], "bucketName"),
+            (&[("bucketName", "backups"), ("insecureTLSSkipVerify", "yes")], "\"true\" or \"false\""),
+            (&[("bucketName", "backups"), ("clientConfig", "aws: [")], "clientConfig"),
+        ] {
+            let error = read_of(keys).unwrap_err();
+            assert!(error.to_string().contains(said), "{error}");
+            assert_eq!(error.exit(), Exit::Usage);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What each ServiceAccount may do, as the API server's authorizer says.
+
+use drover::resources::DEFAULT_NAMESPACE;
+use drover_tests::Site;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
+use kube::Api;
+use kube::api::PostParams;
+use serde_json::json;
+
+/// A right: who, verb, group, resource (with its subresource), namespace, name.
+type Right = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
+
+const OWN: &str = DEFAULT_NAMESPACE;
+
+const GIVEN: [Right; 30] = [
+    ("snapshot", "list", "", "secrets", "any", ""),
+    ("snapshot", "list", "management.cattle.io", "clusters", "", ""),
+    ("snapshot", "patch", "resources.cattle.io", "backups/status", "", "a"),
+    ("snapshot", "create", "drover.dev", "backupruns", "", ""),
+    ("snapshot", "delete", "drover.dev", "backupruns", "", "a"),
+    ("snapshot", "update", "coordination.k8s.io", "leases", OWN, "backup-a"),
+    ("snapshot", "create", "events.k8s.io", "events", "default", ""),
+    ("upload", "get", "", "secrets", OWN, "any"),
+    ("upload", "list", "resources.cattle.io", "backups", "", ""),
+    ("upload", "patch", "resources.cattle.io", "backups/status", "", "a"),
+    ("upload", "patch", "drover.dev", "backupruns/status", "", "a"),
+    ("upload", "create", "coordination.k8s.io", "leases", OWN, ""),
+    ("upload", "create", "events.k8s.io", "events", "default", ""),
+    ("restore", "delete", "", "namespaces", "", "any"),
+    ("restore", "escalate", "rbac.authorization.k8s.io", "clusterroles", "", "any"),
+    ("setup", "create", "resources.cattle.io", "resourcesets", "", ""),
+    ("setup", "get", "resources.cattle.io", "resourcesets", "", "a"),
+    ("nats", "get", "", "secrets", OWN, "nats-server"),
+    ("nats", "patch", "", "secrets", OWN, "nats-upload"),
+    ("dispatch", "create", "batch", "jobs", OWN, ""),
+    ("dispatch", "create", "batch", "cronjobs", OWN, ""),
+    ("dispatch", "update", "batch", "cronjobs", OWN, "rancher-daily-backup"),
+    ("dispatch", "patch", "batch", "cronjobs", OWN, "upload"),
+    ("dispatch", "watch", "resources.cattle.io", "restores", "", ""),
+    ("dispatch", "patch", "resources.cattle.io", "restores/status", "", "a"),
+    ("dispatch", "watch", "drover.dev", "backuppolicies", "", ""),
+    ("dispatch", "watch", "", "pods", OWN, ""),
+    ("dispatch", "watch", "", "events", OWN, ""),
+    ("dispatch", "update", "coordination.k8s.io", "leases", OWN, "drover-dispatch"),
+    ("dispatch", "create", "events.k8s.io", "events", "default", ""),
+];
+
+const WITHHELD: [Right; 34] = [
+    ("snapshot", "watch", "", "secrets", OWN, ""),
+    ("snapshot", "update", "", "secrets", OWN, "any"),
+    ("snapshot", "create", "batch", "jobs", OWN, ""),
+    ("snapshot", "create", "", "pods", OWN, ""),
+    ("snapshot", "patch", "resources.cattle.io", "backups", "", "a"),
+    ("snapshot", "patch", "resources.cattle.io", "restores/status", "", "a"),
+    ("snapshot", "update", "coordination.k8s.io", "leases", "kube-system", "any"),
+    ("snapshot", "create", "", "pods/exec", OWN, "any"),
+    ("upload", "get", "", "secrets", "default", "any"),
+    ("upload", "list", "", "secrets", OWN, ""),
+    ("upload", "get", "", "configmaps", OWN, "any"),
+    ("upload", "create", "batch", "jobs", OWN, ""),
+    ("upload", "patch", "resources.cattle.io", "backups", "", "a"),
+    ("upload", "get", "resources.cattle.io", "restores", "", "a"),
+    ("upload", "create", "drover.dev", "backupruns", "", ""),
+    ("setup", "get", "", "secrets", OWN, "nats-server"),
+    ("setup", "update", "resources.cattle.io", "resourcesets", "", "a"),
+    ("setup", "create", "batch", "jobs", OWN, ""),
+    ("nats", "get", "", "secrets", OWN, "of-a-user"),
+    ("nats", "list", "", "secrets", OWN, ""),
+    ("nats", "create", "", "secrets", OWN, ""),
+    ("nats", "delete", "", "secrets", OWN, "nats-server"),
+    ("dispatch", "get", "", "secrets", OWN, "nats-dispatch"),
+    ("dispatch", "list", "", "secrets", OWN, ""),
+    ("dispatch", "create", "", "pods", OWN, ""),
+    ("dispatch", "create", "batch", "jobs", "default", ""),
+    ("dispatch", "update", "batch", "jobs", OWN, "any"),
+    ("dispatch", "delete", "batch", "cronjobs", OWN, "upload"),
+    ("dispatch", "create", "apps", "deployments", OWN, ""),
+    ("dispatch", "patch", "", "configmaps", OWN, "drover"),
+    ("dispatch", "patch", "resources.cattle.io", "backups", "", "a"),
+    ("dispatch", "delete", "resources.cattle.io", "restores", "", "a"),
+    ("dispatch", "impersonate", "", "serviceaccounts", OWN, "drover-restore"),
+    ("dispatch", "create", "", "serviceaccounts/token", OWN, "drover-restore"),
+];
+
+/// Checks both tables, and that nobody gets drover's custom resources by being an editor of a namespace.
+pub(super) async fn are_as_few_as_work(site: &Site) {
+    for right in GIVEN {
+        assert!(is_given(site, right).await, "not given: {right:?}");
+    }
+    for right in WITHHELD {
+        assert!(!is_given(site, right).await, "given: {right:?}");
+    }
+    let arguments = ["get", "clusterroles", "edit", "admin", "view", "-o", "yaml"];
+    let aggregated = crate::kubectl::on(site, &arguments).await;
+    for group in ["resources.cattle.io", "drover.dev"] {
+        assert!(!aggregated.contains(group), "{group} is part of what editors, admins or viewers may do");
+    }
+}
+
+async fn is_given(site: &Site, (who, verb, group, resource, namespace, name): Right) -> bool {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let review = json!({"metadata": {}, "spec": {
+        "user": format!("system:serviceaccount:{OWN}:drover-{who}"),
+        "groups": ["system:serviceaccounts", format!("system:serviceaccounts:{OWN}"), "system:authenticated"],
+        "resourceAttributes": {"verb": verb, "group": group, "resource": resource, "subresource": subresource,
+            "namespace": namespace, "name": name}}});
+    let reviews: Api<SubjectAccessReview> = Api::all(site.client.clone());
+    let answer = reviews.create(&PostParams::default(), &serde_json::from_value(review).unwrap()).await.unwrap();
+    answer.status.is_some_and(|status| status.allowed)
+}

@@ -1,0 +1,110 @@
+//! What a person starts again by hand gets the work at once.
+
+use std::time::Instant;
+
+use kube::api::{DeleteParams, PostParams};
+
+use drover::resources::{Backup, BackupSpec, DEFAULT_NAMESPACE, Restore, RestoreSpec};
+use serde_json::{Value, json};
+
+use crate::place::{Place, SET, bucket};
+
+pub(crate) async fn get_the_work_at_once(place: &Place) {
+    a_backup_that_is_done(place).await;
+    a_backup_whose_secret_was_missing(place).await;
+    a_backup_whose_secret_lies_elsewhere(place).await;
+    an_upload_that_failed(place).await;
+    a_restore_that_is_applied_again(place).await;
+}
+
+/// `kubectl create job --from`, as a person does.
+async fn again(place: &Place, cron_job: &str, job: &str) {
+    let from = format!("--from=cronjob/{cron_job}");
+    place.kubectl_here(&["create", "job", &from, job]).await;
+}
+
+/// A Backup makes another archive when it is told to.
+async fn a_backup_that_is_done(place: &Place) {
+    place.backup("by-hand", None).await;
+    place.until_completed("by-hand").await;
+    again(place, "by-hand", "by-hand-again").await;
+    place.until("there is a second archive", async || place.runs("by-hand").await.len() == 2).await;
+    place.until_completed("by-hand").await;
+    let trigger = &place.runs("by-hand").await[1].spec.trigger;
+    assert_eq!(trigger.by, "by-hand-again");
+}
+
+async fn a_backup_whose_secret_was_missing(place: &Place) {
+    let name = "mended";
+    let mut location = bucket(name);
+    location.s3.as_mut().unwrap().credential_secret_name = Some("forgotten".to_owned());
+    let spec =
+        BackupSpec { resource_set_name: SET.to_owned(), storage_location: Some(location), ..BackupSpec::default() };
+    place.backups().create(&PostParams::default(), &Backup::new(name, spec)).await.unwrap();
+    place.until_backup_says(name, "failed to find the Secret \"forgotten\"").await;
+    copy_credentials(place, "forgotten", DEFAULT_NAMESPACE).await;
+    let begun = Instant::now();
+    again(place, "upload", "after-mending").await;
+    place.until_completed(name).await;
+    eprintln!("done {:.1} s after it was mended and started by hand", begun.elapsed().as_secs_f64());
+}
+
+/// MinIO's Secret under another name.
+async fn copy_credentials(place: &Place, name: &str, namespace: &str) {
+    let data = place.kubectl_here(&["get", "secret", "minio-credentials", "--output=jsonpath={.data}"]).await;
+    let data: Value = serde_json::from_str(&data).unwrap();
+    let metadata = json!({"name": name, "namespace": namespace});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data});
+    place.kubectl(&["apply", "-f", &place.write(&format!("{name}.json"), &secret.to_string())]).await;
+}
+
+/// The Backup says which command allows it, to the letter, and goes on by itself once it was run.
+async fn a_backup_whose_secret_lies_elsewhere(place: &Place) {
+    let (name, secret) = ("elsewhere", "of-another-namespace");
+    copy_credentials(place, secret, "default").await;
+    let mut location = bucket(name);
+    let s3 = location.s3.as_mut().unwrap();
+    s3.credential_secret_name = Some(secret.to_owned());
+    s3.credential_secret_namespace = Some("default".to_owned());
+    let spec =
+        BackupSpec { resource_set_name: SET.to_owned(), storage_location: Some(location), ..BackupSpec::default() };
+    place.backups().create(&PostParams::default(), &Backup::new(name, spec)).await.unwrap();
+    let hint = "to allow it, run \"kubectl ";
+    place.until_backup_says(name, hint).await;
+    let said = place.backup_says(name).await;
+    let command: Vec<&str> = said.split(hint).nth(1).unwrap().split('"').next().unwrap().split(' ').collect();
+    place.kubectl(&command).await;
+    place.until_completed(name).await;
+    place.kubectl(&["delete", "rolebinding", "--namespace=default", "drover-secrets"]).await;
+}
+
+/// While MinIO is away the message waits; the Job of a person takes it as soon as MinIO is back.
+async fn an_upload_that_failed(place: &Place) {
+    let name = "away";
+    place.kubectl_here(&["scale", "statefulset/minio", "--replicas=0"]).await;
+    place.until("MinIO is gone", async || place.pods("minio").await.is_empty()).await;
+    place.backup(name, None).await;
+    place.until_backup_says(name, "Failed: ").await;
+    place.kubectl_here(&["scale", "statefulset/minio", "--replicas=1"]).await;
+    place.kubectl_here(&["rollout", "status", "statefulset/minio", "--timeout=240s"]).await;
+    again(place, "upload", "minio-is-back").await;
+    place.until_completed(name).await;
+    assert_eq!(place.runs(name).await.len(), 1, "the archive of the first run is stored, no other is made");
+}
+
+async fn a_restore_that_is_applied_again(place: &Place) {
+    let spec = RestoreSpec {
+        backup_filename: place.backup_status("by-hand").await.filename.unwrap(),
+        storage_location: Some(bucket("by-hand")),
+        prune: Some(false),
+        ..RestoreSpec::default()
+    };
+    let restore = Restore::new("twice", spec);
+    let apply = async || {
+        place.restores().create(&PostParams::default(), &restore).await.unwrap();
+        place.until_restored("twice").await;
+    };
+    apply().await;
+    place.restores().delete("twice", &DeleteParams::default()).await.unwrap();
+    apply().await;
+}

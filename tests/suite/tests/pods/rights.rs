@@ -1,0 +1,157 @@
+//! The rights of the jobs: none that is missing, none that nobody uses. The API server's audit log has seen every request of
+//! the chapters before.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::place::Place;
+
+const OURS: &str = "system:serviceaccount:cattle-resources-system:drover-";
+
+/// Rights that the chapters before do not need, and why they are granted.
+const EXPLAINED: [(&str, &str); 5] = [
+    ("dispatch: patch events.k8s.io/events default", AN_EVENT_AGAIN),
+    ("snapshot: patch events.k8s.io/events default", AN_EVENT_AGAIN),
+    ("upload: patch events.k8s.io/events default", AN_EVENT_AGAIN),
+    ("snapshot: delete drover.dev/backupruns", "of many runs of a Backup the oldest go"),
+    ("upload: create coordination.k8s.io/leases cattle-resources-system", "a Lease may be gone since the snapshot"),
+];
+
+/// The one request that the chapters before want refused: a Backup names a Secret of a namespace that was not opened.
+const TO_BE_REFUSED: (&str, &str, &str, &str) = ("upload", "get", "/secrets", "default");
+
+const AN_EVENT_AGAIN: &str = "an Event that comes again within minutes is counted on the first one";
+
+/// A verb on a type, by a job, in a namespace or (empty) in all.
+type Right = (String, String, String, String);
+
+pub(crate) async fn are_enough_and_all_used(place: &Place) {
+    nobody_can_become_somebody_else(place).await;
+    let (used, mut refused) = requests(&place.audit_log());
+    let (account, verb, of, namespace) = TO_BE_REFUSED;
+    assert!(refused.remove(&(account.to_owned(), verb.to_owned(), of.to_owned(), namespace.to_owned())));
+    assert!(!used.is_empty(), "the audit log is empty");
+    assert!(refused.is_empty(), "rights that are needed and not granted: {refused:#?}");
+    let unused: Vec<String> = granted(place)
+        .await
+        .into_iter()
+        .filter(|(account, verb, of, namespace)| {
+            !used.iter().any(|(other, done, on, within)| {
+                account == other && verb == done && of == on && (namespace.is_empty() || namespace == within)
+            })
+        })
+        .map(|(account, verb, of, namespace)| format!("{account}: {verb} {of} {namespace}").trim_end().to_owned())
+        .filter(|right| !EXPLAINED.iter().any(|(explained, _)| explained == right))
+        .collect();
+    assert!(unused.is_empty(), "rights that are granted and nobody used: {unused:#?}");
+}
+
+/// What was asked and allowed, and what was refused.
+fn requests(audit_log: &Path) -> (BTreeSet<Right>, BTreeSet<Right>) {
+    let (mut used, mut refused) = (BTreeSet::new(), BTreeSet::new());
+    for line in std::fs::read_to_string(audit_log).unwrap().lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let Some(account) = event["user"]["username"].as_str().and_then(|user| user.strip_prefix(OURS)) else {
+            continue;
+        };
+        let Some(right) = right(account, &event) else { continue };
+        match event["responseStatus"]["code"].as_u64() {
+            Some(403) if is_of_rights(&event) => refused.insert(right),
+            _ => used.insert(right),
+        };
+    }
+    (used, refused)
+}
+
+/// Quotas and admission refuse with the same code.
+fn is_of_rights(event: &Value) -> bool {
+    event["annotations"]["authorization.k8s.io/decision"] == "forbid"
+}
+
+fn right(account: &str, event: &Value) -> Option<Right> {
+    let of = &event["objectRef"];
+    let text = |member: &str| of[member].as_str().unwrap_or_default();
+    let resource = match text("subresource") {
+        "" => text("resource").to_owned(),
+        subresource => format!("{}/{subresource}", text("resource")),
+    };
+    if resource.is_empty() {
+        return None;
+    }
+    let verb = event["verb"].as_str()?.to_owned();
+    Some((account.to_owned(), verb, format!("{}/{resource}", text("apiGroup")), text("namespace").to_owned()))
+}
+
+/// What the roles say that are bound to drover's ServiceAccounts, but for those that may do all of something.
+async fn granted(place: &Place) -> BTreeSet<Right> {
+    let listed = place
+        .kubectl(&["get", "clusterroles,roles,clusterrolebindings,rolebindings", "--all-namespaces", "--output=json"])
+        .await;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let objects = listed["items"].as_array().unwrap();
+    let mut granted = BTreeSet::new();
+    for binding in objects.iter().filter(|object| object["roleRef"].is_object()) {
+        let role = objects.iter().find(|object| is_role_of(object, binding));
+        for account in accounts(binding) {
+            for rule in role.and_then(|role| role["rules"].as_array()).into_iter().flatten() {
+                granted.extend(rights_of(
+                    &account,
+                    rule,
+                    binding["metadata"]["namespace"].as_str().unwrap_or_default(),
+                ));
+            }
+        }
+    }
+    granted
+}
+
+fn is_role_of(role: &Value, binding: &Value) -> bool {
+    let of = &binding["roleRef"];
+    let is_same_kind = role["kind"] == of["kind"] && role["metadata"]["name"] == of["name"];
+    is_same_kind && (of["kind"] == "ClusterRole" || role["metadata"]["namespace"] == binding["metadata"]["namespace"])
+}
+
+fn accounts(binding: &Value) -> Vec<String> {
+    let subjects = binding["subjects"].as_array().into_iter().flatten();
+    let ours = subjects.filter(|subject| subject["namespace"] == "cattle-resources-system");
+    ours.filter_map(|subject| subject["name"].as_str()?.strip_prefix("drover-").map(str::to_owned)).collect()
+}
+
+fn rights_of(account: &str, rule: &Value, namespace: &str) -> Vec<Right> {
+    let texts = |member: &str| -> Vec<String> {
+        rule[member].as_array().into_iter().flatten().filter_map(|text| Some(text.as_str()?.to_owned())).collect()
+    };
+    let mut rights = Vec::new();
+    for group in texts("apiGroups").iter().filter(|group| *group != "*") {
+        for resource in texts("resources").iter().filter(|resource| *resource != "*") {
+            for verb in texts("verbs") {
+                rights.push((account.to_owned(), verb, format!("{group}/{resource}"), namespace.to_owned()));
+            }
+        }
+    }
+    rights
+}
+
+/// Whether drover's accounts may do what only others of them may.
+async fn nobody_can_become_somebody_else(place: &Place) {
+    for (account, verb, resource, namespace, expected) in [
+        ("snapshot", "create", "jobs.batch", "cattle-resources-system", false),
+        ("upload", "create", "jobs.batch", "cattle-resources-system", false),
+        ("upload", "create", "pods", "cattle-resources-system", false),
+        ("upload", "get", "secrets", "default", false),
+        ("upload", "get", "secrets", "cattle-resources-system", true),
+        ("dispatch", "create", "jobs.batch", "cattle-resources-system", true),
+        ("dispatch", "create", "jobs.batch", "default", false),
+        ("dispatch", "get", "secrets", "cattle-resources-system", false),
+        ("setup", "create", "jobs.batch", "cattle-resources-system", false),
+        ("nats", "get", "secrets", "default", false),
+    ] {
+        let user = format!("--as={OURS}{account}");
+        let asked = ["auth", "can-i", verb, resource, "--namespace", namespace, &user];
+        // It ends with 1 for a no.
+        let answer = place.testbed.kubectl(&asked).await;
+        assert_eq!(answer.is_ok(), expected, "{asked:?}");
+    }
+}

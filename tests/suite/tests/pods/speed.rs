@@ -1,0 +1,25 @@
+//! How long a Backup takes from being applied to being Ready: printed, not judged.
+
+use std::time::Instant;
+
+use crate::place::Place;
+
+const TRIES: usize = 5;
+
+pub(crate) async fn measure(place: &Place) {
+    let mut seconds = Vec::new();
+    for number in 1..=TRIES {
+        let name = format!("speed-{number}");
+        let begun = Instant::now();
+        place.backup(&name, None).await;
+        place.until_completed(&name).await;
+        seconds.push(begun.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    let (quickest, median, slowest) = (seconds[0], seconds[TRIES / 2], seconds[TRIES - 1]);
+    eprintln!(
+        "a Backup of {} objects is Ready {median:.1} s after it was applied, median of {TRIES} ({quickest:.1} to \
+         {slowest:.1} s)",
+        place.objects
+    );
+}
