@@ -14,7 +14,7 @@ mod store;
 
 pub use due::{Due, due, schedule_of};
 pub use encryption::{Encryption, KeysInClear};
-pub use history::{History, Opening};
+pub use history::{History, Opening, is_awaiting_upload};
 pub use messages::{event, failed_event};
 pub use naming::{archive_name, artifact_name, run_name};
 pub use sound::{ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, Unsound, check_sound};

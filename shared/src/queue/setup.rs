@@ -126,7 +126,7 @@ enum Plan {
 /// Decides by the metadata of what was found. What says no version was made by hand, and counts as older than any.
 fn plan(found: Option<&HashMap<String, String>>) -> Plan {
     let Some(metadata) = found else { return Plan::Make };
-    match metadata.get(LAYOUT_KEY).and_then(|layout| layout.parse().ok()) {
+    match layout_of(metadata) {
         Some(layout) if layout > LAYOUT => Plan::Keep { layout },
         _ => Plan::Change,
     }
@@ -135,8 +135,11 @@ fn plan(found: Option<&HashMap<String, String>>) -> Plan {
 /// Whether [`setup`] would change what has this metadata: an older version made it, or somebody by hand. What a newer one
 /// made is its business.
 pub(super) fn is_outdated(metadata: &HashMap<String, String>) -> bool {
-    let layout = metadata.get(LAYOUT_KEY).and_then(|layout| layout.parse::<u32>().ok());
-    layout.is_none_or(|layout| layout < LAYOUT)
+    layout_of(metadata).is_none_or(|layout| layout < LAYOUT)
+}
+
+fn layout_of(metadata: &HashMap<String, String>) -> Option<u32> {
+    metadata.get(LAYOUT_KEY)?.parse().ok()
 }
 
 async fn ensure_stream(

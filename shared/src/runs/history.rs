@@ -124,7 +124,9 @@ fn has_snapshot(run: &BackupRun) -> bool {
     stage.is_some_and(|stage| stage.state == StageState::Completed)
 }
 
-fn is_awaiting_upload(run: &BackupRun) -> bool {
+/// Whether a run's snapshot is done and its upload is not, so that it needs a message.
+#[must_use]
+pub fn is_awaiting_upload(run: &BackupRun) -> bool {
     !state(run).is_final() && has_snapshot(run)
 }
 

@@ -19,8 +19,8 @@ use crate::testbed::{self, Testbed};
 
 /// A Kubernetes cluster, NATS and MinIO on this machine, to try drover with.
 ///
-/// Nothing but the node needs root or a container runtime. The programs are taken from the PATH or built once from their Go modules,
-/// which takes Go 1.26 or newer and some minutes, and kept in the user's cache folder (DROVER_CACHE moves it).
+/// Nothing but the node needs root or a container runtime. The programs are taken from the PATH or built once from their
+/// Go modules, which takes Go 1.26 or newer and some minutes, and kept in the user's cache folder (DROVER_CACHE moves it).
 #[derive(Debug, Parser)]
 #[command(name = "testbed")]
 pub struct Args {

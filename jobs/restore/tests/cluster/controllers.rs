@@ -231,8 +231,7 @@ async fn counts_come_back_however_the_restore_ends() {
     let held = proxy.hold_after(2);
     let mut child = crate::support::start(&proxy.kubeconfig(), "apply", &archive.path(), &["--concurrency", "1"]);
     held.reached().await;
-    let pid = i32::try_from(child.id().unwrap()).unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::TERM).unwrap();
+    Run::ask_to_end(&child);
     // The signal is taken in before the next write begins.
     let said = Run::first_line(&mut child, "asked to end").await;
     held.go_on();

@@ -149,8 +149,7 @@ async fn ended_while_it_waits(archive: &Archive, looks_at: &str) -> Run {
     // The first look is the one that finds it in deletion, or asks for that; the others are of the wait.
     let is_look = |answered: &Answered| answered.method == Method::GET && answered.path == looks_at;
     until("it waits", async || proxy.answered().iter().filter(|answered| is_look(answered)).count() > 2).await;
-    let pid = i32::try_from(child.id().unwrap()).unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::TERM).unwrap();
+    Run::ask_to_end(&child);
     Run::wait(child).await
 }
 

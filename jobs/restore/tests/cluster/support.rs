@@ -92,6 +92,12 @@ impl Run {
         }
     }
 
+    /// Asks a process to end, as the kubelet does.
+    pub(crate) fn ask_to_end(child: &Child) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
     /// Waits until a process logs these words, and gives what it logged so far.
     pub(crate) async fn first_line(child: &mut Child, words: &str) -> String {
         let (mut log, errors) = (String::new(), child.stderr.as_mut().unwrap());

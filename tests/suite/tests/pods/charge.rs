@@ -1,12 +1,11 @@
 //! The Rancher backup operator beside drover, and Restores of before drover's time.
 
 use drover::coexistence::CONDITION;
-use drover::resources::{ConditionStatus, Conditions, Restore, RestoreSpec};
-use kube::api::PostParams;
+use drover::resources::{ConditionStatus, Conditions};
 use serde_json::json;
 use std::time::Instant;
 
-use crate::place::{Place, bucket, ready};
+use crate::place::{Place, ready};
 
 pub(crate) async fn changes_hands(place: &Place) {
     nothing_runs_while_the_operator_does(place).await;
@@ -33,13 +32,7 @@ async fn nothing_runs_while_the_operator_does(place: &Place) {
         })
         .await;
     place.backup("in-waiting", None).await;
-    let spec = RestoreSpec {
-        backup_filename: place.backup_status("by-hand").await.filename.unwrap(),
-        storage_location: Some(bucket("by-hand")),
-        prune: Some(false),
-        ..RestoreSpec::default()
-    };
-    place.restores().create(&PostParams::default(), &Restore::new("in-waiting", spec)).await.unwrap();
+    place.restore("in-waiting", "by-hand").await;
     place
         .until("both say who is in charge", async || {
             let (backup, restore) = (place.backup_status("in-waiting").await, place.restore_status("in-waiting").await);

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use drover::resources::{DEFAULT_NAMESPACE, Restore, RestoreSpec, RunState, StageState};
+use drover::resources::{DEFAULT_NAMESPACE, RunState, StageState};
 use drover::runs::status_of;
-use kube::api::PostParams;
 
-use crate::place::{Place, bucket};
+use crate::place::Place;
 
 pub(crate) async fn are_survived(place: &Place) {
     the_pod_of_a_snapshot(place).await;
@@ -32,8 +31,7 @@ async fn the_pod_of_a_snapshot(place: &Place) {
     place.freeze(&nats).await;
     place.backup(name, None).await;
     killed_while_hanging(place, "snapshot", &nats).await;
-    place.until_completed(name).await;
-    one_archive(place, name).await;
+    completes_once(place, name).await;
 }
 
 async fn the_pod_of_an_upload(place: &Place) {
@@ -41,13 +39,13 @@ async fn the_pod_of_an_upload(place: &Place) {
     place.freeze(&minio).await;
     place.backup(name, None).await;
     killed_while_hanging(place, "upload", &minio).await;
-    place.until_completed(name).await;
-    one_archive(place, name).await;
+    completes_once(place, name).await;
     assert_eq!(place.runs(name).await.len(), 1, "the next upload finishes the run");
 }
 
-/// One run is Completed, and none is open.
-async fn one_archive(place: &Place, backup: &str) {
+/// It ends well: one run is Completed, and none is open.
+async fn completes_once(place: &Place, backup: &str) {
+    place.until_completed(backup).await;
     let runs = place.runs(backup).await;
     let of = |state| runs.iter().filter(|run| status_of(run).state == state).count();
     assert_eq!(of(RunState::Completed), 1, "{runs:?}");
@@ -55,16 +53,9 @@ async fn one_archive(place: &Place, backup: &str) {
 }
 
 async fn the_pod_of_a_restore(place: &Place) {
-    let backup = "killed-upload";
-    let spec = RestoreSpec {
-        backup_filename: place.backup_status(backup).await.filename.unwrap(),
-        storage_location: Some(bucket(backup)),
-        prune: Some(false),
-        ..RestoreSpec::default()
-    };
     let minio = place.running("minio").await;
     place.freeze(&minio).await;
-    place.restores().create(&PostParams::default(), &Restore::new("killed", spec)).await.unwrap();
+    place.restore("killed", "killed-upload").await;
     killed_while_hanging(place, "restore", &minio).await;
     place.until_restored("killed").await;
 }
@@ -74,39 +65,33 @@ async fn what_stays_up(place: &Place, component: &str) {
     let name = format!("without-{component}");
     place.backup(&name, None).await;
     place.until(&format!("{component} is killed"), async || place.kill(component).await > 0).await;
-    place.until_completed(&name).await;
-    one_archive(place, &name).await;
+    completes_once(place, &name).await;
 }
 
 /// MinIO is away for a minute: the upload fails, says so, and is tried again.
 async fn the_storage_for_a_minute(place: &Place) {
     let name = "without-minio";
-    place.kubectl_here(&["scale", "statefulset/minio", "--replicas=0"]).await;
-    place.until("MinIO is gone", async || place.pods("minio").await.is_empty()).await;
+    place.stop("minio").await;
     place.backup(name, None).await;
     let back = tokio::time::Instant::now() + Duration::from_mins(1);
     place.until_backup_says(name, "Failed: ").await;
     tokio::time::sleep_until(back).await;
     place.kubectl_here(&["scale", "statefulset/minio", "--replicas=1"]).await;
-    place.until_completed(name).await;
-    one_archive(place, name).await;
+    completes_once(place, name).await;
 }
 
 /// The artifact is gone with the volume, so the run cannot end well, says so, and another is made.
 async fn the_volume_of_nats(place: &Place) {
     let name = "lost-volume";
-    place.kubectl_here(&["scale", "statefulset/minio", "--replicas=0"]).await;
-    place.until("MinIO is gone", async || place.pods("minio").await.is_empty()).await;
+    place.stop("minio").await;
     place.backup(name, None).await;
     place.until("the snapshot waits for its upload", async || has_snapshot(place, name).await).await;
-    place.kubectl_here(&["scale", "statefulset/nats", "--replicas=0"]).await;
-    place.until("NATS is gone", async || place.pods("nats").await.is_empty()).await;
+    place.stop("nats").await;
     place.kubectl_here(&["delete", "persistentvolumeclaim", "data-nats-0"]).await;
     for set in ["nats", "minio"] {
         place.kubectl_here(&["scale", &format!("statefulset/{set}"), "--replicas=1"]).await;
     }
-    place.until_completed(name).await;
-    one_archive(place, name).await;
+    completes_once(place, name).await;
     let first = &place.runs(name).await[0];
     let status = status_of(first);
     assert_eq!(status.state, RunState::Failed, "{status:?}");

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use drover::resources::{
-    Backup, BackupRun, BackupSpec, BackupStatus, Conditions, DEFAULT_NAMESPACE, Restore, RestoreStatus, S3Location,
-    StorageLocation,
+    Backup, BackupRun, BackupSpec, BackupStatus, Conditions, DEFAULT_NAMESPACE, Restore, RestoreSpec, RestoreStatus,
+    S3Location, StorageLocation,
 };
 use drover_testbed::{Options, Service, Testbed, rancher};
 use k8s_openapi::api::core::v1::Pod;
@@ -22,7 +22,7 @@ pub(crate) const ENDPOINT: &str = "http://minio.cattle-resources-system.svc:9000
 /// The bucket that the component `minio` makes.
 pub(crate) const BUCKET: &str = "rancher-backups";
 /// The ResourceSet of these tests, which selects what `rancher::populate` makes.
-pub(crate) const SET: &str = "populated";
+const SET: &str = "populated";
 
 /// A node with drover on it.
 pub(crate) struct Place {
@@ -97,13 +97,35 @@ impl Place {
 
     /// A Backup of the populated objects into a folder of the bucket that has its name.
     pub(crate) async fn backup(&self, name: &str, schedule: Option<&str>) {
+        self.backup_to(name, bucket(name), schedule).await;
+    }
+
+    /// A Backup of the populated objects to this location.
+    pub(crate) async fn backup_to(&self, name: &str, location: StorageLocation, schedule: Option<&str>) {
         let spec = BackupSpec {
             resource_set_name: SET.to_owned(),
-            storage_location: Some(bucket(name)),
+            storage_location: Some(location),
             schedule: schedule.map(str::to_owned),
             ..BackupSpec::default()
         };
         self.backups().create(&PostParams::default(), &Backup::new(name, spec)).await.unwrap();
+    }
+
+    /// A Restore, without prune, of the newest archive of a Backup that [`Place::backup`] made.
+    pub(crate) async fn restore(&self, name: &str, backup: &str) {
+        let spec = RestoreSpec {
+            backup_filename: self.backup_status(backup).await.filename.unwrap(),
+            storage_location: Some(bucket(backup)),
+            prune: Some(false),
+            ..RestoreSpec::default()
+        };
+        self.restores().create(&PostParams::default(), &Restore::new(name, spec)).await.unwrap();
+    }
+
+    /// Takes a StatefulSet's pod away until it is scaled up again.
+    pub(crate) async fn stop(&self, stateful_set: &str) {
+        self.kubectl_here(&["scale", &format!("statefulset/{stateful_set}"), "--replicas=0"]).await;
+        self.until(&format!("{stateful_set} is gone"), async || self.pods(stateful_set).await.is_empty()).await;
     }
 
     pub(crate) async fn backup_status(&self, name: &str) -> BackupStatus {

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use kube::api::{DeleteParams, PostParams};
+use kube::api::DeleteParams;
 
-use drover::resources::{Backup, BackupSpec, DEFAULT_NAMESPACE, Restore, RestoreSpec};
+use drover::resources::DEFAULT_NAMESPACE;
 use serde_json::{Value, json};
 
-use crate::place::{Place, SET, bucket};
+use crate::place::{Place, bucket};
 
 pub(crate) async fn get_the_work_at_once(place: &Place) {
     a_backup_that_is_done(place).await;
@@ -38,9 +38,7 @@ async fn a_backup_whose_secret_was_missing(place: &Place) {
     let name = "mended";
     let mut location = bucket(name);
     location.s3.as_mut().unwrap().credential_secret_name = Some("forgotten".to_owned());
-    let spec =
-        BackupSpec { resource_set_name: SET.to_owned(), storage_location: Some(location), ..BackupSpec::default() };
-    place.backups().create(&PostParams::default(), &Backup::new(name, spec)).await.unwrap();
+    place.backup_to(name, location, None).await;
     place.until_backup_says(name, "failed to find the Secret \"forgotten\"").await;
     copy_credentials(place, "forgotten", DEFAULT_NAMESPACE).await;
     let begun = Instant::now();
@@ -66,9 +64,7 @@ async fn a_backup_whose_secret_lies_elsewhere(place: &Place) {
     let s3 = location.s3.as_mut().unwrap();
     s3.credential_secret_name = Some(secret.to_owned());
     s3.credential_secret_namespace = Some("default".to_owned());
-    let spec =
-        BackupSpec { resource_set_name: SET.to_owned(), storage_location: Some(location), ..BackupSpec::default() };
-    place.backups().create(&PostParams::default(), &Backup::new(name, spec)).await.unwrap();
+    place.backup_to(name, location, None).await;
     let hint = "to allow it, run \"kubectl ";
     place.until_backup_says(name, hint).await;
     let said = place.backup_says(name).await;
@@ -81,8 +77,7 @@ async fn a_backup_whose_secret_lies_elsewhere(place: &Place) {
 /// While MinIO is away the message waits; the Job of a person takes it as soon as MinIO is back.
 async fn an_upload_that_failed(place: &Place) {
     let name = "away";
-    place.kubectl_here(&["scale", "statefulset/minio", "--replicas=0"]).await;
-    place.until("MinIO is gone", async || place.pods("minio").await.is_empty()).await;
+    place.stop("minio").await;
     place.backup(name, None).await;
     place.until_backup_says(name, "Failed: ").await;
     place.kubectl_here(&["scale", "statefulset/minio", "--replicas=1"]).await;
@@ -93,15 +88,8 @@ async fn an_upload_that_failed(place: &Place) {
 }
 
 async fn a_restore_that_is_applied_again(place: &Place) {
-    let spec = RestoreSpec {
-        backup_filename: place.backup_status("by-hand").await.filename.unwrap(),
-        storage_location: Some(bucket("by-hand")),
-        prune: Some(false),
-        ..RestoreSpec::default()
-    };
-    let restore = Restore::new("twice", spec);
     let apply = async || {
-        place.restores().create(&PostParams::default(), &restore).await.unwrap();
+        place.restore("twice", "by-hand").await;
         place.until_restored("twice").await;
     };
     apply().await;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use drover::resources::DEFAULT_NAMESPACE;
 use serde_json::{Value, json};
 use snafu::ResultExt;
 
@@ -37,7 +38,7 @@ impl Testbed {
         for folder in [foundation, running] {
             self.kubectl(&["apply", "-k", &folder.display().to_string()]).await?;
         }
-        let status = ["--namespace=cattle-resources-system", "rollout", "status", "--timeout=240s"];
+        let status = ["--namespace", DEFAULT_NAMESPACE, "rollout", "status", "--timeout=240s"];
         for what in ["statefulset/minio", "statefulset/nats", "deployment/dispatch"] {
             self.kubectl(&[&status[..], &[what]].concat()).await?;
         }

@@ -32,13 +32,9 @@ pub(super) fn of_stage(world: &World<'_>, cron_job: &CronJob, decision: &mut Dec
         return;
     }
     let Some(job) = newest_failed(world, cron_job, decision).filter(|job| is_news(world, job)) else { return };
-    let mut victims = Vec::new();
-    for backup in world.backups() {
-        let history = world.history(backup);
-        let left = history.awaiting_upload().filter(|run| !has_spoken_of_upload(run, job));
-        victims.extend(left.map(|run| Victim::Backup { name: backup.name_any(), run: Some(run.name_any()) }));
-    }
-    announce(world, decision, job, &cron_job.name, victims);
+    let left = world.awaiting_upload().filter(|(_, run)| !has_spoken_of_upload(run, job));
+    let victims = left.map(|(backup, run)| Victim::Backup { name: backup.name_any(), run: Some(run.name_any()) });
+    announce(world, decision, job, &cron_job.name, victims.collect());
 }
 
 /// Announces the death of a Job that carries out Restores.

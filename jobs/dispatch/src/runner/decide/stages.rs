@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use drover::queue::{Survey, UPLOAD_CONSUMER, Waiting};
 use drover::resources::BackupRun;
-use drover::runs::{History, status_of};
+use drover::runs::status_of;
 use jiff::{SignedDuration, Timestamp};
 
 use super::turn::{Work, take_turn};
@@ -57,8 +57,7 @@ fn of_consumer(world: &World<'_>, name: &str, consumer: Option<&Waiting>) -> (Wo
 /// Archives that wait although no message does: NATS lost its volume, say. A whole Job of `upload` sends the messages
 /// anew, and finds out what became of the artifacts.
 fn lost_messages(world: &World<'_>) -> Work {
-    let histories: Vec<_> = world.backups().map(|backup| world.history(backup)).collect();
-    let waiting: Vec<_> = histories.iter().flat_map(History::awaiting_upload).collect();
+    let waiting: Vec<_> = world.awaiting_upload().map(|(_, run)| run).collect();
     Work {
         is_wanted: !waiting.is_empty(),
         marks: waiting.iter().map(|run| format!("run-{}", run.spec.id)).collect(),

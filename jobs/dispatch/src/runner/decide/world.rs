@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use drover::resources::{Backup, BackupRun};
-use drover::runs::History;
+use drover::runs::{History, is_awaiting_upload};
 use jiff::Timestamp;
 
 use crate::runner::facts::{CronJob, Event, Job, Pod};
@@ -34,7 +34,10 @@ impl<'a> World<'a> {
                 *newest = event;
             }
         }
-        let runs = group(state.runs.iter().map(|run| (run.spec.backup_uid.as_str(), run)));
+        let mut runs = group(state.runs.iter().map(|run| (run.spec.backup_uid.as_str(), run)));
+        for runs in runs.values_mut() {
+            runs.sort_by_key(|run| run.spec.number);
+        }
         Self { state, now, jobs, runs, pods, events }
     }
 
@@ -45,8 +48,19 @@ impl<'a> World<'a> {
 
     /// The runs of a Backup.
     pub(super) fn history(&self, backup: &Backup) -> History {
+        History::of(backup, self.runs_of(backup).map(BackupRun::clone))
+    }
+
+    /// The runs that wait for their upload, each with its Backup.
+    pub(super) fn awaiting_upload(&self) -> impl Iterator<Item = (&'a Backup, &'a BackupRun)> {
+        let waiting = |run: &&BackupRun| is_awaiting_upload(run);
+        self.backups().flat_map(move |backup| self.runs_of(backup).filter(waiting).map(move |run| (backup, run)))
+    }
+
+    /// The runs of a Backup, oldest first.
+    fn runs_of(&self, backup: &Backup) -> impl Iterator<Item = &'a BackupRun> {
         let runs = self.runs.get(backup.metadata.uid.as_deref().unwrap_or_default());
-        History::of(backup, runs.into_iter().flatten().map(|run| (*run).clone()))
+        runs.into_iter().flatten().copied()
     }
 
     /// The pods of a Job, oldest first.
