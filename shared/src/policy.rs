@@ -6,7 +6,7 @@ use snafu::{ResultExt, Snafu};
 
 use crate::cluster::ApiError;
 use crate::exit::{Exit, Fault};
-use crate::resources::{Backup, BackupPolicy};
+use crate::resources::{Backup, BackupPolicy, FurtherLocation, Retention, ServerSideEncryption};
 use crate::selection::Pattern;
 
 /// All policies, in the order in which they count: by name.
@@ -51,6 +51,14 @@ pub struct Settings {
     pub time_zone: Option<String>,
     /// The policy that suspends it, if one does.
     pub suspended_by: Option<String>,
+    /// Where archives go besides the Backup's own place.
+    pub further_locations: Vec<FurtherLocation>,
+    /// Which archives are kept, where a policy says it.
+    pub retention: Option<Retention>,
+    /// UIDs of earlier clusters whose archives expire like this one's.
+    pub adopted_clusters: Vec<String>,
+    /// How services are asked to encrypt.
+    pub server_side_encryption: Option<ServerSideEncryption>,
 }
 
 impl Settings {
@@ -110,7 +118,16 @@ impl Policies {
         let zone = applying().find_map(|policy| policy.spec.time_zone.clone().filter(|zone| !zone.is_empty()));
         let suspending = applying().find(|policy| policy.spec.suspend.is_some());
         let suspended_by = suspending.filter(|policy| policy.spec.suspend == Some(true)).map(ResourceExt::name_any);
-        Settings { time_zone: zone, suspended_by }
+        let further = applying().find_map(|policy| policy.spec.additional_storage_locations.clone());
+        let adopted = applying().find_map(|policy| policy.spec.adopt_cluster_uids.clone());
+        Settings {
+            time_zone: zone,
+            suspended_by,
+            further_locations: further.unwrap_or_default(),
+            retention: applying().find_map(|policy| policy.spec.retention.clone()),
+            adopted_clusters: adopted.unwrap_or_default(),
+            server_side_encryption: applying().find_map(|policy| policy.spec.server_side_encryption.clone()),
+        }
     }
 }
 
@@ -151,6 +168,7 @@ mod tests {
             backup_name_regexp: regexp.to_owned(),
             time_zone: zone.map(str::to_owned),
             suspend,
+            ..BackupPolicySpec::default()
         };
         BackupPolicy::new(name, spec)
     }

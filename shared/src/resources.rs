@@ -18,13 +18,16 @@ use kube::CustomResourceExt;
 use serde::Serialize;
 
 pub use backup::{Backup, BackupSpec, BackupStatus, BackupType};
-pub use backup_policy::{BackupPolicy, BackupPolicySpec};
+pub use backup_policy::{BackupPolicy, BackupPolicySpec, Retention};
 pub use backup_run::{
     Artifact, BackupRun, BackupRunSpec, BackupRunStatus, Place, RunState, SnapshotStage, StageState, Trigger,
     TriggerKind, UploadStage,
 };
 pub use condition::{Condition, ConditionStatus, Conditions, Ready, rfc3339};
-pub use location::{AwsConfig, BucketLookup, ClientConfig, S3Location, StorageLocation};
+pub use location::{
+    AwsConfig, BucketLookup, ClientConfig, FurtherLocation, LocalLocation, S3Location, ServerSideAlgorithm,
+    ServerSideEncryption, StorageLocation,
+};
 pub use resource_set::{ControllerReference, ResourceSelector, ResourceSet};
 pub use restore::{Restore, RestoreSpec, RestoreStatus};
 

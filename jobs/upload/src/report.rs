@@ -45,7 +45,14 @@ pub(crate) async fn stored(
     let ended_at = now_text();
     let summary = format!("{} objects, {}", archive.objects, archive.content);
     let verified_bytes = i64::try_from(archive.content.bytes).unwrap_or(i64::MAX);
-    let place = Place { name: "default".to_owned(), location: location.to_owned(), verified_bytes };
+    let place = Place {
+        name: Place::DEFAULT.to_owned(),
+        location: location.to_owned(),
+        verified_bytes,
+        state: StageState::Completed,
+        verified_at: Some(ended_at.clone()),
+        reason: None,
+    };
     let recorded = context.runs.record(run, |run| {
         let stage = UploadStage {
             state: StageState::Completed,

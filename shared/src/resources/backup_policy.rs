@@ -2,6 +2,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{FurtherLocation, ServerSideEncryption};
+
 /// What holds for Backups beyond what Rancher's own resource can say.
 ///
 /// It applies to the Backups that it names or whose names its regexp finds, and to all where it says neither. Of several
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
     plural = "backuppolicies",
     derive = "PartialEq",
     category = "drover",
-    doc = "What holds for Backups beyond what Rancher's own resource can say: time zone, suspension.",
+    doc = "What holds for Backups beyond what Rancher's own resource can say: time zone, suspension, further places, retention.",
     printcolumn(json_path = ".spec.timeZone", name = "Time-Zone", type_ = "string"),
     printcolumn(json_path = ".spec.suspend", name = "Suspend", type_ = "boolean"),
     printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date")
@@ -35,4 +37,52 @@ pub struct BackupPolicySpec {
     /// No run begins by itself, whether by schedule or because the Backup is new. `kubectl create job --from` still runs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
+    /// Where every archive goes besides the place that the Backup names. A run is Completed when all of them have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub additional_storage_locations: Option<Vec<FurtherLocation>>,
+    /// Which archives of a scheduled Backup are kept, instead of its retentionCount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// UIDs of earlier clusters (of their namespace kube-system) whose archives of these Backups expire like the cluster's
+    /// own; others are never deleted.
+    #[serde(default, rename = "adoptClusterUIDs", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub adopt_cluster_uids: Option<Vec<String>>,
+    /// How the services of buckets are asked to encrypt archives, at every place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_side_encryption: Option<ServerSideEncryption>,
+}
+
+/// Which archives are kept: one for each of the last so many hours, days and so on that have one, the newest of each.
+///
+/// An archive that one of the numbers keeps stays. All of them missing or 0 keeps everything.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retention {
+    /// The newest so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub keep_last: Option<i64>,
+    /// One for each of so many hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub keep_hourly: Option<i64>,
+    /// One for each of so many days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub keep_daily: Option<i64>,
+    /// One for each of so many weeks, which begin on Monday.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub keep_weekly: Option<i64>,
+    /// One for each of so many months.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub keep_monthly: Option<i64>,
+    /// One for each of so many years.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub keep_yearly: Option<i64>,
 }

@@ -224,13 +224,39 @@ pub struct UploadStage {
 }
 
 /// One place of an archive.
-#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
-    /// `default`, or the name of a further storage location.
+    /// [`Place::DEFAULT`], or the name of a further storage location.
     pub name: String,
-    /// A location as a person writes it: `s3://bucket/folder/file` or a path.
+    /// A location as a person writes it: `s3://bucket/folder/file` or a path; empty where it could not be told yet.
+    #[serde(default)]
     pub location: String,
     /// Bytes that were read back and matched.
+    #[serde(default)]
     pub verified_bytes: i64,
+    /// Whether it is there. Records of before there were several places have verified ones only.
+    #[serde(default = "verified")]
+    pub state: StageState,
+    /// When it was verified, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<String>,
+    /// Why the last try failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+const fn verified() -> StageState {
+    StageState::Completed
+}
+
+impl Place {
+    /// The name of the place that the Backup itself names.
+    pub const DEFAULT: &str = "default";
+
+    /// Whether the archive was read back here and matched.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.state == StageState::Completed
+    }
 }

@@ -81,3 +81,56 @@ pub enum BucketLookup {
     /// In the path.
     Path,
 }
+
+/// A place for further copies of archives, besides that of the Backup.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.s3) != has(self.local)", "message": "name either s3 or local"}
+]))]
+pub struct FurtherLocation {
+    /// What the copies are called by, in BackupRuns and events: lower-case letters, digits and hyphens; not `default`.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self != 'default'", "message": "default is the place that the Backup itself names"}
+    ]))]
+    pub name: String,
+    /// A bucket of S3 or of a service that speaks its protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Location>,
+    /// A volume that is mounted into the pods of drover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<LocalLocation>,
+}
+
+/// A volume that is mounted into the pods of drover.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalLocation {
+    /// Name of the volume, as the component `further-volume` mounts it; without it the default volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub volume: Option<String>,
+}
+
+/// How the service of a bucket encrypts what it stores.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerSideEncryption {
+    /// `AES256`: keys of the service; `aws:kms`: a key of its key management.
+    pub algorithm: ServerSideAlgorithm,
+    /// The key of the key management: its id or ARN; without it the service's default one.
+    #[serde(default, rename = "kmsKeyID", skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
+}
+
+/// Algorithms of [`ServerSideEncryption`], by their names in the protocol of S3.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ServerSideAlgorithm {
+    /// AES-256 with keys of the service.
+    #[serde(rename = "AES256")]
+    Aes256,
+    /// With a key of the service's key management.
+    #[serde(rename = "aws:kms")]
+    Kms,
+}

@@ -40,7 +40,7 @@ impl Place {
         let testbed = Testbed::start(options).await.unwrap();
         let client = testbed.client().await.unwrap();
         testbed.install(GUIDES_BUCKET).await.unwrap();
-        let objects = rancher::populate(&client, 3).await.unwrap();
+        let objects = rancher::populate(&client, 4).await.unwrap();
         let place = Self { testbed, client, objects, audit };
         let set = place.write("set.yaml", &rancher::RESOURCE_SET.replace("rancher-resource-set", SET));
         place.kubectl(&["apply", "-f", &set]).await;
