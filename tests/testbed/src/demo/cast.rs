@@ -57,9 +57,14 @@ impl Cast {
         self.kubectl(&["wait", "--for=condition=Ready", "--timeout=240s", &object]).await
     }
 
-    /// What `dispatch` started, and what the jobs said.
+    /// What `dispatch` started, and what the jobs said. A Backup is Ready a moment before the node tells that the pod is done,
+    /// or even that it has begun, and until then there is no log to show.
     pub(super) async fn show_jobs(&self) -> Result<(), Error> {
-        self.kubectl(&["--namespace", DEFAULT_NAMESPACE, "get", "jobs"]).await?;
+        let here = ["--namespace", DEFAULT_NAMESPACE];
+        let both = "--selector=app.kubernetes.io/component in (snapshot, upload)";
+        self.kubectl(&[&here[..], &["wait", "--for=condition=Complete", "--timeout=60s", "jobs", both]].concat())
+            .await?;
+        self.kubectl(&[&here[..], &["get", "jobs"]].concat()).await?;
         for job in ["snapshot", "upload"] {
             let selector = format!("--selector=app.kubernetes.io/component={job}");
             self.kubectl(&["--namespace", DEFAULT_NAMESPACE, "logs", &selector]).await?;

@@ -1,14 +1,15 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::jetstream::Context;
+use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use bytes::Bytes;
 use drover::artifacts::{Expected, Store};
-use drover::queue::JOBS;
+use drover::queue::{JOBS, Settings};
 use futures::{StreamExt, stream};
 
 use super::{Closed, site};
-use crate::nats::until;
+use crate::nats::{Queue, until};
 
 /// Subscriptions, and the jobs that may have them.
 const SUBSCRIPTIONS: [(&str, &[&str]); 17] = [
@@ -153,27 +154,51 @@ async fn an_eavesdropper_reads_no_byte_of_an_artifact() {
         drop(spy);
     }
 
-    let store = Store::open(&snapshot.jetstream).await.unwrap();
-    let bytes = Bytes::from(vec![7; 300_000]);
-    let put = store.put("a", &Store::new_id(), stream::iter([Ok::<_, std::io::Error>(bytes.clone())])).await.unwrap();
-    let upload = closed.connect("upload").await;
-    let mut read = Vec::new();
-    let expected = Expected { bytes: put.bytes, sha256: put.sha256 };
-    Store::open(&upload.jetstream).await.unwrap().get("a", &expected, &mut read).await.unwrap();
-    assert_eq!(read, bytes);
-
-    for (job, mut ear) in ears {
-        // Whatever came lies there already: what was sent before it is handed out before the end.
-        ear.unsubscribe().await.unwrap();
-        while let Some(message) = ear.next().await {
-            let is_of_the_artifact = message.payload.windows(16).any(|window| window == [7; 16]);
-            assert!(!is_of_the_artifact, "{job} heard {}", message.subject);
-        }
+    pass_an_artifact(&snapshot.jetstream, &closed.connect("upload").await.jetstream).await;
+    for (job, ear) in ears {
+        assert_eq!(heard_of_the_artifact(ear).await, [""; 0], "{job}");
     }
 }
 
+/// The control of the test before: where NATS is open, the same ears hear the archive go by, both ways.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_an_open_server_an_eavesdropper_would_read_the_artifact() {
+    let queue = Queue::start(&Settings::default()).await;
+    let spy = async_nats::connect(queue.testbed.nats_url().unwrap()).await.unwrap();
+    let ear = spy.subscribe(">").await.unwrap();
+    spy.flush().await.unwrap();
+    pass_an_artifact(&queue.connection.jetstream, &queue.connection.jetstream).await;
+    let heard = heard_of_the_artifact(ear).await;
+    assert!(heard.iter().any(|subject| subject.starts_with("$O.")), "{heard:?}");
+    assert!(heard.iter().any(|subject| subject.starts_with("_INBOX")), "{heard:?}");
+}
+
+/// One job puts an artifact into the object store, another one gets it.
+async fn pass_an_artifact(from: &Context, to: &Context) {
+    let bytes = Bytes::from(vec![7; 300_000]);
+    let store = Store::open(from).await.unwrap();
+    let put = store.put("a", &Store::new_id(), stream::iter([Ok::<_, std::io::Error>(bytes.clone())])).await.unwrap();
+    let mut read = Vec::new();
+    let expected = Expected { bytes: put.bytes, sha256: put.sha256 };
+    Store::open(to).await.unwrap().get("a", &expected, &mut read).await.unwrap();
+    assert_eq!(read, bytes);
+}
+
+/// The subjects on which bytes of the artifact came.
+async fn heard_of_the_artifact(mut ear: Subscriber) -> Vec<String> {
+    // Whatever came lies there already: what was sent before it is handed out before the end.
+    ear.unsubscribe().await.unwrap();
+    let mut heard = Vec::new();
+    while let Some(message) = ear.next().await {
+        if message.payload.windows(16).any(|window| window == [7; 16]) {
+            heard.push(message.subject.to_string());
+        }
+    }
+    heard
+}
+
 /// Asks for messages of the object store, with an inbox for the answers that the job may read; none comes.
-async fn asked(spy: &Spy, job: &'static str) -> Vec<(&'static str, async_nats::Subscriber)> {
+async fn asked(spy: &Spy, job: &'static str) -> Vec<(&'static str, Subscriber)> {
     let before = spy.refused.lock().unwrap().len();
     let inbox = format!("_INBOX_{job}.spy");
     let answers = spy.client.subscribe(inbox.clone()).await.unwrap();
