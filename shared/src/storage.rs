@@ -1,18 +1,23 @@
 //! Where archives lie: a folder of this machine, or a folder in a bucket of S3.
 //!
 //! ```text
-//! StorageLocation, Secret ──▶ Location ──▶ Storage ──▶ store, open_archive, fetch_to, verify, list
-//!                             (checked)      ├── Folder     an unfinished file, read back, then renamed
+//! StorageLocation, Secret ──▶ Location ──▶ Storage ──▶ store, open_archive, fetch_to, verify, list,
+//!                             (checked)      │           label, mark_bad, remove, abort_forgotten
+//!                                            ├── Folder     an unfinished file, read back, then renamed
 //!                                            └── Bucket     one request or parts, then read back
 //! ```
 //!
 //! An archive has its name at a place only when it is whole: an upload that is cut off leaves nothing that looks like a
-//! backup. It counts as stored when its bytes were read back and matched.
+//! backup. It counts as stored when its bytes were read back and matched; a copy that did not match and cannot be removed
+//! is marked, and never read.
 
+use std::collections::BTreeSet;
+use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use snafu::ResultExt;
 use tokio::fs::File;
@@ -23,19 +28,27 @@ mod endpoint;
 mod error;
 mod folder;
 mod http;
+mod label;
 mod location;
+mod mark;
 mod meter;
 mod name;
 mod opened;
 mod options;
 mod parts;
 mod refusal;
+mod removal;
 mod tls;
+mod upkeep;
 
 pub use self::default_bucket::DefaultBucketError;
 pub use self::endpoint::EndpointProblem;
-pub use self::error::{Content, Difference, Error, FolderRefusal, FolderRefusalKind, Found, OpenError, Reason};
+pub use self::error::{
+    BadCopy, Content, Difference, Error, FolderRefusal, FolderRefusalKind, Found, OpenError, Reason,
+};
 pub use self::http::BuildProblem;
+pub use self::label::{Label, Parcel};
+pub(crate) use self::location::names_bucket;
 pub use self::location::{Credentials, Location, LocationError, S3Settings};
 pub use self::meter::Progress;
 pub use self::name::{FolderProblem, NameProblem};
@@ -43,16 +56,21 @@ pub use self::opened::Opened;
 pub use self::options::{LocateError, StorageOptions};
 pub use self::parts::UploadSizes;
 pub use self::refusal::{Permission, Refusal, RefusalKind};
+pub use self::removal::Removal;
 pub use self::tls::{CertificateProblem, install_tls_provider};
 
 use self::bucket::Bucket;
-use self::error::{UseNameSnafu, VerifySnafu};
+use self::error::{MarkedSnafu, StoreSnafu, UseNameSnafu, VerifySnafu};
 use self::folder::Folder;
 use self::meter::{Meter, reporting};
-use self::name::check_name;
+use self::name::{Companion, check_name};
+use crate::exit::Chain;
 
 /// The folder of the default location: where the Rancher backup operator mounts its volume.
 pub const DEFAULT_FOLDER: &str = "/var/lib/backups";
+
+/// Where the volumes that further places name are mounted, each under its name.
+pub const DEFAULT_VOLUMES: &str = "/var/lib/drover/volumes";
 
 /// A place for archives, open for work.
 #[derive(Clone, Debug)]
@@ -98,6 +116,8 @@ pub struct Listed {
     pub bytes: u64,
     /// When it was written, where the place tells.
     pub modified: Option<Timestamp>,
+    /// It is marked as a bad copy, and not read.
+    pub is_bad: bool,
 }
 
 impl Storage {
@@ -127,10 +147,10 @@ impl Storage {
         &self.location
     }
 
-    /// Stores the archive in the local `file` under `name`, and reads it back.
+    /// Stores the archive in the local `file` under `name`, reads it back, and records what is known of it beside it.
     ///
-    /// Where the same bytes are there already, nothing is written; other bytes are replaced, as a name belongs to one
-    /// run. Dropping the future stops it; see [`Storage::settle`].
+    /// Where the same bytes are there already, only what is missing beside them is written; other bytes are replaced, as a
+    /// name belongs to one run. Dropping the future stops it; see [`Storage::settle`].
     ///
     /// # Errors
     /// When it could not be stored, or when other bytes came back ([`Error::Verify`]); then nothing lies under the name,
@@ -139,18 +159,29 @@ impl Storage {
         &self,
         name: &str,
         file: &Path,
-        content: Content,
+        parcel: impl Into<Parcel> + Send,
         on_progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Stored, Error> {
         check_name(name).context(UseNameSnafu { name })?;
-        let already_there = self.holds(name, content).await?;
-        if !already_there {
+        let parcel = parcel.into();
+        let already_there = self.holds(name, parcel.content).await?;
+        if already_there {
+            self.complete(name, parcel).await?;
+        } else {
             let meter = Arc::new(Meter::default());
             // The futures of the SDK are large; callers would have to carry them in theirs.
-            let writing = Box::pin(self.write(name, file, content, &meter));
+            let writing = Box::pin(self.write(name, file, parcel, &meter));
             reporting(writing, &meter, on_progress).await?;
         }
-        Ok(Stored { location: self.path_of(name), bytes: content.bytes, already_there })
+        self.lift_mark(name).await?;
+        Ok(Stored { location: self.path_of(name), bytes: parcel.content.bytes, already_there })
+    }
+
+    /// Makes up what a kill kept from being recorded. The metadata of an object comes with its bytes.
+    async fn complete(&self, name: &str, parcel: Parcel) -> Result<(), Error> {
+        let Place::Folder(folder) = &self.place else { return Ok(()) };
+        let written = folder.write_label(name, parcel).await;
+        written.with_context(|_| StoreSnafu { name, place: self.location.to_string() })
     }
 
     /// Whether the archive is there already. A place that does not let drover look says so again when it is read back,
@@ -165,32 +196,50 @@ impl Storage {
         }
     }
 
-    async fn write(&self, name: &str, file: &Path, content: Content, meter: &Arc<Meter>) -> Result<(), Error> {
+    async fn write(&self, name: &str, file: &Path, parcel: Parcel, meter: &Arc<Meter>) -> Result<(), Error> {
         let bucket = match &self.place {
-            Place::Folder(folder) => return folder.store(name, file, content, meter.clone()).await,
+            Place::Folder(folder) => return folder.store(name, file, parcel, meter.clone()).await,
             Place::Bucket(bucket) => bucket,
         };
-        bucket.put(name, file, content, meter).await?;
-        let found = self.found(name, content.bytes, |bytes| meter.read_back(bytes)).await?;
-        if found == Found::Content(content) {
+        bucket.put(name, file, parcel, meter).await?;
+        let expected = parcel.content;
+        let found = self.found(name, expected.bytes, |bytes| meter.read_back(bytes)).await?;
+        if found == Found::Content(expected) {
             return Ok(());
         }
-        let removed = match bucket.delete(name).await {
-            Ok(()) => true,
-            Err(refusal) => {
-                tracing::error!(name, %refusal, "failed to remove an archive that is not what was stored");
-                false
-            }
-        };
-        let difference = Difference { expected: content, found, removed };
+        let copy = self.discard(bucket, name, &Difference { expected, found, copy: BadCopy::Left }).await;
+        let difference = Difference { expected, found, copy };
         VerifySnafu { name, place: self.location.to_string(), difference }.fail()
+    }
+
+    /// Removes a bad copy, or marks it where the bucket keeps it.
+    async fn discard(&self, bucket: &Bucket, name: &str, difference: &Difference) -> BadCopy {
+        let Err(refusal) = bucket.delete(name).await else { return BadCopy::Removed };
+        tracing::error!(name, %refusal, "failed to remove an archive that is not what was stored; marking it");
+        match self.mark_bad(name, difference).await {
+            Ok(()) => BadCopy::Marked,
+            Err(error) => {
+                tracing::error!(name, error = %Chain::of(&error), "failed to mark an archive as a bad copy");
+                BadCopy::Left
+            }
+        }
     }
 
     /// Opens an archive for reading.
     ///
     /// # Errors
-    /// When there is none ([`Error::is_missing`]) or the place refuses.
+    /// When there is none ([`Error::is_missing`]), it is marked as a bad copy ([`Error::Marked`]) or the place refuses.
     pub async fn open_archive(&self, name: &str) -> Result<Opened, Error> {
+        let opened = self.open_any(name).await?;
+        if self.is_marked(name).await? {
+            let mark = Companion::Mark.beside(name);
+            return MarkedSnafu { name, place: self.location.to_string(), mark }.fail();
+        }
+        Ok(opened)
+    }
+
+    /// Opens an archive, marked or not.
+    async fn open_any(&self, name: &str) -> Result<Opened, Error> {
         check_name(name).context(UseNameSnafu { name })?;
         match &self.place {
             Place::Folder(folder) => folder.open(name).await,
@@ -206,7 +255,7 @@ impl Storage {
         self.open_archive(name).await?.copy_to(name, file).await
     }
 
-    /// Reads an archive and compares it with what it should be.
+    /// Reads an archive and compares it with what it should be, also one that is marked.
     ///
     /// # Errors
     /// When the place refuses; an archive that is missing or differs is no error.
@@ -220,7 +269,7 @@ impl Storage {
 
     /// What lies under a name; it is not read where its size tells enough.
     async fn found(&self, name: &str, expected_bytes: u64, on_read: impl Fn(u64)) -> Result<Found, Error> {
-        let opened = match self.open_archive(name).await {
+        let opened = match self.open_any(name).await {
             Err(error) if error.is_missing() => return Ok(Found::Nothing),
             opened => opened?,
         };
@@ -230,14 +279,29 @@ impl Storage {
         opened.content(on_read).await.map(Found::Content)
     }
 
-    /// The archives of exactly this folder, in no order that could be relied on, a page at a time.
+    /// The archives of exactly this folder, in no order that could be relied on, a page at a time. What lies beside them
+    /// is left out.
     ///
     /// The stream gives an error when the place refuses, and ends.
     #[must_use]
     pub fn list(&self) -> BoxStream<'static, Result<Listed, Error>> {
+        let storage = self.clone();
+        // Marks are looked for first, in a listing of their own: they are few, and a mark may come pages behind its
+        // archive. Together they would have to be held.
+        let archives = async move {
+            let marks = storage.entries().try_filter(|entry| ready(Companion::Mark.is(&entry.name) && entry.bytes > 0));
+            let marks: BTreeSet<String> = marks.map_ok(|entry| entry.name).try_collect().await?;
+            let archives = storage.entries().try_filter(|entry| ready(check_name(&entry.name).is_ok()));
+            Ok(archives.map_ok(move |entry| Listed { is_bad: is_marked(&marks, &entry.name), ..entry }))
+        };
+        stream::once(archives).try_flatten().boxed()
+    }
+
+    /// Archives and what lies beside them.
+    fn entries(&self) -> BoxStream<'static, Result<Listed, Error>> {
         match &self.place {
-            Place::Folder(folder) => folder.list(),
-            Place::Bucket(bucket) => bucket.list(),
+            Place::Folder(folder) => folder.entries(),
+            Place::Bucket(bucket) => bucket.entries(),
         }
     }
 
@@ -258,4 +322,8 @@ impl Storage {
             Location::S3(settings) => format!("{settings}{name}"),
         }
     }
+}
+
+fn is_marked(marks: &BTreeSet<String>, name: &str) -> bool {
+    !marks.is_empty() && marks.contains(&Companion::Mark.beside(name))
 }

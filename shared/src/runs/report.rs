@@ -8,6 +8,7 @@ use crate::policy::Settings;
 use crate::resources::{
     Backup, BackupRun, BackupStatus, BackupType, ConditionStatus, Conditions, Place, Ready, StorageLocation, rfc3339,
 };
+use crate::storage::names_bucket;
 
 /// The status of a Backup whose run is at work; `detail` says at what.
 #[must_use]
@@ -116,10 +117,6 @@ pub fn not_in_charge(backup: &Backup, operator: &coexistence::Operator, now: Tim
 /// The words for a location in a status.
 const BUCKET_WORD: &str = "S3";
 const VOLUME_WORD: &str = "PV";
-
-fn names_bucket(location: Option<&StorageLocation>) -> bool {
-    location.is_some_and(|location| location.s3.is_some())
-}
 
 /// The word for a location in a status, where `default_is_bucket` tells what one without a bucket is: `S3` or `PV`.
 #[must_use]

@@ -15,23 +15,29 @@ use aws_sdk_s3::config::{
     SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::types::ServerSideEncryption as Algorithm;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use snafu::ResultExt;
 use tokio_util::task::TaskTracker;
 
 use super::endpoint::Endpoint;
-use super::error::{
-    BuildSnafu, Content, Error, FindCredentialsSnafu, GetCredentialsSnafu, OpenError, ReachSnafu, Reason,
-};
+use super::error::{BuildSnafu, Error, FindCredentialsSnafu, GetCredentialsSnafu, OpenError, ReachSnafu, Reason};
 use super::http::{Client as HttpClient, IDLE_TIMEOUT};
+use super::label::Parcel;
 use super::location::S3Settings;
 use super::meter::Meter;
 use super::parts::UploadSizes;
 use super::refusal::{Permission, Refusal, region_of};
 use super::tls::Trust;
+use crate::resources::{ServerSideAlgorithm, ServerSideEncryption};
 
+mod beside;
+mod forgotten;
 mod read;
+mod remove;
 mod upload;
 
 /// The region where none is set and the service names none.
@@ -51,6 +57,7 @@ pub(super) struct Bucket {
     place: String,
     takes_digests: bool,
     sizes: UploadSizes,
+    encryption: Option<ServerSideEncryption>,
     /// Removes what uploads that were cut off left.
     cleaning: TaskTracker,
 }
@@ -77,6 +84,7 @@ impl Bucket {
             place,
             takes_digests: settings.endpoint.takes_amazon_digests(),
             sizes,
+            encryption: settings.encryption.clone(),
             cleaning: TaskTracker::new(),
         })
     }
@@ -86,16 +94,23 @@ impl Bucket {
     }
 
     /// Uploads `file`, whole or not at all.
-    pub(super) async fn put(&self, name: &str, file: &Path, content: Content, meter: &Arc<Meter>) -> Result<(), Error> {
-        let upload = upload::Upload { bucket: self, key: self.key(name), name, file, content, meter };
-        if content.bytes <= self.sizes.single { upload.whole().await } else { upload.in_parts().await }
+    pub(super) async fn put(&self, name: &str, file: &Path, parcel: Parcel, meter: &Arc<Meter>) -> Result<(), Error> {
+        let upload = upload::Upload { bucket: self, key: self.key(name), name, file, parcel, meter };
+        if parcel.content.bytes <= self.sizes.single { upload.whole().await } else { upload.in_parts().await }
     }
 
-    /// Deletes an archive; one that is not there is deleted already.
-    pub(super) async fn delete(&self, name: &str) -> Result<(), Refusal> {
-        let request = self.client.delete_object().bucket(&self.name).key(self.key(name));
-        request.send().await.map_err(|error| Refusal::of(&error, Permission::DeleteObject))?;
-        Ok(())
+    /// The digest of a body for the service to check, where it takes one.
+    fn announced(&self, sha256: &[u8]) -> Option<String> {
+        self.takes_digests.then(|| STANDARD.encode(sha256))
+    }
+
+    /// What requests say about the encryption by the service: its algorithm, and a key.
+    fn encryption(&self) -> (Option<Algorithm>, Option<String>) {
+        let Some(ServerSideEncryption { algorithm, kms_key_id }) = &self.encryption else { return (None, None) };
+        match algorithm {
+            ServerSideAlgorithm::Aes256 => (Some(Algorithm::Aes256), None),
+            ServerSideAlgorithm::Kms => (Some(Algorithm::AwsKms), kms_key_id.clone()),
+        }
     }
 
     /// Waits until what uploads that were cut off left is removed.

@@ -114,6 +114,47 @@ pub enum Error {
         /// Why not.
         source: Reason,
     },
+    /// The archive is marked as a bad copy.
+    #[snafu(display(
+        "failed to read {name:?} at {place}: it is marked as a bad copy, see {mark:?} there; use another archive or store \
+         this one anew"
+    ))]
+    Marked {
+        /// The archive's name.
+        name: String,
+        /// The place, for people.
+        place: String,
+        /// The name of the mark beside it.
+        mark: String,
+    },
+    /// An archive could not be removed.
+    #[snafu(display("failed to remove {name:?} at {place}"))]
+    Remove {
+        /// The archive's name.
+        name: String,
+        /// The place, for people.
+        place: String,
+        /// Why not.
+        source: Reason,
+    },
+    /// An archive could not be marked as a bad copy, or its mark not be lifted.
+    #[snafu(display("failed to change the mark of a bad copy beside {name:?} at {place}"))]
+    Mark {
+        /// The archive's name.
+        name: String,
+        /// The place, for people.
+        place: String,
+        /// Why not.
+        source: Reason,
+    },
+    /// What uploads that were cut off left could not be removed.
+    #[snafu(display("failed to remove what forgotten uploads left at {place}"))]
+    Tidy {
+        /// The place, for people.
+        place: String,
+        /// Why not.
+        source: Reason,
+    },
     /// What was read back is not what was stored.
     #[snafu(display("failed to verify {name:?} at {place}: {difference}"))]
     Verify {
@@ -133,15 +174,30 @@ pub struct Difference {
     pub expected: Content,
     /// What was read, or nothing.
     pub found: Found,
-    /// Whether the bad copy is gone.
-    pub removed: bool,
+    /// What became of the bad copy.
+    pub copy: BadCopy,
+}
+
+/// What became of a copy that is not what was stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BadCopy {
+    /// It was removed.
+    Removed,
+    /// It could not be removed, so it is marked: it is never read or restored.
+    Marked,
+    /// It could be neither removed nor marked.
+    Left,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { expected, found, removed } = self;
-        let removed = if *removed { "was removed" } else { "could not be removed" };
-        write!(formatter, "{found} came back instead of {expected}; it {removed} and has to be stored anew")
+        let Self { expected, found, copy } = self;
+        let copy = match copy {
+            BadCopy::Removed => "was removed",
+            BadCopy::Marked => "could not be removed, is marked as bad,",
+            BadCopy::Left => "could be neither removed nor marked as bad",
+        };
+        write!(formatter, "{found} came back instead of {expected}; it {copy} and has to be stored anew")
     }
 }
 
@@ -150,8 +206,13 @@ impl Fault for Error {
         match self {
             Self::UseName { .. } => Exit::Usage,
             Self::UseLocalFile { .. } => Exit::Failure,
-            Self::Store { source, .. } | Self::Read { source, .. } | Self::List { source, .. } => source.exit(),
-            Self::Verify { .. } => Exit::DataRefused,
+            Self::Store { source, .. }
+            | Self::Read { source, .. }
+            | Self::List { source, .. }
+            | Self::Remove { source, .. }
+            | Self::Mark { source, .. }
+            | Self::Tidy { source, .. } => source.exit(),
+            Self::Verify { .. } | Self::Marked { .. } => Exit::DataRefused,
         }
     }
 }

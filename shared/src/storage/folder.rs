@@ -19,11 +19,16 @@ use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
 
 use super::Listed;
-use super::error::{Content, Error, FolderRefusal, ReadSnafu, Reason, UseLocalFileSnafu};
+use super::error::{Error, FolderRefusal, ReadSnafu, Reason, UseLocalFileSnafu};
+use super::label::{Parcel, Recorded};
 use super::meter::Meter;
-use super::name::check_name;
+use super::name::is_plain;
 use super::opened::Opened;
+use super::removal::Removal;
 
+mod beside;
+mod partial;
+mod remove;
 mod write;
 
 /// How much is read at once, in bytes: each read is a trip to the pool of blocking threads.
@@ -47,25 +52,72 @@ impl Folder {
     /// Copies `file` into the folder and verifies the copy before it gets its name.
     ///
     /// Dropping the future stops the copy at its next chunk and removes it.
-    pub(super) async fn store(
-        &self,
-        name: &str,
-        file: &Path,
-        expected: Content,
-        meter: Arc<Meter>,
-    ) -> Result<(), Error> {
+    pub(super) async fn store(&self, name: &str, file: &Path, parcel: Parcel, meter: Arc<Meter>) -> Result<(), Error> {
         let stop = CancellationToken::new();
         let writing = write::Writing {
             folder: self.path.clone(),
             name: name.to_owned(),
             file: file.to_owned(),
-            expected,
+            parcel,
             meter,
             stop: stop.clone(),
         };
         let _stop_when_dropped = stop.drop_guard();
         let written = tokio::task::spawn_blocking(move || writing.run()).await;
         written.unwrap_or_else(|panicked| Err(io::Error::other(panicked)).context(UseLocalFileSnafu { name }))
+    }
+
+    /// Writes the label of an archive that is there already, unless it stands there.
+    pub(super) async fn write_label(&self, name: &str, parcel: Parcel) -> Result<(), Reason> {
+        self.with(name, move |folder, name| beside::write_label(folder, name, parcel)).await
+    }
+
+    /// The size of an archive and what its label says; `None` where there is no archive.
+    pub(super) async fn recorded(&self, name: &str) -> Result<Option<(u64, Recorded)>, Reason> {
+        let size = match self.open_file(name).await {
+            Ok((_, size)) => size,
+            Err(reason) if reason.is_missing() => return Ok(None),
+            Err(reason) => return Err(reason),
+        };
+        let recorded = self.with(name, |folder, name| Ok(beside::recorded(folder, name))).await?;
+        Ok(Some((size, recorded)))
+    }
+
+    /// Whether an archive is marked as a bad copy.
+    pub(super) async fn is_marked(&self, name: &str) -> Result<bool, Reason> {
+        self.with(name, |folder, name| Ok(beside::is_marked(folder, name))).await
+    }
+
+    /// Marks an archive as a bad copy.
+    pub(super) async fn write_mark(&self, name: &str, text: String) -> Result<(), Reason> {
+        self.with(name, move |folder, name| beside::write_mark(folder, name, &text)).await
+    }
+
+    /// Takes the mark from an archive that is good now.
+    pub(super) async fn lift_mark(&self, name: &str) -> Result<(), Reason> {
+        self.with(name, beside::lift_mark).await
+    }
+
+    /// Removes an archive and what lies beside it.
+    pub(super) async fn remove(&self, name: &str) -> Result<Removal, Reason> {
+        self.check().await?;
+        self.with(name, remove::remove).await
+    }
+
+    /// Removes the unfinished files that were last written to before `before`.
+    pub(super) async fn remove_forgotten(&self, before: Timestamp) -> Result<u64, Reason> {
+        self.with("", move |folder, _| remove::remove_forgotten(folder, before)).await
+    }
+
+    /// Does what blocks on a thread of its own.
+    async fn with<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Path, &str) -> Result<T, FolderRefusal> + Send + 'static,
+    ) -> Result<T, Reason> {
+        let (folder, name) = (self.path.clone(), name.to_owned());
+        let done = tokio::task::spawn_blocking(move || work(&folder, &name)).await;
+        Ok(done.unwrap_or_else(|panicked| Err(FolderRefusal::of_file(&io::Error::other(panicked))))?)
     }
 
     /// Opens an archive for reading.
@@ -113,8 +165,8 @@ impl Folder {
         }
     }
 
-    /// The archives of the folder: regular files whose names are those of archives.
-    pub(super) fn list(&self) -> BoxStream<'static, Result<Listed, Error>> {
+    /// The files of the folder whose names are those of archives or of what lies beside one.
+    pub(super) fn entries(&self) -> BoxStream<'static, Result<Listed, Error>> {
         let (path, place) = (self.path.clone(), self.place());
         let entries = try_unfold(None, move |entries: Option<ReadDir>| {
             let path = path.clone();
@@ -134,7 +186,7 @@ impl Folder {
 }
 
 async fn listed(entry: fs::DirEntry) -> Result<Option<Listed>, FolderRefusal> {
-    let Some(name) = entry.file_name().to_str().filter(|name| check_name(name).is_ok()).map(str::to_owned) else {
+    let Some(name) = entry.file_name().to_str().filter(|name| is_plain(name)).map(str::to_owned) else {
         return Ok(None);
     };
     let metadata = match entry.metadata().await {
@@ -144,7 +196,7 @@ async fn listed(entry: fs::DirEntry) -> Result<Option<Listed>, FolderRefusal> {
         Err(error) => return Err(FolderRefusal::of_file(&error)),
     };
     let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-    Ok(metadata.is_file().then_some(Listed { name, bytes: metadata.len(), modified }))
+    Ok(metadata.is_file().then_some(Listed { name, bytes: metadata.len(), modified, is_bad: false }))
 }
 
 #[cfg(test)]

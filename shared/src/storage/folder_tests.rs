@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::exit::{Exit, Fault};
-use crate::storage::error::{FolderRefusalKind, Found};
+use crate::storage::error::{BadCopy, Content, FolderRefusalKind, Found};
 
 struct Scene {
     folder: TempDir,
@@ -27,7 +27,7 @@ impl Scene {
     }
 
     async fn store(&self, name: &str) -> Result<(), Error> {
-        self.folder().store(name, self.spool.path(), self.content, Arc::default()).await
+        self.folder().store(name, self.spool.path(), self.content.into(), Arc::default()).await
     }
 
     fn entries(&self) -> Vec<String> {
@@ -57,7 +57,7 @@ async fn an_archive_is_stored_readable_by_its_owner_alone_and_nothing_else_is_le
     use std::os::unix::fs::PermissionsExt;
     let scene = Scene::of(&vec![7; 1_000_000]);
     scene.store("a.tar.gz").await.unwrap();
-    assert_eq!(scene.entries(), ["a.tar.gz"]);
+    assert_eq!(scene.entries(), ["a.tar.gz", "a.tar.gz.sha256"]);
     let metadata = std::fs::metadata(scene.folder.path().join("a.tar.gz")).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     let opened = scene.folder().open("a.tar.gz").await.unwrap();
@@ -71,7 +71,7 @@ async fn a_file_that_is_not_what_was_announced_is_not_stored() {
     let error = scene.store("a.tar.gz").await.unwrap_err();
     assert!(
         matches!(&error, Error::Verify { difference, .. }
-        if difference.removed && matches!(difference.found, Found::Content(_))),
+        if difference.copy == BadCopy::Removed && matches!(difference.found, Found::Content(_))),
         "{error:?}"
     );
     assert_eq!(error.exit(), Exit::DataRefused);
@@ -85,7 +85,7 @@ async fn leftovers_of_the_same_archive_are_removed_and_others_stay() {
     scene.put(".drover-b.tar.gz.abcd1234.partial", b"half");
     scene.put("notes.txt", b"");
     scene.store("a.tar.gz").await.unwrap();
-    assert_eq!(scene.entries(), [".drover-b.tar.gz.abcd1234.partial", "a.tar.gz", "notes.txt"]);
+    assert_eq!(scene.entries(), [".drover-b.tar.gz.abcd1234.partial", "a.tar.gz", "a.tar.gz.sha256", "notes.txt"]);
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_copy_that_nobody_waits_for_leaves_nothing() {
     let scene = Scene::of(&vec![7; 64 << 20]);
     let folder = scene.folder();
     let meter = Arc::new(Meter::default());
-    let storing = folder.store("a.tar.gz", scene.spool.path(), scene.content, meter.clone());
+    let storing = folder.store("a.tar.gz", scene.spool.path(), scene.content.into(), meter.clone());
     let begun = async {
         while scene.entries().is_empty() {
             tokio::task::yield_now().await;
@@ -118,9 +118,9 @@ async fn a_missing_folder_is_an_error_that_says_what_to_mount_and_is_not_made() 
     let scene = Scene::of(b"archive");
     let inside = scene.folder.path().join("missing");
     let folder = Folder::new(inside.clone());
-    let stored = folder.store("a.tar.gz", scene.spool.path(), scene.content, Arc::default()).await.unwrap_err();
+    let stored = folder.store("a.tar.gz", scene.spool.path(), scene.content.into(), Arc::default()).await.unwrap_err();
     let opened = folder.open("a.tar.gz").await.map(|opened| opened.size()).unwrap_err();
-    let listed = folder.list().try_collect::<Vec<_>>().await.unwrap_err();
+    let listed = folder.entries().try_collect::<Vec<_>>().await.unwrap_err();
     for error in [stored, opened, listed] {
         assert_eq!((kind_of(&error), error.exit()), (FolderRefusalKind::NoFolder, Exit::Usage));
         assert!(!error.is_missing());
@@ -164,13 +164,13 @@ async fn links_pipes_and_folders_are_no_archives() {
 }
 
 #[tokio::test]
-async fn only_archives_are_listed() {
+async fn archives_and_what_lies_beside_them_are_found() {
     let scene = Scene::of(b"archive");
     scene.store("a.tar.gz").await.unwrap();
     scene.put(".drover-b.tar.gz.abcd1234.partial", b"half");
     std::fs::create_dir(scene.folder.path().join("lost+found")).unwrap();
-    let listed: Vec<Listed> = scene.folder().list().try_collect().await.unwrap();
-    assert_eq!(listed.len(), 1);
-    assert_eq!((listed[0].name.as_str(), listed[0].bytes), ("a.tar.gz", 7));
-    assert!(listed[0].modified.is_some());
+    let listed: Vec<Listed> = scene.folder().entries().try_collect().await.unwrap();
+    let archive = listed.iter().find(|listed| listed.name == "a.tar.gz").unwrap();
+    assert_eq!((archive.bytes, archive.modified.is_some()), (7, true));
+    assert_eq!((listed.len(), listed.iter().any(|listed| listed.name == "a.tar.gz.sha256")), (2, true));
 }

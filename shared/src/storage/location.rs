@@ -11,7 +11,9 @@ use super::endpoint::{Endpoint, EndpointProblem};
 use super::name::{FolderProblem, normalise_folder};
 use super::tls::{CertificateProblem, Trust, parse_certificates};
 use crate::exit::{Exit, Fault};
-use crate::resources::{BucketLookup, S3Location, StorageLocation};
+use crate::resources::{
+    BucketLookup, FurtherLocation, LocalLocation, S3Location, ServerSideEncryption, StorageLocation,
+};
 
 /// Why a location cannot be used; all of them are for the user to correct.
 #[derive(Debug, Snafu)]
@@ -69,6 +71,25 @@ pub enum LocationError {
         secret: String,
         /// The key that it lacks.
         key: &'static str,
+    },
+    /// A further place names a bucket and a volume, or neither.
+    #[snafu(display("failed to use the place {name:?}: it names {what}; name either `s3` or `local`"))]
+    ChoosePlace {
+        /// The place's name.
+        name: String,
+        /// Both or neither.
+        what: &'static str,
+    },
+    /// `local.volume` is no name of a volume.
+    #[snafu(display(
+        "failed to use {volume:?} as `local.volume` of the place {name:?}: a volume's name has 1 to 63 lower-case \
+         letters, digits and hyphens, the hyphens inside"
+    ))]
+    UseVolume {
+        /// The place's name.
+        name: String,
+        /// The volume's name.
+        volume: String,
     },
     /// What the Secret holds cannot be a key of S3.
     #[snafu(display(
@@ -147,6 +168,8 @@ pub struct S3Settings {
     pub(super) trust: Trust,
     /// `None`: the pod's own.
     pub(super) credentials: Option<Credentials>,
+    /// `None`: as the bucket does by itself.
+    pub(super) encryption: Option<ServerSideEncryption>,
 }
 
 impl S3Settings {
@@ -170,6 +193,7 @@ impl S3Settings {
             dual_stack: client.aws.is_none_or(|aws| aws.dual_stack),
             trust: trust(location, &endpoint)?,
             credentials: credentials(location, secret)?,
+            encryption: None,
             endpoint,
             bucket,
         })
@@ -256,6 +280,41 @@ impl Location {
         }
     }
 
+    /// The place that a further location means: its bucket, the volume of that name under `volumes_folder`, or
+    /// `default_folder` where it names no volume.
+    ///
+    /// `secret` is the `data` of the Secret that the location names, if it names one.
+    ///
+    /// # Errors
+    /// See [`LocationError`].
+    pub fn resolve_further(
+        location: &FurtherLocation,
+        default_folder: &Path,
+        volumes_folder: &Path,
+        secret: Option<&BTreeMap<String, ByteString>>,
+    ) -> Result<Self, LocationError> {
+        let name = &location.name;
+        match (&location.s3, &location.local) {
+            (Some(s3), None) => S3Settings::resolve(s3, secret).map(Self::S3),
+            (None, Some(LocalLocation { volume: None })) => Ok(Self::Folder(default_folder.to_owned())),
+            (None, Some(LocalLocation { volume: Some(volume) })) => {
+                ensure!(is_label(volume), UseVolumeSnafu { name, volume });
+                Ok(Self::Folder(volumes_folder.join(volume)))
+            }
+            (Some(_), Some(_)) => ChoosePlaceSnafu { name, what: "both `s3` and `local`" }.fail(),
+            (None, None) => ChoosePlaceSnafu { name, what: "neither `s3` nor `local`" }.fail(),
+        }
+    }
+
+    /// This place, where the service of a bucket encrypts what it stores in this way; a folder has no service to do it.
+    #[must_use]
+    pub fn encrypted(mut self, encryption: Option<ServerSideEncryption>) -> Self {
+        if let Self::S3(settings) = &mut self {
+            settings.encryption = encryption;
+        }
+        self
+    }
+
     /// The word for `status.storageLocation` of a Backup.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -264,6 +323,17 @@ impl Location {
             Self::S3(_) => "S3",
         }
     }
+}
+
+/// Whether a location names a bucket by itself; one that does not may still mean the default bucket.
+pub(crate) fn names_bucket(location: Option<&StorageLocation>) -> bool {
+    location.is_some_and(|location| location.s3.is_some())
+}
+
+/// Whether it is a label of DNS, as the names of volumes are; it cannot lead out of a folder.
+fn is_label(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
 impl fmt::Display for Location {

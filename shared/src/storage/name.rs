@@ -3,6 +3,7 @@
 //! Both come from outside (`backupFilename` of a Restore, `folder` of a location, names in a listing), so a name that
 //! could mean another place than it seems to is refused.
 
+use sha2::{Digest, Sha256};
 use snafu::Snafu;
 
 /// The longest name of an archive, in bytes: what file systems take (`NAME_MAX`).
@@ -29,6 +30,43 @@ pub enum NameProblem {
     /// It holds a control character.
     #[snafu(display("it holds a control character"))]
     Control,
+    /// It is what drover writes beside an archive.
+    #[snafu(display("it ends with `.sha256` or `.bad`, as what drover writes beside an archive"))]
+    Companion,
+}
+
+/// What drover writes beside an archive, under the archive's name with an end of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Companion {
+    /// Size, digest and number of objects, in a folder; a bucket has metadata for that.
+    Label,
+    /// Says that the archive is a bad copy.
+    Mark,
+}
+
+impl Companion {
+    pub(super) const ALL: [Self; 2] = [Self::Label, Self::Mark];
+
+    const fn end(self) -> &'static str {
+        match self {
+            Self::Label => ".sha256",
+            Self::Mark => ".bad",
+        }
+    }
+
+    /// The name beside the archive `name`. A hash stands for one that leaves no room for the end.
+    pub(super) fn beside(self, name: &str) -> String {
+        if name.len() + self.end().len() <= LONGEST_NAME {
+            format!("{name}{}", self.end())
+        } else {
+            format!("{}{}", hex::encode(Sha256::digest(name)), self.end())
+        }
+    }
+
+    /// Whether a name in a listing is one of these.
+    pub(super) fn is(self, name: &str) -> bool {
+        name.ends_with(self.end())
+    }
 }
 
 /// Checks that `name` is a plain file name.
@@ -43,9 +81,16 @@ pub(super) fn check_name(name: &str) -> Result<(), NameProblem> {
         Err(NameProblem::Dots)
     } else if name.chars().any(char::is_control) {
         Err(NameProblem::Control)
+    } else if Companion::ALL.iter().any(|companion| companion.is(name)) {
+        Err(NameProblem::Companion)
     } else {
         Ok(())
     }
+}
+
+/// Whether `name` is a plain file name: that of an archive or of what lies beside one.
+pub(super) fn is_plain(name: &str) -> bool {
+    matches!(check_name(name), Ok(()) | Err(NameProblem::Companion))
 }
 
 /// Why a folder in a bucket cannot be used.
@@ -103,6 +148,22 @@ mod tests {
         check("a\n.tar.gz", Err(NameProblem::Control));
         check("a\0.tar.gz", Err(NameProblem::Control));
         check("a\u{1b}[31m", Err(NameProblem::Control));
+        check("a.tar.gz.sha256", Err(NameProblem::Companion));
+        check("a.tar.gz.bad", Err(NameProblem::Companion));
+    }
+
+    #[test]
+    fn what_lies_beside_an_archive_has_a_name_that_fits_and_is_no_archive() {
+        assert_eq!(Companion::Label.beside("a.tar.gz"), "a.tar.gz.sha256");
+        assert_eq!(Companion::Mark.beside("a.tar.gz"), "a.tar.gz.bad");
+        for length in [1, 248, 249, 255] {
+            for companion in Companion::ALL {
+                let name = companion.beside(&"n".repeat(length));
+                assert!(name.len() <= LONGEST_NAME && is_plain(&name) && companion.is(&name), "{length} {name}");
+                assert_eq!(check_name(&name), Err(NameProblem::Companion));
+            }
+        }
+        assert!(!is_plain("../a.bad") && !is_plain(".a.bad"));
     }
 
     #[track_caller]

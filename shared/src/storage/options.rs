@@ -5,10 +5,11 @@ use kube::Client;
 use snafu::{ResultExt, Snafu};
 
 use super::default_bucket::{self, DefaultBucketError};
-use super::{DEFAULT_FOLDER, Location, LocationError};
-use crate::cluster;
+use super::location::names_bucket;
+use super::{DEFAULT_FOLDER, DEFAULT_VOLUMES, Location, LocationError};
+use crate::cluster::{self, SecretData};
 use crate::exit::{Exit, Fault};
-use crate::resources::{S3Location, StorageLocation};
+use crate::resources::{FurtherLocation, S3Location, StorageLocation};
 
 /// Where archives lie that name no bucket.
 #[derive(Args, Clone, Debug)]
@@ -17,6 +18,10 @@ pub struct StorageOptions {
     /// The folder of archives without a bucket: where the volume is mounted.
     #[arg(long, env = "DROVER_FOLDER", default_value = DEFAULT_FOLDER, value_name = "FOLDER")]
     pub folder: PathBuf,
+
+    /// The folder with the volumes that further places of a BackupPolicy name, each mounted under its name.
+    #[arg(long, env = "DROVER_VOLUMES", default_value = DEFAULT_VOLUMES, value_name = "FOLDER")]
+    pub volumes: PathBuf,
 
     /// The Secret in drover's namespace that names the bucket of archives without one, as the chart of the Rancher backup
     /// operator makes it (rancher-backup-s3). Without it they lie in the folder.
@@ -77,12 +82,22 @@ impl StorageOptions {
     ) -> Result<Location, LocateError> {
         let default = self.default_location(client, namespace, location).await?;
         let location = default.as_ref().or(location);
-        let secret = match location.and_then(|location| location.s3.as_ref()).and_then(|s3| named_secret(s3, namespace))
-        {
-            Some((of, name)) => Some(cluster::secret(client, namespace, of, name).await.context(ReadCredentialsSnafu)?),
-            None => None,
-        };
+        let secret = secret_of(client, namespace, location.and_then(|location| location.s3.as_ref())).await?;
         Location::resolve(location, &self.folder, secret.as_ref()).context(ResolveSnafu)
+    }
+
+    /// The place that a further location of a BackupPolicy means; for the rest as [`StorageOptions::locate`].
+    ///
+    /// # Errors
+    /// As [`StorageOptions::locate`].
+    pub async fn locate_further(
+        &self,
+        client: &Client,
+        namespace: &str,
+        location: &FurtherLocation,
+    ) -> Result<Location, LocateError> {
+        let secret = secret_of(client, namespace, location.s3.as_ref()).await?;
+        Location::resolve_further(location, &self.folder, &self.volumes, secret.as_ref()).context(ResolveSnafu)
     }
 
     /// Whether archives without a bucket go to one all the same.
@@ -103,12 +118,21 @@ impl StorageOptions {
         namespace: &str,
         location: Option<&StorageLocation>,
     ) -> Result<Option<StorageLocation>, LocateError> {
-        let names_bucket = location.is_some_and(|location| location.s3.is_some());
-        let Some(name) = self.default_secret().filter(|_| !names_bucket) else { return Ok(None) };
+        let Some(name) = self.default_secret().filter(|_| !names_bucket(location)) else { return Ok(None) };
         let data = cluster::secret(client, namespace, namespace, name).await.context(ReadDefaultSnafu)?;
         let s3 = default_bucket::read(name, &data).context(UseDefaultSnafu)?;
         Ok(Some(StorageLocation { s3: Some(s3) }))
     }
+}
+
+/// The `data` of the Secret that a bucket's location names, if it names one.
+async fn secret_of(
+    client: &Client,
+    namespace: &str,
+    location: Option<&S3Location>,
+) -> Result<Option<SecretData>, LocateError> {
+    let Some((of, name)) = location.and_then(|s3| named_secret(s3, namespace)) else { return Ok(None) };
+    cluster::secret(client, namespace, of, name).await.map(Some).context(ReadCredentialsSnafu)
 }
 
 fn named_secret<'a>(s3: &'a S3Location, own_namespace: &'a str) -> Option<(&'a str, &'a str)> {

@@ -58,6 +58,8 @@ pub enum RefusalKind {
     NoUpload,
     /// The credentials may not do this.
     Denied(Permission),
+    /// A lock or a retention of the service keeps the object.
+    Locked,
     /// The access key is unknown.
     AccessKey,
     /// The secret key does not fit the access key.
@@ -120,6 +122,7 @@ impl RefusalKind {
             Self::NoBucket => "the bucket does not exist; create it, or correct `bucketName` or `endpoint`",
             Self::NoObject => "there is no such archive; check its name, `folder` and `bucketName`",
             Self::NoUpload => "the upload is gone; another one may have removed it",
+            Self::Locked => "a lock of the bucket keeps the archive",
             Self::AccessKey => "the service does not know the access key; check `accessKey` in the Secret",
             Self::SecretKey => "the secret key does not fit the access key; check `secretKey` in the Secret",
             Self::Expired => "the credentials have expired; renew them",
@@ -186,6 +189,11 @@ impl Refusal {
         Self { kind: connection_kind(error), detail: innermost(error) }
     }
 
+    /// Whether the place keeps what was to be removed: a lock, or a policy that denies it.
+    pub(super) const fn retains(&self) -> bool {
+        matches!(self.kind, RefusalKind::Locked | RefusalKind::Denied(_))
+    }
+
     /// The service sent less than it said.
     pub(super) fn cut_off(got: u64, expected: u64) -> Self {
         Self { kind: RefusalKind::Away, detail: format!("the answer ended after {got} of {expected} bytes") }
@@ -238,6 +246,11 @@ impl Answer {
             "NoSuchKey" => RefusalKind::NoObject,
             "NoSuchUpload" => RefusalKind::NoUpload,
             "AccessDenied" | "AllAccessDisabled" => RefusalKind::Denied(permission),
+            // Amazon answers "access denied"; these are what others say.
+            "ObjectLocked" | "ObjectLockedByBucketPolicy" | "RetentionPolicyNotMet" => RefusalKind::Locked,
+            "InvalidRequest" if self.message.as_deref().is_some_and(|message| message.contains("WORM")) => {
+                RefusalKind::Locked
+            }
             "InvalidAccessKeyId" => RefusalKind::AccessKey,
             "SignatureDoesNotMatch" => RefusalKind::SecretKey,
             "ExpiredToken" | "TokenRefreshRequired" | "InvalidToken" => RefusalKind::Expired,

@@ -15,7 +15,7 @@ use snafu::ResultExt;
 
 use super::super::Listed;
 use super::super::error::{Error, ReadSnafu, Reason};
-use super::super::name::check_name;
+use super::super::name::is_plain;
 use super::super::opened::Opened;
 use super::super::refusal::{Permission, Refusal};
 use super::Bucket;
@@ -42,8 +42,8 @@ impl Bucket {
         Ok(Opened { size, body: body.boxed() })
     }
 
-    /// The archives of exactly this folder, page by page.
-    pub(in super::super) fn list(&self) -> BoxStream<'static, Result<Listed, Error>> {
+    /// The objects of exactly this folder that are archives or lie beside one, page by page.
+    pub(in super::super) fn entries(&self) -> BoxStream<'static, Result<Listed, Error>> {
         let place = self.place.clone();
         let pages = try_unfold(Some(Page { bucket: self.clone(), token: None }), |page| async move {
             match page {
@@ -104,7 +104,12 @@ impl Reading {
     }
 }
 
-async fn get(bucket: &Bucket, key: &str, tag: Option<String>, offset: u64) -> Result<GetObjectOutput, Refusal> {
+pub(super) async fn get(
+    bucket: &Bucket,
+    key: &str,
+    tag: Option<String>,
+    offset: u64,
+) -> Result<GetObjectOutput, Refusal> {
     let range = (offset > 0).then(|| format!("bytes={offset}-"));
     let request = bucket.client.get_object().bucket(&bucket.name).key(key).set_if_match(tag).set_range(range);
     request.send().await.map_err(|error| Refusal::of(&error, Permission::GetObject))
@@ -134,18 +139,20 @@ impl Page {
     }
 }
 
-/// An object whose key is the folder and the name of an archive; others are not drover's.
+/// An object whose key is the folder and the name of an archive or of what lies beside one; others are not drover's.
 fn listed(prefix: &str, object: &Object, encoded: bool) -> Option<Listed> {
     let key = object.key()?;
     let key = if encoded { decoded(key)? } else { key.to_owned() };
     let name = key.strip_prefix(prefix)?;
-    check_name(name).ok()?;
+    if !is_plain(name) {
+        return None;
+    }
     let modified = object.last_modified().and_then(|time| Timestamp::from_second(time.secs()).ok());
-    Some(Listed { name: name.to_owned(), bytes: u64::try_from(object.size()?).ok()?, modified })
+    Some(Listed { name: name.to_owned(), bytes: u64::try_from(object.size()?).ok()?, modified, is_bad: false })
 }
 
 /// A key as it is in a listing: percent-encoded, with a plus for a space.
-fn decoded(key: &str) -> Option<String> {
+pub(super) fn decoded(key: &str) -> Option<String> {
     let key = key.replace('+', " ");
     percent_decode_str(&key).decode_utf8().ok().map(Cow::into_owned)
 }

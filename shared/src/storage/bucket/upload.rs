@@ -10,8 +10,6 @@ use std::sync::Arc;
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use aws_smithy_types::byte_stream::{ByteStream, Length};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use snafu::ResultExt;
@@ -19,7 +17,8 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::runtime::Handle;
 
-use super::super::error::{Content, Error, Reason, StoreSnafu, UseLocalFileSnafu};
+use super::super::error::{Error, Reason, StoreSnafu, UseLocalFileSnafu};
+use super::super::label::{Parcel, Recorded};
 use super::super::meter::{Meter, counted};
 use super::super::parts::Part;
 use super::super::refusal::{Permission, Refusal, RefusalKind};
@@ -34,28 +33,28 @@ const BUFFER_SIZE: usize = 256 * 1024;
 /// What the archives are, as the Rancher backup operator says it.
 const CONTENT_TYPE: &str = "application/gzip";
 
-/// The name of the metadata that holds the SHA-256 in hexadecimal.
-const DIGEST_METADATA: &str = "drover-sha256";
-
 /// One archive on its way into a bucket.
 pub(super) struct Upload<'a> {
     pub(super) bucket: &'a Bucket,
     pub(super) key: String,
     pub(super) name: &'a str,
     pub(super) file: &'a Path,
-    pub(super) content: Content,
+    pub(super) parcel: Parcel,
     pub(super) meter: &'a Arc<Meter>,
 }
 
 impl Upload<'_> {
     /// Sends it as one request.
     pub(super) async fn whole(self) -> Result<(), Error> {
-        let part = Part { number: 1, offset: 0, length: self.content.bytes };
+        let (algorithm, key) = self.bucket.encryption();
+        let part = Part { number: 1, offset: 0, length: self.parcel.content.bytes };
         let request = self.bucket.client.put_object().bucket(&self.bucket.name).key(&self.key);
         let request = request
             .content_type(CONTENT_TYPE)
-            .metadata(DIGEST_METADATA, hex::encode(self.content.sha256))
-            .set_checksum_sha256(self.announced(&self.content.sha256))
+            .set_metadata(Some(Recorded::metadata(self.parcel)))
+            .set_checksum_sha256(self.bucket.announced(&self.parcel.content.sha256))
+            .set_server_side_encryption(algorithm)
+            .set_ssekms_key_id(key)
             .body(self.body(part).await?);
         let sent = request.send().await.map_err(|error| Refusal::of(&error, Permission::PutObject));
         sent.map_err(Reason::from).with_context(|_| self.storing())?;
@@ -82,11 +81,6 @@ impl Upload<'_> {
         StoreSnafu { name: self.name, place: &self.bucket.place }
     }
 
-    /// The digest for the service to check, where it takes one.
-    fn announced(&self, sha256: &[u8]) -> Option<String> {
-        self.bucket.takes_digests.then(|| STANDARD.encode(sha256))
-    }
-
     /// A range of the file, read again for each try.
     async fn body(&self, part: Part) -> Result<ByteStream, Error> {
         let range = ByteStream::read_from()
@@ -100,11 +94,14 @@ impl Upload<'_> {
     }
 
     async fn begin(&self) -> Result<Unfinished, Refusal> {
+        let (algorithm, key) = self.bucket.encryption();
         let request = self.bucket.client.create_multipart_upload().bucket(&self.bucket.name).key(&self.key);
         let begun = request
             .content_type(CONTENT_TYPE)
-            .metadata(DIGEST_METADATA, hex::encode(self.content.sha256))
+            .set_metadata(Some(Recorded::metadata(self.parcel)))
             .set_checksum_algorithm(self.bucket.takes_digests.then_some(ChecksumAlgorithm::Sha256))
+            .set_server_side_encryption(algorithm)
+            .set_ssekms_key_id(key)
             .send()
             .await
             .map_err(|error| Refusal::of(&error, Permission::PutObject))?;
@@ -113,7 +110,7 @@ impl Upload<'_> {
     }
 
     async fn send_and_complete(&self, id: &str) -> Result<(), Error> {
-        let parts = self.bucket.sizes.parts(self.content.bytes);
+        let parts = self.bucket.sizes.parts(self.parcel.content.bytes);
         let sent = stream::iter(parts).map(|part| self.send_part(id, part)).buffered(PARTS_AT_ONCE);
         let parts: Vec<CompletedPart> = sent.try_collect().await?;
         self.complete(id, parts).await.map_err(Reason::from).with_context(|_| self.storing())
@@ -121,7 +118,7 @@ impl Upload<'_> {
 
     async fn send_part(&self, id: &str, part: Part) -> Result<CompletedPart, Error> {
         let digest = if self.bucket.takes_digests {
-            self.announced(&self.digest(part).await.context(UseLocalFileSnafu { name: self.name })?)
+            self.bucket.announced(&self.digest(part).await.context(UseLocalFileSnafu { name: self.name })?)
         } else {
             None
         };
@@ -216,11 +213,7 @@ impl Drop for Unfinished {
 
 /// Aborts an upload; what is left after a failure is removed by the next upload of the same key.
 async fn abort(bucket: &Bucket, key: &str, id: &str) {
-    let request = bucket.client.abort_multipart_upload().bucket(&bucket.name).key(key).upload_id(id);
-    if let Err(error) = request.send().await {
-        let refusal = Refusal::of(&error, Permission::AbortMultipartUpload);
-        if *refusal.kind() != RefusalKind::NoUpload {
-            tracing::warn!(key, %refusal, "failed to remove what an upload that was cut off left");
-        }
+    if let Err(refusal) = bucket.abort_upload(key, id).await {
+        tracing::warn!(key, %refusal, "failed to remove what an upload that was cut off left");
     }
 }

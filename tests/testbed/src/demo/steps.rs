@@ -167,7 +167,8 @@ async fn show_backup(cast: &Cast) -> Result<(), Error> {
 }
 
 async fn show_bucket(cast: &Cast) -> Result<(), Failure> {
-    let options = StorageOptions { folder: cast.testbed.folder().to_owned(), default_s3_secret: None };
+    let folder = cast.testbed.folder().to_owned();
+    let options = StorageOptions { volumes: folder.clone(), folder, default_s3_secret: None };
     let wanted = location(cast).map_err(|error| Failure::new(Exit::Failure, error))?;
     let place = options.locate(&cast.client, DEFAULT_NAMESPACE, Some(&wanted)).await?;
     let storage = Storage::open(place).await?;

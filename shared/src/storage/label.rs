@@ -1,0 +1,180 @@
+//! What stands recorded beside an archive.
+//!
+//! A bucket keeps it as metadata of the object. In a folder it is a file in the format of `sha256sum`, so that
+//! `sha256sum -c` proves the archive without drover:
+//!
+//! ```text
+//! # objects: 700
+//! 4355a46b…39eaa  rancher-daily-….tar.gz
+//! ```
+
+use std::collections::HashMap;
+
+use super::error::Content;
+
+/// The name of the metadata that holds the SHA-256 in hexadecimal.
+const DIGEST_METADATA: &str = "drover-sha256";
+
+/// The name of the metadata that holds the number of objects.
+const OBJECTS_METADATA: &str = "drover-objects";
+
+/// What stands before the number of objects in a file.
+const OBJECTS_LINE: &str = "# objects: ";
+
+/// What is recorded with an archive when it is stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Parcel {
+    /// Its size and digest.
+    pub content: Content,
+    /// How many objects it holds, where that is known.
+    pub objects: Option<u64>,
+}
+
+impl From<Content> for Parcel {
+    fn from(content: Content) -> Self {
+        Self { content, objects: None }
+    }
+}
+
+impl Content {
+    /// This content, known to hold so many objects.
+    #[must_use]
+    pub const fn with_objects(self, objects: u64) -> Parcel {
+        Parcel { content: self, objects: Some(objects) }
+    }
+}
+
+/// What stands recorded beside an archive. It is what was announced: only reading the archive proves it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Label {
+    /// The size of the archive as it lies there, in bytes.
+    pub bytes: u64,
+    /// Its SHA-256, where one is recorded.
+    pub sha256: Option<[u8; 32]>,
+    /// How many objects it holds, where that is recorded.
+    pub objects: Option<u64>,
+    /// It is marked as a bad copy, and not read.
+    pub is_bad: bool,
+}
+
+/// Digest and number of objects, as they are recorded; what cannot be read is as good as missing.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Recorded {
+    pub(super) sha256: Option<[u8; 32]>,
+    pub(super) objects: Option<u64>,
+}
+
+impl From<Parcel> for Recorded {
+    fn from(parcel: Parcel) -> Self {
+        Self { sha256: Some(parcel.content.sha256), objects: parcel.objects }
+    }
+}
+
+impl Recorded {
+    /// The text of the file beside the archive `name`.
+    pub(super) fn file(parcel: Parcel, name: &str) -> String {
+        let objects = parcel.objects.map(|objects| format!("{OBJECTS_LINE}{objects}\n")).unwrap_or_default();
+        format!("{objects}{}  {name}\n", hex::encode(parcel.content.sha256))
+    }
+
+    /// Reads the file beside the archive `name`, which anybody may have written.
+    pub(super) fn of_file(text: &str, name: &str) -> Self {
+        let digest = |line: &str| {
+            let (digest, named) = line.split_once(' ')?;
+            // A space or an asterisk tells how `sha256sum` read the file: as text or as bytes.
+            let named = named.strip_prefix([' ', '*'])?;
+            (named == name).then(|| parse_digest(digest)).flatten()
+        };
+        Self {
+            sha256: text.lines().find_map(digest),
+            objects: text.lines().find_map(|line| line.strip_prefix(OBJECTS_LINE)?.trim().parse().ok()),
+        }
+    }
+
+    /// The metadata of an object.
+    pub(super) fn metadata(parcel: Parcel) -> HashMap<String, String> {
+        let digest = (DIGEST_METADATA.to_owned(), hex::encode(parcel.content.sha256));
+        let objects = parcel.objects.map(|objects| (OBJECTS_METADATA.to_owned(), objects.to_string()));
+        std::iter::once(digest).chain(objects).collect()
+    }
+
+    /// Reads the metadata of an object.
+    pub(super) fn of_metadata(metadata: &HashMap<String, String>) -> Self {
+        let text = |key: &str| metadata.get(key).map(|text| text.trim());
+        Self {
+            sha256: text(DIGEST_METADATA).and_then(parse_digest),
+            objects: text(OBJECTS_METADATA).and_then(|text| text.parse().ok()),
+        }
+    }
+
+    /// Whether all that is to be recorded of this parcel is.
+    pub(super) fn covers(self, parcel: Parcel) -> bool {
+        self.sha256 == Some(parcel.content.sha256) && (parcel.objects.is_none() || self.objects == parcel.objects)
+    }
+
+    pub(super) const fn label(self, bytes: u64, is_bad: bool) -> Label {
+        Label { bytes, sha256: self.sha256, objects: self.objects, is_bad }
+    }
+}
+
+fn parse_digest(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    hex::decode_to_slice(text, &mut digest).ok()?;
+    Some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parcel(objects: Option<u64>) -> Parcel {
+        Parcel { content: Content { bytes: 7, sha256: [0xab; 32] }, objects }
+    }
+
+    #[test]
+    fn what_is_recorded_is_read_again() {
+        for objects in [None, Some(0), Some(700)] {
+            let parcel = parcel(objects);
+            let text = Recorded::file(parcel, "a b.tar.gz");
+            for read in [
+                Recorded::of_file(&text, "a b.tar.gz"),
+                Recorded::of_metadata(&Recorded::metadata(parcel)),
+                Recorded::from(parcel),
+            ] {
+                assert_eq!((read.sha256, read.objects), (Some([0xab; 32]), objects), "{text}");
+                assert!(read.covers(parcel));
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_of_objects_that_is_not_known_takes_none_away() {
+        let recorded = Recorded::from(parcel(Some(700)));
+        assert!(recorded.covers(parcel(None)) && !recorded.covers(parcel(Some(699))));
+        assert!(!Recorded::from(parcel(None)).covers(parcel(Some(700))));
+    }
+
+    #[test]
+    fn the_file_is_that_of_sha256sum() {
+        let expected = format!("# objects: 700\n{}  a.tar.gz\n", "ab".repeat(32));
+        assert_eq!(Recorded::file(parcel(Some(700)), "a.tar.gz"), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_as_good_as_missing() {
+        let digest = "ab".repeat(32);
+        for text in [
+            String::new(),
+            "# objects: many\n".to_owned(),
+            "# objects: -1\nab  a.tar.gz\n".to_owned(),
+            format!("{digest}  b.tar.gz\n"),
+            format!("{digest}0  a.tar.gz\n"),
+            format!("{digest} a.tar.gz\n"),
+        ] {
+            assert_eq!(Recorded::of_file(&text, "a.tar.gz"), Recorded::default(), "{text:?}");
+        }
+        assert!(Recorded::of_file(&format!("{digest} *a.tar.gz\n"), "a.tar.gz").sha256.is_some());
+        let metadata = HashMap::from([(DIGEST_METADATA.to_owned(), "x".to_owned())]);
+        assert_eq!(Recorded::of_metadata(&metadata), Recorded::default());
+    }
+}
