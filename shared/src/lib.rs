@@ -27,6 +27,7 @@ pub mod policy;
 pub mod progress;
 pub mod queue;
 pub mod resources;
+pub mod retention;
 pub mod runs;
 pub mod schedule;
 pub mod selection;

@@ -1,11 +1,8 @@
 //! What the name of an archive says: `<backup>-<cluster UID>-<time>.tar.gz`, as Rancher's operator and drover name it.
 
+use drover::resources::rfc3339;
+use drover::runs::{ArchiveName, split_archive_name};
 use serde::Serialize;
-
-/// Length of a UUID's text.
-const UUID: usize = 36;
-/// Length of `2026-11-22T13-05-22Z`.
-const TIME: usize = 20;
 
 /// What a file name says.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -22,22 +19,9 @@ pub(crate) struct FileName {
 impl FileName {
     /// Reads a file name without its folder; none where it is of another form.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        let stem = name.strip_suffix(".enc").unwrap_or(name).strip_suffix(".tar.gz")?;
-        let (stem, time) = split_last(stem, TIME)?;
-        let (backup, uid) = split_last(stem, UUID)?;
-        let (date, clock) = time.split_once('T')?;
-        let time = format!("{date}T{}", clock.replace('-', ":"));
-        time.parse::<jiff::Timestamp>().ok()?;
-        let groups: Vec<usize> = uid.split('-').map(str::len).collect();
-        let is_uuid = groups == [8, 4, 4, 4, 12] && uid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-        is_uuid.then(|| Self { backup: backup.to_owned(), cluster_uid: uid.to_owned(), time })
+        let (backup, ArchiveName { cluster_uid, time, is_encrypted: _ }) = split_archive_name(name)?;
+        Some(Self { backup: backup.to_owned(), cluster_uid, time: rfc3339(time) })
     }
-}
-
-/// Splits `text` into what is before and after the `-` in front of its last `length` bytes.
-fn split_last(text: &str, length: usize) -> Option<(&str, &str)> {
-    let (head, tail) = text.split_at_checked(text.len().checked_sub(length)?)?;
-    head.strip_suffix('-').filter(|head| !head.is_empty()).map(|head| (head, tail))
 }
 
 #[cfg(test)]

@@ -1,9 +1,22 @@
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// The longest name that an object of Kubernetes can have.
 const NAME_BYTES: usize = 253;
+
+/// How the name of an archive ends, and that of one for which an encryption configuration was named.
+const PLAIN: &str = ".tar.gz";
+const ENCRYPTED: &str = ".tar.gz.enc";
+
+/// The time in the name of an archive: RFC 3339, UTC, with `-` for `:`.
+const TIME_FORMAT: &str = "%Y-%m-%dT%H-%M-%SZ";
+const TIME_BYTES: usize = "2026-11-22T13-05-22Z".len();
+
+/// A UID as Kubernetes writes it: 8, 4, 4, 4 and 12 hex digits.
+const UID_BYTES: usize = 36;
 
 /// The name of a run: `<backup>-<number>`. That two jobs cannot make a run of one number lies in the name.
 ///
@@ -24,9 +37,65 @@ pub fn run_name(backup: &str, number: i64) -> String {
 /// `<backup>-<UID of kube-system>-<RFC 3339 UTC with : as ->.tar.gz`, and `.enc` behind it when it is encrypted.
 #[must_use]
 pub fn archive_name(backup: &str, cluster_uid: &str, started_at: Timestamp, is_encrypted: bool) -> String {
-    let time = started_at.strftime("%Y-%m-%dT%H-%M-%SZ");
-    let ending = if is_encrypted { ".tar.gz.enc" } else { ".tar.gz" };
-    format!("{backup}-{cluster_uid}-{time}{ending}")
+    let ending = if is_encrypted { ENCRYPTED } else { PLAIN };
+    format!("{backup}-{cluster_uid}-{}{ending}", time_text(started_at))
+}
+
+/// What the file name of an archive says, behind the name of its Backup.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ArchiveName {
+    /// The UID of kube-system in the cluster that it was made of.
+    pub cluster_uid: String,
+    /// When its run was opened, in whole seconds.
+    pub time: Timestamp,
+    /// Whether an encryption configuration was named.
+    pub is_encrypted: bool,
+}
+
+/// Reads the file name of an archive of this Backup, whoever made it; none where it is another Backup's, or no archive.
+///
+/// It is matched whole, so `rancher-daily-…` is never an archive of `daily`.
+#[must_use]
+pub fn parse_archive_name(file_name: &str, backup: &str) -> Option<ArchiveName> {
+    split_archive_name(file_name).filter(|(of, _)| *of == backup).map(|(_, name)| name)
+}
+
+/// Reads the file name of an archive of any Backup: the Backup's name, and the rest.
+///
+/// All parts behind the Backup's name have one length each, so a name is split in one way only.
+#[must_use]
+pub fn split_archive_name(file_name: &str) -> Option<(&str, ArchiveName)> {
+    let (rest, is_encrypted) = match file_name.strip_suffix(ENCRYPTED) {
+        Some(rest) => (rest, true),
+        None => (file_name.strip_suffix(PLAIN)?, false),
+    };
+    let (rest, time) = split_last(rest, TIME_BYTES)?;
+    let (backup, cluster_uid) = split_last(rest, UID_BYTES)?;
+    let name = ArchiveName { cluster_uid: cluster_uid.to_owned(), time: parse_time(time)?, is_encrypted };
+    (!backup.is_empty() && is_uid(cluster_uid)).then_some((backup, name))
+}
+
+/// Splits off the last so many bytes and the dash in front of them.
+fn split_last(text: &str, bytes: usize) -> Option<(&str, &str)> {
+    let (head, tail) = text.split_at_checked(text.len().checked_sub(bytes)?)?;
+    Some((head.strip_suffix('-')?, tail))
+}
+
+fn is_uid(text: &str) -> bool {
+    text.bytes().enumerate().all(|(at, byte)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    })
+}
+
+/// What another writer may put there too, such as a sign or a 60th second, is not read.
+fn parse_time(text: &str) -> Option<Timestamp> {
+    let time = DateTime::strptime(TIME_FORMAT, text).ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    (time_text(time) == text).then_some(time)
+}
+
+fn time_text(time: Timestamp) -> String {
+    time.strftime(TIME_FORMAT).to_string()
 }
 
 /// The artifact's name in the object store: never that of another run.
@@ -37,6 +106,8 @@ pub fn artifact_name(backup: &str, id: Uuid) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -54,5 +125,75 @@ mod tests {
         assert!(names.iter().all(|name| name.len() <= NAME_BYTES && name.ends_with("-12")));
         assert_ne!(names[0], names[1]);
         assert_eq!(run_name("daily", 3), "daily-3");
+    }
+
+    const UID: &str = "8ea4e695-6c77-43ec-9323-d6191e5ef67b";
+
+    #[track_caller]
+    fn check(file_name: &str, backup: &str, is_one: bool) {
+        assert_eq!(parse_archive_name(file_name, backup).is_some(), is_one, "{file_name:?} of {backup:?}");
+    }
+
+    #[test]
+    fn a_name_is_matched_whole() {
+        let daily = format!("daily-{UID}-2026-11-22T13-05-22Z.tar.gz");
+        check(&daily, "daily", true);
+        check(&format!("{daily}.enc"), "daily", true);
+        check(&format!("rancher-{daily}"), "daily", false);
+        check(&format!("rancher-{daily}"), "rancher-daily", true);
+        check(&daily, "rancher-daily", false);
+        check(&daily, "dail", false);
+        check(&daily, "", false);
+        check(&daily[5..], "", false);
+        for broken in [
+            format!("{daily}.enc.enc"),
+            format!("{daily}.sha256"),
+            format!("{daily} "),
+            format!(" {daily}"),
+            format!("foo/{daily}"),
+            daily.replace(".tar.gz", ".tgz"),
+            daily.replace(UID, &UID[1..]),
+            daily.replace(UID, &UID.replace('-', "0")),
+            daily.replace(UID, &UID.replace('8', "g")),
+            daily.replace("11-22T", "11-31T"),
+            daily.replace("11-22T", "13-22T"),
+            daily.replace("05-22Z", "05-60Z"),
+            daily.replace("05-22Z", "05-22"),
+            daily.replace("05-22Z", "05:22Z"),
+            daily.replace("2026-11", "+026-11"),
+            daily.replace("13-05", "3-05"),
+        ] {
+            check(&broken, "daily", false);
+        }
+    }
+
+    #[test]
+    fn a_backup_that_is_called_like_an_archive_keeps_its_own() {
+        let backup = format!("daily-{UID}-2026-11-22t13-05-22z");
+        let name = archive_name(&backup, UID, Timestamp::UNIX_EPOCH, false);
+        assert_eq!(split_archive_name(&name).unwrap().0, backup);
+        check(&name, "daily", false);
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_of_an_archive_comes_back(
+            backup in "[a-z0-9][-.a-z0-9]{0,60}",
+            uid in "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            second in 0_i64..4_000_000_000,
+            is_encrypted: bool,
+        ) {
+            let time = Timestamp::from_second(second).unwrap();
+            let name = archive_name(&backup, &uid, time, is_encrypted);
+            let expected = ArchiveName { cluster_uid: uid, time, is_encrypted };
+            prop_assert_eq!(split_archive_name(&name), Some((backup.as_str(), expected)));
+        }
+
+        #[test]
+        fn whatever_is_read_is_written_the_same(file_name in "[a-z]{0,3}-?([0-9a-f-]{36})-2026-[01][0-9]-[0-3][0-9]T[0-2][0-9]-[0-6][0-9]-[0-6][0-9]Z\\.tar\\.gz(\\.enc)?") {
+            if let Some((backup, name)) = split_archive_name(&file_name) {
+                prop_assert_eq!(archive_name(backup, &name.cluster_uid, name.time, name.is_encrypted), file_name);
+            }
+        }
     }
 }

@@ -1,0 +1,108 @@
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use snafu::{ResultExt, Snafu};
+
+use super::{DEFAULT_ZONE, Expired, Keep, Tier};
+use crate::exit::{Exit, Fault};
+use crate::policy::Settings;
+use crate::resources::{Backup, BackupType, Retention};
+
+/// How many archives of a scheduled Backup are kept that does not say it, as Rancher's operator has it.
+pub const DEFAULT_COUNT: u64 = 10;
+
+/// Which archives of a Backup are kept.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    rules: Rules,
+    zone: TimeZone,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Rules {
+    /// All of a one-time Backup.
+    OneTime,
+    /// All, since a BackupPolicy sets no number.
+    Everything,
+    /// The newest so many: `retentionCount`.
+    Newest(u64),
+    /// The union of tiers.
+    Tiers(Vec<(Tier, u64)>),
+}
+
+/// A policy's time zone is not known, so nothing can be said of its days.
+#[derive(Debug, Snafu)]
+#[snafu(display(
+    "failed to find the time zone {zone:?} of the BackupPolicy, so nothing expires; give a name of the IANA database, such \
+     as \"Europe/Berlin\""
+))]
+pub struct UnknownZone {
+    zone: String,
+    source: jiff::Error,
+}
+
+impl Fault for UnknownZone {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+impl Policy {
+    /// What holds for a Backup: the tiers of a BackupPolicy where one sets them, else its `retentionCount`.
+    ///
+    /// # Errors
+    /// When tiers go by a time zone that there is not.
+    pub fn of(backup: &Backup, settings: &Settings) -> Result<Self, UnknownZone> {
+        let rules = rules_of(backup, settings.retention.as_ref());
+        let zone = settings.time_zone.as_ref().filter(|_| matches!(rules, Rules::Tiers(_)));
+        let zone = zone.map_or(Ok(DEFAULT_ZONE), |zone| TimeZone::get(zone).context(UnknownZoneSnafu { zone }))?;
+        Ok(Self { rules, zone })
+    }
+
+    /// Why each of these counted archives, newest first, is kept by the rules; what expires has no reason.
+    pub(super) fn slots(&self, times: &[Timestamp]) -> Vec<Vec<Keep>> {
+        match &self.rules {
+            Rules::OneTime => vec![vec![Keep::OneTime]; times.len()],
+            Rules::Everything => vec![vec![Keep::Everything]; times.len()],
+            Rules::Newest(count) => (1..).take(times.len()).map(|place| newest(place, *count)).collect(),
+            Rules::Tiers(tiers) => {
+                let mut slots = vec![Vec::new(); times.len()];
+                for (tier, count) in tiers {
+                    tier.fill(*count, times, &self.zone, &mut slots);
+                }
+                slots
+            }
+        }
+    }
+
+    /// Why an archive without a slot expires.
+    pub(super) fn expired(&self) -> Expired {
+        match self.rules {
+            Rules::Newest(count) => Expired::Count(count),
+            _ => Expired::Tiers,
+        }
+    }
+}
+
+fn newest(place: u64, of: u64) -> Vec<Keep> {
+    if place <= of { vec![Keep::Newest { place, of }] } else { Vec::new() }
+}
+
+fn rules_of(backup: &Backup, retention: Option<&Retention>) -> Rules {
+    if backup.kind_of_backup() == BackupType::OneTime {
+        return Rules::OneTime;
+    }
+    let Some(retention) = retention else {
+        let count = backup.spec.retention_count.and_then(|count| u64::try_from(count).ok());
+        return Rules::Newest(count.filter(|count| *count > 0).unwrap_or(DEFAULT_COUNT));
+    };
+    let tiers = tiers_of(retention);
+    if tiers.is_empty() { Rules::Everything } else { Rules::Tiers(tiers) }
+}
+
+/// The tiers that keep something.
+fn tiers_of(retention: &Retention) -> Vec<(Tier, u64)> {
+    let Retention { keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly } = retention;
+    let counts = [keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly];
+    let counts = counts.map(|count| count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default());
+    Tier::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect()
+}
