@@ -12,6 +12,7 @@
 //! functions of their inputs and of `now`.
 
 pub mod archive;
+pub mod archives;
 pub mod artifacts;
 pub mod cluster;
 pub mod coexistence;
@@ -23,6 +24,7 @@ pub mod job;
 pub mod lease;
 pub mod listing;
 pub mod object;
+pub mod places;
 pub mod policy;
 pub mod progress;
 pub mod queue;

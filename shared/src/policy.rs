@@ -113,8 +113,13 @@ impl Policies {
     /// What holds for a Backup: of each field the first policy that sets it.
     #[must_use]
     pub fn settings(&self, backup: &Backup) -> Settings {
-        let name = backup.name_any();
-        let applying = || self.policies.iter().filter(|policy| policy.applies_to(&name)).map(|policy| &policy.resource);
+        self.settings_of(&backup.name_any())
+    }
+
+    /// What holds for a Backup of this name, which need not be there.
+    #[must_use]
+    pub fn settings_of(&self, name: &str) -> Settings {
+        let applying = || self.policies.iter().filter(|policy| policy.applies_to(name)).map(|policy| &policy.resource);
         let zone = applying().find_map(|policy| policy.spec.time_zone.clone().filter(|zone| !zone.is_empty()));
         let suspending = applying().find(|policy| policy.spec.suspend.is_some());
         let suspended_by = suspending.filter(|policy| policy.spec.suspend == Some(true)).map(ResourceExt::name_any);

@@ -29,7 +29,7 @@ pub use location::{
     ServerSideEncryption, StorageLocation,
 };
 pub use resource_set::{ControllerReference, ResourceSelector, ResourceSet};
-pub use restore::{Restore, RestoreSpec, RestoreStatus};
+pub use restore::{LATEST, RESOLVED_ANNOTATION, Restore, RestoreSpec, RestoreStatus};
 
 /// The namespace where Rancher's users keep the Secrets that Backups and Restores name, and where drover runs.
 pub const DEFAULT_NAMESPACE: &str = "cattle-resources-system";

@@ -157,7 +157,7 @@ impl Entry<'_> {
 
 /// Judges those that fill the policy's slots, and tells whether one of them is verified.
 fn judge_counted(own: &mut [&mut Entry<'_>], policy: &Policy, now: Timestamp) -> bool {
-    let mut counted: Vec<_> = own.iter_mut().filter(|entry| entry.counts(now)).collect();
+    let mut counted: Vec<_> = own.iter_mut().map(|entry| &mut **entry).filter(|entry| entry.counts(now)).collect();
     let times: Vec<_> = counted.iter().map(|entry| entry.time).collect();
     for (entry, keeps) in counted.iter_mut().zip(policy.slots(&times)) {
         entry.keeps.extend(keeps);
@@ -173,7 +173,7 @@ fn judge_counted(own: &mut [&mut Entry<'_>], policy: &Policy, now: Timestamp) ->
 
 /// Keeps the archives before and after every sharp drop in objects: an archive of one cluster with less than half of what
 /// the one before it has. Without the one after it nothing would tell any more that the one before is worth keeping.
-fn keep_around_drops(counted: &mut [&mut &mut Entry<'_>]) {
+fn keep_around_drops(counted: &mut [&mut Entry<'_>]) {
     let mut later_of: BTreeMap<String, (usize, u64)> = BTreeMap::new();
     for at in 0..counted.len() {
         let Some(objects) = counted[at].found.objects else { continue };

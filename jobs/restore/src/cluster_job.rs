@@ -10,7 +10,7 @@ use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
 use drover::queue::{self, Connection};
 use drover::resources::Restore;
-use drover::storage::{Content, Storage};
+use drover::storage::Content;
 use kube::{Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
 use crate::waiting::to_carry_out;
 use crate::wishes::{WishError, Wishes};
-use crate::{JobOptions, WorkLimits, recorded, stored_report};
+use crate::{JobOptions, WorkLimits, chosen, recorded, stored_report};
 
 /// The job's name, and its field manager.
 pub(crate) const JOB: &str = "restore";
@@ -198,6 +198,10 @@ async fn restore_one(context: &Context, restore: &Restore, stop: &CancellationTo
     if !report::started(context, restore).await? {
         return Ok(());
     }
+    let restore = &match chosen::resolve(context, restore).await {
+        Ok(resolved) => resolved,
+        Err(failure) => return end_badly(context, restore, failure).await,
+    };
     let stop = stop.child_token();
     let work = Box::pin(carry_out(context, restore, &stop));
     let (done, is_deleted) = until_deleted(context, restore, &stop, work).await;
@@ -208,12 +212,14 @@ async fn restore_one(context: &Context, restore: &Restore, stop: &CancellationTo
             report::stopped(context, restore, &failure.to_string()).await
         }
         Ok(words) => report::ended(context, restore, &Ending::Completed { words }).await,
-        Err(failure) => {
-            let reason = failure.to_string();
-            report::ended(context, restore, &ending_of(&failure, reason)).await?;
-            Err(failure)
-        }
+        Err(failure) => end_badly(context, restore, failure).await,
     }
+}
+
+async fn end_badly(context: &Context, restore: &Restore, failure: Failure) -> Result<(), Failure> {
+    let reason = failure.to_string();
+    report::ended(context, restore, &ending_of(&failure, reason)).await?;
+    Err(failure)
 }
 
 /// Does the work; a Restore that is deleted meanwhile stops it as a signal would. Gives whether that was so.
@@ -244,13 +250,14 @@ fn ending_of(failure: &Failure, reason: String) -> Ending {
 /// Downloads, checks, plans and applies; gives the counts in words.
 async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToken) -> Result<String, Failure> {
     let wishes = Wishes::of(restore)?;
+    let filename = restore.archive().unwrap_or_default().to_owned();
     let spool = tokio::select! {
-        spool = Box::pin(fetch(context, restore)) => spool?,
+        spool = Box::pin(fetch(context, restore, &filename)) => spool?,
         () = stop.cancelled() => return Err(JobError::Interrupted { words: "nothing was changed".to_owned() }.into()),
     };
     let objects = spool.len();
     info!(objects, bytes = spool.archive_bytes(), sha256 = spool.sha256(), "archive read and checked");
-    recorded::check(&context.client, &restore.spec.backup_filename, spool.sha256()).await?;
+    recorded::check(&context.client, &filename, spool.sha256()).await?;
     let ground = Ground::survey(&context.server, &context.options.cluster.namespace, wishes.credentials).await?;
     let concurrency = context.options.limits.concurrency;
     let restoration = Restoration::new(Arc::clone(&context.server), spool, wishes, ground, concurrency);
@@ -283,16 +290,14 @@ async fn store_report(context: &Context, restore: &Restore, finished: &Arc<Finis
 }
 
 /// Fetches the archive into the spool and checks all of it: before this has ended well, nothing is applied.
-async fn fetch(context: &Context, restore: &Restore) -> Result<Arc<Spool>, Failure> {
-    let JobOptions { spool: folder, limits, storage, cluster, .. } = &context.options;
-    let wanted = restore.spec.storage_location.as_ref();
-    let location = storage.locate(&context.client, &cluster.namespace, wanted).await?;
-    let storage = Storage::open(location).await?;
+async fn fetch(context: &Context, restore: &Restore, filename: &str) -> Result<Arc<Spool>, Failure> {
+    let JobOptions { spool: folder, limits, .. } = &context.options;
+    let storage = chosen::place(context, restore).await?;
     let unsealing = unsealing(context, restore).await?;
-    let filename = restore.spec.backup_filename.clone();
     let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(folder).context(UseSpoolSnafu)?);
-    let Content { bytes, .. } = storage.fetch_to(&filename, &mut file).await?;
-    info!(location = storage.path_of(&filename), bytes, "archive fetched");
+    let Content { bytes, sha256 } = storage.fetch_to(filename, &mut file).await?;
+    info!(location = storage.path_of(filename), bytes, "archive fetched");
+    recorded::check_label(&storage, filename, &hex::encode(sha256)).await?;
     let (file, folder, limits) = (file.into_std().await, folder.clone(), archive_limits(*limits));
     let reading = tokio::task::spawn_blocking(move || read(file, &folder, &limits, unsealing));
     let spool = reading.await.context(JoinReadingSnafu)?.context(ReadArchiveSnafu { filename })?;

@@ -202,7 +202,7 @@ async fn publish(context: &Context, restore: &Restore, kind: Kind, reason: Optio
         name: restore.name_any(),
         run: Uuid::parse_str(&uid).unwrap_or_default(),
         uid,
-        filename: Some(restore.spec.backup_filename.clone()),
+        filename: restore.archive().map(str::to_owned),
         reason: reason.map(str::to_owned),
         ..Data::default()
     };

@@ -11,6 +11,7 @@
 //! Memory holds a few bytes for each object of the archive and no list of objects: they lie in the spool's temporary file.
 
 mod archive;
+mod chosen;
 mod cluster_job;
 mod cluster_report;
 mod compare;
@@ -26,6 +27,7 @@ mod finalizers;
 mod ground;
 mod inspect;
 mod limiter;
+mod list;
 mod live;
 mod local;
 mod namespaces;
@@ -152,6 +154,8 @@ enum Command {
     /// Objects that failed or were kept are named with the reason. It can be run again at any time: only what differs is
     /// written. While it writes, the controllers that the archive's ResourceSet names are at 0 replicas.
     Apply(Applying),
+    /// Shows the archives that lie at a place, the newest first.
+    List(list::Listing),
     /// Shows what became of every object of a Restore, as `apply` shows it.
     Report(Reporting),
 }
@@ -283,6 +287,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure>
         Some(Command::Inspect(inspecting)) => local::inspect(inspecting).await,
         Some(Command::Plan(restoring)) => local::plan(restoring).await,
         Some(Command::Apply(applying)) => local::apply(applying, &shutdown).await,
+        Some(Command::List(listing)) => list::list(listing).await,
         Some(Command::Report(reporting)) => local::report(reporting).await,
         None => cluster_job::restore_all(job, &shutdown).await,
     }

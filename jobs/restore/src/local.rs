@@ -199,6 +199,11 @@ fn open(path: &Path) -> Result<Box<dyn Read>, LocalError> {
     Ok(Box::new(File::open(path).with_context(|_| OpenSnafu { path: path.to_owned() })?))
 }
 
+/// A client of the cluster that a command means.
+pub(crate) async fn connect_to(context: Option<String>) -> Result<Client, Failure> {
+    Ok(connect(context, 1).await?.client().clone())
+}
+
 async fn connect(context: Option<String>, concurrency: u32) -> Result<Arc<Server>, LocalError> {
     let config = match context {
         Some(context) => {
@@ -226,7 +231,7 @@ fn tell(out: &mut dyn Write, source: &dyn Source, output: Output, mode: Mode) ->
     }
 }
 
-fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
         // Whoever reads has seen enough: `restore inspect FILE | head`.

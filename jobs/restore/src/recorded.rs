@@ -1,8 +1,9 @@
 //! What is known of an archive from when it was made and stored: its run recorded the digest.
 
 use drover::cluster::ApiError;
-use drover::exit::{Exit, Fault};
+use drover::exit::{Exit, Failure, Fault};
 use drover::resources::BackupRun;
+use drover::storage::Storage;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
@@ -30,6 +31,22 @@ pub(crate) enum RecordedError {
         /// The SHA-256 that it recorded.
         recorded: String,
     },
+    /// It is not the one that was stored, by what was recorded beside it.
+    #[snafu(display(
+        "failed to trust the archive {filename:?}: its SHA-256 is {found}, and {recorded} is recorded beside it at {place}, \
+         from when it was stored; nothing was changed. Find out who changed the file and restore another one; who trusts \
+         this one applies it by hand, with `restore apply`"
+    ))]
+    DiffersFromLabel {
+        /// The archive's file name.
+        filename: String,
+        /// The SHA-256 of what was fetched.
+        found: String,
+        /// The place.
+        place: String,
+        /// The SHA-256 that is recorded there.
+        recorded: String,
+    },
     /// The runs cannot be read.
     #[snafu(display("failed to read the BackupRuns, to compare the archive's digest with; may this user list them?"))]
     List {
@@ -41,7 +58,7 @@ pub(crate) enum RecordedError {
 impl Fault for RecordedError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Differs { .. } => Exit::DataRefused,
+            Self::Differs { .. } | Self::DiffersFromLabel { .. } => Exit::DataRefused,
             Self::List { source } => source.exit(),
         }
     }
@@ -67,6 +84,25 @@ pub(crate) async fn check(client: &Client, filename: &str, sha256: &str) -> Resu
     }
     compare(&records, filename, sha256)?;
     info!("the digest is the one that the archive's run recorded");
+    Ok(())
+}
+
+/// Compares an archive's digest with what is recorded beside it, where there is something: also where another cluster made
+/// it, of whose runs this one knows nothing.
+///
+/// # Errors
+///
+/// When they differ, or the place refuses.
+pub(crate) async fn check_label(storage: &Storage, filename: &str, sha256: &str) -> Result<(), Failure> {
+    let Some(recorded) = storage.label(filename).await?.and_then(|label| label.sha256) else {
+        info!("no digest of {filename:?} is recorded beside it");
+        return Ok(());
+    };
+    let (place, recorded) = (storage.location().to_string(), hex::encode(recorded));
+    if !recorded.eq_ignore_ascii_case(sha256) {
+        return Err(DiffersFromLabelSnafu { filename, found: sha256, place, recorded }.build().into());
+    }
+    info!("the digest is the one that is recorded beside the archive");
     Ok(())
 }
 

@@ -4,9 +4,11 @@ use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events};
 use drover::events::Event;
 use drover::exit::Failure;
+use drover::places::Target;
+use drover::policy::Policies;
 use drover::queue::{self, Connection, NatsOptions};
 use drover::runs::RunStore;
-use drover::storage::StorageOptions;
+use drover::storage::{Storage, StorageOptions};
 use kube::Client;
 
 /// The job's name, its field manager, and its stage's name in events.
@@ -19,6 +21,7 @@ pub(crate) struct Context {
     pub(crate) identity: String,
     pub(crate) storage: StorageOptions,
     pub(crate) spool: PathBuf,
+    pub(crate) policies: Policies,
     pub(crate) runs: RunStore,
     pub(crate) store: Store,
     pub(crate) events: Events,
@@ -36,7 +39,10 @@ impl Context {
         let identity = options.identity();
         let connection = queue::connect(nats, JOB).await?;
         let store = Store::open(&connection.jetstream).await?;
+        let policies = Policies::load(&client).await?;
+        policies.warn();
         Ok(Self {
+            policies,
             runs: RunStore::new(client.clone(), JOB),
             events: Events::new(client.clone(), JOB, &identity),
             client,
@@ -47,6 +53,11 @@ impl Context {
             store,
             connection,
         })
+    }
+
+    /// Opens a place, with the credentials that it names.
+    pub(crate) async fn open(&self, target: &Target) -> Result<Storage, Failure> {
+        target.open(&self.client, &self.options.namespace, &self.storage).await
     }
 
     pub(crate) async fn publish(&self, event: &Event) -> Result<(), Failure> {

@@ -1,40 +1,43 @@
+use std::collections::HashSet;
+
 use drover::events::{Data, Event};
 use drover::exit::{Exit, Failure};
 use drover::lease::{self, Acquired, Wait};
+use drover::places::{split, targets};
 use drover::queue::{Handler, Outcome};
-use drover::resources::{Backup, BackupRun, RunState, S3Location, StageState};
+use drover::resources::{Backup, BackupRun, RunState, StageState};
 use drover::runs::{History, artifact_name, run_name, status_of};
 use kube::{Api, ResourceExt};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::context::Context;
 use crate::report;
-use crate::transfer::{Archive, transfer};
+use crate::transfer::{Archive, Tried, transfer};
 
 impl Handler for Context {
-    /// One place that is away holds up only what goes there.
-    async fn place_of(&self, event: &Event) -> Option<String> {
-        let backups: Api<Backup> = Api::all(self.client.clone());
-        let backup = backups.get_opt(&event.data.name).await.ok().flatten()?;
-        Some(place_of(&backup))
+    /// One place that is away holds up only what still has to go there and nowhere else.
+    async fn places_of(&self, event: &Event) -> Vec<String> {
+        let Ok(Some((backup, run))) = find(self, &event.data).await else { return Vec::new() };
+        let targets = targets(&backup, &self.policies.settings(&backup));
+        split(&targets, &run).1.iter().map(|target| target.site()).collect()
     }
 
     /// Names and ids are taken from the message, and everything else from the Backup and its run.
-    async fn handle(&self, event: &Event) -> Outcome {
+    async fn handle(&self, event: &Event, away: &HashSet<String>) -> Outcome {
         let span = info_span!("run", backup = event.data.name, run = %event.data.run, number = event.data.number);
         // Boxed, for the compiler gives up on the layout of a future as deep as the S3 client's in all these.
-        match Box::pin(try_handle(self, &event.data)).instrument(span).await {
+        match Box::pin(try_handle(self, &event.data, away)).instrument(span).await {
             Ok(outcome) => outcome,
-            Err(failure) => failed(&failure, None),
+            Err(failure) => waits(failure.to_string(), failure.exit(), Vec::new()),
         }
     }
 }
 
-fn failed(failure: &Failure, place: Option<String>) -> Outcome {
-    Outcome::Failed { reason: failure.to_string(), exit: failure.exit(), place }
+fn waits(reason: String, exit: Exit, away: Vec<String>) -> Outcome {
+    Outcome::Failed { reason, exit, away }
 }
 
-async fn try_handle(context: &Context, data: &Data) -> Result<Outcome, Failure> {
+async fn try_handle(context: &Context, data: &Data, away: &HashSet<String>) -> Result<Outcome, Failure> {
     let Some((backup, run)) = find(context, data).await? else {
         return drop_orphan(context, data).await;
     };
@@ -48,7 +51,7 @@ async fn try_handle(context: &Context, data: &Data) -> Result<Outcome, Failure> 
         }
         Acquired::Held(held) => {
             let outcome = tokio::select! {
-                outcome = under_lease(context, &backup, &run) => outcome,
+                outcome = under_lease(context, &backup, &run, away) => outcome,
                 () = lost(&held) => Ok(Outcome::Busy { holder: "whoever took the Lease".to_owned() }),
             };
             report::warn_of(held.release().await);
@@ -83,7 +86,12 @@ async fn drop_orphan(context: &Context, data: &Data) -> Result<Outcome, Failure>
 }
 
 /// What is done while the Lease is held. The run is read again, for somebody may have done it in the meantime.
-async fn under_lease(context: &Context, backup: &Backup, run: &BackupRun) -> Result<Outcome, Failure> {
+async fn under_lease(
+    context: &Context,
+    backup: &Backup,
+    run: &BackupRun,
+    away: &HashSet<String>,
+) -> Result<Outcome, Failure> {
     let history = context.runs.history(backup).await?;
     let Some(run) = history.iter().find(|other| other.spec.id == run.spec.id) else {
         return Ok(Outcome::Refused { reason: "the run was deleted".to_owned() });
@@ -99,7 +107,7 @@ async fn under_lease(context: &Context, backup: &Backup, run: &BackupRun) -> Res
             report::drop_artifact(context, run).await?;
             Ok(Outcome::Refused { reason: "the run has failed".to_owned() })
         }
-        RunState::Pending | RunState::InProgress => store(context, backup, run, newer_is_open).await,
+        RunState::Pending | RunState::InProgress => store(context, backup, run, newer_is_open, away).await,
     }
 }
 
@@ -107,36 +115,53 @@ fn newer_is_open(history: &History, run: &BackupRun) -> bool {
     history.iter().any(|other| other.spec.number > run.spec.number && !status_of(other).state.is_final())
 }
 
-async fn store(context: &Context, backup: &Backup, run: &BackupRun, newer_is_open: bool) -> Result<Outcome, Failure> {
+async fn store(
+    context: &Context,
+    backup: &Backup,
+    run: &BackupRun,
+    newer_is_open: bool,
+    away: &HashSet<String>,
+) -> Result<Outcome, Failure> {
     if status_of(run).snapshot.unwrap_or_default().state != StageState::Completed {
         return Ok(Outcome::Refused { reason: "the run has no snapshot".to_owned() });
     }
+    let targets = targets(backup, &context.policies.settings(backup));
+    let (verified, pending) = split(&targets, run);
     let run = report::started(context, backup, run).await?;
     let stored = async {
         let archive = Archive::of(&run)?;
-        let location = transfer(context, backup, &archive).await?;
-        report::stored(context, backup, &run, &archive, &location).await
+        let tried = transfer(context, &archive, &verified, &pending, away).await?;
+        let run = report::tried(context, backup, &run, &archive, &targets, &tried).await?;
+        Ok::<_, Failure>((run, tried))
     };
-    match stored.await {
-        Ok(run) => {
+    let (run, reason, exit, away) = match stored.await {
+        Ok((run, _)) if status_of(&run).state == RunState::Completed => {
             report::conclude(context, backup, &run, newer_is_open).await?;
-            Ok(Outcome::Done)
+            return Ok(Outcome::Done);
         }
-        Err(failure) => {
-            let is_final = failure.exit() == Exit::DataRefused;
-            report::failed(context, backup, &run, &failure, is_final).await;
-            if is_final {
-                report::drop_artifact(context, &run).await?;
-                return Ok(Outcome::Refused { reason: failure.to_string() });
-            }
-            Ok(failed(&failure, Some(place_of(backup))))
+        Ok((run, tried)) => {
+            let reason = report::reason_of(&tried, &targets);
+            (run, reason, worst(&tried), sites_away(&tried))
         }
+        Err(failure) => (run, failure.to_string(), failure.exit(), Vec::new()),
+    };
+    // An archive that is verified somewhere is a backup, whatever other places refuse.
+    let is_final = exit == Exit::DataRefused && split(&targets, &run).0.is_empty();
+    report::failed(context, backup, &run, &reason, exit, is_final).await;
+    if is_final {
+        report::drop_artifact(context, &run).await?;
+        return Ok(Outcome::Refused { reason });
     }
+    Ok(waits(reason, exit, away))
 }
 
-/// What two Backups share when one is away: the host of their bucket, or the volume.
-fn place_of(backup: &Backup) -> String {
-    let s3 = backup.spec.storage_location.as_ref().and_then(|location| location.s3.as_ref());
-    let place = |s3: &S3Location| format!("{}/{}", s3.endpoint.as_deref().unwrap_or_default(), s3.bucket_name);
-    s3.map_or_else(|| "the volume".to_owned(), place)
+/// How a try ends that failed at some places: as one that may help again, if it may at one of them.
+fn worst(tried: &[Tried<'_>]) -> Exit {
+    let exits = || tried.iter().filter_map(|tried| Some(tried.outcome.as_ref().err()?.exit()));
+    exits().find(|exit| *exit == Exit::Unavailable).or_else(|| exits().max()).unwrap_or(Exit::Failure)
+}
+
+fn sites_away(tried: &[Tried<'_>]) -> Vec<String> {
+    let is_away = |tried: &&Tried<'_>| tried.outcome.as_ref().is_err_and(|failure| failure.exit() == Exit::Unavailable);
+    tried.iter().filter(is_away).map(|tried| tried.target.site()).collect()
 }

@@ -2,6 +2,7 @@
 
 use drover::events::Kind;
 use drover::exit::{Exit, Failure};
+use drover::places::Target;
 use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, Place, RunState, StageState, UploadStage};
 use drover::runs::{event, failed_event, now_text, report, set_backup_status, status_of};
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use serde_json::json;
 use tracing::warn;
 
 use crate::context::{Context, JOB};
-use crate::transfer::Archive;
+use crate::transfer::{Archive, Tried};
 
 fn stage_of(run: &BackupRun) -> UploadStage {
     status_of(run).upload.unwrap_or_default()
@@ -20,10 +21,12 @@ fn stage_of(run: &BackupRun) -> UploadStage {
 pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun) -> Result<BackupRun, Failure> {
     let started_at = now_text();
     let recorded = context.runs.record(run, |run| {
+        let before = stage_of(run);
         let stage = UploadStage {
             state: StageState::InProgress,
-            attempts: stage_of(run).attempts + 1,
+            attempts: before.attempts + 1,
             started_at: Some(started_at.clone()),
+            places: before.places,
             ..UploadStage::default()
         };
         Some(json!({ "state": RunState::InProgress, "message": "storing the archive", "upload": stage }))
@@ -34,39 +37,78 @@ pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun)
     Ok(run)
 }
 
-/// The archive is stored and verified: the run says so first, for everything else follows from it.
-pub(crate) async fn stored(
+/// What became of a try at each place: the run says so first, for everything else follows from it. It is completed when
+/// every place has the archive.
+pub(crate) async fn tried(
     context: &Context,
     backup: &Backup,
     run: &BackupRun,
     archive: &Archive,
-    location: &str,
+    targets: &[Target],
+    tried: &[Tried<'_>],
 ) -> Result<BackupRun, Failure> {
-    let ended_at = now_text();
-    let summary = format!("{} objects, {}", archive.objects, archive.content);
-    let verified_bytes = i64::try_from(archive.content.bytes).unwrap_or(i64::MAX);
-    let place = Place {
-        name: Place::DEFAULT.to_owned(),
-        location: location.to_owned(),
-        verified_bytes,
-        state: StageState::Completed,
-        verified_at: Some(ended_at.clone()),
-        reason: None,
-    };
+    let at = now_text();
     let recorded = context.runs.record(run, |run| {
-        let stage = UploadStage {
-            state: StageState::Completed,
-            ended_at: Some(ended_at.clone()),
-            places: vec![place.clone()],
-            reason: None,
-            ..stage_of(run)
-        };
-        let message = format!("stored and verified: {location}");
-        Some(json!({ "state": RunState::Completed, "message": message, "endedAt": ended_at, "upload": stage }))
+        let stage = stage_of(run);
+        let places = places_after(&stage.places, targets, tried, archive, &at);
+        if !places.iter().all(Place::is_verified) {
+            return Some(json!({ "state": RunState::InProgress, "upload": UploadStage { places, ..stage } }));
+        }
+        let message = format!("stored and verified: {}", locations(&places));
+        let (state, ended_at) = (StageState::Completed, Some(at.clone()));
+        let stage = UploadStage { state, ended_at, places, reason: None, ..stage };
+        Some(json!({ "state": RunState::Completed, "message": message, "endedAt": at, "upload": stage }))
     });
     let run = recorded.await?;
-    context.events.normal(backup, "Uploaded", format!("{location}: {summary}")).await;
+    let summary = format!("{} objects, {}", archive.objects, archive.content);
+    for location in tried.iter().filter_map(|tried| tried.outcome.as_ref().ok()) {
+        context.events.normal(backup, "Uploaded", format!("{location}: {summary}")).await;
+    }
     Ok(run)
+}
+
+fn locations(places: &[Place]) -> String {
+    places.iter().map(|place| place.location.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// The line of each place after a try, in the order of the targets; behind them what lies at places that are no target any
+/// more.
+fn places_after(known: &[Place], targets: &[Target], tried: &[Tried<'_>], archive: &Archive, at: &str) -> Vec<Place> {
+    let line = |target: &Target| {
+        let before = known.iter().find(|place| place.name == target.name);
+        match tried.iter().find(|tried| tried.target.name == target.name).map(|tried| &tried.outcome) {
+            Some(Ok(location)) => Some(Place {
+                name: target.name.clone(),
+                location: location.clone(),
+                verified_bytes: i64::try_from(archive.content.bytes).unwrap_or(i64::MAX),
+                state: StageState::Completed,
+                verified_at: Some(at.to_owned()),
+                reason: None,
+            }),
+            Some(Err(failure)) => Some(Place {
+                name: target.name.clone(),
+                location: before.map(|place| place.location.clone()).unwrap_or_default(),
+                verified_bytes: 0,
+                state: StageState::Failed,
+                verified_at: None,
+                reason: Some(failure.to_string()),
+            }),
+            None => before.cloned(),
+        }
+    };
+    let is_target = |place: &&Place| targets.iter().any(|target| target.name == place.name);
+    let left = known.iter().filter(|place| !is_target(place) && place.is_verified()).cloned();
+    targets.iter().filter_map(line).chain(left).collect()
+}
+
+/// Why an archive is not at all of its places, for people: with the places' names where there are several.
+pub(crate) fn reason_of(tried: &[Tried<'_>], targets: &[Target]) -> String {
+    let failed = tried.iter().filter_map(|tried| Some((&tried.target.name, tried.outcome.as_ref().err()?)));
+    let texts = failed.map(|(name, failure)| match targets {
+        [_] => failure.to_string(),
+        _ => format!("{name}: {failure}"),
+    });
+    texts.collect::<Vec<_>>().join("; ")
 }
 
 /// What follows from a run that is stored, and is done again where a killed job may have left it out: the Backup's
@@ -105,31 +147,45 @@ pub(crate) async fn drop_artifact(context: &Context, run: &BackupRun) -> Result<
     Ok(())
 }
 
-/// The try failed. A run whose data are refused is over; any other waits for the next try, with its artifact.
-pub(crate) async fn failed(context: &Context, backup: &Backup, run: &BackupRun, failure: &Failure, is_final: bool) {
-    let reason = failure.to_string();
+/// The try failed, with this exit. A run that `is_final` is over; any other waits for the next try, with its artifact.
+pub(crate) async fn failed(
+    context: &Context,
+    backup: &Backup,
+    run: &BackupRun,
+    reason: &str,
+    exit: Exit,
+    is_final: bool,
+) {
     let ended_at = now_text();
     let attempts = stage_of(run).attempts;
     let recorded = context.runs.record(run, |run| {
         let stage = UploadStage {
             state: StageState::Failed,
             ended_at: Some(ended_at.clone()),
-            reason: Some(reason.clone()),
+            reason: Some(reason.to_owned()),
             ..stage_of(run)
         };
         if is_final {
             let state = RunState::Failed;
             return Some(json!({ "state": state, "message": reason, "endedAt": ended_at, "upload": stage }));
         }
-        let message = format!("the upload is tried again: {reason}");
+        let message = waiting_message(&stage.places, reason);
         Some(json!({ "state": RunState::InProgress, "message": message, "upload": stage }))
     });
     warn_of(recorded.await);
-    let needs_somebody = is_final || failure.exit() == Exit::Usage;
-    let change = |backup: &Backup| Some(report::failed(backup, JOB, &reason, needs_somebody, Timestamp::now()));
+    let needs_somebody = is_final || exit == Exit::Usage;
+    let change = |backup: &Backup| Some(report::failed(backup, JOB, reason, needs_somebody, Timestamp::now()));
     warn_of(set_status(context, backup, change).await);
-    warn_of(context.publish(&failed_event(JOB, run, attempts, &reason)).await);
-    context.events.warning(backup, "UploadFailed", reason).await;
+    warn_of(context.publish(&failed_event(JOB, run, attempts, reason)).await);
+    context.events.warning(backup, "UploadFailed", reason.to_owned()).await;
+}
+
+fn waiting_message(places: &[Place], reason: &str) -> String {
+    let stored: Vec<_> = places.iter().filter(|place| place.is_verified()).cloned().collect();
+    if stored.is_empty() {
+        return format!("the upload is tried again: {reason}");
+    }
+    format!("stored and verified: {}; the upload to other places is tried again: {reason}", locations(&stored))
 }
 
 async fn set_status(

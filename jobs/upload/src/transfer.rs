@@ -1,30 +1,39 @@
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use drover::artifacts::{Expected, GetError};
 use drover::exit::{Exit, Failure, Fault};
+use drover::places::Target;
 use drover::progress::Progress;
-use drover::resources::{Artifact, Backup, BackupRun, SnapshotStage};
+use drover::resources::{Artifact, BackupRun, SnapshotStage};
 use drover::runs::status_of;
-use drover::storage::{self, Content, Storage, Verification};
+use drover::storage::{self, Content, Parcel, Storage, Verification};
+use futures::future::join_all;
+use futures::{StreamExt, stream};
 use snafu::{OptionExt, ResultExt, Snafu};
 use tracing::info;
 
 use crate::context::Context;
 use crate::spool::SpoolFile;
 
-/// Why an archive could not be brought to its place.
+/// How many places an archive is brought to at once: each has two parts of it on their way.
+const PLACES_AT_ONCE: usize = 3;
+
+/// Why an archive could not be brought to its places.
 #[derive(Debug, Snafu)]
 pub(crate) enum Error {
-    /// The artifact is gone, and its place has no archive either.
+    /// The artifact is gone, and no place has the archive either.
     #[snafu(display(
-        "failed to find the artifact {name:?} in the object store, and {location:?} has no verified archive; the Backup is \
-         due again"
+        "failed to find the artifact {name:?} in the object store, and there is no verified archive at {locations}; the \
+         Backup is due again"
     ))]
     ArtifactGone {
         /// The artifact.
         name: String,
-        /// The place.
-        location: String,
+        /// The places.
+        locations: String,
     },
     /// The run does not say what was snapshotted.
     #[snafu(display(
@@ -37,13 +46,38 @@ pub(crate) enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Another archive of this Backup failed there a moment ago.
+    #[snafu(display("failed to reach {site} a moment ago; the next Job tries it again"))]
+    KnownAway {
+        /// What is away.
+        site: String,
+    },
+    /// The place has another name already.
+    #[snafu(display(
+        "failed to use {location:?} as a further place: it is the place {other:?} too; correct the BackupPolicy, since one \
+         place holds one copy"
+    ))]
+    Double {
+        /// The archive's location.
+        location: String,
+        /// The other name.
+        other: String,
+    },
+    /// A place gave other bytes than it was seen to hold.
+    #[snafu(display("failed to copy the archive from {location:?}: it is not what was stored there"))]
+    Source {
+        /// The place.
+        location: String,
+    },
 }
 
 impl Fault for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::ArtifactGone { .. } | Self::IncompleteRecord => Exit::DataRefused,
+            Self::ArtifactGone { .. } | Self::IncompleteRecord | Self::Source { .. } => Exit::DataRefused,
             Self::Spool { .. } => Exit::Failure,
+            Self::KnownAway { .. } => Exit::Unavailable,
+            Self::Double { .. } => Exit::Usage,
         }
     }
 }
@@ -69,29 +103,108 @@ impl Archive {
         let filename = run.spec.filename.clone();
         Ok(Self { filename, content: Content { bytes, sha256 }, objects: stage.objects, artifact })
     }
+
+    fn parcel(&self) -> Parcel {
+        Parcel { content: self.content, objects: u64::try_from(self.objects).ok() }
+    }
 }
 
-/// Stores the run's archive where the Backup wants it, and gives the place as a person writes it.
+/// A place that has the archive, and where it lies there, as a person writes it.
+pub(crate) type Verified<'a> = (&'a Target, String);
+
+/// What became of a try at one place: where the archive lies now, as a person writes it, or why it does not.
+pub(crate) struct Tried<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) outcome: Result<String, Failure>,
+}
+
+/// A place that could be opened.
+struct Open<'a> {
+    target: &'a Target,
+    storage: Storage,
+}
+
+/// Brings the run's archive to the `pending` ones of its places, all at a time, so that none waits for one that is slow or
+/// away. The bytes come from the artifact or, where that is gone, from a place that has them.
 ///
-/// An archive that lies there already, verified, counts: the try before this one may have been killed after it.
-pub(crate) async fn transfer(context: &Context, backup: &Backup, archive: &Archive) -> Result<String, Failure> {
-    let wanted = backup.spec.storage_location.as_ref();
-    let location = context.storage.locate(&context.client, &context.options.namespace, wanted).await?;
-    let storage = Storage::open(location).await?;
-    let mut spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
-    match fetch(context, archive, &mut spool).await? {
-        Fetched::Whole => {}
-        Fetched::Gone => return verified_at_place(&storage, archive).await,
+/// # Errors
+/// When there is nothing to bring: the artifact cannot be had, or there is no room for it.
+pub(crate) async fn transfer<'a>(
+    context: &Context,
+    archive: &Archive,
+    verified: &[Verified<'a>],
+    pending: &[&'a Target],
+    away: &HashSet<String>,
+) -> Result<Vec<Tried<'a>>, Failure> {
+    let (opened, mut tried) = open_all(context, pending, away).await;
+    let opened = without_doubles(opened, verified, archive, &mut tried);
+    if opened.is_empty() {
+        return Ok(tried);
     }
-    // Every byte goes there once and comes back once.
-    let progress = Progress::new("bytes stored and read back", Some(2 * archive.content.bytes));
-    let show = |come: storage::Progress| match come {
-        storage::Progress::Sent(bytes) => progress.set(bytes),
-        storage::Progress::ReadBack(bytes) => progress.set(archive.content.bytes + bytes),
+    let mut spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
+    let missing = match fetch(context, archive, &mut spool, !verified.is_empty()).await? {
+        Fetched::Whole => opened,
+        Fetched::Gone => {
+            // What a torn artifact left in the spool is not to be taken for a part of the archive.
+            spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
+            let (there, missing) = look(archive, opened, &mut tried).await;
+            if !missing.is_empty() {
+                let source = source(context, archive, verified, there, &missing, &tried).await?;
+                fetch_from(&source, archive, &mut spool).await?;
+            }
+            missing
+        }
     };
-    let stored = storage.store(&archive.filename, spool.path(), archive.content, show).await?;
-    info!(location = stored.location, bytes = stored.bytes, "stored, read back and compared");
-    Ok(stored.location)
+    tried.extend(store_all(archive, &missing, &spool).await);
+    Ok(tried)
+}
+
+/// Opens the places, all at a time; what failed is told of in the second part.
+async fn open_all<'a>(
+    context: &Context,
+    targets: &[&'a Target],
+    away: &HashSet<String>,
+) -> (Vec<Open<'a>>, Vec<Tried<'a>>) {
+    let opening = targets.iter().map(|target| async {
+        let site = target.site();
+        let storage =
+            if away.contains(&site) { Err(Error::KnownAway { site }.into()) } else { context.open(target).await };
+        (*target, storage)
+    });
+    let (mut opened, mut failed) = (Vec::new(), Vec::new());
+    for (target, storage) in join_all(opening).await {
+        match storage {
+            Ok(storage) => opened.push(Open { target, storage }),
+            Err(failure) => failed.push(Tried { target, outcome: Err(failure) }),
+        }
+    }
+    (opened, failed)
+}
+
+/// Two names for one place would pass for two copies.
+fn without_doubles<'a>(
+    opened: Vec<Open<'a>>,
+    verified: &[Verified<'_>],
+    archive: &Archive,
+    tried: &mut Vec<Tried<'a>>,
+) -> Vec<Open<'a>> {
+    let known = verified.iter().map(|(target, location)| ((target.site(), location.clone()), target.name.clone()));
+    let mut taken: BTreeMap<(String, String), String> = known.collect();
+    let mut single = Vec::new();
+    for open in opened {
+        let location = open.storage.path_of(&archive.filename);
+        match taken.entry((open.target.site(), location)) {
+            Entry::Occupied(other) => {
+                let error = Error::Double { location: other.key().1.clone(), other: other.get().clone() };
+                tried.push(Tried { target: open.target, outcome: Err(error.into()) });
+            }
+            Entry::Vacant(place) => {
+                place.insert(open.target.name.clone());
+                single.push(open);
+            }
+        }
+    }
+    single
 }
 
 enum Fetched {
@@ -99,25 +212,124 @@ enum Fetched {
     Gone,
 }
 
-/// Fetches the artifact into the spool; its SHA-256 is compared before a byte of it is used.
-async fn fetch(context: &Context, archive: &Archive, spool: &mut SpoolFile) -> Result<Fetched, Failure> {
+/// Fetches the artifact into the spool; its SHA-256 is compared before a byte of it is used. One that is damaged is as good
+/// as gone where a place has the archive.
+async fn fetch(
+    context: &Context,
+    archive: &Archive,
+    spool: &mut SpoolFile,
+    is_elsewhere: bool,
+) -> Result<Fetched, Failure> {
     let Some(artifact) = &archive.artifact else { return Ok(Fetched::Gone) };
     let Content { bytes, sha256 } = archive.content;
     let expected = Expected { bytes, sha256: hex::encode(sha256) };
     match context.store.get(&artifact.name, &expected, spool.writer()).await {
         Ok(_) => Ok(Fetched::Whole),
         Err(GetError::Missing { .. }) => Ok(Fetched::Gone),
+        Err(error) if is_elsewhere && error.exit() == Exit::DataRefused => Ok(Fetched::Gone),
         Err(error) => Err(error.into()),
     }
 }
 
-async fn verified_at_place(storage: &Storage, archive: &Archive) -> Result<String, Failure> {
-    let location = storage.path_of(&archive.filename);
-    match storage.verify(&archive.filename, archive.content).await? {
-        Verification::Verified => Ok(location),
-        Verification::Missing | Verification::Differs(_) => {
-            let name = archive.artifact.as_ref().map(|artifact| artifact.name.clone()).unwrap_or_default();
-            Err(Error::ArtifactGone { name, location }.into())
+/// Looks which of the places have the archive already: the try before this one may have been killed after it. Gives those
+/// that have it, and those that do not.
+async fn look<'a>(
+    archive: &Archive,
+    opened: Vec<Open<'a>>,
+    tried: &mut Vec<Tried<'a>>,
+) -> (Vec<Open<'a>>, Vec<Open<'a>>) {
+    let looking = opened.into_iter().map(|open| async {
+        let found = open.storage.verify(&archive.filename, archive.content).await;
+        (open, found)
+    });
+    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    for (open, found) in join_all(looking).await {
+        match found {
+            Ok(Verification::Verified) => {
+                tried.push(Tried { target: open.target, outcome: Ok(open.storage.path_of(&archive.filename)) });
+                there.push(open);
+            }
+            Ok(Verification::Missing | Verification::Differs(_)) => missing.push(open),
+            Err(error) => tried.push(Tried { target: open.target, outcome: Err(error.into()) }),
         }
     }
+    (there, missing)
+}
+
+/// A place to copy the archive from: one where it was just seen, or one where it was verified before.
+async fn source(
+    context: &Context,
+    archive: &Archive,
+    verified: &[Verified<'_>],
+    there: Vec<Open<'_>>,
+    missing: &[Open<'_>],
+    tried: &[Tried<'_>],
+) -> Result<Storage, Failure> {
+    if let Some(open) = there.into_iter().next() {
+        return Ok(open.storage);
+    }
+    let verified: Vec<_> = verified.iter().map(|(target, _)| *target).collect();
+    let (known, failed) = open_all(context, &verified, &HashSet::new()).await;
+    if let Some(open) = known.into_iter().next() {
+        return Ok(open.storage);
+    }
+    // As long as a place cannot be asked, the archive may be there.
+    let unasked = tried.iter().chain(&failed).filter_map(|tried| tried.outcome.as_ref().err());
+    if let Some(failure) = unasked.max_by_key(|failure| failure.exit()) {
+        return Err(Failure::new(failure.exit(), failure.to_string()));
+    }
+    let name = archive.artifact.as_ref().map(|artifact| artifact.name.clone()).unwrap_or_default();
+    let locations: Vec<_> =
+        missing.iter().map(|open| format!("{:?}", open.storage.path_of(&archive.filename))).collect();
+    Err(Error::ArtifactGone { name, locations: locations.join(", ") }.into())
+}
+
+/// Copies the archive into the spool from a place that has it.
+async fn fetch_from(storage: &Storage, archive: &Archive, spool: &mut SpoolFile) -> Result<(), Failure> {
+    let location = storage.path_of(&archive.filename);
+    let found = storage.fetch_to(&archive.filename, spool.writer()).await?;
+    if found != archive.content {
+        return Err(Error::Source { location }.into());
+    }
+    info!(location, "the artifact is gone; the archive is copied from a place that has it");
+    Ok(())
+}
+
+/// Stores what lies in the spool at the places.
+async fn store_all<'a>(archive: &Archive, places: &[Open<'a>], spool: &SpoolFile) -> Vec<Tried<'a>> {
+    // Every byte goes to each place once and comes back once.
+    let bytes = archive.content.bytes;
+    let total = bytes.saturating_mul(2).saturating_mul(places.len() as u64);
+    let progress = Progress::new("bytes stored and read back", Some(total));
+    let done: Vec<AtomicU64> = places.iter().map(|_| AtomicU64::new(0)).collect();
+    let mut storing = Vec::new();
+    for (open, own) in places.iter().zip(&done) {
+        let show = |come: storage::Progress| {
+            let come = match come {
+                storage::Progress::Sent(sent) => sent,
+                storage::Progress::ReadBack(read) => bytes + read,
+            };
+            own.store(come, Ordering::Relaxed);
+            progress.set(done.iter().map(|own| own.load(Ordering::Relaxed)).sum());
+        };
+        // Boxed, as the futures of the SDK are large.
+        storing.push(Box::pin(store(archive, open, spool, show)));
+    }
+    stream::iter(storing).buffer_unordered(PLACES_AT_ONCE).collect().await
+}
+
+async fn store<'a>(
+    archive: &Archive,
+    Open { target, storage }: &Open<'a>,
+    spool: &SpoolFile,
+    show: impl Fn(storage::Progress) + Send + Sync,
+) -> Tried<'a> {
+    let outcome = match storage.store(&archive.filename, spool.path(), archive.parcel(), show).await {
+        Ok(stored) => {
+            info!(location = stored.location, bytes = stored.bytes, "stored, read back and compared");
+            Ok(stored.location)
+        }
+        Err(error) => Err(error.into()),
+    };
+    Tried { target, outcome }
 }

@@ -43,8 +43,8 @@ pub enum Outcome {
         reason: String,
         /// How a job that ends with this failure exits.
         exit: Exit,
-        /// The place that failed. Where the exit is [`Exit::Unavailable`], this drain tries no other message of it.
-        place: Option<String>,
+        /// The places that are away: this drain tries no other message that needs only these.
+        away: Vec<String>,
     },
     /// Another run of its Backup is in work.
     Busy {
@@ -55,15 +55,16 @@ pub enum Outcome {
 
 /// The work of a stage.
 pub trait Handler {
-    /// The place that the work of this event needs, as [`Outcome::Failed`] names it. Asked before each piece of work.
-    fn place_of(&self, _event: &Event) -> impl Future<Output = Option<String>> + Send {
-        std::future::ready(None)
+    /// The places that the work of this event needs, as [`Outcome::Failed`] names them. Where all of them are away, its
+    /// message waits for the next drain.
+    fn places_of(&self, _event: &Event) -> impl Future<Output = Vec<String>> + Send {
+        std::future::ready(Vec::new())
     }
 
-    /// Does the work of an event. It may come twice.
+    /// Does the work of an event, as far as it needs none of the places that are known to be `away`. It may come twice.
     ///
     /// On shutdown the handler has a sixth of the consumer's ack_wait to end; then the future is dropped.
-    fn handle(&self, event: &Event) -> impl Future<Output = Outcome> + Send;
+    fn handle(&self, event: &Event, away: &HashSet<String>) -> impl Future<Output = Outcome> + Send;
 }
 
 /// What a drain did.
@@ -77,7 +78,7 @@ pub struct Summary {
     pub unreadable: u64,
     /// Messages that failed, or were still busy, and were given back.
     pub failed: u64,
-    /// Messages that were given back without a try, since their place was away.
+    /// Messages that were given back without a try, since their places were away.
     pub untried: u64,
     /// Whether the drain was asked to end before the queue was empty.
     pub interrupted: bool,
@@ -239,7 +240,7 @@ impl<H: Handler> Drain<'_, H> {
     async fn attempt(&mut self, delivery: Delivery, event: Event, tries: u32) {
         let (name, run) = (event.data.name.as_str(), event.data.run);
         let Some(outcome) = self.handle(&event).await else {
-            tracing::info!(name, %run, "waits for the next job: its place was away");
+            tracing::info!(name, %run, "waits for the next job: its places were away");
             self.summary.untried += 1;
             self.held.push(delivery);
             return;
@@ -247,11 +248,9 @@ impl<H: Handler> Drain<'_, H> {
         match outcome {
             Outcome::Done => self.acknowledge(delivery, &event).await,
             Outcome::Refused { reason } => self.bury(delivery, &reason, Grave::Refused).await,
-            Outcome::Failed { reason, exit, place } => {
+            Outcome::Failed { reason, exit, away } => {
                 tracing::warn!(name, %run, exit = exit.code(), "failed: {reason}");
-                if exit == Exit::Unavailable {
-                    self.away.extend(place);
-                }
+                self.away.extend(away);
                 self.hold(delivery, exit);
             }
             Outcome::Busy { holder } if tries < BUSY_TRIES => {
@@ -267,13 +266,10 @@ impl<H: Handler> Drain<'_, H> {
         self.last_activity = Instant::now();
     }
 
-    /// The handler's work, for as long as it may take after the shutdown; none where its place is known to be away.
+    /// The handler's work, for as long as it may take after the shutdown; none where its places are known to be away.
     async fn handle(&self, event: &Event) -> Option<Outcome> {
         let work = async {
-            match self.handler.place_of(event).await {
-                Some(place) if self.away.contains(&place) => None,
-                _ => Some(self.handler.handle(event).await),
-            }
+            if self.is_in_vain(event).await { None } else { Some(self.handler.handle(event, &self.away).await) }
         };
         let end = async {
             self.shutdown.cancelled().await;
@@ -284,9 +280,17 @@ impl<H: Handler> Drain<'_, H> {
             outcome = work => outcome,
             () = end => {
                 let reason = "cut off: the job was asked to end".to_owned();
-                Some(Outcome::Failed { reason, exit: Exit::Unavailable, place: None })
+                Some(Outcome::Failed { reason, exit: Exit::Unavailable, away: Vec::new() })
             }
         }
+    }
+
+    async fn is_in_vain(&self, event: &Event) -> bool {
+        if self.away.is_empty() {
+            return false;
+        }
+        let needed = self.handler.places_of(event).await;
+        !needed.is_empty() && needed.iter().all(|place| self.away.contains(place))
     }
 
     async fn acknowledge(&mut self, delivery: Delivery, event: &Event) {

@@ -20,7 +20,8 @@ use super::{Conditions, StorageLocation};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreSpec {
-    /// File name of the archive, without the folder.
+    /// File name of the archive, without the folder; `latest`: the newest verified one of the Backup that the annotation
+    /// drover.dev/latest-of names.
     pub backup_filename: String,
     /// Where the archive lies; missing or empty: the default location.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,7 +63,23 @@ pub struct RestoreStatus {
     pub summary: Option<String>,
 }
 
+/// On a Restore of [`LATEST`]: the file name of the archive that was chosen, written by drover.
+pub const RESOLVED_ANNOTATION: &str = "drover.dev/backup-filename";
+
+/// What `backupFilename` of a Restore says for the newest verified archive.
+pub const LATEST: &str = "latest";
+
 impl Restore {
+    /// The file name of its archive; none as long as the latest one is wanted and not chosen yet.
+    #[must_use]
+    pub fn archive(&self) -> Option<&str> {
+        if self.spec.backup_filename == LATEST {
+            let annotations = self.metadata.annotations.as_ref()?;
+            return annotations.get(RESOLVED_ANNOTATION).map(String::as_str).filter(|name| !name.is_empty());
+        }
+        Some(&self.spec.backup_filename)
+    }
+
     /// Whether prune is asked for; it is where nothing is said.
     #[must_use]
     pub fn prunes(&self) -> bool {

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 
 use super::status_of;
 use crate::events::{Data, Event, Kind};
-use crate::resources::BackupRun;
+use crate::resources::{BackupRun, Place};
 
 /// The event that `job` publishes about a run, with what the run's record says.
 #[must_use]
@@ -21,7 +21,7 @@ pub fn event(kind: Kind, job: &str, run: &BackupRun) -> Event {
         objects: count(snapshot.objects),
         bytes: count(snapshot.bytes),
         sha256: snapshot.sha256,
-        places: places.into_iter().map(|place| place.location).collect(),
+        places: places.into_iter().filter(Place::is_verified).map(|place| place.location).collect(),
         started_at: Some(run.spec.started_at.clone()),
         ..Data::default()
     };

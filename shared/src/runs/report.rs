@@ -74,11 +74,12 @@ pub fn stored(
     Some(status)
 }
 
-/// The word for where a run's archive lies. A Backup that names no bucket does not tell: its default location may be one.
+/// The word for where a run's archive lies at the Backup's own place. A Backup that names no bucket does not tell: its
+/// default location may be one.
 fn stored_word(run: &BackupRun) -> &'static str {
     let places = run.status.as_ref().and_then(|status| status.upload.as_ref()).map(|upload| upload.places.as_slice());
-    let is_bucket = |place: &Place| place.location.starts_with("s3://");
-    if places.unwrap_or_default().iter().any(is_bucket) { BUCKET_WORD } else { VOLUME_WORD }
+    let own = places.unwrap_or_default().iter().find(|place| place.name == Place::DEFAULT);
+    if own.is_some_and(|place| place.location.starts_with("s3://")) { BUCKET_WORD } else { VOLUME_WORD }
 }
 
 /// The status as it is, with the conditions changed and with what follows from the spec.

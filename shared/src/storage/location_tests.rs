@@ -133,15 +133,15 @@ fn further(s3: Option<S3Location>, local: Option<LocalLocation>) -> Result<Locat
     Location::resolve_further(&further, Path::new("/default"), Path::new("/volumes"), None)
 }
 
-fn volume(name: &str) -> Option<LocalLocation> {
-    Some(LocalLocation { volume: Some(name.to_owned()) })
+fn volume(name: &str) -> LocalLocation {
+    LocalLocation { volume: Some(name.to_owned()) }
 }
 
 #[test]
 fn a_further_place_is_a_bucket_a_volume_or_the_default_volume() {
     assert_eq!(further(Some(location()), None).unwrap().to_string(), "s3://backups/");
     assert_eq!(further(None, Some(LocalLocation { volume: None })).unwrap().to_string(), "/default");
-    assert_eq!(further(None, volume("nas-2")).unwrap().to_string(), "/volumes/nas-2");
+    assert_eq!(further(None, Some(volume("nas-2"))).unwrap().to_string(), "/volumes/nas-2");
 }
 
 #[test]
@@ -149,13 +149,13 @@ fn a_further_place_that_is_not_one_says_so() {
     let long = "a".repeat(64);
     for (found, said) in [
         (further(None, None), "neither `s3` nor `local`"),
-        (further(Some(location()), volume("nas")), "both `s3` and `local`"),
-        (further(None, volume("")), "\"\" as `local.volume`"),
-        (further(None, volume("..")), "\"..\" as `local.volume`"),
-        (further(None, volume("a/b")), "\"a/b\""),
-        (further(None, volume("-a")), "\"-a\""),
-        (further(None, volume("A")), "\"A\""),
-        (further(None, volume(&long)), "as `local.volume`"),
+        (further(Some(location()), Some(volume("nas"))), "both `s3` and `local`"),
+        (further(None, Some(volume(""))), "\"\" as `local.volume`"),
+        (further(None, Some(volume(".."))), "\"..\" as `local.volume`"),
+        (further(None, Some(volume("a/b"))), "\"a/b\""),
+        (further(None, Some(volume("-a"))), "\"-a\""),
+        (further(None, Some(volume("A"))), "\"A\""),
+        (further(None, Some(volume(&long))), "as `local.volume`"),
     ] {
         let error = found.map(|location| location.to_string()).unwrap_err();
         assert!(error.to_string().contains(said) && error.to_string().contains("\"offsite\""), "{error}");

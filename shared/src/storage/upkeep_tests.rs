@@ -179,7 +179,7 @@ async fn only_old_unfinished_files_are_removed() {
     let scene = Scene::of(b"archive").await;
     scene.store(NAME).await;
     let now = Timestamp::now();
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     for (name, age) in [(".drover-b.abcd1234.partial", 2), (".drover-c.abcd1234.partial", 0), (".other.partial", 2)] {
         std::fs::write(scene.path(name), b"half").unwrap();
         let file = std::fs::File::options().write(true).open(scene.path(name)).unwrap();

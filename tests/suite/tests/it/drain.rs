@@ -1,6 +1,6 @@
 //! The drain of the consumer `upload`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -39,12 +39,13 @@ impl Worker {
 }
 
 impl Handler for Worker {
-    async fn place_of(&self, event: &Event) -> Option<String> {
-        // "s3-daily" lies at the place "s3".
-        event.data.name.split_once('-').map(|(place, _)| place.to_owned())
+    async fn places_of(&self, event: &Event) -> Vec<String> {
+        // "s3-daily" goes to the place "s3", "pvc.s3-daily" to two.
+        let places = event.data.name.split_once('-').map(|(places, _)| places);
+        places.into_iter().flat_map(|places| places.split('.')).map(str::to_owned).collect()
     }
 
-    async fn handle(&self, event: &Event) -> Outcome {
+    async fn handle(&self, event: &Event, _: &HashSet<String>) -> Outcome {
         let name = event.data.name.as_str();
         let before = {
             let mut tried = self.tried.lock().unwrap();
@@ -60,7 +61,7 @@ impl Handler for Worker {
 }
 
 fn failed(exit: Exit) -> Outcome {
-    Outcome::Failed { reason: "it is broken".to_owned(), exit, place: None }
+    Outcome::Failed { reason: "it is broken".to_owned(), exit, away: Vec::new() }
 }
 
 async fn drain(queue: &Queue, worker: &Worker) -> Summary {
@@ -169,15 +170,14 @@ async fn what_cannot_be_worked_on_is_copied_and_terminated() {
 #[tokio::test]
 async fn other_messages_of_a_place_that_is_away_wait_for_the_next_drain() {
     let queue = Queue::with_ack_wait(60).await;
-    for name in ["s3-a", "s3-b", "pvc-c", "s3-d"] {
+    for name in ["s3-a", "s3-b", "pvc-c", "s3-d", "pvc.s3-e"] {
         queue.snapshotted(name).await;
     }
-    let away =
-        Outcome::Failed { reason: "no answer".to_owned(), exit: Exit::Unavailable, place: Some("s3".to_owned()) };
+    let away = Outcome::Failed { reason: "no answer".to_owned(), exit: Exit::Unavailable, away: vec!["s3".to_owned()] };
     let worker = Worker::with([("s3-a", vec![away])]);
-    let expected = Summary { done: 1, failed: 1, untried: 2, worst: Some(Exit::Unavailable), ..Summary::default() };
+    let expected = Summary { done: 2, failed: 1, untried: 2, worst: Some(Exit::Unavailable), ..Summary::default() };
     assert_eq!(drain(&queue, &worker).await, expected);
-    assert_eq!(worker.tried(), ["s3-a", "pvc-c"]);
+    assert_eq!(worker.tried(), ["s3-a", "pvc-c", "pvc.s3-e"]);
     assert_eq!(drain(&queue, &Worker::default()).await.done, 3);
 }
 
@@ -186,7 +186,7 @@ async fn a_place_that_refuses_is_tried_for_each_message() {
     let queue = Queue::with_ack_wait(60).await;
     queue.snapshotted("s3-a").await;
     queue.snapshotted("s3-b").await;
-    let denied = Outcome::Failed { reason: "denied".to_owned(), exit: Exit::Usage, place: Some("s3".to_owned()) };
+    let denied = Outcome::Failed { reason: "denied".to_owned(), exit: Exit::Usage, away: Vec::new() };
     let worker = Worker::with([("s3-a", vec![denied])]);
     let summary = drain(&queue, &worker).await;
     assert_eq!((summary.done, summary.failed, summary.exit()), (1, 1, Exit::Usage));

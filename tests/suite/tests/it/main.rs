@@ -31,6 +31,7 @@ mod listing;
 mod local;
 mod manifests;
 mod nats;
+mod places;
 mod populate;
 mod previous;
 mod prune;

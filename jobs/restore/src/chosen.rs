@@ -1,0 +1,114 @@
+//! Which archive a Restore means, and where it lies.
+
+use drover::archives::{self, CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION};
+use drover::cluster::ApiError;
+use drover::exit::{Exit, Failure, Fault};
+use drover::places::Target;
+use drover::policy::Policies;
+use drover::resources::{Place, RESOLVED_ANNOTATION, Restore};
+use drover::runs::split_archive_name;
+use drover::storage::Storage;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+use snafu::{OptionExt, ResultExt, Snafu};
+use tracing::info;
+
+use crate::cluster_job::{Context, JOB};
+
+/// On a Restore: the name of a further storage location of a BackupPolicy, where the archive is taken from.
+const PLACE_ANNOTATION: &str = "drover.dev/place";
+
+/// Why it is not known which archive is meant.
+#[derive(Debug, Snafu)]
+pub(crate) enum ChoiceError {
+    /// The latest one of what?
+    #[snafu(display(
+        "failed to tell of which Backup the latest archive is meant: name it in the annotation {LATEST_OF_ANNOTATION}"
+    ))]
+    NoBackup,
+    /// The annotation names a place that no policy knows.
+    #[snafu(display(
+        "failed to find the place {place:?} that the annotation {PLACE_ANNOTATION} names among those of the Backup {backup:?}: \
+         {known}; correct it, or the BackupPolicy"
+    ))]
+    UnknownPlace {
+        /// The name.
+        place: String,
+        /// The Backup.
+        backup: String,
+        /// The names of the places that there are.
+        known: String,
+    },
+    /// What was chosen cannot be noted.
+    #[snafu(display("failed to note on the Restore {restore:?} that the latest archive is {filename:?}"))]
+    Note {
+        /// The Restore.
+        restore: String,
+        /// The archive.
+        filename: String,
+        /// What the server said.
+        source: ApiError,
+    },
+}
+
+impl Fault for ChoiceError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Note { source, .. } => source.exit(),
+            _ => Exit::Usage,
+        }
+    }
+}
+
+/// The Restore with the name of its archive: the latest one is chosen once and noted on it, so that a job which goes on with
+/// it restores the same.
+///
+/// # Errors
+/// When the place cannot be read, or nothing says which archive is meant.
+pub(crate) async fn resolve(context: &Context, restore: &Restore) -> Result<Restore, Failure> {
+    if restore.archive().is_some() {
+        return Ok(restore.clone());
+    }
+    let backup = latest_of(restore).context(NoBackupSnafu)?;
+    let storage = place(context, restore).await?;
+    let cluster_uid = restore.annotations().get(CLUSTER_ANNOTATION).map(|uid| uid.trim());
+    let filename = archives::latest(&storage, backup, cluster_uid).await?;
+    let location = storage.path_of(&filename);
+    info!(location, "this is the latest verified archive");
+    let restores: Api<Restore> = Api::all(context.client.clone());
+    let note = Patch::Merge(json!({"metadata": {"annotations": {RESOLVED_ANNOTATION: filename}}}));
+    let parameters = PatchParams { field_manager: Some(JOB.to_owned()), ..PatchParams::default() };
+    let noted = restores.patch(&restore.name_any(), &parameters, &note).await.map_err(ApiError::from);
+    let noted = noted.with_context(|_| NoteSnafu { restore: restore.name_any(), filename })?;
+    context.events.normal(&noted, "LatestChosen", format!("the latest verified archive is {location}")).await;
+    Ok(noted)
+}
+
+fn latest_of(restore: &Restore) -> Option<&str> {
+    restore.annotations().get(LATEST_OF_ANNOTATION).map(|name| name.trim()).filter(|name| !name.is_empty())
+}
+
+/// The place of the Restore's archive, open.
+///
+/// # Errors
+/// When it cannot be opened, or there is none of the name that an annotation says.
+pub(crate) async fn place(context: &Context, restore: &Restore) -> Result<Storage, Failure> {
+    let (client, namespace) = (&context.client, &context.options.cluster.namespace);
+    let named = restore.annotations().get(PLACE_ANNOTATION).map(|name| name.trim());
+    let Some(named) = named.filter(|name| !name.is_empty() && *name != Place::DEFAULT) else {
+        let location =
+            context.options.storage.locate(client, namespace, restore.spec.storage_location.as_ref()).await?;
+        return Ok(Storage::open(location).await?);
+    };
+    let policies = Policies::load(client).await?;
+    policies.warn();
+    let of_file = restore.archive().and_then(split_archive_name).map(|(backup, _)| backup);
+    let backup = of_file.or_else(|| latest_of(restore)).context(NoBackupSnafu)?;
+    let further = policies.settings_of(backup).further_locations;
+    let known = further.iter().map(|location| location.name.as_str()).chain([Place::DEFAULT]);
+    let known = known.collect::<Vec<_>>().join(", ");
+    let location = further.into_iter().find(|location| location.name == named);
+    let location = location.with_context(|| UnknownPlaceSnafu { place: named, backup, known })?;
+    Target::further(location).open(client, namespace, &context.options.storage).await
+}
