@@ -12,6 +12,7 @@ mod charge;
 mod decide;
 mod facts;
 mod health;
+mod metrics;
 mod names;
 mod pause;
 mod queue;
@@ -57,7 +58,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// Where the runner works.
 #[derive(clap::Args, Debug)]
 pub(crate) struct RunnerOptions {
-    /// Where to answer /healthz and /readyz.
+    /// Where to answer /healthz, /readyz and /metrics.
     #[arg(long, env = "DROVER_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
 
@@ -92,7 +93,7 @@ pub(crate) async fn run(options: RunnerOptions, shutdown: CancellationToken) -> 
     let RunnerOptions { listen, cluster, nats } = options;
     let client = drover::cluster::connect().await?;
     let listener = TcpListener::bind(listen).await.context(ListenSnafu { address: listen })?;
-    info!(address = %listener.local_addr().unwrap_or(listen), "answering /healthz and /readyz");
+    info!(address = %listener.local_addr().unwrap_or(listen), "answering /healthz, /readyz and /metrics");
     let (shared, health) = (Arc::new(Shared::default()), Arc::new(Health::default()));
     let namespace = cluster.namespace.clone();
     let mut tasks = watch::start(&client, &namespace, &shared);

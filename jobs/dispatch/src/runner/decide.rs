@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub(crate) use status::{BackupWish, RestoreWish};
+pub(crate) use status::{BLOCKED, BackupWish, RestoreWish};
 use world::World;
 
 use super::state::{Charge, State};

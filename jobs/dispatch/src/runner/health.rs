@@ -1,4 +1,5 @@
-//! What Kubernetes asks: whether the runner turns (`/healthz`), and whether it knows the cluster (`/readyz`).
+//! What Kubernetes asks: whether the runner turns (`/healthz`), and whether it knows the cluster (`/readyz`); and what
+//! Prometheus asks (`/metrics`).
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -17,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
+use super::metrics;
 use super::shared::Shared;
 use super::state::{Charge, Known, Queue, State};
 
@@ -26,7 +29,10 @@ const LONGEST_TURN: i64 = 300;
 /// How long a client may take to ask.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Clients that are answered at once; there are two, the kubelet's probes.
+/// The content type of sentences.
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// Clients that are answered at once; there are three, the kubelet's probes and Prometheus.
 const CLIENTS: usize = 16;
 
 /// How the runner is.
@@ -52,8 +58,8 @@ impl Health {
         *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = words.into();
     }
 
-    fn answer(&self, path: &str, state: &State, now: Timestamp) -> (StatusCode, String) {
-        match path {
+    fn answer(&self, path: &str, state: &State, now: Timestamp) -> Answer {
+        let (status, text) = match path {
             "/healthz" => {
                 let seconds = now.as_second() - self.turned.load(Ordering::Relaxed);
                 let status = if seconds <= LONGEST_TURN { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -64,8 +70,28 @@ impl Health {
                 let status = if state.is_synced() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 (status, readiness(state, &lease))
             }
-            _ => (StatusCode::NOT_FOUND, "there are /healthz and /readyz\n".to_owned()),
-        }
+            "/metrics" => match metrics::render(state, now) {
+                Ok(text) => return Answer { status: StatusCode::OK, content_type: metrics::CONTENT_TYPE, text },
+                Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to write the figures: {error}\n")),
+            },
+            _ => (StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics\n".to_owned()),
+        };
+        Answer { status, content_type: PLAIN, text }
+    }
+}
+
+struct Answer {
+    status: StatusCode,
+    content_type: &'static str,
+    text: String,
+}
+
+impl Answer {
+    fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(self.text)));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        response
     }
 }
 
@@ -104,9 +130,7 @@ pub(crate) async fn serve(listener: TcpListener, health: Arc<Health>, shared: Ar
         let (health, shared) = (Arc::clone(&health), Arc::clone(&shared));
         tokio::spawn(async move {
             let service = service_fn(|request: Request<Incoming>| {
-                let (status, text) = health.answer(request.uri().path(), &shared.state(), Timestamp::now());
-                let mut response = Response::new(Full::new(Bytes::from(text)));
-                *response.status_mut() = status;
+                let response = health.answer(request.uri().path(), &shared.state(), Timestamp::now()).into_response();
                 async move { Ok::<_, Infallible>(response) }
             });
             let mut server = http1::Builder::new();

@@ -15,7 +15,7 @@ use super::{Action, Decision};
 use crate::runner::facts::Obstacle;
 
 /// The condition that holds while something keeps a Job from running.
-pub(super) const BLOCKED: &str = "Blocked";
+pub(crate) const BLOCKED: &str = "Blocked";
 
 /// What a Backup's status is to say.
 #[derive(Clone, Debug, Eq, PartialEq)]

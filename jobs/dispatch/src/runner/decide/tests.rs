@@ -2,6 +2,7 @@
 
 mod backups;
 mod deaths;
+mod metrics;
 mod obstacles;
 mod restores;
 mod stages;

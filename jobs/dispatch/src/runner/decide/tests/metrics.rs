@@ -1,0 +1,119 @@
+use drover::resources::{
+    BackupPolicy, BackupPolicySpec, BackupStatus, Conditions, Ready, RunState, SnapshotStage, StageState, UploadStage,
+    rfc3339,
+};
+
+use super::{Fixture, at};
+use crate::runner::metrics::render;
+use crate::runner::state::Queue;
+
+/// The value of a figure, by its name and labels as they are written.
+fn figure(fixture: &Fixture, name: &str) -> Option<f64> {
+    let text = render(&fixture.state, fixture.now).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
+    line.map(|value| value.parse().unwrap())
+}
+
+#[track_caller]
+fn check(fixture: &Fixture, name: &str, expected: Option<f64>) {
+    let found = figure(fixture, name);
+    let is_near = found.zip(expected).is_some_and(|(found, expected)| (found - expected).abs() < 0.001);
+    assert!(is_near || found == expected, "{name}: {found:?}, and not {expected:?}");
+}
+
+fn seconds(after_midnight: i64) -> f64 {
+    at(after_midnight).as_duration().as_secs_f64()
+}
+
+fn ready(fixture: &mut Fixture, backup: &str, ready: Ready) {
+    fixture.edit(backup, |backup| {
+        let mut conditions = Conditions::default();
+        conditions.set_ready(ready, "", at(0));
+        backup.status = Some(BackupStatus { conditions: Some(conditions), ..BackupStatus::default() });
+    });
+}
+
+/// A Backup of every hour whose first run is stored, and whose second failed in its upload.
+fn some() -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.now = at(9000);
+    fixture.backup("daily", Some("0 * * * *"));
+    fixture.run("daily", 1, at(3600), RunState::Completed, true);
+    let mut run = fixture.state.runs.get("daily-1").unwrap().clone();
+    let status = run.status.as_mut().unwrap();
+    let at = |second| Some(rfc3339(at(second)));
+    let snapshot =
+        SnapshotStage { objects: 700, bytes: 90_000, ended_at: at(3602), ..status.snapshot.clone().unwrap() };
+    status.snapshot = Some(snapshot);
+    status.upload = Some(UploadStage { started_at: at(3602), ended_at: at(3605), ..UploadStage::default() });
+    fixture.state.runs.put("daily-1".to_owned(), run);
+
+    fixture.run("daily", 2, super::at(7200), RunState::InProgress, true);
+    let mut run = fixture.state.runs.get("daily-2").unwrap().clone();
+    run.status.as_mut().unwrap().upload = Some(UploadStage { state: StageState::Failed, ..UploadStage::default() });
+    fixture.state.runs.put("daily-2".to_owned(), run);
+    ready(&mut fixture, "daily", Ready::Failed);
+    fixture
+}
+
+#[test]
+fn figures_are_of_the_newest_verified_archive_and_of_what_fails_since() {
+    let fixture = some();
+    let of = |name: &str| format!("drover_backup_{name}{{backup=\"daily\"}}");
+    check(&fixture, &of("ready"), Some(0.0));
+    check(&fixture, &of("suspended"), Some(0.0));
+    check(&fixture, &of("last_success_timestamp_seconds"), Some(seconds(3600)));
+    check(&fixture, &of("newest_verified_age_seconds"), Some(5400.0));
+    check(&fixture, &of("due_timestamp_seconds"), Some(seconds(7200)));
+    check(&fixture, &of("size_bytes"), Some(90_000.0));
+    check(&fixture, &of("objects"), Some(700.0));
+    check(&fixture, "drover_backup_stage_duration_seconds{backup=\"daily\",stage=\"snapshot\"}", Some(2.0));
+    check(&fixture, "drover_backup_stage_duration_seconds{backup=\"daily\",stage=\"upload\"}", Some(3.0));
+    check(&fixture, "drover_backup_failing{backup=\"daily\",reason=\"upload\"}", Some(1.0));
+    check(&fixture, "drover_backup_failing{backup=\"daily\",reason=\"snapshot\"}", Some(0.0));
+}
+
+#[test]
+fn a_backup_that_has_no_archive_is_due_since_it_was_made() {
+    let mut fixture = Fixture::new();
+    fixture.backup("once", None);
+    check(&fixture, "drover_backup_due_timestamp_seconds{backup=\"once\"}", Some(seconds(1800)));
+    check(&fixture, "drover_backup_last_success_timestamp_seconds{backup=\"once\"}", None);
+    fixture.run("once", 1, at(1800), RunState::Completed, true);
+    ready(&mut fixture, "once", Ready::Completed);
+    check(&fixture, "drover_backup_due_timestamp_seconds{backup=\"once\"}", None);
+    check(&fixture, "drover_backup_ready{backup=\"once\"}", Some(1.0));
+}
+
+#[test]
+fn a_suspended_backup_is_not_due() {
+    let mut fixture = some();
+    let spec = BackupPolicySpec { suspend: Some(true), ..BackupPolicySpec::default() };
+    fixture.state.policies.put("p".to_owned(), BackupPolicy::new("p", spec));
+    fixture.state.read_policies();
+    check(&fixture, "drover_backup_suspended{backup=\"daily\"}", Some(1.0));
+    check(&fixture, "drover_backup_due_timestamp_seconds{backup=\"daily\"}", None);
+}
+
+#[test]
+fn restores_and_messages_are_counted() {
+    let mut fixture = Fixture::new();
+    fixture.restore("waiting", "uid-1", at(3700), false);
+    fixture.restore("failed", "uid-2", at(3700), true);
+    fixture.consumer(3, 1, 4);
+    check(&fixture, "drover_restores{state=\"waiting\"}", Some(1.0));
+    check(&fixture, "drover_restores{state=\"failed\"}", Some(1.0));
+    check(&fixture, "drover_restores{state=\"completed\"}", Some(0.0));
+    check(&fixture, "drover_queue_up", Some(1.0));
+    check(&fixture, "drover_queue_messages{consumer=\"upload\",state=\"pending\"}", Some(3.0));
+    check(&fixture, "drover_queue_messages{consumer=\"upload\",state=\"in_flight\"}", Some(1.0));
+    fixture.state.queue = Queue::Away { reason: "no answer".to_owned() };
+    check(&fixture, "drover_queue_up", Some(0.0));
+}
+
+#[test]
+fn names_of_backups_cannot_break_a_line() {
+    let mut fixture = Fixture::new();
+    fixture.backup("a\"b\\c\nd", None);
+    check(&fixture, "drover_backup_ready{backup=\"a\\\"b\\\\c\\nd\"}", Some(0.0));
+}

@@ -1,0 +1,258 @@
+//! What Prometheus asks (`/metrics`): figures of every Backup, of the Restores and of the queue.
+//!
+//! They are read off what is known at the moment of the scrape, from runs and statuses, so that they also tell of Jobs which
+//! are gone, and a runner that begins anew tells the same. Labels are names of Backups, of consumers, and words of fixed
+//! sets; the names follow <https://prometheus.io/docs/practices/naming/>.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+
+use drover::resources::{Backup, BackupRun, BackupType, Condition, RunState, SnapshotStage, StageState, UploadStage};
+use drover::runs::{schedule_of, status_of};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::decide::BLOCKED;
+use super::state::{Known, Queue, State};
+
+/// The content type of what is answered.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OfBackup {
+    backup: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OfStage {
+    backup: String,
+    stage: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OfFailure {
+    backup: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OfConsumer {
+    consumer: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OfState {
+    state: &'static str,
+}
+
+type Figure<L> = Family<L, Gauge<f64, AtomicU64>>;
+
+/// The stages at which a Backup can be failing, and what is neither.
+const REASONS: [&str; 4] = ["snapshot", "upload", "blocked", "other"];
+
+/// All figures at this moment, in the text format of OpenMetrics.
+///
+/// # Errors
+/// When one of them cannot be written, which only a fault of this program brings about.
+pub(crate) fn render(state: &State, now: Timestamp) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("drover");
+    of_backups(state, now).register(&mut registry);
+    of_restores(state, &mut registry);
+    of_queue(&state.queue, &mut registry);
+    let mut text = String::new();
+    text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+/// The figures that there is one of for each Backup.
+#[derive(Default)]
+struct Backups {
+    ready: Figure<OfBackup>,
+    suspended: Figure<OfBackup>,
+    failing: Figure<OfFailure>,
+    last_success: Figure<OfBackup>,
+    age: Figure<OfBackup>,
+    due: Figure<OfBackup>,
+    bytes: Figure<OfBackup>,
+    objects: Figure<OfBackup>,
+    duration: Figure<OfStage>,
+    pruned: Figure<OfBackup>,
+}
+
+fn of_backups(state: &State, now: Timestamp) -> Backups {
+    let figures = Backups::default();
+    let mut newest: BTreeMap<&str, (Option<&BackupRun>, Option<&BackupRun>)> = BTreeMap::new();
+    for run in state.runs.iter() {
+        let (any, verified) = newest.entry(&run.spec.backup_uid).or_default();
+        *any = later(*any, run);
+        if run.status.as_ref().is_some_and(|status| status.state == RunState::Completed) {
+            *verified = later(*verified, run);
+        }
+    }
+    for backup in state.backups.iter() {
+        let (any, verified) = newest.get(backup.uid().unwrap_or_default().as_str()).copied().unwrap_or_default();
+        figures.tell(state, backup, any, verified, now);
+    }
+    figures
+}
+
+fn later<'a>(known: Option<&'a BackupRun>, run: &'a BackupRun) -> Option<&'a BackupRun> {
+    known.into_iter().chain([run]).max_by_key(|run| run.spec.number)
+}
+
+impl Backups {
+    fn tell(
+        &self,
+        state: &State,
+        backup: &Backup,
+        newest: Option<&BackupRun>,
+        verified: Option<&BackupRun>,
+        now: Timestamp,
+    ) {
+        let of = || OfBackup { backup: backup.name_any() };
+        let settings = state.settings.settings(backup);
+        set(&self.ready, &of(), f64::from(condition(backup, "Ready").is_some_and(is_true)));
+        set(&self.suspended, &of(), f64::from(settings.is_suspended()));
+        let failing = reason_of_failure(backup, newest);
+        for reason in REASONS {
+            let labels = OfFailure { backup: backup.name_any(), reason };
+            set(&self.failing, &labels, f64::from(failing == Some(reason)));
+        }
+        let begun = verified.and_then(|run| run.spec.started_at.parse::<Timestamp>().ok());
+        if let Some(begun) = begun {
+            set(&self.last_success, &of(), seconds(begun));
+            set(&self.age, &of(), seconds(now) - seconds(begun));
+        }
+        if let Some(due) = due(state, backup, begun) {
+            set(&self.due, &of(), seconds(due));
+        }
+        if let Some(run) = verified {
+            self.tell_of_run(run);
+        }
+        let pruned = condition(backup, "Pruned").filter(|condition| is_true(condition));
+        if let Some(at) = pruned.and_then(|condition| condition.last_update_time.as_ref()?.parse().ok()) {
+            set(&self.pruned, &of(), seconds(at));
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+    fn tell_of_run(&self, run: &BackupRun) {
+        let backup = || run.spec.backup.clone();
+        let status = status_of(run);
+        let snapshot: SnapshotStage = status.snapshot.unwrap_or_default();
+        let upload: UploadStage = status.upload.unwrap_or_default();
+        set(&self.bytes, &OfBackup { backup: backup() }, snapshot.bytes as f64);
+        set(&self.objects, &OfBackup { backup: backup() }, snapshot.objects as f64);
+        let stages =
+            [("snapshot", snapshot.started_at, snapshot.ended_at), ("upload", upload.started_at, upload.ended_at)];
+        for (stage, started, ended) in stages {
+            let at = |text: Option<String>| text.and_then(|text| text.parse::<Timestamp>().ok()).map(seconds);
+            if let (Some(started), Some(ended)) = (at(started), at(ended)) {
+                set(&self.duration, &OfStage { backup: backup(), stage }, (ended - started).max(0.0));
+            }
+        }
+    }
+
+    fn register(self, registry: &mut Registry) {
+        registry.register("backup_ready", "Whether the Backup is Ready", self.ready);
+        registry.register("backup_suspended", "Whether a BackupPolicy suspends the Backup", self.suspended);
+        registry.register("backup_failing", "Whether the Backup is failing, and at what", self.failing);
+        let help = "When the newest verified archive was begun";
+        registry.register("backup_last_success_timestamp_seconds", help, self.last_success);
+        let help = "Age of the newest verified archive";
+        registry.register_with_unit("backup_newest_verified_age", help, Unit::Seconds, self.age);
+        let help = "When the Backup was due for the first time after its newest verified archive";
+        registry.register("backup_due_timestamp_seconds", help, self.due);
+        registry.register_with_unit("backup_size", "Size of the newest verified archive", Unit::Bytes, self.bytes);
+        registry.register("backup_objects", "Objects in the newest verified archive", self.objects);
+        let help = "How long a stage took for the newest verified archive, its last try";
+        registry.register_with_unit("backup_stage_duration", help, Unit::Seconds, self.duration);
+        let help = "When expired archives of the Backup were last looked for, and nothing stood in the way";
+        registry.register("backup_last_prune_timestamp_seconds", help, self.pruned);
+    }
+}
+
+fn set<L: Clone + std::hash::Hash + Eq>(figure: &Figure<L>, labels: &L, value: f64) {
+    figure.get_or_create(labels).set(value);
+}
+
+fn seconds(time: Timestamp) -> f64 {
+    time.as_duration().as_secs_f64()
+}
+
+fn condition<'a>(backup: &'a Backup, type_: &str) -> Option<&'a Condition> {
+    backup.status.as_ref()?.conditions.as_ref()?.get(type_)
+}
+
+fn is_true(condition: &Condition) -> bool {
+    condition.status == drover::resources::ConditionStatus::True
+}
+
+/// At what a Backup is failing that is not Ready because something failed.
+fn reason_of_failure(backup: &Backup, newest: Option<&BackupRun>) -> Option<&'static str> {
+    condition(backup, "Ready").filter(|ready| ready.status == drover::resources::ConditionStatus::False)?;
+    if condition(backup, BLOCKED).is_some_and(is_true) {
+        return Some("blocked");
+    }
+    let status = newest.map(status_of).unwrap_or_default();
+    let has_failed = |state: Option<StageState>| state == Some(StageState::Failed);
+    Some(match (status.snapshot.map(|stage| stage.state), status.upload.map(|stage| stage.state)) {
+        (_, upload) if has_failed(upload) => "upload",
+        (snapshot, _) if has_failed(snapshot) => "snapshot",
+        _ => "other",
+    })
+}
+
+/// When a Backup was first due after its newest verified archive; none while it is suspended, and of a one-time Backup that
+/// has one.
+fn due(state: &State, backup: &Backup, last: Option<Timestamp>) -> Option<Timestamp> {
+    let settings = state.settings.settings(backup);
+    let created = backup.creation_timestamp()?.0;
+    match (settings.is_suspended(), backup.kind_of_backup(), last) {
+        (true, ..) | (false, BackupType::OneTime, Some(_)) => None,
+        // A new Backup runs at once.
+        (false, _, None) => Some(created),
+        (false, BackupType::Recurring, Some(last)) => schedule_of(backup, &settings).ok()?.next(last),
+    }
+}
+
+fn of_restores(state: &State, registry: &mut Registry) {
+    let mut counts = BTreeMap::from(["waiting", "completed", "failed"].map(|word| (word, 0.0)));
+    for restore in state.restores.iter() {
+        let conditions = restore.status.as_ref().and_then(|status| status.conditions.as_ref());
+        let is_ready = conditions.is_some_and(|conditions| conditions.is_true("Ready"));
+        let word = match (restore.has_ended(), is_ready) {
+            (false, _) => "waiting",
+            (true, true) => "completed",
+            (true, false) => "failed",
+        };
+        *counts.entry(word).or_default() += 1.0;
+    }
+    let restores: Figure<OfState> = Figure::default();
+    for (state, count) in counts {
+        set(&restores, &OfState { state }, count);
+    }
+    registry.register("restores", "Restores that there are, by how they stand", restores);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+fn of_queue(queue: &Queue, registry: &mut Registry) {
+    let up: Gauge<f64, AtomicU64> = Gauge::default();
+    let messages: Figure<OfConsumer> = Figure::default();
+    if let Queue::Known(Known { survey, .. }) = queue {
+        up.set(1.0);
+        for (consumer, waiting) in &survey.consumers {
+            let of = |state| OfConsumer { consumer: consumer.clone(), state };
+            set(&messages, &of("pending"), waiting.pending as f64);
+            set(&messages, &of("in_flight"), waiting.in_flight as f64);
+        }
+    }
+    registry.register("queue_up", "Whether NATS answers", up);
+    registry.register("queue_messages", "Messages that a consumer has to work on", messages);
+}
