@@ -7,6 +7,7 @@
 //! parsed by a type of ours, it brings `chrono`, `url` and an older `snafu` beside what is here, and its NATS binding is
 //! for async-nats 0.42. What is needed of the specification is nine attributes.
 
+mod pruned;
 mod run;
 mod subject;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use snafu::{ResultExt, Snafu, ensure};
 use uuid::Uuid;
 
+pub use self::pruned::{NAMED_ARCHIVES, Pruned, PrunedArchive};
 pub use self::subject::{decode_token, encode_token};
 use crate::exit::{Exit, Fault};
 use crate::resources::Artifact;
@@ -154,6 +156,9 @@ pub struct Data {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What became of expired archives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<Pruned>,
 }
 
 /// One event.
@@ -203,6 +208,10 @@ impl Event {
         {
             id.push('.');
             id.push_str(&part);
+        }
+        // A run may be followed by any number of prunes; each that did something is told.
+        if self.kind == Kind::BackupPruned {
+            id.push_str(&format!(".{}", self.time.as_millisecond()));
         }
         id
     }

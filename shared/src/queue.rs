@@ -41,5 +41,11 @@ pub const STREAM: &str = "DROVER";
 /// The durable consumer of the stage that uploads.
 pub const UPLOAD_CONSUMER: &str = "upload";
 
+/// The durable consumer of the stage that deletes expired archives.
+pub const RETENTION_PRUNE_CONSUMER: &str = "retention-prune";
+
+/// Every consumer that [`setup`] makes.
+pub const CONSUMERS: [&str; 2] = [UPLOAD_CONSUMER, RETENTION_PRUNE_CONSUMER];
+
 /// What stands before the subject of a message whose copy is kept because nobody can or may work on it.
 pub const DEAD_PREFIX: &str = "drover.dead.";

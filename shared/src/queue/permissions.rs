@@ -7,7 +7,7 @@
 //! `setup` reads no artifact either, but it does lay down how streams are made, and so could have them copied: its key is
 //! as good as an administrator's of the queue, and no other job has it.
 
-use super::{DEAD_PREFIX, STREAM, UPLOAD_CONSUMER};
+use super::{DEAD_PREFIX, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER};
 use crate::artifacts::{self, BUCKET};
 use crate::events::{Kind, encode_token};
 
@@ -32,12 +32,12 @@ pub struct Permission {
 }
 
 /// The jobs that use NATS.
-pub const JOBS: [&str; 5] = ["snapshot", "upload", "restore", "dispatch", "setup"];
+pub const JOBS: [&str; 6] = ["snapshot", "upload", "retention-prune", "restore", "dispatch", "setup"];
 
 /// Every user, in the order of [`JOBS`].
 #[must_use]
 pub fn users() -> Vec<User> {
-    vec![snapshot(), upload(), restore(), dispatch(), setup()]
+    vec![snapshot(), upload(), retention_prune(), restore(), dispatch(), setup()]
 }
 
 fn snapshot() -> User {
@@ -53,15 +53,15 @@ fn upload() -> User {
     User::of("upload")
         // A run whose message was lost has it sent again by the upload's sweep.
         .tells([Kind::BackupSnapshotted, Kind::BackupUploaded, Kind::BackupFailed])
-        .sends(format!("{DEAD_PREFIX}>"), "copies of messages that could not be worked on")
-        .asks(&format!("CONSUMER.INFO.{STREAM}.{UPLOAD_CONSUMER}"), "how much there is to do")
-        .asks(&format!("CONSUMER.MSG.NEXT.{STREAM}.{UPLOAD_CONSUMER}"), "for the next message")
-        .sends(format!("$JS.ACK.{STREAM}.{UPLOAD_CONSUMER}.>"), "what became of a message")
-        .sends(format!("$JS.ACK.*.*.{STREAM}.{UPLOAD_CONSUMER}.>"), "the same, in the form of servers to come")
+        .drains(UPLOAD_CONSUMER)
         .asks(&format!("STREAM.INFO.{}", artifacts::STREAM), "whether there is an object store")
         .asks(&format!("STREAM.MSG.GET.{}", artifacts::STREAM), "for an artifact's description, from the leader")
         .asks(&format!("DIRECT.GET.{}", artifacts::STREAM), "for an artifact's chunks")
         .asks(&format!("STREAM.PURGE.{}", artifacts::STREAM), "to drop an artifact that is stored")
+}
+
+fn retention_prune() -> User {
+    User::of("retention-prune").tells([Kind::BackupPruned, Kind::BackupFailed]).drains(RETENTION_PRUNE_CONSUMER)
 }
 
 fn restore() -> User {
@@ -108,6 +108,15 @@ impl User {
     /// Asks JetStream this.
     fn asks(self, what: &str, reason: &'static str) -> Self {
         self.sends(format!("$JS.API.{what}"), reason)
+    }
+
+    /// Takes the messages of a consumer.
+    fn drains(self, consumer: &str) -> Self {
+        self.sends(format!("{DEAD_PREFIX}>"), "copies of messages that could not be worked on")
+            .asks(&format!("CONSUMER.INFO.{STREAM}.{consumer}"), "how much there is to do")
+            .asks(&format!("CONSUMER.MSG.NEXT.{STREAM}.{consumer}"), "for the next message")
+            .sends(format!("$JS.ACK.{STREAM}.{consumer}.>"), "what became of a message")
+            .sends(format!("$JS.ACK.*.*.{STREAM}.{consumer}.>"), "the same, in the form of servers to come")
     }
 
     fn hears(mut self, subject: &str, reason: &'static str) -> Self {
@@ -187,8 +196,8 @@ mod tests {
             (Kind::BackupStarted, &["snapshot"] as &[&str]),
             (Kind::BackupSnapshotted, &["snapshot", "upload"]),
             (Kind::BackupUploaded, &["upload"]),
-            (Kind::BackupPruned, &[]),
-            (Kind::BackupFailed, &["snapshot", "upload", "dispatch"]),
+            (Kind::BackupPruned, &["retention-prune"]),
+            (Kind::BackupFailed, &["snapshot", "upload", "retention-prune", "dispatch"]),
             (Kind::RestoreStarted, &["restore"]),
             (Kind::RestoreCompleted, &["restore"]),
             (Kind::RestoreFailed, &["restore", "dispatch"]),

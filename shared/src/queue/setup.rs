@@ -1,4 +1,4 @@
-//! Making and changing the stream, its consumer and the object store.
+//! Making and changing the stream, its consumers and the object store.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use snafu::Snafu;
 
 use super::failure::error_code;
 use super::settings::Settings;
-use super::{STREAM, UPLOAD_CONSUMER};
+use super::{RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER};
 use crate::artifacts;
 use crate::events::{Kind, SIZE_LIMIT};
 use crate::exit::{Exit, Fault};
 
 /// The version of all that is made here. It is raised with every change of it, so that an older `setup`, of a rollback
 /// or of another replica of a rollout, does not take a change back.
-pub(super) const LAYOUT: u32 = 1;
+pub(super) const LAYOUT: u32 = 2;
 
 /// Where the version stands in the metadata of streams and consumers.
 const LAYOUT_KEY: &str = "drover.dev/layout";
@@ -46,7 +46,10 @@ pub async fn setup(jetstream: &Context, settings: &Settings) -> Result<(), Setup
     // Events first: the room that a stream is given is set aside, and artifacts get what is left.
     ensure_stream(jetstream, STREAM, |config| events_stream(config, settings)).await?;
     ensure_stream(jetstream, artifacts::STREAM, |config| artifacts_stream(config, settings)).await?;
-    ensure_consumer(jetstream, UPLOAD_CONSUMER, |config| upload_consumer(config, settings)).await
+    for stage in [&UPLOAD, &RETENTION_PRUNE] {
+        ensure_consumer(jetstream, stage.consumer, |config| consumer(config, stage, settings)).await?;
+    }
+    Ok(())
 }
 
 fn events_stream(config: Config, settings: &Settings) -> Config {
@@ -90,12 +93,29 @@ fn artifacts_stream(config: Config, settings: &Settings) -> Config {
     }
 }
 
-fn upload_consumer(config: pull::Config, settings: &Settings) -> pull::Config {
+/// A stage that takes its work from the queue.
+struct Stage {
+    consumer: &'static str,
+    description: &'static str,
+    /// The events that are its work.
+    work: Kind,
+}
+
+const UPLOAD: Stage =
+    Stage { consumer: UPLOAD_CONSUMER, description: "Archives to upload", work: Kind::BackupSnapshotted };
+
+const RETENTION_PRUNE: Stage = Stage {
+    consumer: RETENTION_PRUNE_CONSUMER,
+    description: "Backups with a new archive, whose old ones may have expired",
+    work: Kind::BackupUploaded,
+};
+
+fn consumer(config: pull::Config, stage: &Stage, settings: &Settings) -> pull::Config {
     pull::Config {
-        name: Some(UPLOAD_CONSUMER.to_owned()),
-        durable_name: Some(UPLOAD_CONSUMER.to_owned()),
-        description: Some("Archives to upload".to_owned()),
-        filter_subject: Kind::BackupSnapshotted.subject_filter(),
+        name: Some(stage.consumer.to_owned()),
+        durable_name: Some(stage.consumer.to_owned()),
+        description: Some(stage.description.to_owned()),
+        filter_subject: stage.work.subject_filter(),
         deliver_policy: DeliverPolicy::New,
         ack_policy: AckPolicy::Explicit,
         ack_wait: settings.ack_wait(),

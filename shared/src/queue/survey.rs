@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use snafu::{ResultExt, Snafu};
 
 use super::setup::{LAYOUT, is_outdated};
-use super::{STREAM, UPLOAD_CONSUMER};
+use super::{CONSUMERS, STREAM};
 use crate::artifacts;
 
 /// What was found.
@@ -100,14 +100,14 @@ async fn find_consumer(stream: &Stream, name: &str, survey: &mut Survey) -> Resu
     let info = match stream.consumer_info(name).await {
         Ok(info) => info,
         Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {
-            if name == UPLOAD_CONSUMER {
+            if CONSUMERS.contains(&name) {
                 survey.missing.insert(format!("consumer {name}"));
             }
             return Ok(None);
         }
         Err(error) => return Err(error).context(AskForConsumerSnafu { name }),
     };
-    if name == UPLOAD_CONSUMER {
+    if CONSUMERS.contains(&name) {
         check_layout(&format!("consumer {name}"), &info.config.metadata, survey);
     }
     let subjects = stream.info_with_subjects(&info.config.filter_subject).await.context(CountMessagesSnafu { name })?;

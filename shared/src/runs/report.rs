@@ -44,6 +44,19 @@ pub fn failed(backup: &Backup, stage: &str, reason: &str, is_final: bool, now: T
     })
 }
 
+/// The condition that says whether the expired archives of a Backup are deleted.
+pub const PRUNED: &str = "Pruned";
+
+/// The status of a Backup with the condition [`PRUNED`]. Nothing else of it changes: whether old archives go says nothing
+/// about the new ones.
+#[must_use]
+pub fn pruned(backup: &Backup, is_done: bool, reason: &str, message: &str, now: Timestamp) -> BackupStatus {
+    let word = if is_done { ConditionStatus::True } else { ConditionStatus::False };
+    let mut status = backup.status.clone().unwrap_or_default();
+    status.conditions.get_or_insert_default().set(PRUNED, word, reason, message, now);
+    status
+}
+
 /// The status of a Backup whose run `run` is stored and verified. An older run than the one that the status already
 /// names changes nothing; `newer_is_open`: a later run is at work, to which `Ready` belongs.
 #[must_use]
@@ -151,6 +164,25 @@ mod tests {
         assert_eq!(conditions.get("Ready").unwrap().message.as_deref(), Some("Completed"));
         assert_eq!(status.backup_type, Some(BackupType::OneTime));
         assert_eq!(status.storage_location.as_deref(), Some("PV"));
+    }
+
+    #[test]
+    fn whether_old_archives_go_says_nothing_about_the_backup() {
+        let (mut backup, _) = stored_after(2, false);
+        for is_done in [true, false] {
+            let status = pruned(&backup, is_done, "Failed", "the bucket is away", now());
+            let mut conditions = status.conditions.clone().unwrap();
+            assert_eq!(conditions.is_true(PRUNED), is_done);
+            conditions.remove(PRUNED);
+            let before = backup.status.clone().unwrap();
+            let mut others = before.conditions.clone().unwrap();
+            others.remove(PRUNED);
+            assert_eq!(
+                BackupStatus { conditions: Some(conditions), ..status.clone() },
+                BackupStatus { conditions: Some(others), ..before }
+            );
+            backup.status = Some(status);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover::exit::Chain;
-use drover::queue::{self, Connection, NatsOptions, UPLOAD_CONSUMER};
+use drover::queue::{self, CONSUMERS, Connection, NatsOptions};
 use futures::StreamExt;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
@@ -69,7 +69,7 @@ async fn ask(connection: &Connection, shared: &Shared) {
     let (ends, consumers) = {
         let state = shared.state();
         let annotated = state.cron_jobs.iter().filter_map(|cron_job| cron_job.consumer().map(str::to_owned));
-        let consumers: BTreeSet<String> = annotated.chain([UPLOAD_CONSUMER.to_owned()]).collect();
+        let consumers: BTreeSet<String> = annotated.chain(CONSUMERS.map(str::to_owned)).collect();
         (state.ends, consumers)
     };
     let known = match timeout(PATIENCE, queue::survey(&connection.jetstream, &consumers)).await {

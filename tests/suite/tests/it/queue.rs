@@ -51,7 +51,7 @@ async fn an_older_setup_takes_nothing_back() {
     let newer = |metadata: &HashMap<String, String>| {
         let mut metadata = metadata.clone();
         metadata.retain(|key, _| !key.starts_with("_nats."));
-        metadata.insert("drover.dev/layout".to_owned(), "2".to_owned());
+        metadata.insert("drover.dev/layout".to_owned(), "1000".to_owned());
         metadata
     };
     let (events, store, consumer) = configuration(&queue).await;

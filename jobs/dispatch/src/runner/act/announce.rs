@@ -1,13 +1,15 @@
 use drover::cluster::ApiError;
 use drover::events::{Data, Event, Kind};
+use drover::queue::RETENTION_PRUNE_CONSUMER;
 use drover::resources::{Backup, BackupRun, Restore, RunState, StageState};
-use drover::runs::{failed_event, status_of};
+use drover::runs::report::pruned;
+use drover::runs::{failed_event, set_backup_status, status_of};
 use jiff::Timestamp;
 use kube::{Api, Resource, ResourceExt};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{Actor, MANAGER, say};
+use super::{Actor, MANAGER, say, warn_of};
 use crate::runner::decide::{Death, Victim};
 
 /// The most messages that are kept for a NATS that is away; the statuses say the same.
@@ -56,6 +58,10 @@ impl Actor {
             return None;
         }
         self.events.warning(&backup, "JobFailed", death.words.clone()).await;
+        if death.stage == RETENTION_PRUNE_CONSUMER {
+            let change = |backup: &Backup| Some(pruned(backup, false, "JobFailed", &death.words, Timestamp::now()));
+            warn_of(set_backup_status(self.client.clone(), name, MANAGER, change).await);
+        }
         Some(match run {
             Some(run) => of_run(death, &run),
             None => of_job(death, Kind::BackupFailed, name, &backup.uid().unwrap_or_default(), &death.job),

@@ -1,7 +1,9 @@
 //! Jobs that died without a word: killed for want of memory, evicted, stopped by their deadline, or ended before they could
 //! reach what they report to. Somebody must say so, and that is dispatch.
 
-use drover::resources::{BackupRun, Conditions, Ready, Restore, StageState};
+use drover::queue::{RETENTION_PRUNE_CONSUMER, UPLOAD_CONSUMER};
+use drover::resources::{Backup, BackupRun, BackupType, ConditionStatus, Conditions, Ready, Restore, StageState};
+use drover::runs::report::PRUNED;
 use drover::runs::status_of;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -28,13 +30,37 @@ pub(super) fn of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob, 
 
 /// Announces the death of a stage's Job.
 pub(super) fn of_stage(world: &World<'_>, cron_job: &CronJob, decision: &mut Decision) {
-    if cron_job.consumer() != Some(drover::queue::UPLOAD_CONSUMER) {
-        return;
+    let victims = match cron_job.consumer() {
+        Some(UPLOAD_CONSUMER) => victims_of_upload,
+        Some(RETENTION_PRUNE_CONSUMER) => victims_of_prune,
+        _ => return,
+    };
+    if let Some(job) = newest_failed(world, cron_job, decision).filter(|job| is_news(world, job)) {
+        announce(world, decision, job, &cron_job.name, victims(world, job));
     }
-    let Some(job) = newest_failed(world, cron_job, decision).filter(|job| is_news(world, job)) else { return };
+}
+
+fn victims_of_upload(world: &World<'_>, job: &Job) -> Vec<Victim> {
     let left = world.awaiting_upload().filter(|(_, run)| !has_spoken_of_upload(run, job));
-    let victims = left.map(|(backup, run)| Victim::Backup { name: backup.name_any(), run: Some(run.name_any()) });
-    announce(world, decision, job, &cron_job.name, victims.collect());
+    left.map(|(backup, run)| Victim::Backup { name: backup.name_any(), run: Some(run.name_any()) }).collect()
+}
+
+/// The Backups whose archives a prune may have been about: which ones it reached is not known, and all but those of which
+/// it was said that they are pruned may have been left out. Their backups are none the worse for it.
+fn victims_of_prune(world: &World<'_>, job: &Job) -> Vec<Victim> {
+    let concerned = world.backups().filter(|backup| {
+        let is_stored = world.history(backup).last_verified().is_some();
+        backup.kind_of_backup() == BackupType::Recurring && is_stored && !has_spoken_of_prune(backup, job)
+    });
+    concerned.map(|backup| Victim::Backup { name: backup.name_any(), run: None }).collect()
+}
+
+/// Whether it is told already that the archives are not pruned, or whether they were since the Job began.
+fn has_spoken_of_prune(backup: &Backup, job: &Job) -> bool {
+    let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let Some(pruned) = conditions.and_then(|conditions| conditions.get(PRUNED)) else { return false };
+    let is_since = pruned.last_update_time.as_deref().is_some_and(|time| is_since(time, job));
+    pruned.status != ConditionStatus::True || is_since
 }
 
 /// Announces the death of a Job that carries out Restores.

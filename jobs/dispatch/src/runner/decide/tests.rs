@@ -9,7 +9,7 @@ mod stages;
 
 use std::collections::BTreeMap;
 
-use drover::queue::{Survey, Waiting};
+use drover::queue::{CONSUMERS, Survey, Waiting};
 use drover::resources::{
     Backup, BackupRun, BackupRunSpec, BackupRunStatus, BackupSpec, BackupStatus, Restore, RestoreSpec, RestoreStatus,
     RunState, SnapshotStage, StageState, Trigger, TriggerKind, rfc3339,
@@ -25,7 +25,7 @@ use super::{Action, Decision, decide};
 use crate::runner::facts::{CronJob, Event, Job, Outcome, Pod};
 use crate::runner::state::{Charge, Known, Queue, State};
 
-const STAGES: [&str; 4] = ["snapshot", "upload", "restore", "setup"];
+const STAGES: [&str; 5] = ["snapshot", "upload", "retention-prune", "restore", "setup"];
 
 /// The cluster at a time.
 pub(super) struct Fixture {
@@ -58,7 +58,8 @@ impl Fixture {
 
     /// A stage's CronJob of this version of the image.
     pub(super) fn stage(&mut self, name: &str, version: u32) {
-        let annotations = if name == "upload" { json!({"drover.dev/consumer": "upload"}) } else { json!({}) };
+        let drains = ["upload", "retention-prune"].contains(&name);
+        let annotations = if drains { json!({"drover.dev/consumer": name}) } else { json!({}) };
         let object = json!({
             "apiVersion": "batch/v1", "kind": "CronJob",
             "metadata": {"name": name, "uid": format!("uid-{name}"), "creationTimestamp": at(0).to_string(),
@@ -77,7 +78,13 @@ impl Fixture {
 
     /// What the queue says: messages pending, in flight, and stored for `upload`.
     pub(super) fn consumer(&mut self, pending: u64, in_flight: u64, stored: u64) {
-        let consumers = BTreeMap::from([("upload".to_owned(), Waiting { pending, in_flight, stored })]);
+        self.consumer_of("upload", pending, in_flight, stored);
+    }
+
+    /// The same of a stage, while the others have nothing to do.
+    pub(super) fn consumer_of(&mut self, stage: &str, pending: u64, in_flight: u64, stored: u64) {
+        let mut consumers: BTreeMap<_, _> = CONSUMERS.map(|name| (name.to_owned(), Waiting::default())).into();
+        consumers.insert(stage.to_owned(), Waiting { pending, in_flight, stored });
         let survey = Survey { consumers, ..Survey::default() };
         self.state.queue = Queue::Known(Known { survey, ends: self.state.ends });
     }

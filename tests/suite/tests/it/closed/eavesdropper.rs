@@ -12,7 +12,7 @@ use super::{Closed, site};
 use crate::nats::{Queue, until};
 
 /// Subscriptions, and the jobs that may have them.
-const SUBSCRIPTIONS: [(&str, &[&str]); 17] = [
+const SUBSCRIPTIONS: [(&str, &[&str]); 18] = [
     (">", &[]),
     ("*.>", &[]),
     ("$O.>", &[]),
@@ -26,6 +26,7 @@ const SUBSCRIPTIONS: [(&str, &[&str]); 17] = [
     ("_INBOX.>", &[]),
     ("_INBOX_snapshot.>", &["snapshot"]),
     ("_INBOX_upload.>", &["upload"]),
+    ("_INBOX_retention-prune.>", &["retention-prune"]),
     ("_INBOX_setup.>", &["setup"]),
     ("drover.backup.>", &["dispatch"]),
     ("drover.restore.>", &["dispatch"]),
@@ -33,7 +34,7 @@ const SUBSCRIPTIONS: [(&str, &[&str]); 17] = [
 ];
 
 /// Messages, and the jobs that may send them.
-const MESSAGES: [(&str, &[&str]); 34] = [
+const MESSAGES: [(&str, &[&str]); 38] = [
     // Whatever could bring an artifact's bytes.
     ("$JS.API.STREAM.MSG.GET.OBJ_drover-artifacts", &["upload"]),
     ("$JS.API.DIRECT.GET.OBJ_drover-artifacts", &["upload"]),
@@ -58,18 +59,22 @@ const MESSAGES: [(&str, &[&str]); 34] = [
     ("$JS.API.STREAM.UPDATE.DROVER", &["setup"]),
     // The work of others.
     ("$JS.API.CONSUMER.MSG.NEXT.DROVER.upload", &["upload"]),
+    ("$JS.API.CONSUMER.MSG.NEXT.DROVER.retention-prune", &["retention-prune"]),
     ("$JS.API.CONSUMER.CREATE.DROVER.spy", &["setup"]),
     ("$JS.API.STREAM.MSG.GET.DROVER", &[]),
     ("$JS.ACK.DROVER.upload.1.1.1.1.1", &["upload"]),
+    ("$JS.ACK.DROVER.retention-prune.1.1.1.1.1", &["retention-prune"]),
     ("$O.drover-artifacts.C.1", &["snapshot"]),
     ("$O.drover-artifacts.M.1", &["snapshot"]),
     ("drover.backup.started.a", &["snapshot"]),
     ("drover.backup.snapshotted.a", &["snapshot", "upload"]),
     ("drover.backup.uploaded.a", &["upload"]),
-    ("drover.backup.failed.a", &["snapshot", "upload", "dispatch"]),
+    ("drover.backup.pruned.a", &["retention-prune"]),
+    ("drover.backup.failed.a", &["snapshot", "upload", "retention-prune", "dispatch"]),
     ("drover.restore.completed.a", &["restore"]),
     ("drover.restore.failed.a", &["restore", "dispatch"]),
-    ("drover.dead.drover.backup.snapshotted.a", &["upload"]),
+    ("drover.dead.drover.backup.snapshotted.a", &["upload", "retention-prune"]),
+    ("drover.dead.drover.backup.uploaded.a", &["upload", "retention-prune"]),
     ("_INBOX_upload.1", &[]),
 ];
 

@@ -15,8 +15,9 @@ async fn works(job: &str, connection: &Connection) -> bool {
         "snapshot" | "upload" => {
             Store::open(&connection.jetstream).await.map(drop).map_err(|error| Chain(&error).to_string())
         }
-        "restore" => {
-            let event = event(Kind::RestoreStarted, "back");
+        "restore" | "retention-prune" => {
+            let kind = if job == "restore" { Kind::RestoreStarted } else { Kind::BackupPruned };
+            let event = event(kind, "back");
             connection.publish(&event).await.map(drop).map_err(|error| Chain(&error).to_string())
         }
         "dispatch" => {

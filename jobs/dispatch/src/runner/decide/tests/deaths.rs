@@ -1,4 +1,5 @@
 use drover::resources::{Conditions, Ready, RunState, UploadStage, rfc3339};
+use drover::runs::report::pruned;
 use serde_json::json;
 
 use super::{Fixture, at, failed};
@@ -109,4 +110,27 @@ fn a_restore_that_died_is_announced() {
     fixture.now = at(3605);
     let [death] = deaths(&fixture).try_into().unwrap();
     assert_eq!(death.victims, [Victim::Restore { name: "r".to_owned() }]);
+}
+
+#[test]
+fn a_prune_that_died_is_announced_and_makes_no_backup_failed() {
+    let mut fixture = Fixture::new();
+    for (name, schedule) in
+        [("due", Some("@daily")), ("pruned", Some("@daily")), ("told", Some("@daily")), ("once", None)]
+    {
+        fixture.backup(name, schedule);
+        fixture.run(name, 1, at(1900), RunState::Completed, true);
+    }
+    fixture.backup("new", Some("@daily"));
+    for (name, is_done) in [("pruned", true), ("told", false)] {
+        fixture.edit(name, |backup| backup.status = Some(pruned(backup, is_done, "", "", at(3595))));
+    }
+    fixture.settle();
+    fixture.consumer_of("retention-prune", 0, 2, 2);
+    fixture.job("retention-prune", "retention-prune-1", failed(at(3600)), "2");
+    fixture.now = at(3605);
+    let [death] = deaths(&fixture).try_into().unwrap();
+    assert_eq!(death.stage, "retention-prune");
+    assert_eq!(death.victims, [Victim::Backup { name: "due".to_owned(), run: None }]);
+    assert_eq!(fixture.ready("due"), None);
 }

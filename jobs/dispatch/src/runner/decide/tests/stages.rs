@@ -36,6 +36,17 @@ fn the_job_of_a_consumer_drains_only_and_carries_the_work_it_was_started_for() {
 }
 
 #[test]
+fn archives_that_may_have_expired_get_a_job_that_drains_only() {
+    let mut fixture = Fixture::new();
+    fixture.consumer_of("retention-prune", 2, 0, 2);
+    let [Action::Start { cron_job, manifest, .. }] = &fixture.decide().actions[..] else {
+        panic!("{:?}", fixture.decide())
+    };
+    assert_eq!(cron_job, "retention-prune");
+    assert_eq!(manifest["spec"]["template"]["spec"]["containers"][0]["args"], serde_json::json!(["--drain-only"]));
+}
+
+#[test]
 fn an_archive_that_waits_without_a_message_gets_a_whole_job_once_its_message_is_missed() {
     let mut fixture = Fixture::new();
     fixture.backup("daily", None);
