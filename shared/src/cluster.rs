@@ -227,9 +227,10 @@ pub async fn secret(client: &Client, own: &str, namespace: &str, name: &str) -> 
 
 /// The command that allows drover to read the Secrets of a namespace.
 fn permission(own: &str, namespace: &str) -> String {
+    let accounts = SECRET_READERS.map(|reader| format!("--serviceaccount={own}:{reader}")).join(" ");
     format!(
         "; to allow it, run \"kubectl -n {namespace} create rolebinding {SECRETS_ROLE} --clusterrole={SECRETS_ROLE} \
-         --serviceaccount={own}:{SECRET_READER}\""
+         {accounts}\""
     )
 }
 
@@ -283,8 +284,8 @@ impl Events {
 /// The ClusterRole of drover's manifests that may read Secrets, bound in each namespace whose Secrets are needed.
 const SECRETS_ROLE: &str = "drover-secrets";
 
-/// The ServiceAccount of the job that reaches storage and may not read everything.
-const SECRET_READER: &str = "drover-upload";
+/// The ServiceAccounts of the jobs that reach storage and may not read everything.
+const SECRET_READERS: [&str; 2] = ["drover-upload", "drover-retention-prune"];
 
 /// The API server refuses a longer note.
 const EVENT_NOTE_BYTES: usize = 1_024;
@@ -296,7 +297,8 @@ mod tests {
     #[test]
     fn what_allows_a_secret_of_another_namespace_is_said_to_the_letter() {
         let expected = "; to allow it, run \"kubectl -n default create rolebinding drover-secrets \
-                        --clusterrole=drover-secrets --serviceaccount=cattle-resources-system:drover-upload\"";
+                        --clusterrole=drover-secrets --serviceaccount=cattle-resources-system:drover-upload \
+                        --serviceaccount=cattle-resources-system:drover-retention-prune\"";
         assert_eq!(permission(DEFAULT_NAMESPACE, "default"), expected);
     }
 

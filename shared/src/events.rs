@@ -11,7 +11,7 @@ mod pruned;
 mod run;
 mod subject;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -211,7 +211,8 @@ impl Event {
         }
         // A run may be followed by any number of prunes; each that did something is told.
         if self.kind == Kind::BackupPruned {
-            id.push_str(&format!(".{}", self.time.as_millisecond()));
+            // Writing to a String does not fail.
+            let _ = write!(id, ".{}", self.time.as_millisecond());
         }
         id
     }

@@ -14,10 +14,10 @@ use super::rights;
 use crate::kubectl;
 use crate::nats::until;
 
-const STAGES: [&str; 4] = ["snapshot", "upload", "restore", "setup"];
+const STAGES: [&str; 5] = ["snapshot", "upload", "retention-prune", "restore", "setup"];
 
 /// Changes to a pod's spec that dispatch may make, of the stage that is named.
-const ALLOWED: [(&str, &str, &str); 8] = [
+const ALLOWED: [(&str, &str, &str); 9] = [
     ("snapshot", "/restartPolicy", r#""Never""#),
     ("upload", "/restartPolicy", r#""Never""#),
     ("restore", "/restartPolicy", r#""Never""#),
@@ -25,13 +25,15 @@ const ALLOWED: [(&str, &str, &str); 8] = [
     ("snapshot", "/containers/0/args", r#"["--backup=rancher-daily-backup"]"#),
     ("snapshot", "/containers/0/args", "[]"),
     ("upload", "/containers/0/args", r#"["--drain-only"]"#),
+    ("retention-prune", "/containers/0/args", r#"["--drain-only"]"#),
     ("upload", "/terminationGracePeriodSeconds", "5"),
 ];
 
 /// Changes that would let it do more than start the job, and what each is refused with.
-const REFUSED: [(&str, &str, &str, &str); 27] = [
+const REFUSED: [(&str, &str, &str, &str); 28] = [
     ("restore", "/containers/0/args", r#"["--drain-only"]"#, "arguments --drain-only"),
     ("upload", "/containers/0/args", r#"["--backup=a"]"#, "arguments --backup=a"),
+    ("retention-prune", "/containers/0/args", r#"["--backup=a"]"#, "arguments --backup=a"),
     ("snapshot", "/containers/0/args", r#"["--output=/spool/a"]"#, "arguments --output=/spool/a"),
     ("setup", "/containers/0/args", r#"["--replicas=3"]"#, "arguments --replicas=3"),
     ("restore", "/containers/0/image", r#""evil""#, "in image"),

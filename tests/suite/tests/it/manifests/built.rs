@@ -14,10 +14,11 @@ use crate::kubectl;
 pub(crate) const OVERLAYS: [&str; 3] = ["local", "production", "cron-only"];
 
 /// Every component, in an order in which all of them go together.
-const COMPONENTS: [&str; 13] = [
+const COMPONENTS: [&str; 14] = [
     "minio",
     "local-storage",
     "operator-volume",
+    "further-volume",
     "default-s3",
     "cluster-settings/image-pull-secrets",
     "cluster-settings/node-selector",
@@ -227,7 +228,7 @@ async fn cluster_settings_reach_every_pod() {
     let folder = own_overlay(&without_nats, "");
     let objects = build(&folder.path().display().to_string()).await;
     let templates: Vec<_> = objects.iter().filter_map(pod_template).collect();
-    assert_eq!(templates.len(), 7, "four jobs, dispatch, NATS and MinIO");
+    assert_eq!(templates.len(), 8, "five jobs, dispatch, NATS and MinIO");
     for template in templates {
         let pod = &template["spec"];
         assert_eq!(pod["imagePullSecrets"][0]["name"], "registry-credentials");
@@ -244,7 +245,7 @@ async fn cluster_settings_reach_every_pod() {
 async fn the_volume_of_the_operator_is_used_as_its_user() {
     let folder = own_overlay(&["local-storage", "operator-volume"], "");
     let objects = build(&folder.path().display().to_string()).await;
-    for name in ["upload", "restore"] {
+    for name in ["upload", "retention-prune", "restore"] {
         let job = objects.iter().find(|object| title(object) == format!("CronJob {name}")).unwrap();
         let pod = &pod_template(job).unwrap()["spec"];
         let claims: Vec<_> = pod["volumes"]

@@ -12,7 +12,7 @@ type Right = (&'static str, &'static str, &'static str, &'static str, &'static s
 
 const OWN: &str = DEFAULT_NAMESPACE;
 
-const GIVEN: [Right; 30] = [
+const GIVEN: [Right; 37] = [
     ("snapshot", "list", "", "secrets", "any", ""),
     ("snapshot", "list", "management.cattle.io", "clusters", "", ""),
     ("snapshot", "patch", "resources.cattle.io", "backups/status", "", "a"),
@@ -26,6 +26,13 @@ const GIVEN: [Right; 30] = [
     ("upload", "patch", "drover.dev", "backupruns/status", "", "a"),
     ("upload", "create", "coordination.k8s.io", "leases", OWN, ""),
     ("upload", "create", "events.k8s.io", "events", "default", ""),
+    ("retention-prune", "get", "", "secrets", OWN, "any"),
+    ("retention-prune", "list", "resources.cattle.io", "backups", "", ""),
+    ("retention-prune", "list", "resources.cattle.io", "restores", "", ""),
+    ("retention-prune", "list", "drover.dev", "backuppolicies", "", ""),
+    ("retention-prune", "patch", "resources.cattle.io", "backups/status", "", "a"),
+    ("retention-prune", "update", "coordination.k8s.io", "leases", OWN, "backup-a"),
+    ("retention-prune", "create", "events.k8s.io", "events", "default", ""),
     ("restore", "delete", "", "namespaces", "", "any"),
     ("restore", "escalate", "rbac.authorization.k8s.io", "clusterroles", "", "any"),
     ("setup", "create", "resources.cattle.io", "resourcesets", "", ""),
@@ -45,7 +52,7 @@ const GIVEN: [Right; 30] = [
     ("dispatch", "create", "events.k8s.io", "events", "default", ""),
 ];
 
-const WITHHELD: [Right; 34] = [
+const WITHHELD: [Right; 44] = [
     ("snapshot", "watch", "", "secrets", OWN, ""),
     ("snapshot", "update", "", "secrets", OWN, "any"),
     ("snapshot", "create", "batch", "jobs", OWN, ""),
@@ -61,6 +68,16 @@ const WITHHELD: [Right; 34] = [
     ("upload", "patch", "resources.cattle.io", "backups", "", "a"),
     ("upload", "get", "resources.cattle.io", "restores", "", "a"),
     ("upload", "create", "drover.dev", "backupruns", "", ""),
+    ("retention-prune", "get", "", "secrets", "default", "any"),
+    ("retention-prune", "list", "", "secrets", OWN, ""),
+    ("retention-prune", "get", "", "namespaces", "", "default"),
+    ("retention-prune", "create", "batch", "jobs", OWN, ""),
+    ("retention-prune", "patch", "resources.cattle.io", "backups", "", "a"),
+    ("retention-prune", "delete", "resources.cattle.io", "backups", "", "a"),
+    ("retention-prune", "patch", "resources.cattle.io", "restores/status", "", "a"),
+    ("retention-prune", "create", "drover.dev", "backupruns", "", ""),
+    ("retention-prune", "delete", "drover.dev", "backupruns", "", "a"),
+    ("retention-prune", "patch", "drover.dev", "backupruns/status", "", "a"),
     ("setup", "get", "", "secrets", OWN, "nats-server"),
     ("setup", "update", "resources.cattle.io", "resourcesets", "", "a"),
     ("setup", "create", "batch", "jobs", OWN, ""),

@@ -1,0 +1,68 @@
+use clap::Parser;
+use drover::cluster::ClusterOptions;
+use drover::job::JobArguments;
+use drover::queue::NatsOptions;
+use drover::storage::StorageOptions;
+use drover::telemetry::TelemetryOptions;
+
+/// Deletes the expired archives of Backups, at every place where they lie.
+///
+/// Which ones expire a Backup says with its retentionCount, or a BackupPolicy with tiers. Never deleted are the newest verified
+/// archive, those that a Restore still needs, the last one before a sharp drop in objects, and those of other clusters. What a
+/// bucket keeps by a lock or a policy is reported as retained, and is no failure.
+///
+/// Exit codes: 0 done or nothing to do; 64 wrong usage or configuration; 69 a service is away, a retry may help; 1 anything
+/// else.
+#[derive(Debug, Parser)]
+#[command(name = "retention-prune")]
+pub struct Arguments {
+    /// Drain the queue only; without it, every Backup is looked at too, and what cut-off uploads left is removed.
+    #[arg(long, env = "DROVER_DRAIN_ONLY", conflicts_with = "dry_run")]
+    pub drain_only: bool,
+
+    /// Print what would be deleted and why the rest is kept, and delete nothing. It needs no NATS.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// With --dry-run: this Backup alone.
+    #[arg(long, value_name = "NAME", requires = "dry_run")]
+    pub backup: Option<String>,
+
+    /// Where archives lie.
+    #[command(flatten)]
+    pub storage: StorageOptions,
+
+    /// Where drover runs.
+    #[command(flatten)]
+    pub cluster: ClusterOptions,
+
+    /// How NATS is reached.
+    #[command(flatten)]
+    pub nats: NatsOptions,
+
+    /// The log.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
+}
+
+impl JobArguments for Arguments {
+    fn telemetry(&self) -> &TelemetryOptions {
+        &self.telemetry
+    }
+
+    fn is_interactive(&self) -> bool {
+        self.dry_run
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

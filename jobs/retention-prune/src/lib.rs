@@ -1,0 +1,64 @@
+//! The job `retention-prune` deletes the archives of Backups that have expired: after each new archive, and of every Backup
+//! on its schedule.
+//!
+//! ```text
+//! backup.uploaded ──▶ message ─┐              ┌─ place: list, labels ─▶ retention::plan ─▶ one deletion after the other
+//!        schedule ──▶ sweep ───┴─▶ Pruner ────┤  place: …
+//!                                  (Lease)    └─▶ condition Pruned, Event, backup.pruned
+//!       --dry-run ──▶ table ◀── the same plan
+//! ```
+
+mod arguments;
+mod message;
+mod place;
+mod pruner;
+mod report;
+mod sweep;
+mod table;
+
+use drover::exit::{Exit, Failure};
+use drover::queue::{self, RETENTION_PRUNE_CONSUMER};
+use tokio_util::sync::CancellationToken;
+
+pub use arguments::Arguments;
+use message::Stage;
+pub use pruner::{Pruner, Turn};
+pub use report::{Deletion, Outcome, Retained};
+pub use sweep::sweep;
+pub use table::print as print_plans;
+
+/// The job's name, its field manager, and its stage's name in events.
+const JOB: &str = "retention-prune";
+
+/// Does what the arguments ask for.
+///
+/// # Errors
+/// With the failure that the job exits with: the worst of all Backups.
+pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
+    let Arguments { drain_only, dry_run, backup, storage, cluster, nats, telemetry: _ } = arguments;
+    let client = drover::cluster::connect().await?;
+    let pruner = Pruner::connect(client, cluster, storage).await?;
+    if dry_run {
+        return Box::pin(table::print(&pruner, backup.as_deref(), &mut std::io::stdout().lock())).await;
+    }
+    if let Some(operator) = pruner.operator().await? {
+        tracing::info!("nothing is deleted: {}", operator.message());
+        return Ok(());
+    }
+    let pruner = pruner.telling(queue::connect(&nats, JOB).await?);
+    Box::pin(prune(&pruner, drain_only, &shutdown)).await
+}
+
+async fn prune(pruner: &Pruner, drain_only: bool, shutdown: &CancellationToken) -> Result<(), Failure> {
+    let Some(connection) = pruner.connection() else { return Ok(()) };
+    let stage = Stage::new(pruner);
+    let summary = queue::drain(&connection.jetstream, RETENTION_PRUNE_CONSUMER, &stage, shutdown).await?;
+    let mut worst = summary.exit().max(stage.worst());
+    if !drain_only && !summary.interrupted {
+        worst = worst.max(sweep(pruner, shutdown).await?);
+    }
+    match worst {
+        Exit::Done => Ok(()),
+        exit => Err(Failure::new(exit, "failed to prune every Backup; the condition Pruned of each one says why")),
+    }
+}

@@ -1,0 +1,80 @@
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use drover::cluster::ApiError;
+use drover::events::Event;
+use drover::exit::{Exit, Failure};
+use drover::places::targets;
+use drover::queue::{Handler, Outcome};
+use drover::resources::{Backup, BackupType};
+use kube::{Api, ResourceExt};
+use tracing::info;
+
+use crate::place::Effort;
+use crate::pruner::{Pruner, Turn};
+
+/// The stage: after each new archive its Backup is pruned.
+pub(crate) struct Stage<'a> {
+    pruner: &'a Pruner,
+    /// The worst exit of what is not tried again by a message.
+    worst: Mutex<Exit>,
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn new(pruner: &'a Pruner) -> Self {
+        Self { pruner, worst: Mutex::new(Exit::Done) }
+    }
+
+    pub(crate) fn worst(&self) -> Exit {
+        self.worst.lock().map_or(Exit::Failure, |worst| *worst)
+    }
+
+    fn note(&self, exit: Exit) {
+        if let Ok(mut worst) = self.worst.lock() {
+            *worst = exit.max(*worst);
+        }
+    }
+
+    /// The Backup that a message names, if it is there, the same one, and has archives that expire.
+    async fn find(&self, event: &Event) -> Result<Option<Backup>, Failure> {
+        let backups: Api<Backup> = Api::all(self.pruner.client.clone());
+        let backup = backups.get_opt(&event.data.name).await.map_err(ApiError::from)?;
+        let is_it = |backup: &Backup| backup.uid().is_some_and(|uid| uid == event.data.uid);
+        Ok(backup.filter(|backup| is_it(backup) && backup.kind_of_backup() == BackupType::Recurring))
+    }
+
+    async fn try_handle(&self, event: &Event, away: &HashSet<String>) -> Result<Outcome, Failure> {
+        let Some(backup) = self.find(event).await? else {
+            info!(backup = event.data.name, "nothing to prune: the Backup is gone, or is made once");
+            return Ok(Outcome::Done);
+        };
+        let settings = self.pruner.policies().await?.settings(&backup);
+        Ok(match self.pruner.prune(&backup, &settings, away, Effort::UntilRetained).await? {
+            Turn::Busy { holder } => Outcome::Busy { holder },
+            Turn::Done(outcome) if outcome.away.is_empty() => {
+                // What somebody must mend is tried again after the next archive and on the schedule, not before.
+                self.note(outcome.exit());
+                Outcome::Done
+            }
+            Turn::Done(outcome) => {
+                Outcome::Failed { reason: outcome.message(), exit: Exit::Unavailable, away: outcome.away }
+            }
+        })
+    }
+}
+
+impl Handler for Stage<'_> {
+    async fn places_of(&self, event: &Event) -> Vec<String> {
+        let Ok(Some(backup)) = self.find(event).await else { return Vec::new() };
+        let Ok(policies) = self.pruner.policies().await else { return Vec::new() };
+        targets(&backup, &policies.settings(&backup)).iter().map(drover::places::Target::site).collect()
+    }
+
+    /// The message only says that there may be work: what has expired the places and the runs tell.
+    async fn handle(&self, event: &Event, away: &HashSet<String>) -> Outcome {
+        match Box::pin(self.try_handle(event, away)).await {
+            Ok(outcome) => outcome,
+            Err(failure) => Outcome::Failed { reason: failure.to_string(), exit: failure.exit(), away: Vec::new() },
+        }
+    }
+}

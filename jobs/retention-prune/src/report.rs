@@ -1,0 +1,202 @@
+//! What a prune tells about itself: the condition `Pruned`, Events, and messages. `Ready` is never touched.
+
+use std::fmt::Write as _;
+
+use drover::events::{Data, Event, Kind, Pruned, PrunedArchive};
+use drover::exit::{Exit, Failure};
+use drover::resources::{Backup, Condition, rfc3339};
+use drover::runs::report::{PRUNED, pruned};
+use drover::runs::{History, set_backup_status};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::JOB;
+use crate::pruner::Pruner;
+
+/// What a prune of a Backup did, at all of its places.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Archives that were deleted.
+    pub deleted: Vec<Deletion>,
+    /// Expired archives that their place keeps.
+    pub retained: Vec<Retained>,
+    /// How many archives the plan keeps.
+    pub kept: u64,
+    /// Expired archives that were not tried, since their place kept those before them.
+    pub left: u64,
+    /// What failed, each with the name of its place.
+    pub failures: Vec<(String, Failure)>,
+    /// Hosts of buckets, or volumes, that are away.
+    pub away: Vec<String>,
+}
+
+/// An archive that was deleted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Deletion {
+    /// Its file name.
+    pub name: String,
+    /// Name of the place.
+    pub place: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// An expired archive that its place keeps.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Retained {
+    /// Its file name.
+    pub name: String,
+    /// Name of the place.
+    pub place: String,
+    /// Until when, where the place tells.
+    pub until: Option<Timestamp>,
+    /// What keeps it.
+    pub reason: String,
+}
+
+impl Retained {
+    fn words(&self) -> String {
+        let until = self.until.map(|until| format!("until {}: ", rfc3339(until))).unwrap_or_default();
+        format!("{until}{}", self.reason)
+    }
+}
+
+impl Outcome {
+    /// How a job exits that did only this.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.failures.iter().map(|(_, failure)| failure.exit()).max().unwrap_or(Exit::Done)
+    }
+
+    /// In words for people, the same as long as the same is true.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut text = format!("deleted {}, kept {}", self.deleted.len(), self.kept);
+        let retained = self.retained.len() as u64 + self.left;
+        // Writing to a String does not fail.
+        if let Some(example) = self.retained.last() {
+            let _ = write!(text, ", retained {retained} ({})", example.words());
+        }
+        for (place, failure) in &self.failures {
+            let _ = write!(text, "; at the place {place:?}: {failure}");
+        }
+        text
+    }
+
+    fn reason(&self) -> &'static str {
+        match self.exit() {
+            Exit::Done => "Completed",
+            Exit::Unavailable => "Unavailable",
+            _ => "Failed",
+        }
+    }
+
+    fn told(&self) -> Pruned {
+        let mut told = Pruned { kept: self.kept, ..Pruned::default() };
+        for Deletion { name, place, reason } in &self.deleted {
+            told.note_deleted(PrunedArchive { name: name.clone(), place: place.clone(), reason: reason.clone() });
+        }
+        for retained in &self.retained {
+            let (name, place) = (retained.name.clone(), retained.place.clone());
+            told.note_retained(PrunedArchive { name, place, reason: retained.words() });
+        }
+        told.retained += self.left;
+        told
+    }
+}
+
+/// Writes the condition, and says what is news: what was deleted, or that something else is retained or failed than before.
+pub(crate) async fn tell(pruner: &Pruner, backup: &Backup, history: &History, outcome: &Outcome) {
+    let is_done = outcome.failures.is_empty();
+    let message = outcome.message();
+    let change = |backup: &Backup| Some(pruned(backup, is_done, outcome.reason(), &message, pruner.now()));
+    warn_of(set_backup_status(pruner.client.clone(), &backup.name_any(), JOB, change).await);
+    let is_as_before = condition(backup).and_then(|before| before.message.as_deref()) == Some(message.as_str());
+    let is_quiet = outcome.deleted.is_empty() && (is_as_before || (is_done && outcome.retained.is_empty()));
+    if is_quiet {
+        return;
+    }
+    if is_done {
+        pruner.events.normal(backup, "Pruned", message.clone()).await;
+    } else {
+        pruner.events.warning(backup, "PruneFailed", message.clone()).await;
+    }
+    for event in messages(backup, history, outcome, pruner.now()) {
+        if let Some(connection) = pruner.connection() {
+            warn_of(connection.publish(&event).await);
+        }
+    }
+}
+
+fn condition(backup: &Backup) -> Option<&Condition> {
+    backup.status.as_ref()?.conditions.as_ref()?.get(PRUNED)
+}
+
+/// The events of a prune: what was done, and that it failed where it did.
+fn messages(backup: &Backup, history: &History, outcome: &Outcome, now: Timestamp) -> Vec<Event> {
+    let newest = history.last_verified();
+    let data = Data {
+        name: backup.name_any(),
+        uid: backup.uid().unwrap_or_default(),
+        // The run whose archive makes others old; archives of before drover have none.
+        run: newest.map_or_else(Uuid::now_v7, |run| run.spec.id),
+        number: newest.map(|run| run.spec.number),
+        filename: newest.map(|run| run.spec.filename.clone()),
+        pruned: Some(outcome.told()),
+        ..Data::default()
+    };
+    let mut messages = Vec::new();
+    if !outcome.deleted.is_empty() || !outcome.retained.is_empty() {
+        messages.push(Event::new(Kind::BackupPruned, JOB, now, data.clone()));
+    }
+    if !outcome.failures.is_empty() {
+        let (stage, reason) = (Some(JOB.to_owned()), Some(outcome.message()));
+        messages.push(Event::new(Kind::BackupFailed, JOB, now, Data { stage, reason, pruned: None, ..data }));
+    }
+    messages
+}
+
+/// What cannot be told now is in the log.
+pub(crate) fn warn_of<T>(outcome: Result<T, impl Into<Failure>>) {
+    if let Err(error) = outcome {
+        let failure: Failure = error.into();
+        warn!("{failure}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retained(until: Option<&str>) -> Retained {
+        let until = until.map(|until| until.parse().unwrap());
+        Retained { name: "a".into(), place: "default".into(), until, reason: "object lock".into() }
+    }
+
+    #[test]
+    fn a_prune_says_what_it_did_and_what_is_retained_until_when() {
+        let mut outcome = Outcome { kept: 10, ..Outcome::default() };
+        assert_eq!((outcome.message().as_str(), outcome.reason()), ("deleted 0, kept 10", "Completed"));
+        outcome.retained = vec![retained(Some("2026-12-01T00:00:00Z"))];
+        outcome.left = 4;
+        assert_eq!(outcome.message(), "deleted 0, kept 10, retained 5 (until 2026-12-01T00:00:00Z: object lock)");
+        assert_eq!((outcome.exit(), outcome.told().retained), (Exit::Done, 5));
+        outcome.failures.push(("far".into(), Failure::new(Exit::Unavailable, "failed to list: away")));
+        assert!(outcome.message().ends_with("; at the place \"far\": failed to list: away"), "{}", outcome.message());
+        assert_eq!((outcome.exit(), outcome.reason()), (Exit::Unavailable, "Unavailable"));
+    }
+
+    #[test]
+    fn a_failed_prune_is_told_as_a_failed_stage_and_what_it_did_all_the_same() {
+        let mut outcome = Outcome { retained: vec![retained(None)], ..Outcome::default() };
+        outcome.failures.push(("far".into(), Failure::new(Exit::Usage, "no")));
+        let backup = Backup::new("daily", drover::resources::BackupSpec::default());
+        let events = messages(&backup, &History::default(), &outcome, Timestamp::UNIX_EPOCH);
+        let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
+        assert_eq!(kinds, [Kind::BackupPruned, Kind::BackupFailed]);
+        assert_eq!(events[1].data.stage.as_deref(), Some("retention-prune"));
+        assert!(events.iter().all(|event| event.encode().is_ok()));
+    }
+}

@@ -1,0 +1,83 @@
+//! The look at every Backup, on the schedule or when somebody asks.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use drover::exit::{Exit, Failure};
+use drover::places::{Target, targets};
+use drover::policy::Policies;
+use drover::resources::{Backup, BackupType};
+use kube::ResourceExt;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::place::Effort;
+use crate::pruner::{Pruner, Turn};
+
+/// When a multipart upload counts as forgotten: as long as its artifact is kept another try may go on with it.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(72);
+
+/// Prunes every Backup, and removes what uploads that were cut off long ago left at their places. Gives the worst exit.
+///
+/// # Errors
+/// When the Backups or the policies cannot be listed. What fails at one Backup does not hold up another.
+pub async fn sweep(pruner: &Pruner, shutdown: &CancellationToken) -> Result<Exit, Failure> {
+    let policies = pruner.policies().await?;
+    let backups = pruner.backups().await?;
+    let (mut worst, mut away) = (Exit::Done, HashSet::new());
+    for backup in backups.iter().filter(|backup| backup.kind_of_backup() == BackupType::Recurring) {
+        if shutdown.is_cancelled() {
+            return Ok(worst);
+        }
+        worst = worst.max(prune(pruner, backup, &policies, &mut away).await);
+    }
+    let mut tidied = HashSet::new();
+    for target in backups.iter().flat_map(|backup| targets(backup, &policies.settings(backup))) {
+        if shutdown.is_cancelled() {
+            return Ok(worst);
+        }
+        if !away.contains(&target.site()) {
+            tidy(pruner, &target, &mut tidied).await;
+        }
+    }
+    Ok(worst)
+}
+
+async fn prune(pruner: &Pruner, backup: &Backup, policies: &Policies, away: &mut HashSet<String>) -> Exit {
+    let name = backup.name_any();
+    match pruner.prune(backup, &policies.settings(backup), away, Effort::All).await {
+        Ok(Turn::Done(outcome)) => {
+            let exit = outcome.exit();
+            away.extend(outcome.away);
+            exit
+        }
+        Ok(Turn::Busy { holder }) => {
+            info!(
+                backup = name,
+                holder, "another job works on this Backup; its next archive or the next look prunes it"
+            );
+            Exit::Done
+        }
+        Err(failure) => {
+            warn!(backup = name, "{failure}");
+            failure.exit()
+        }
+    }
+}
+
+/// What is left there costs money and shows in no listing. That it cannot be removed fails no prune.
+async fn tidy(pruner: &Pruner, target: &Target, tidied: &mut HashSet<String>) {
+    let storage = match target.open(&pruner.client, &pruner.options.namespace, &pruner.storage).await {
+        Ok(storage) => storage,
+        Err(failure) => return warn!(place = target.name, "{failure}"),
+    };
+    let place = storage.location().to_string();
+    if !tidied.insert(format!("{} {place}", target.site())) {
+        return;
+    }
+    match storage.abort_forgotten(FORGOTTEN_AFTER, pruner.now()).await {
+        Ok(0) => {}
+        Ok(uploads) => info!(place, uploads, "removed what uploads left that were cut off long ago"),
+        Err(error) => warn!(place, "{}", Failure::from(error)),
+    }
+}
