@@ -56,5 +56,5 @@ pub use ability::Reason;
 pub use images::Image;
 pub use options::{Options, Service};
 pub use part::Part;
-pub use s3::S3;
+pub use s3::{S3, Session};
 pub use testbed::{Error, Testbed};

@@ -40,5 +40,6 @@ mod rancher;
 mod refusals;
 mod reports;
 mod resource_sets;
+mod retention;
 mod sealed;
 mod storage;

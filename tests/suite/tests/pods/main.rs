@@ -17,6 +17,7 @@ mod kills;
 mod place;
 mod removal;
 mod reruns;
+mod retention;
 mod rights;
 mod schedules;
 mod speed;
@@ -37,6 +38,7 @@ async fn drover_as_its_users_meet_it() {
     chapter("speed", speed::measure(&place)).await;
     chapter("schedules", schedules::keep_time(&place)).await;
     chapter("reruns", reruns::get_the_work_at_once(&place)).await;
+    chapter("retention", retention::keeps_the_newest(&place)).await;
     chapter("kills", kills::are_survived(&place)).await;
     chapter("hindrances", hindered::is_said_on_the_backup(&place)).await;
     chapter("who is in charge", charge::changes_hands(&place)).await;

@@ -11,16 +11,21 @@ use crate::place::Place;
 const OURS: &str = "system:serviceaccount:cattle-resources-system:drover-";
 
 /// Rights that the chapters before do not need, and why they are granted.
-const EXPLAINED: [(&str, &str); 5] = [
+const EXPLAINED: [(&str, &str); 7] = [
     ("dispatch: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("snapshot: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("upload: patch events.k8s.io/events default", AN_EVENT_AGAIN),
+    ("retention-prune: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("snapshot: delete drover.dev/backupruns", "of many runs of a Backup the oldest go"),
-    ("upload: create coordination.k8s.io/leases cattle-resources-system", "a Lease may be gone since the snapshot"),
+    ("upload: create coordination.k8s.io/leases cattle-resources-system", A_LEASE_GONE),
+    ("retention-prune: create coordination.k8s.io/leases cattle-resources-system", A_LEASE_GONE),
 ];
 
-/// The one request that the chapters before want refused: a Backup names a Secret of a namespace that was not opened.
-const TO_BE_REFUSED: (&str, &str, &str, &str) = ("upload", "get", "/secrets", "default");
+/// The requests that the chapters before want refused: a Backup names a Secret of a namespace that is not open.
+const TO_BE_REFUSED: [(&str, &str, &str, &str); 2] =
+    [("upload", "get", "/secrets", "default"), ("retention-prune", "get", "/secrets", "default")];
+
+const A_LEASE_GONE: &str = "a Lease may be gone since the snapshot";
 
 const AN_EVENT_AGAIN: &str = "an Event that comes again within minutes is counted on the first one";
 
@@ -30,8 +35,9 @@ type Right = (String, String, String, String);
 pub(crate) async fn are_enough_and_all_used(place: &Place) {
     nobody_can_become_somebody_else(place).await;
     let (used, mut refused) = requests(&place.audit_log());
-    let (account, verb, of, namespace) = TO_BE_REFUSED;
-    assert!(refused.remove(&(account.to_owned(), verb.to_owned(), of.to_owned(), namespace.to_owned())));
+    for (account, verb, of, namespace) in TO_BE_REFUSED {
+        assert!(refused.remove(&(account.to_owned(), verb.to_owned(), of.to_owned(), namespace.to_owned())));
+    }
     assert!(!used.is_empty(), "the audit log is empty");
     assert!(refused.is_empty(), "rights that are needed and not granted: {refused:#?}");
     let unused: Vec<String> = granted(place)
@@ -142,6 +148,8 @@ async fn nobody_can_become_somebody_else(place: &Place) {
         ("upload", "create", "pods", "cattle-resources-system", false),
         ("upload", "get", "secrets", "default", false),
         ("upload", "get", "secrets", "cattle-resources-system", true),
+        ("retention-prune", "create", "jobs.batch", "cattle-resources-system", false),
+        ("retention-prune", "get", "secrets", "default", false),
         ("dispatch", "create", "jobs.batch", "cattle-resources-system", true),
         ("dispatch", "create", "jobs.batch", "default", false),
         ("dispatch", "get", "secrets", "cattle-resources-system", false),

@@ -1,0 +1,70 @@
+//! Places that keep what is deleted: twenty rounds, a day each.
+
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled, ObjectLockRetentionMode,
+    ObjectLockRule, VersioningConfiguration,
+};
+use drover::resources::{S3Location, StorageLocation};
+use drover_tests::Site;
+
+use super::rounds::{Rounds, day, sweep_at};
+
+const ROUNDS: i64 = 20;
+
+/// How many archives the Backups keep.
+const COUNT: i64 = 3;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_rounds_on_buckets_that_keep_versions() {
+    let site = Site::start().await;
+    for (bucket, lock) in [
+        ("versions", None),
+        ("governance", Some(ObjectLockRetentionMode::Governance)),
+        ("compliance", Some(ObjectLockRetentionMode::Compliance)),
+    ] {
+        make_bucket(&site, bucket, lock).await;
+        let rounds = Rounds::of(&site, bucket, COUNT, Some(in_bucket(&site, bucket))).await;
+        for number in 1..=ROUNDS {
+            rounds.round(number, 700).await;
+            sweep_at(&site, day(number)).await;
+            rounds.is_ready().await;
+            let expected: Vec<_> = (1.max(number - COUNT + 1)..=number).collect();
+            assert_eq!(rounds.lying().await, expected, "{bucket}");
+        }
+        assert_eq!(rounds.pruned().await, (true, format!("deleted 1, kept {COUNT}")));
+        // Every version is there, each expired one behind one marker, and no look adds another.
+        let all = (ROUNDS, ROUNDS - COUNT);
+        assert_eq!(versions(&site, bucket).await, all, "{bucket}");
+        sweep_at(&site, day(ROUNDS)).await;
+        assert_eq!((versions(&site, bucket).await, rounds.pruned().await.0), (all, true), "{bucket}");
+    }
+    site.testbed.shutdown().await;
+}
+
+fn in_bucket(site: &Site, bucket: &str) -> StorageLocation {
+    let s3 = site.bucket("rounds").s3.map(|s3| S3Location { bucket_name: bucket.to_owned(), ..s3 });
+    StorageLocation { s3 }
+}
+
+/// A bucket that keeps versions, and by a mode of its own locks each for a day.
+async fn make_bucket(site: &Site, name: &str, lock: Option<ObjectLockRetentionMode>) {
+    let client = site.testbed.s3().unwrap().client().unwrap();
+    client.create_bucket().bucket(name).object_lock_enabled_for_bucket(lock.is_some()).send().await.unwrap();
+    let Some(mode) = lock else {
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        client.put_bucket_versioning().bucket(name).versioning_configuration(enabled).send().await.unwrap();
+        return;
+    };
+    let retention = DefaultRetention::builder().mode(mode).days(1).build();
+    let lock = ObjectLockConfiguration::builder()
+        .object_lock_enabled(ObjectLockEnabled::Enabled)
+        .rule(ObjectLockRule::builder().default_retention(retention).build());
+    client.put_object_lock_configuration().bucket(name).object_lock_configuration(lock.build()).send().await.unwrap();
+}
+
+/// How many versions and delete markers there are.
+async fn versions(site: &Site, bucket: &str) -> (i64, i64) {
+    let client = site.testbed.s3().unwrap().client().unwrap();
+    let listed = client.list_object_versions().bucket(bucket).send().await.unwrap();
+    (i64::try_from(listed.versions().len()).unwrap(), i64::try_from(listed.delete_markers().len()).unwrap())
+}
