@@ -33,6 +33,7 @@ mod location;
 mod mark;
 mod meter;
 mod name;
+mod nearest;
 mod opened;
 mod options;
 mod parts;
@@ -52,6 +53,7 @@ pub(crate) use self::location::names_bucket;
 pub use self::location::{Credentials, Location, LocationError, S3Settings};
 pub use self::meter::Progress;
 pub use self::name::{FolderProblem, NameProblem};
+pub use self::nearest::Nearest;
 pub use self::opened::Opened;
 pub use self::options::{LocateError, StorageOptions};
 pub use self::parts::UploadSizes;
@@ -60,10 +62,11 @@ pub use self::removal::Removal;
 pub use self::tls::{CertificateProblem, install_tls_provider};
 
 use self::bucket::Bucket;
-use self::error::{MarkedSnafu, StoreSnafu, UseNameSnafu, VerifySnafu};
+use self::error::{FindSnafu, MarkedSnafu, StoreSnafu, UseNameSnafu, VerifySnafu};
 use self::folder::Folder;
 use self::meter::{Meter, reporting};
 use self::name::{Companion, check_name};
+use self::nearest::Search;
 use crate::exit::Chain;
 
 /// The folder of the default location: where the Rancher backup operator mounts its volume.
@@ -71,6 +74,9 @@ pub const DEFAULT_FOLDER: &str = "/var/lib/backups";
 
 /// Where the volumes that further places name are mounted, each under its name.
 pub const DEFAULT_VOLUMES: &str = "/var/lib/drover/volumes";
+
+/// Among how many files or objects of a place the names nearest to a missing one are looked for.
+const MOST_NAMES: usize = 10_000;
 
 /// A place for archives, open for work.
 #[derive(Clone, Debug)]
@@ -230,12 +236,30 @@ impl Storage {
     /// # Errors
     /// When there is none ([`Error::is_missing`]), it is marked as a bad copy ([`Error::Marked`]) or the place refuses.
     pub async fn open_archive(&self, name: &str) -> Result<Opened, Error> {
-        let opened = self.open_any(name).await?;
+        let opened = match self.open_any(name).await {
+            Err(Error::Read { source, .. }) if source.is_missing() => {
+                let nearest = self.nearest(name).await;
+                return Err(source).context(FindSnafu { name, place: self.location.to_string(), nearest });
+            }
+            opened => opened?,
+        };
         if self.is_marked(name).await? {
             let mark = Companion::Mark.beside(name);
             return MarkedSnafu { name, place: self.location.to_string(), mark }.fail();
         }
         Ok(opened)
+    }
+
+    /// The archives whose names are nearest to one that is not there; none where the place does not let drover list.
+    async fn nearest(&self, name: &str) -> Nearest {
+        let mut search = Search::for_name(name);
+        let mut entries = self.entries().take(MOST_NAMES);
+        while let Ok(Some(entry)) = entries.try_next().await {
+            if check_name(&entry.name).is_ok() {
+                search.see(entry.name);
+            }
+        }
+        search.end()
     }
 
     /// Opens an archive, marked or not.

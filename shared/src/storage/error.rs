@@ -10,6 +10,7 @@ use snafu::Snafu;
 
 use super::http::BuildProblem;
 use super::name::NameProblem;
+use super::nearest::Nearest;
 use super::refusal::{Refusal, RefusalKind};
 use crate::exit::{Exit, Fault};
 
@@ -94,6 +95,18 @@ pub enum Error {
         /// The place, for people.
         place: String,
         /// Why not.
+        source: Reason,
+    },
+    /// There is no archive of this name.
+    #[snafu(display("failed to find {name:?} at {place}{nearest}"))]
+    Find {
+        /// The name.
+        name: String,
+        /// The place, for people.
+        place: String,
+        /// Names of archives that are there.
+        nearest: Nearest,
+        /// What the place says.
         source: Reason,
     },
     /// An archive could not be read.
@@ -208,6 +221,7 @@ impl Fault for Error {
             Self::UseLocalFile { .. } => Exit::Failure,
             Self::Store { source, .. }
             | Self::Read { source, .. }
+            | Self::Find { source, .. }
             | Self::List { source, .. }
             | Self::Remove { source, .. }
             | Self::Mark { source, .. }
@@ -221,7 +235,7 @@ impl Error {
     /// Whether it says that there is no archive of this name.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Read { source, .. } if source.is_missing())
+        matches!(self, Self::Read { source, .. } | Self::Find { source, .. } if source.is_missing())
     }
 
     /// Whether a service says that the credentials may not read this.

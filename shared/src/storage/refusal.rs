@@ -80,6 +80,8 @@ pub enum RefusalKind {
     PlainToTls,
     /// `https://` to a port that does not speak TLS.
     TlsToPlain,
+    /// The proxy on the way wants a name and a password, or others.
+    Proxy,
     /// The host name is unknown.
     UnknownHost,
     /// Nothing listens at the address.
@@ -136,6 +138,10 @@ impl RefusalKind {
             }
             Self::PlainToTls => "the port speaks TLS; write `https://` in front of `endpoint`",
             Self::TlsToPlain => "the port does not speak TLS; if that is meant, write `http://` in front of `endpoint`",
+            Self::Proxy => {
+                "the proxy wants a name and a password; write them into `HTTPS_PROXY` as `http://name:password@host:port`, \
+                 or the service into `NO_PROXY`"
+            }
             Self::UnknownHost => "the host name is unknown; check `endpoint` and the cluster's DNS",
             Self::ConnectionRefused => "nothing listens there; check `endpoint`, proxies, and whether the service runs",
             Self::Silent => "the service did not answer in time; check `endpoint`, network policies and proxies",
@@ -251,7 +257,8 @@ impl Answer {
             "InvalidRequest" if self.message.as_deref().is_some_and(|message| message.contains("WORM")) => {
                 RefusalKind::Locked
             }
-            "InvalidAccessKeyId" => RefusalKind::AccessKey,
+            // The second is that of the Versity S3 Gateway.
+            "InvalidAccessKeyId" | "XAdminUserNotFound" => RefusalKind::AccessKey,
             "SignatureDoesNotMatch" => RefusalKind::SecretKey,
             "ExpiredToken" | "TokenRefreshRequired" | "InvalidToken" => RefusalKind::Expired,
             "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed" | "InvalidRegion" => {
@@ -277,6 +284,7 @@ impl Answer {
             301 | 307 => RefusalKind::Region(self.region.clone()),
             400 if self.expects_tls => RefusalKind::PlainToTls,
             403 => RefusalKind::Denied(permission),
+            407 => RefusalKind::Proxy,
             408 => RefusalKind::Silent,
             429 | 500 | 502..=504 => RefusalKind::Away,
             507 => RefusalKind::Full,
@@ -324,8 +332,13 @@ fn kind_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<RefusalKin
             _ => None,
         };
     }
-    // What hyper says of an answer that is no HTTP, a TLS alert for instance; its type is not ours to name.
-    (cause.to_string() == "invalid HTTP version parsed").then_some(RefusalKind::NotS3)
+    // The types of these are hyper's own and not ours to name.
+    let text = cause.to_string();
+    if text.ends_with("proxy authorization required") {
+        return Some(RefusalKind::Proxy);
+    }
+    // An answer that is no HTTP: a TLS alert, for instance.
+    (text == "invalid HTTP version parsed").then_some(RefusalKind::NotS3)
 }
 
 fn kind_of_tls(error: &rustls::Error) -> RefusalKind {

@@ -43,6 +43,8 @@ fn answers_of_services_are_told_apart() {
     check(500, "", &Away, Exit::Unavailable);
     check(502, "", &Away, Exit::Unavailable);
     check(507, "XMinioStorageFull", &Full, Exit::Unavailable);
+    check(407, "", &RefusalKind::Proxy, Exit::Usage);
+    check(400, "ObjectLocked", &RefusalKind::Locked, Exit::Usage);
     check(404, "", &NotS3, Exit::Usage);
     check(405, "", &NotS3, Exit::Usage);
     check(501, "NotImplemented", &Other, Exit::Failure);

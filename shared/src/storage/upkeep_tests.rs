@@ -189,3 +189,14 @@ async fn only_old_unfinished_files_are_removed() {
     assert_eq!(scene.entries(), [".drover-c.abcd1234.partial", ".other.partial", "a.tar.gz", "a.tar.gz.sha256"]);
     assert_eq!(scene.storage.abort_forgotten(Duration::MAX, now).await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_missing_archive_is_told_with_the_nearest_names() {
+    let scene = Scene::of(b"archive").await;
+    for name in ["daily-1.tar.gz", "daily-2.tar.gz", "unlike-any-other-name.tar.gz"] {
+        scene.store(name).await;
+    }
+    let error = scene.storage.open_archive("daily-3.tar.gz").await.map(|opened| opened.size()).unwrap_err();
+    assert!(error.is_missing());
+    assert!(error.to_string().ends_with("; the nearest there: \"daily-1.tar.gz\", \"daily-2.tar.gz\""), "{error}");
+}

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use snafu::ResultExt;
 use uuid::Uuid;
 
@@ -12,9 +14,17 @@ use crate::ports;
 use crate::s3::S3;
 use crate::testbed::{Blueprint, Error, MakeCertificateSnafu, WriteFileSnafu};
 
+/// The domain whose names in front are those of buckets. Nobody's DNS knows it: a test's proxy leads there.
+pub const DOMAIN: &str = "minio.drover.invalid";
+
+/// The name of the key that it encrypts with where it is asked to.
+const KEY: &str = "testbed";
+
 /// The files and the address of one MinIO server.
 pub(crate) struct Minio {
     folder: PathBuf,
+    /// Lets it encrypt what it stores: the name of a key, and the key.
+    key: String,
     pub(crate) s3: S3,
 }
 
@@ -35,7 +45,9 @@ impl Minio {
             secret_key: Uuid::new_v4().simple().to_string(),
             ca_pem,
         };
-        Ok(Self { folder, s3 })
+        let key = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
+        let key = format!("{KEY}:{}", STANDARD.encode(key));
+        Ok(Self { folder, key, s3 })
     }
 
     pub(crate) fn blueprint(&self) -> Blueprint {
@@ -47,6 +59,8 @@ impl Minio {
             ("MINIO_ROOT_PASSWORD", &self.s3.secret_key),
             ("MINIO_BROWSER", "off"),
             ("MINIO_UPDATE", "off"),
+            ("MINIO_DOMAIN", DOMAIN),
+            ("MINIO_KMS_SECRET_KEY", &self.key),
         ];
         Blueprint {
             arguments: arguments.map(str::to_owned).to_vec(),

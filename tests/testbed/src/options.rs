@@ -25,6 +25,10 @@ pub enum Service {
     Minio,
     /// A second MinIO, over https with a certificate that only its own authority vouches for.
     MinioTls,
+    /// An S3 server of another make, the Versity S3 Gateway over http, its objects files of the temporary folder.
+    ///
+    /// Only tests of storage need it, so it is no part of the default.
+    Versitygw,
 }
 
 impl Service {
@@ -44,6 +48,7 @@ impl Service {
             Self::Nats => &[Part::Nats],
             Self::Minio => &[Part::Minio],
             Self::MinioTls => &[Part::MinioTls],
+            Self::Versitygw => &[Part::Versitygw],
         }
     }
 }
@@ -58,9 +63,10 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Every service that needs no root: all but the node.
+    /// Every service that drover's jobs need and that needs no root.
     fn default() -> Self {
-        Self::only(Service::value_variants().iter().copied().filter(|service| *service != Service::Node))
+        let left_out = [Service::Node, Service::Versitygw];
+        Self::only(Service::value_variants().iter().copied().filter(|service| !left_out.contains(service)))
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Part {
     Minio,
     /// MinIO over https.
     MinioTls,
+    /// The Versity S3 Gateway over http.
+    Versitygw,
 }
 
 impl Part {
@@ -44,6 +46,7 @@ impl Part {
             Self::Nats => "nats",
             Self::Minio => "minio",
             Self::MinioTls => "minio-tls",
+            Self::Versitygw => "versitygw",
         }
     }
 
@@ -59,6 +62,7 @@ impl Part {
             Self::KubeProxy => Some(Program::KubeProxy),
             Self::Nats => Some(Program::NatsServer),
             Self::Minio | Self::MinioTls => Some(Program::Minio),
+            Self::Versitygw => Some(Program::Versitygw),
         }
     }
 }

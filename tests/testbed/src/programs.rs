@@ -18,7 +18,7 @@ pub(crate) use cache::lock;
 pub(crate) use search::candidates;
 use snafu::Snafu;
 
-use self::set::{COREDNS, ETCD, KUBECONFORM, KUBERNETES, KUSTOMIZE, MINIO, NATS, Set};
+use self::set::{COREDNS, ETCD, KUBECONFORM, KUBERNETES, KUSTOMIZE, MINIO, NATS, Set, VERSITYGW};
 
 /// A program that a testbed or its user runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +43,8 @@ pub enum Program {
     NatsServer,
     /// `minio`.
     Minio,
+    /// `versitygw`.
+    Versitygw,
     /// `kustomize`, which tests build the manifests with.
     Kustomize,
     /// `kubeconform`, which tests hold manifests against their schemas with.
@@ -51,11 +53,12 @@ pub enum Program {
 
 impl Program {
     /// Every program, the quickest to build first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NatsServer,
         Self::Kubeconform,
         Self::Kustomize,
         Self::Etcd,
+        Self::Versitygw,
         Self::Minio,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -80,6 +83,7 @@ impl Program {
             Self::Coredns => "coredns",
             Self::NatsServer => "nats-server",
             Self::Minio => "minio",
+            Self::Versitygw => "versitygw",
             Self::Kustomize => "kustomize",
             Self::Kubeconform => "kubeconform",
         }
@@ -97,6 +101,7 @@ impl Program {
             Self::Coredns => &COREDNS,
             Self::NatsServer => &NATS,
             Self::Minio => &MINIO,
+            Self::Versitygw => &VERSITYGW,
             Self::Kustomize => &KUSTOMIZE,
             Self::Kubeconform => &KUBECONFORM,
         }

@@ -52,6 +52,7 @@ pub struct Testbed {
     nats_url: Option<String>,
     s3: Option<S3>,
     s3_tls: Option<S3>,
+    s3_other: Option<S3>,
 }
 
 impl Testbed {
@@ -123,12 +124,20 @@ impl Testbed {
         self.s3_tls.as_ref().context(NotStartedSnafu { part: Part::MinioTls })
     }
 
+    /// The S3 server of another make.
+    ///
+    /// # Errors
+    /// When the testbed was started without it.
+    pub fn s3_other(&self) -> Result<&S3, Error> {
+        self.s3_other.as_ref().context(NotStartedSnafu { part: Part::Versitygw })
+    }
+
     /// Makes a bucket in each S3 server that the testbed has.
     ///
     /// # Errors
     /// When a server refuses.
     pub async fn create_bucket(&self, name: &str) -> Result<(), Error> {
-        for s3 in self.s3.iter().chain(&self.s3_tls) {
+        for s3 in self.s3.iter().chain(&self.s3_tls).chain(&self.s3_other) {
             let client = s3.client().context(MakeS3ClientSnafu { url: &s3.url })?;
             let created = client.create_bucket().bucket(name).send().await;
             created.map_err(|error| Box::new(error.into())).context(CreateBucketSnafu { name, url: &s3.url })?;

@@ -144,7 +144,8 @@ fn listed(prefix: &str, object: &Object, encoded: bool) -> Option<Listed> {
     let key = object.key()?;
     let key = if encoded { decoded(key)? } else { key.to_owned() };
     let name = key.strip_prefix(prefix)?;
-    if !is_plain(name) {
+    // What XML cannot hold some services replace instead of encoding it: then there is no object of this name.
+    if !is_plain(name) || name.contains(char::REPLACEMENT_CHARACTER) {
         return None;
     }
     let modified = object.last_modified().and_then(|time| Timestamp::from_second(time.secs()).ok());
@@ -187,5 +188,6 @@ mod tests {
         check("foo/", "foo/..%2Fa", None);
         check("foo/", "foo/a%01b", None);
         check("foo/", "foo/a%FF", None);
+        check("foo/", "foo/a\u{fffd}", None);
     }
 }

@@ -13,7 +13,7 @@
 //! tells what was hit.
 
 mod backups;
-mod dice;
+pub(crate) mod dice;
 mod restore;
 mod snapshot;
 mod upload;

@@ -1,4 +1,4 @@
-//! Places for archives on real MinIO servers, over http and https.
+//! Places for archives on real S3 servers of two makes, over http and https.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "these are tests, helpers included")]
 
@@ -22,8 +22,18 @@ use tokio::sync::OnceCell;
 
 #[path = "storage/broken.rs"]
 mod broken;
+#[path = "storage/child.rs"]
+mod child;
+#[path = "storage/cuts.rs"]
+mod cuts;
 #[path = "storage/memory.rs"]
 mod memory;
+#[path = "storage/proxy.rs"]
+mod proxy;
+#[path = "storage/rights.rs"]
+mod rights;
+#[path = "storage/upkeep.rs"]
+mod upkeep;
 
 /// The bucket of all these tests; each keeps to a folder of its own.
 const BUCKET: &str = "archives";
@@ -35,11 +45,18 @@ static TESTBED: OnceCell<Testbed> = OnceCell::const_new();
 
 async fn testbed() -> &'static Testbed {
     let start = async {
-        let testbed = Testbed::start(Options::only([Service::Minio, Service::MinioTls])).await.unwrap();
+        let testbed =
+            Testbed::start(Options::only([Service::Minio, Service::MinioTls, Service::Versitygw])).await.unwrap();
         testbed.create_bucket(BUCKET).await.unwrap();
         testbed
     };
     TESTBED.get_or_init(|| Box::pin(start)).await
+}
+
+/// S3 servers of two makes, over http: what holds, holds at both.
+async fn makes() -> [&'static S3; 2] {
+    let testbed = testbed().await;
+    [testbed.s3().unwrap(), testbed.s3_other().unwrap()]
 }
 
 /// A folder of the bucket at a server, as a Backup would name it.
@@ -114,6 +131,7 @@ fn kind(error: &Error) -> Option<&RefusalKind> {
     match error {
         Error::Store { source: Reason::Service { source }, .. }
         | Error::Read { source: Reason::Service { source }, .. }
+        | Error::Find { source: Reason::Service { source }, .. }
         | Error::List { source: Reason::Service { source }, .. } => Some(source.kind()),
         _ => None,
     }
@@ -147,8 +165,9 @@ async fn round_trip(s3: &S3, location: &S3Location, length: usize) {
 
 #[tokio::test]
 async fn archives_go_round_over_http() {
-    let s3 = testbed().await.s3().unwrap();
-    round_trip(s3, &place(s3, "http"), 1_000_003).await;
+    for s3 in makes().await {
+        round_trip(s3, &place(s3, "http"), 1_000_003).await;
+    }
 }
 
 #[tokio::test]
@@ -164,7 +183,7 @@ async fn archives_go_round_over_https_with_an_added_certificate() {
 #[tokio::test]
 async fn large_archives_go_round_in_parts() {
     let testbed = testbed().await;
-    for s3 in [testbed.s3().unwrap(), testbed.s3_tls().unwrap()] {
+    for s3 in [testbed.s3().unwrap(), testbed.s3_tls().unwrap(), testbed.s3_other().unwrap()] {
         round_trip(s3, &place(s3, "parts"), (16 << 20) + 1).await;
         assert_eq!(unfinished(s3, "parts/a.tar.gz").await, 0);
     }
@@ -222,131 +241,139 @@ async fn a_wrong_scheme_is_told_from_a_service_that_is_away() {
 
 #[tokio::test]
 async fn a_missing_bucket_and_wrong_keys_are_named() {
-    let s3 = testbed().await.s3().unwrap();
-    let location = place(s3, "refused");
-    let missing = S3Location { bucket_name: "nowhere".to_owned(), ..location.clone() };
-    let table = [
-        (settings(&missing, &s3.access_key, &s3.secret_key), RefusalKind::NoBucket),
-        (settings(&location, "nobody", "geheimgeheim"), RefusalKind::AccessKey),
-        (settings(&location, &s3.access_key, "geheimgeheim"), RefusalKind::SecretKey),
-    ];
-    for (location, expected) in table {
-        let storage = Storage::open(location).await.unwrap();
-        let (file, content) = spool(7);
-        let stored = storage.store("a.tar.gz", file.path(), content, |_| ()).await.unwrap_err();
-        check(&stored, kind(&stored), &expected, Exit::Usage);
-        let listed = storage.list().try_collect::<Vec<_>>().await.unwrap_err();
-        check(&listed, kind(&listed), &expected, Exit::Usage);
-        let text = format!("{stored:?}{listed:?}{}", Chain::of(&stored));
-        assert!(!text.contains("geheim") && !text.contains("Signature="), "{text}");
+    for s3 in makes().await {
+        let location = place(s3, "refused");
+        let missing = S3Location { bucket_name: "nowhere".to_owned(), ..location.clone() };
+        let table = [
+            (settings(&missing, &s3.access_key, &s3.secret_key), RefusalKind::NoBucket),
+            (settings(&location, "nobody", "geheimgeheim"), RefusalKind::AccessKey),
+            (settings(&location, &s3.access_key, "geheimgeheim"), RefusalKind::SecretKey),
+        ];
+        for (location, expected) in table {
+            let storage = Storage::open(location).await.unwrap();
+            let (file, content) = spool(7);
+            let stored = storage.store("a.tar.gz", file.path(), content, |_| ()).await.unwrap_err();
+            check(&stored, kind(&stored), &expected, Exit::Usage);
+            let listed = storage.list().try_collect::<Vec<_>>().await.unwrap_err();
+            check(&listed, kind(&listed), &expected, Exit::Usage);
+            let text = format!("{stored:?}{listed:?}{}", Chain::of(&stored));
+            assert!(!text.contains("geheim") && !text.contains("Signature="), "{text}");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_missing_archive_is_no_failure_of_the_service() {
-    let s3 = testbed().await.s3().unwrap();
-    let storage = open(s3, &place(s3, "missing")).await;
-    let error = storage.open_archive("a.tar.gz").await.map(|opened| opened.size()).unwrap_err();
-    assert!(error.is_missing());
-    check(&error, kind(&error), &RefusalKind::NoObject, Exit::Usage);
-    let (_, content) = spool(7);
-    assert_eq!(storage.verify("a.tar.gz", content).await.unwrap(), Verification::Missing);
-    let error = storage.open_archive("../a.tar.gz").await.map(|opened| opened.size()).unwrap_err();
-    assert!(matches!(error, Error::UseName { .. }), "{error:?}");
+    for s3 in makes().await {
+        let storage = open(s3, &place(s3, "missing")).await;
+        let error = storage.open_archive("a.tar.gz").await.map(|opened| opened.size()).unwrap_err();
+        assert!(error.is_missing());
+        check(&error, kind(&error), &RefusalKind::NoObject, Exit::Usage);
+        let (_, content) = spool(7);
+        assert_eq!(storage.verify("a.tar.gz", content).await.unwrap(), Verification::Missing);
+        let error = storage.open_archive("../a.tar.gz").await.map(|opened| opened.size()).unwrap_err();
+        assert!(matches!(error, Error::UseName { .. }), "{error:?}");
+    }
 }
 
 #[tokio::test]
 async fn a_tampered_archive_is_found_out_and_replaced_by_the_next_try() {
-    let s3 = testbed().await.s3().unwrap();
-    let storage = open(s3, &place(s3, "tampered")).await;
-    let content = store(&storage, "a.tar.gz", 1000).await;
-    let client = s3.client().unwrap();
-    for tampered in [vec![0; 1000], vec![0; 999], Vec::new()] {
-        let length = tampered.len() as u64;
-        client.put_object().bucket(BUCKET).key("tampered/a.tar.gz").body(tampered.into()).send().await.unwrap();
-        let found = storage.verify("a.tar.gz", content).await.unwrap();
-        match found {
-            Verification::Differs(Found::Content(found)) => assert_eq!((found.bytes, length), (1000, 1000)),
-            Verification::Differs(Found::OtherSize(found)) => assert_eq!(found, length),
-            other => panic!("{other:?}"),
+    for s3 in makes().await {
+        let storage = open(s3, &place(s3, "tampered")).await;
+        let content = store(&storage, "a.tar.gz", 1000).await;
+        let client = s3.client().unwrap();
+        for tampered in [vec![0; 1000], vec![0; 999], Vec::new()] {
+            let length = tampered.len() as u64;
+            client.put_object().bucket(BUCKET).key("tampered/a.tar.gz").body(tampered.into()).send().await.unwrap();
+            let found = storage.verify("a.tar.gz", content).await.unwrap();
+            match found {
+                Verification::Differs(Found::Content(found)) => assert_eq!((found.bytes, length), (1000, 1000)),
+                Verification::Differs(Found::OtherSize(found)) => assert_eq!(found, length),
+                other => panic!("{other:?}"),
+            }
+            store(&storage, "a.tar.gz", 1000).await;
+            assert_eq!(storage.verify("a.tar.gz", content).await.unwrap(), Verification::Verified);
         }
-        store(&storage, "a.tar.gz", 1000).await;
-        assert_eq!(storage.verify("a.tar.gz", content).await.unwrap(), Verification::Verified);
     }
 }
 
 #[tokio::test]
 async fn a_file_that_is_not_what_was_announced_leaves_nothing() {
-    let s3 = testbed().await.s3().unwrap();
-    let storage = open(s3, &place(s3, "announced")).await;
-    // One request: the service compares. Parts: it knows only the parts, so reading back finds out.
-    for length in [1000, 12 << 20] {
-        let (file, mut content) = spool(length);
-        content.sha256[0] ^= 1;
-        let error = storage.store("a.tar.gz", file.path(), content, |_| ()).await.unwrap_err();
-        assert_eq!(error.exit(), Exit::DataRefused, "{}", Chain::of(&error));
-        println!("{}", Chain::of(&error));
-        assert_eq!(names(&storage).await, Vec::<String>::new());
-        assert_eq!(unfinished(s3, "announced/").await, 0);
+    for s3 in makes().await {
+        let storage = open(s3, &place(s3, "announced")).await;
+        // One request: the service compares. Parts: it knows only the parts, so reading back finds out.
+        for length in [1000, 12 << 20] {
+            let (file, mut content) = spool(length);
+            content.sha256[0] ^= 1;
+            let error = storage.store("a.tar.gz", file.path(), content, |_| ()).await.unwrap_err();
+            assert_eq!(error.exit(), Exit::DataRefused, "{}", Chain::of(&error));
+            println!("{}", Chain::of(&error));
+            assert_eq!(names(&storage).await, Vec::<String>::new());
+            assert_eq!(unfinished(s3, "announced/").await, 0);
+        }
     }
 }
 
 #[tokio::test]
 async fn an_upload_that_nobody_waits_for_leaves_nothing() {
-    let s3 = testbed().await.s3().unwrap();
-    let storage = open(s3, &place(s3, "dropped")).await;
-    let (file, content) = spool(100 << 20);
-    let begun = async { while unfinished(s3, "dropped/a.tar.gz").await == 0 {} };
-    tokio::select! {
-        stored = storage.store("a.tar.gz", file.path(), content, |_| ()) => {
-            panic!("it was too quick to be cut off: {stored:?}")
+    for s3 in makes().await {
+        let storage = open(s3, &place(s3, "dropped")).await;
+        let (file, content) = spool(100 << 20);
+        let begun = async { while unfinished(s3, "dropped/a.tar.gz").await == 0 {} };
+        tokio::select! {
+            stored = storage.store("a.tar.gz", file.path(), content, |_| ()) => {
+                panic!("it was too quick to be cut off: {stored:?}")
+            }
+            () = begun => {}
         }
-        () = begun => {}
+        storage.settle().await;
+        assert_eq!(unfinished(s3, "dropped/").await, 0);
+        assert_eq!(names(&storage).await, Vec::<String>::new());
+        assert_eq!(store(&storage, "a.tar.gz", 6 << 20).await.bytes, 6 << 20);
     }
-    storage.settle().await;
-    assert_eq!(unfinished(s3, "dropped/").await, 0);
-    assert_eq!(names(&storage).await, Vec::<String>::new());
-    assert_eq!(store(&storage, "a.tar.gz", 6 << 20).await.bytes, 6 << 20);
 }
 
 #[tokio::test]
 async fn what_a_killed_upload_left_is_removed_by_the_next_of_the_same_name() {
-    let s3 = testbed().await.s3().unwrap();
-    let client = s3.client().unwrap();
-    for key in ["killed/a.tar.gz", "killed/b.tar.gz"] {
-        client.create_multipart_upload().bucket(BUCKET).key(key).send().await.unwrap();
+    for s3 in makes().await {
+        let client = s3.client().unwrap();
+        for key in ["killed/a.tar.gz", "killed/b.tar.gz"] {
+            client.create_multipart_upload().bucket(BUCKET).key(key).send().await.unwrap();
+        }
+        store(&open(s3, &place(s3, "killed")).await, "a.tar.gz", 6 << 20).await;
+        assert_eq!(unfinished(s3, "killed/a.tar.gz").await, 0);
+        assert_eq!(unfinished(s3, "killed/b.tar.gz").await, 1);
     }
-    store(&open(s3, &place(s3, "killed")).await, "a.tar.gz", 6 << 20).await;
-    assert_eq!(unfinished(s3, "killed/a.tar.gz").await, 0);
-    assert_eq!(unfinished(s3, "killed/b.tar.gz").await, 1);
 }
 
 #[tokio::test]
 async fn a_folder_does_not_list_another_whose_name_begins_the_same() {
-    let s3 = testbed().await.s3().unwrap();
-    let (foo, foobar) = (open(s3, &place(s3, "/foo/")).await, open(s3, &place(s3, "foobar")).await);
-    store(&foo, "a.tar.gz", 7).await;
-    store(&foobar, "b.tar.gz", 7).await;
-    let inner = open(s3, &place(s3, "foo/inner")).await;
-    store(&inner, "c.tar.gz", 7).await;
-    assert_eq!(names(&foo).await, ["a.tar.gz"]);
-    assert_eq!(names(&foobar).await, ["b.tar.gz"]);
-    assert_eq!(names(&inner).await, ["c.tar.gz"]);
+    for s3 in makes().await {
+        let (foo, foobar) = (open(s3, &place(s3, "/foo/")).await, open(s3, &place(s3, "foobar")).await);
+        store(&foo, "a.tar.gz", 7).await;
+        store(&foobar, "b.tar.gz", 7).await;
+        let inner = open(s3, &place(s3, "foo/inner")).await;
+        store(&inner, "c.tar.gz", 7).await;
+        assert_eq!(names(&foo).await, ["a.tar.gz"]);
+        assert_eq!(names(&foobar).await, ["b.tar.gz"]);
+        assert_eq!(names(&inner).await, ["c.tar.gz"]);
+    }
 }
 
 #[tokio::test]
 async fn a_folder_is_listed_to_its_last_page_whatever_its_names_hold() {
-    let s3 = testbed().await.s3().unwrap();
-    let client = s3.client().unwrap();
-    let mut expected: Vec<String> = (0..1100).map(|number| format!("{number:04} +%&ü.tar.gz")).collect();
-    stream::iter(&expected)
-        .for_each_concurrent(32, async |name| {
-            let key = format!("many/{name}");
-            client.put_object().bucket(BUCKET).key(key).body(b"x".to_vec().into()).send().await.unwrap();
-        })
-        .await;
-    // A name that is none of an archive's is another's business.
-    client.put_object().bucket(BUCKET).key("many/a\u{1}b").body(b"x".to_vec().into()).send().await.unwrap();
-    expected.sort();
-    assert_eq!(names(&open(s3, &place(s3, "many")).await).await, expected);
+    for s3 in makes().await {
+        let client = s3.client().unwrap();
+        let mut expected: Vec<String> = (0..1100).map(|number| format!("{number:04} +%&ü.tar.gz")).collect();
+        stream::iter(&expected)
+            .for_each_concurrent(32, async |name| {
+                let key = format!("many/{name}");
+                client.put_object().bucket(BUCKET).key(key).body(b"x".to_vec().into()).send().await.unwrap();
+            })
+            .await;
+        // A name that is none of an archive's is another's business.
+        client.put_object().bucket(BUCKET).key("many/a\u{1}b").body(b"x".to_vec().into()).send().await.unwrap();
+        expected.sort();
+        assert_eq!(names(&open(s3, &place(s3, "many")).await).await, expected);
+    }
 }

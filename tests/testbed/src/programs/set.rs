@@ -43,6 +43,7 @@ pub(super) static KUBERNETES: Set = set!(
 pub(super) static ETCD: Set = set!("etcd", "go.etcd.io/etcd/server/v3", false, None);
 pub(super) static NATS: Set = set!("nats", "github.com/nats-io/nats-server/v2", false, None);
 pub(super) static MINIO: Set = set!("minio", "github.com/minio/minio", false, None);
+pub(super) static VERSITYGW: Set = set!("versitygw", "github.com/versity/versitygw", true, None);
 pub(super) static COREDNS: Set = set!("coredns", "github.com/coredns/coredns", false, None);
 pub(super) static KUSTOMIZE: Set = set!("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", false, None);
 pub(super) static KUBECONFORM: Set = set!("kubeconform", "github.com/yannh/kubeconform", true, None);
@@ -100,7 +101,7 @@ mod tests {
 
     #[test]
     fn every_set_pins_the_module_of_its_programs() {
-        for set in [&KUBERNETES, &ETCD, &NATS, &MINIO, &COREDNS, &KUSTOMIZE, &KUBECONFORM] {
+        for set in [&KUBERNETES, &ETCD, &NATS, &MINIO, &VERSITYGW, &COREDNS, &KUSTOMIZE, &KUBECONFORM] {
             assert!(set.version().starts_with('v'), "{} is {}", set.name, set.version());
         }
     }

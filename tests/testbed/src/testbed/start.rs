@@ -20,6 +20,7 @@ use crate::part::Part;
 use crate::programs::{self, Program};
 use crate::readiness::Readiness;
 use crate::supervisor::{self, Isolated, Launch, Supervisor};
+use crate::versitygw::Versitygw;
 use crate::{ability, external, packages};
 
 /// A port may be taken between its choice and its use; that it happens this often is unlikely.
@@ -105,6 +106,7 @@ struct Plan {
     nats: Option<Nats>,
     minio: Option<Minio>,
     minio_tls: Option<Minio>,
+    versitygw: Option<Versitygw>,
     node: Option<Node>,
 }
 
@@ -121,6 +123,7 @@ impl Plan {
             nats: has(Part::Nats).then(|| Nats::prepare(folder)).transpose()?,
             minio: has(Part::Minio).then(|| Minio::prepare(folder, Part::Minio)).transpose()?,
             minio_tls: has(Part::MinioTls).then(|| Minio::prepare(folder, Part::MinioTls)).transpose()?,
+            versitygw: has(Part::Versitygw).then(|| Versitygw::prepare(folder)).transpose()?,
         })
     }
 
@@ -134,6 +137,7 @@ impl Plan {
             nats_url: self.nats.map(|nats| nats.url),
             s3: self.minio.map(|minio| minio.s3),
             s3_tls: self.minio_tls.map(|minio| minio.s3),
+            s3_other: self.versitygw.map(|gateway| gateway.s3),
             node: self.node,
         })
     }
@@ -155,6 +159,7 @@ impl Plan {
             Part::Nats => self.nats.as_ref().map(Nats::blueprint),
             Part::Minio => self.minio.as_ref().map(Minio::blueprint),
             Part::MinioTls => self.minio_tls.as_ref().map(Minio::blueprint),
+            Part::Versitygw => self.versitygw.as_ref().map(Versitygw::blueprint),
         }
     }
 

@@ -1,11 +1,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Numbers that follow from a seed: SplitMix64.
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// The dice of one job, from the seed that the environment gives, or from the time.
-    pub(super) fn of(job: &str) -> Self {
+    pub(crate) fn of(job: &str) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let seed: u64 = std::env::var("DROVER_TEST_SEED").map_or(now, |seed| seed.parse().unwrap());
         eprintln!("{job}: DROVER_TEST_SEED={seed}");
@@ -19,12 +19,12 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
     /// A point of a span of time.
-    pub(super) fn point_of(&mut self, span: Duration) -> Duration {
+    pub(crate) fn point_of(&mut self, span: Duration) -> Duration {
         let micros = u64::try_from(span.as_micros()).unwrap();
         Duration::from_micros(self.below(micros.max(1)))
     }
