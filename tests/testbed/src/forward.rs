@@ -157,7 +157,8 @@ impl<'a> Request<'a> {
         let passed = fields.iter().filter(|(name, _)| {
             !is(name, "proxy-authorization") && !is(name, "proxy-connection") && !is(name, "connection")
         });
-        let passed: String = passed.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let passed: Vec<String> = passed.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let passed = passed.concat();
         let path = if path.is_empty() { "/" } else { path };
         let head = format!("{method} {path} HTTP/1.1\r\n{passed}Connection: close\r\n\r\n");
         Some(Self { tunnel, port, key, head })

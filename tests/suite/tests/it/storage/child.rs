@@ -137,7 +137,7 @@ async fn take(storage: &Storage, step: &Value) -> Result<String, Box<drover::sto
 
 /// A time after which all that was begun is old.
 pub(super) fn later() -> jiff::Timestamp {
-    jiff::Timestamp::now() + std::time::Duration::from_secs(60)
+    jiff::Timestamp::now() + std::time::Duration::from_mins(1)
 }
 
 fn told<E: Fault + std::error::Error + 'static>(error: &E) -> (u8, String) {

@@ -33,8 +33,9 @@ async fn begin(place: &Value, name: &str, size: usize) -> tokio::process::Child 
 async fn cut(place: &Value, storage: &Storage, size: usize) -> usize {
     let name = format!("cut-{size}.tar.gz");
     let (file, content) = spool(size);
+    let mut process = begin(place, &name, size).await;
     let begun = Instant::now();
-    begin(place, &name, size).await.wait().await.unwrap();
+    process.wait().await.unwrap();
     let took = begun.elapsed();
     let (mut dice, mut cut_off) = (Dice::of("cuts"), 0);
     for _ in 0..cuts() {

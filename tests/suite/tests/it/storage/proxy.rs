@@ -17,8 +17,8 @@ fn remove() -> Value {
     json!(["remove", "a.tar.gz"])
 }
 
-fn keys(s3: &S3) -> Option<[&str; 2]> {
-    Some([&s3.access_key, &s3.secret_key])
+fn keys(s3: &S3) -> [&str; 2] {
+    [&s3.access_key, &s3.secret_key]
 }
 
 /// The server under a name that only the proxy knows.
@@ -37,12 +37,13 @@ async fn a_service_behind_a_proxy_is_reached_by_both_ways_of_naming_a_bucket() {
     for (lookup, folder) in [(BucketLookup::Path, "proxy-path"), (BucketLookup::Dns, "proxy-dns")] {
         let proxy = Forward::start().await.unwrap();
         let location = behind(s3, folder, lookup);
-        let done = child::run(&child::bucket(&location, keys(s3)), &steps(), &[("HTTP_PROXY", &proxy.url())]).await;
+        let done =
+            child::run(&child::bucket(&location, Some(keys(s3))), &steps(), &[("HTTP_PROXY", &proxy.url())]).await;
         assert!(done.outcomes.iter().all(|outcome| outcome.code == 0), "{done:?}");
         assert_eq!(done.outcomes[2].text, "a.tar.gz,b.tar.gz");
         assert!(proxy.passed() >= steps().len() && proxy.refused() == 0, "{}", proxy.passed());
         // Nothing else knows the name.
-        let done = child::run(&child::bucket(&location, keys(s3)), &[remove()], &[]).await;
+        let done = child::run(&child::bucket(&location, Some(keys(s3))), &[remove()], &[]).await;
         assert_eq!(done.outcomes[0].code, 69, "{done:?}");
         assert!(done.outcomes[0].text.contains("the host name is unknown"), "{done:?}");
     }
@@ -51,7 +52,7 @@ async fn a_service_behind_a_proxy_is_reached_by_both_ways_of_naming_a_bucket() {
 #[tokio::test]
 async fn tls_goes_through_the_proxy_and_past_it_where_that_is_said() {
     let s3 = testbed().await.s3_tls().unwrap();
-    let handed = child::bucket(&place(s3, "proxy-tls"), keys(s3));
+    let handed = child::bucket(&place(s3, "proxy-tls"), Some(keys(s3)));
     let proxy = Forward::start().await.unwrap();
     let done = child::run(&handed, &steps(), &[("HTTPS_PROXY", &proxy.url())]).await;
     assert!(done.outcomes.iter().all(|outcome| outcome.code == 0), "{done:?}");
@@ -69,8 +70,8 @@ async fn a_password_that_the_proxy_refuses_is_told_and_not_printed() {
     let (plain, tls) = (testbed.s3().unwrap(), testbed.s3_tls().unwrap());
     let wrong = proxy.url_with("geheim-falsch");
     let table = [
-        (child::bucket(&behind(plain, "proxy-refused", BucketLookup::Path), keys(plain)), "HTTP_PROXY"),
-        (child::bucket(&place(tls, "proxy-refused"), keys(tls)), "HTTPS_PROXY"),
+        (child::bucket(&behind(plain, "proxy-refused", BucketLookup::Path), Some(keys(plain))), "HTTP_PROXY"),
+        (child::bucket(&place(tls, "proxy-refused"), Some(keys(tls))), "HTTPS_PROXY"),
     ];
     for (handed, variable) in table {
         let done = child::run(&handed, &[json!(["list"])], &[(variable, &wrong)]).await;

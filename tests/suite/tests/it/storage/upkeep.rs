@@ -115,7 +115,7 @@ async fn only_forgotten_uploads_of_exactly_the_folder_are_aborted() {
         }
         let storage = open(s3, &place(s3, "forgotten")).await;
         let now = child::later();
-        assert_eq!(storage.abort_forgotten(Duration::from_secs(3600), now).await.unwrap(), 0);
+        assert_eq!(storage.abort_forgotten(Duration::from_hours(1), now).await.unwrap(), 0);
         assert_eq!(storage.abort_forgotten(Duration::ZERO, now).await.unwrap(), 2);
         for (key, left) in [("forgotten/a.tar.gz", 0), ("forgotten/c/a.tar.gz", 1), ("forgotten-2/a.tar.gz", 1)] {
             assert_eq!(unfinished(s3, key).await, left, "{key}");
