@@ -33,9 +33,8 @@ async fn begin(place: &Value, name: &str, size: usize) -> tokio::process::Child 
 async fn cut(place: &Value, storage: &Storage, size: usize) -> usize {
     let name = format!("cut-{size}.tar.gz");
     let (file, content) = spool(size);
-    let mut process = begin(place, &name, size).await;
     let begun = Instant::now();
-    process.wait().await.unwrap();
+    storage.store(&name, file.path(), content, |_| ()).await.unwrap();
     let took = begun.elapsed();
     let (mut dice, mut cut_off) = (Dice::of("cuts"), 0);
     for _ in 0..cuts() {
@@ -67,7 +66,6 @@ async fn an_upload_to_a_bucket_that_is_killed_leaves_nothing_once_it_is_tried_ag
             assert_eq!(unfinished(s3, &format!("cuts/cut-{size}.tar.gz")).await, 0);
         }
         assert_eq!(names(&storage).await, ["cut-12582912.tar.gz", "cut-4194304.tar.gz"]);
-        assert_eq!(unfinished(s3, "").await, 0, "{}", s3.url);
     }
 }
 
