@@ -44,8 +44,11 @@ pub const UPLOAD_CONSUMER: &str = "upload";
 /// The durable consumer of the stage that deletes expired archives.
 pub const RETENTION_PRUNE_CONSUMER: &str = "retention-prune";
 
+/// The durable consumer of the stage that tells monitors.
+pub const HEARTBEAT_CONSUMER: &str = "heartbeat";
+
 /// Every consumer that [`setup`] makes.
-pub const CONSUMERS: [&str; 2] = [UPLOAD_CONSUMER, RETENTION_PRUNE_CONSUMER];
+pub const CONSUMERS: [&str; 3] = [UPLOAD_CONSUMER, RETENTION_PRUNE_CONSUMER, HEARTBEAT_CONSUMER];
 
 /// What stands before the subject of a message whose copy is kept because nobody can or may work on it.
 pub const DEAD_PREFIX: &str = "drover.dead.";

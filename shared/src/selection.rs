@@ -16,10 +16,10 @@ mod tests;
 
 pub use discovery::{Discovery, DiscoveryError, discover, discover_all};
 pub use error::PlanError;
+pub use pattern::{Pattern, PatternError};
 pub use plan::{Plan, Request, TypePlan, plan};
 pub use resource_type::ResourceType;
 
-pub(crate) use pattern::Pattern;
 pub(crate) use plan::field_condition;
 
 use crate::object::Object;

@@ -7,7 +7,7 @@
 //! `setup` reads no artifact either, but it does lay down how streams are made, and so could have them copied: its key is
 //! as good as an administrator's of the queue, and no other job has it.
 
-use super::{DEAD_PREFIX, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER};
+use super::{DEAD_PREFIX, HEARTBEAT_CONSUMER, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER};
 use crate::artifacts::{self, BUCKET};
 use crate::events::{Kind, encode_token};
 
@@ -32,12 +32,12 @@ pub struct Permission {
 }
 
 /// The jobs that use NATS.
-pub const JOBS: [&str; 6] = ["snapshot", "upload", "retention-prune", "restore", "dispatch", "setup"];
+pub const JOBS: [&str; 7] = ["snapshot", "upload", "retention-prune", "restore", "heartbeat", "dispatch", "setup"];
 
 /// Every user, in the order of [`JOBS`].
 #[must_use]
 pub fn users() -> Vec<User> {
-    vec![snapshot(), upload(), retention_prune(), restore(), dispatch(), setup()]
+    vec![snapshot(), upload(), retention_prune(), restore(), heartbeat(), dispatch(), setup()]
 }
 
 fn snapshot() -> User {
@@ -66,6 +66,11 @@ fn retention_prune() -> User {
 
 fn restore() -> User {
     User::of("restore").tells([Kind::RestoreStarted, Kind::RestoreCompleted, Kind::RestoreFailed])
+}
+
+/// It tells nobody in here anything.
+fn heartbeat() -> User {
+    User::of("heartbeat").drains(HEARTBEAT_CONSUMER)
 }
 
 fn dispatch() -> User {

@@ -10,7 +10,7 @@ use snafu::Snafu;
 
 use super::failure::error_code;
 use super::settings::Settings;
-use super::{RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER};
+use super::{HEARTBEAT_CONSUMER, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER};
 use crate::artifacts;
 use crate::events::{Kind, SIZE_LIMIT};
 use crate::exit::{Exit, Fault};
@@ -46,7 +46,7 @@ pub async fn setup(jetstream: &Context, settings: &Settings) -> Result<(), Setup
     // Events first: the room that a stream is given is set aside, and artifacts get what is left.
     ensure_stream(jetstream, STREAM, |config| events_stream(config, settings)).await?;
     ensure_stream(jetstream, artifacts::STREAM, |config| artifacts_stream(config, settings)).await?;
-    for stage in [&UPLOAD, &RETENTION_PRUNE] {
+    for stage in [&UPLOAD, &RETENTION_PRUNE, &HEARTBEAT] {
         ensure_consumer(jetstream, stage.consumer, |config| consumer(config, stage, settings)).await?;
     }
     Ok(())
@@ -98,24 +98,41 @@ struct Stage {
     consumer: &'static str,
     description: &'static str,
     /// The events that are its work.
-    work: Kind,
+    work: &'static [Kind],
 }
 
 const UPLOAD: Stage =
-    Stage { consumer: UPLOAD_CONSUMER, description: "Archives to upload", work: Kind::BackupSnapshotted };
+    Stage { consumer: UPLOAD_CONSUMER, description: "Archives to upload", work: &[Kind::BackupSnapshotted] };
 
 const RETENTION_PRUNE: Stage = Stage {
     consumer: RETENTION_PRUNE_CONSUMER,
     description: "Backups with a new archive, whose old ones may have expired",
-    work: Kind::BackupUploaded,
+    work: &[Kind::BackupUploaded],
+};
+
+const HEARTBEAT: Stage = Stage {
+    consumer: HEARTBEAT_CONSUMER,
+    description: "What monitors may want to be told",
+    work: &[
+        Kind::BackupStarted,
+        Kind::BackupUploaded,
+        Kind::BackupFailed,
+        Kind::RestoreStarted,
+        Kind::RestoreCompleted,
+        Kind::RestoreFailed,
+    ],
 };
 
 fn consumer(config: pull::Config, stage: &Stage, settings: &Settings) -> pull::Config {
+    let mut filters: Vec<String> = stage.work.iter().map(|kind| kind.subject_filter()).collect();
+    // The server has a field for one and another for several, and takes both together for a mistake.
+    let filter = if filters.len() == 1 { filters.remove(0) } else { String::new() };
     pull::Config {
         name: Some(stage.consumer.to_owned()),
         durable_name: Some(stage.consumer.to_owned()),
         description: Some(stage.description.to_owned()),
-        filter_subject: stage.work.subject_filter(),
+        filter_subject: filter,
+        filter_subjects: filters,
         deliver_policy: DeliverPolicy::New,
         ack_policy: AckPolicy::Explicit,
         ack_wait: settings.ack_wait(),

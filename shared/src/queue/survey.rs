@@ -110,13 +110,15 @@ async fn find_consumer(stream: &Stream, name: &str, survey: &mut Survey) -> Resu
     if CONSUMERS.contains(&name) {
         check_layout(&format!("consumer {name}"), &info.config.metadata, survey);
     }
-    let subjects = stream.info_with_subjects(&info.config.filter_subject).await.context(CountMessagesSnafu { name })?;
-    let counts: Vec<(String, usize)> = subjects.try_collect().await.context(CountMessagesSnafu { name })?;
-    Ok(Some(Waiting {
-        pending: info.num_pending,
-        in_flight: info.num_ack_pending as u64,
-        stored: counts.into_iter().map(|(_, count)| count as u64).sum(),
-    }))
+    let mut stored = 0;
+    // One filter has a field of its own.
+    let filters = std::iter::once(&info.config.filter_subject).chain(&info.config.filter_subjects);
+    for filter in filters.filter(|filter| !filter.is_empty()) {
+        let subjects = stream.info_with_subjects(filter).await.context(CountMessagesSnafu { name })?;
+        let counts: Vec<(String, usize)> = subjects.try_collect().await.context(CountMessagesSnafu { name })?;
+        stored += counts.into_iter().map(|(_, count)| count as u64).sum::<u64>();
+    }
+    Ok(Some(Waiting { pending: info.num_pending, in_flight: info.num_ack_pending as u64, stored }))
 }
 
 fn check_layout(what: &str, metadata: &HashMap<String, String>, survey: &mut Survey) {

@@ -16,7 +16,10 @@ use regex::{Regex, RegexBuilder};
 
 /// A compiled regexp, searched unanchored.
 #[derive(Clone, Debug)]
-pub(crate) enum Pattern {
+pub struct Pattern(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
     /// `.` alone stands for all.
     Everything,
     Search(Regex),
@@ -24,25 +27,34 @@ pub(crate) enum Pattern {
 
 /// Why a pattern cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct PatternError {
+pub struct PatternError {
     /// The character at which it goes wrong, counted from 1.
-    pub(crate) position: usize,
-    pub(crate) problem: &'static str,
+    pub position: usize,
+    /// What is wrong with it.
+    pub problem: &'static str,
 }
 
 impl Pattern {
-    pub(crate) fn new(pattern: &str) -> Result<Self, PatternError> {
+    /// Reads a regexp by Go's grammar.
+    ///
+    /// # Errors
+    /// When Go would not read it either, or it is too large.
+    pub fn new(pattern: &str) -> Result<Self, PatternError> {
         if pattern == "." {
-            return Ok(Self::Everything);
+            return Ok(Self(Kind::Everything));
         }
         let translated = translate::translate(pattern)?;
-        compile(&translated).map(Self::Search).map_err(|problem| PatternError { position: 1, problem })
+        compile(&translated)
+            .map(|regex| Self(Kind::Search(regex)))
+            .map_err(|problem| PatternError { position: 1, problem })
     }
 
-    pub(crate) fn matches(&self, text: &str) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::Search(regex) => regex.is_match(text),
+    /// Whether it is found in a text.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        match &self.0 {
+            Kind::Everything => true,
+            Kind::Search(regex) => regex.is_match(text),
         }
     }
 }

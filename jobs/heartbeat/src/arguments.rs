@@ -1,0 +1,68 @@
+use std::path::PathBuf;
+
+use clap::Parser;
+use drover::cluster::ClusterOptions;
+use drover::job::JobArguments;
+use drover::queue::NatsOptions;
+use drover::storage::StorageOptions;
+use drover::telemetry::TelemetryOptions;
+
+/// Tells heartbeat monitors what becomes of Backups and Restores.
+///
+/// It looks whether each Backup that has a monitor is fresh, and then drains the queue of events: a run that began, an
+/// archive that is verified in all places, whatever failed. Monitors are configured in a file, or by the annotation
+/// drover.dev/heartbeat on a Backup, which names a Secret with a `url`. They are reached through the proxies of
+/// HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+///
+/// Exit codes: 0 done or nothing to do; 64 wrong usage or configuration, also where a monitor refuses a ping; 65 data
+/// refused; 69 a service is away, a retry may help; 1 anything else, also where a Backup is not fresh.
+#[derive(Debug, Parser)]
+#[command(name = "heartbeat")]
+pub struct Arguments {
+    /// Drain the queue only; without it the freshness of every Backup that has a monitor is looked at first.
+    #[arg(long, env = "DROVER_DRAIN_ONLY")]
+    pub drain_only: bool,
+
+    /// YAML file with the monitors. One that is not there names none.
+    #[arg(long, env = "DROVER_MONITORS", value_name = "FILE")]
+    pub monitors: Option<PathBuf>,
+
+    /// How long one request to a monitor may take, in seconds.
+    #[arg(long, env = "DROVER_PING_SECONDS", default_value_t = 10, value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=60))]
+    pub ping_seconds: u16,
+
+    /// Where archives lie.
+    #[command(flatten)]
+    pub storage: StorageOptions,
+
+    /// Where drover runs.
+    #[command(flatten)]
+    pub cluster: ClusterOptions,
+
+    /// How NATS is reached.
+    #[command(flatten)]
+    pub nats: NatsOptions,
+
+    /// The log.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
+}
+
+impl JobArguments for Arguments {
+    fn telemetry(&self) -> &TelemetryOptions {
+        &self.telemetry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,248 @@
+//! The audit of freshness: for each Backup that has a monitor, whether its newest archive is there, whole, young enough and
+//! can be decrypted. It relies on nothing that the chain says of itself but the record of what was verified, and finds a
+//! dead chain, a lost key and a deleted file.
+
+mod facts;
+mod judge;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use drover::cluster::ApiError;
+use drover::coexistence;
+use drover::exit::{Exit, Failure, Fault};
+use drover::policy::Policies;
+use drover::resources::{Backup, BackupRun, BackupStatus, ConditionStatus, Restore};
+use drover::runs::{set_backup_status, status_of};
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, error, info, info_span, warn};
+
+use self::judge::{Facts, Verdict, judge};
+use crate::JOB;
+use crate::context::Context;
+use crate::memory::{self, Memory};
+use crate::message::{refused, with_results};
+use crate::monitor::Monitor;
+use crate::ping::{Concern, Origin, Ping};
+use crate::signal::Signal;
+use crate::tell::{report, untold};
+
+/// The condition of a Backup that says whether it is fresh.
+const CONDITION: &str = "Fresh";
+
+/// How long it is remembered what was told of a Restore: longer than the queue keeps an event.
+const RESTORES_REMEMBERED: SignedDuration = SignedDuration::from_hours(31 * 24);
+
+/// What came of one Backup.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Audited {
+    Unwatched,
+    Fresh,
+    Stale,
+}
+
+/// Looks at every Backup that has a monitor, and tells it.
+///
+/// # Errors
+/// With 1 where a Backup is not fresh; else with the worst failure of what could not be looked at or told.
+pub(crate) async fn audit(context: &Context, shutdown: &CancellationToken) -> Result<(), Failure> {
+    if let Some(operator) = coexistence::operator(&context.client, &context.options.namespace).await? {
+        info!("nobody is told: {}", operator.message());
+        return Ok(());
+    }
+    let policies = Policies::load(&context.client).await?;
+    policies.warn();
+    // Before the Backups, so that what is not among those is none that was made in between.
+    let memories = context.memories.all().await?;
+    let backups: Api<Backup> = Api::all(context.client.clone());
+    let backups = backups.list(&ListParams::default()).await.map_err(ApiError::from)?.items;
+    let (mut stale, mut looked_at, mut worst) = (Vec::new(), 0_usize, None::<Failure>);
+    for backup in &backups {
+        if shutdown.is_cancelled() {
+            return Err(Failure::new(Exit::Unavailable, "failed to look at every Backup: the job was asked to end"));
+        }
+        let name = backup.name_any();
+        let memory = memory::read(memories.get(&memory::member(Concern::Backup, &backup.uid().unwrap_or_default())));
+        let span = info_span!("audit", backup = name);
+        let (result, failure) = Box::pin(look_at(context, &policies, backup, &memory)).instrument(span).await;
+        looked_at += usize::from(result != Audited::Unwatched);
+        if result == Audited::Stale {
+            stale.push(name);
+        }
+        worst = worst.into_iter().chain(failure).max_by_key(Failure::exit);
+    }
+    forget_others(context, &backups, &memories).await;
+    info!(looked_at, stale = stale.len(), "audit done");
+    if !stale.is_empty() {
+        if let Some(failure) = worst {
+            error!("{failure}");
+        }
+        let words = format!("failed to find fresh: {} of {looked_at} Backups: {}", stale.len(), stale.join(", "));
+        return Err(Failure::new(Exit::Failure, words));
+    }
+    worst.map_or(Ok(()), Err)
+}
+
+/// Looks at one Backup; with what went wrong on the way, where something did.
+async fn look_at(
+    context: &Context,
+    policies: &Policies,
+    backup: &Backup,
+    memory: &Memory,
+) -> (Audited, Option<Failure>) {
+    let found = context.monitors.of_backup(backup).await;
+    let mut failures = Vec::new();
+    if let Some(error) = found.refused {
+        failures.push(refused(context, backup, error).await);
+    }
+    let result = if found.monitors.is_empty() {
+        Ok(Audited::Unwatched)
+    } else {
+        judge_and_tell(context, policies, backup, &found.monitors, memory, &mut failures).await
+    };
+    let result = result.unwrap_or_else(|failure| {
+        failures.push(failure);
+        Audited::Unwatched
+    });
+    for failure in &failures {
+        error!("{failure}");
+    }
+    (result, failures.into_iter().max_by_key(Failure::exit))
+}
+
+async fn judge_and_tell(
+    context: &Context,
+    policies: &Policies,
+    backup: &Backup,
+    monitors: &[Monitor],
+    memory: &Memory,
+    failures: &mut Vec<Failure>,
+) -> Result<Audited, Failure> {
+    let (facts, run) = facts::gather(context, policies, backup).await?;
+    let now = Timestamp::now();
+    let verdicts: Vec<_> = monitors.iter().map(|monitor| (monitor, judge(&facts, monitor.freshness, now))).collect();
+    let reasons = reasons(&verdicts);
+    for reason in &reasons {
+        warn!("not fresh: {reason}");
+    }
+    failures.extend(tell(context, backup, &facts, run.as_ref(), &verdicts, memory, now).await.err());
+    if verdicts.iter().all(|(_, verdict)| *verdict == Verdict::TooEarly) {
+        info!("too new to be judged");
+        return Ok(Audited::Fresh);
+    }
+    failures.extend(set_condition(context, backup, &facts, &reasons, now).await.err());
+    if reasons.is_empty() {
+        info!("fresh");
+        return Ok(Audited::Fresh);
+    }
+    Ok(Audited::Stale)
+}
+
+/// Why the Backup is not fresh, for the strictest of its monitors; nothing where it is.
+fn reasons(verdicts: &[(&Monitor, Verdict)]) -> Vec<String> {
+    let of = |verdict: &Verdict| match verdict {
+        Verdict::Stale(reasons) => reasons.clone(),
+        Verdict::Fresh | Verdict::TooEarly => Vec::new(),
+    };
+    verdicts.iter().map(|(_, verdict)| of(verdict)).max_by_key(Vec::len).unwrap_or_default()
+}
+
+async fn tell(
+    context: &Context,
+    backup: &Backup,
+    facts: &Facts,
+    run: Option<&BackupRun>,
+    verdicts: &[(&Monitor, Verdict)],
+    memory: &Memory,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let pings = verdicts.iter().filter_map(|(monitor, verdict)| {
+        let ping = ping(backup, run, verdict, now)?;
+        let is_contradicted = ping.signal == Signal::Success && is_contradicted(facts, run, memory, monitor);
+        if is_contradicted {
+            info!(
+                monitor = monitor.name,
+                "not told that it is fresh: a later failure was told, which the next run ends"
+            );
+        }
+        (monitor.signals.contains(&ping.signal) && !is_contradicted).then_some((*monitor, ping))
+    });
+    let sent =
+        join_all(pings.map(|(monitor, ping)| async move { (monitor, context.sender.send(monitor, &ping).await) }));
+    let mut worst = None;
+    for (monitor, outcome) in sent.await {
+        if let Err(error) = outcome {
+            worst = worst.max(Some(error.exit()));
+            report(context, backup, monitor, error).await;
+        }
+    }
+    worst.map_or(Ok(()), |exit| Err(untold(exit)))
+}
+
+/// Whether a monitor was told of a failure after the newest archive was stored: of retention, say.
+fn is_contradicted(facts: &Facts, run: Option<&BackupRun>, memory: &Memory, monitor: &Monitor) -> bool {
+    let (Some(archive), Some(told)) = (&facts.archive, memory.get(&monitor.name)) else { return false };
+    let stored = run.and_then(|run| status_of(run).ended_at?.parse().ok()).unwrap_or(archive.begun);
+    told.is_failed_since(archive.number, stored)
+}
+
+fn ping(backup: &Backup, run: Option<&BackupRun>, verdict: &Verdict, now: Timestamp) -> Option<Ping> {
+    let (signal, reason) = match verdict {
+        Verdict::Fresh => (Signal::Success, None),
+        Verdict::Stale(reasons) => (Signal::Failure, Some(reasons.join("; "))),
+        Verdict::TooEarly => return None,
+    };
+    let ping = Ping { reason, ..Ping::new(Concern::Backup, &backup.name_any(), signal, Origin::Audit, now) };
+    let Some(run) = run else { return Some(ping) };
+    // Without the run's id: to the services that pair begins and ends by it this would be a second end of the run.
+    let ping = Ping { number: Some(run.spec.number), filename: Some(run.spec.filename.clone()), ..ping };
+    Some(if signal == Signal::Success { with_results(ping, run) } else { ping })
+}
+
+async fn set_condition(
+    context: &Context,
+    backup: &Backup,
+    facts: &Facts,
+    reasons: &[String],
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let change = |backup: &Backup| Some(with_condition(backup, facts, reasons, now));
+    Ok(set_backup_status(context.client.clone(), &backup.name_any(), JOB, change).await?)
+}
+
+/// The Backup's status with the condition. Its words say nothing of how old the archive is, so that they stay as long as
+/// the verdict does.
+fn with_condition(backup: &Backup, facts: &Facts, reasons: &[String], now: Timestamp) -> BackupStatus {
+    let mut status = backup.status.clone().unwrap_or_default();
+    let conditions = status.conditions.get_or_insert_default();
+    if reasons.is_empty() {
+        let filename = facts.archive.as_ref().map(|archive| archive.filename.as_str()).unwrap_or_default();
+        conditions.set(CONDITION, ConditionStatus::True, "Fresh", filename, now);
+    } else {
+        conditions.set(CONDITION, ConditionStatus::False, "NotFresh", &reasons.join("; "), now);
+    }
+    status
+}
+
+/// Forgets what was told of Backups that are gone, and of Restores of long ago. What fails is done the next time.
+async fn forget_others(context: &Context, backups: &[Backup], memories: &BTreeMap<String, String>) {
+    let restores: Api<Restore> = Api::all(context.client.clone());
+    let restores = match restores.list(&ListParams::default()).await.map_err(ApiError::from) {
+        Ok(listed) => listed.items,
+        Err(error) => return warn!("failed to list the Restores: {error}"),
+    };
+    let now = Timestamp::now();
+    let is_recent = |restore: &&Restore| {
+        restore.creation_timestamp().is_some_and(|time| now.duration_since(time.0) < RESTORES_REMEMBERED)
+    };
+    let of_backups = backups.iter().filter_map(ResourceExt::uid).map(|uid| memory::member(Concern::Backup, &uid));
+    let of_restores = restores.iter().filter(is_recent).filter_map(ResourceExt::uid);
+    let kept: BTreeSet<_> = of_backups.chain(of_restores.map(|uid| memory::member(Concern::Restore, &uid))).collect();
+    let gone = memories.keys().filter(|member| !kept.contains(*member)).cloned().collect();
+    if let Err(error) = context.memories.forget(gone).await {
+        warn!("{}", Failure::from(error));
+    }
+}

@@ -1,0 +1,123 @@
+//! What is known of a Backup: from its status, its runs, its policies, and its archive itself.
+
+use std::sync::Arc;
+
+use drover::archive::{Entry, Limits, ReadError, Reader, Unsealing};
+use drover::encryption::{self, Configuration};
+use drover::exit::{Chain, Failure};
+use drover::policy::Policies;
+use drover::resources::{Backup, BackupRun, BackupType, Place};
+use drover::runs::{schedule_of, status_of};
+use drover::storage::{Opened, Storage};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use tokio::runtime::Handle;
+use tokio_util::io::SyncIoBridge;
+
+use super::judge::{Archive, Decryption, Facts, Presence, Timing};
+use crate::context::Context;
+
+/// What is known of a Backup, with the run of its newest verified archive.
+pub(super) async fn gather(
+    context: &Context,
+    policies: &Policies,
+    backup: &Backup,
+) -> Result<(Facts, Option<BackupRun>), Failure> {
+    let settings = policies.settings(backup);
+    let history = context.runs.history(backup).await?;
+    let run = history.last_verified().cloned();
+    let archive = match &run {
+        Some(run) => Some(archive(context, backup, run).await),
+        None => None,
+    };
+    let timing = match backup.kind_of_backup() {
+        BackupType::OneTime => Timing::Once,
+        BackupType::Recurring => match schedule_of(backup, &settings) {
+            Ok(schedule) => Timing::On(schedule),
+            Err(error) => Timing::Unreadable(Chain(&error).to_string()),
+        },
+    };
+    let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let ready = conditions.and_then(|conditions| conditions.get("Ready"));
+    let facts = Facts {
+        created: backup.creation_timestamp().map_or_else(Timestamp::now, |time| time.0),
+        ready: ready.map(|ready| (ready.status, ready.message.clone().unwrap_or_default())),
+        suspended_by: settings.suspended_by,
+        timing,
+        archive,
+    };
+    Ok((facts, run))
+}
+
+async fn archive(context: &Context, backup: &Backup, run: &BackupRun) -> Archive {
+    let snapshot = status_of(run).snapshot.unwrap_or_default();
+    let bytes = u64::try_from(snapshot.bytes).unwrap_or_default();
+    let (presence, opened) = match open(context, backup, run).await {
+        Ok(Some(opened)) if opened.size() == bytes => (Presence::Whole, Some(opened)),
+        Ok(Some(opened)) => (Presence::OtherSize(opened.size()), None),
+        Ok(None) => (Presence::Missing, None),
+        Err(failure) => (Presence::Unknown(failure.to_string()), None),
+    };
+    let decryption = match opened {
+        None => Decryption::Untried,
+        Some(_) if snapshot.encrypted == 0 => Decryption::NotNeeded,
+        Some(opened) => decryption(context, backup, opened).await,
+    };
+    Archive {
+        number: run.spec.number,
+        begun: run.spec.started_at.parse().unwrap_or(Timestamp::UNIX_EPOCH),
+        filename: run.spec.filename.clone(),
+        bytes,
+        presence,
+        decryption,
+    }
+}
+
+/// Opens a run's archive at the place that the Backup names; none where it is missing.
+async fn open(context: &Context, backup: &Backup, run: &BackupRun) -> Result<Option<Opened>, Failure> {
+    let places = status_of(run).upload.unwrap_or_default().places;
+    if !places.iter().any(|place| place.name == Place::DEFAULT && place.is_verified()) {
+        return Ok(None);
+    }
+    let wanted = backup.spec.storage_location.as_ref();
+    let location = context.storage.locate(&context.client, &context.options.namespace, wanted).await?;
+    let storage = Storage::open(location).await?;
+    match storage.open_archive(&run.spec.filename).await {
+        Err(error) if error.is_missing() => Ok(None),
+        opened => Ok(Some(opened?)),
+    }
+}
+
+/// Whether the Secret that the Backup names now opens the first object of its archive that is encrypted.
+async fn decryption(context: &Context, backup: &Backup, opened: Opened) -> Decryption {
+    let Some(secret) = backup.encryption_secret() else {
+        return Decryption::Fails("the Backup names no encryption configuration any more".to_owned());
+    };
+    let configuration = encryption::from_secret(&context.client, &context.options.namespace, secret).await;
+    let configuration = match configuration {
+        Ok(configuration) => configuration,
+        Err(error) => return Decryption::Fails(Chain(&error).to_string()),
+    };
+    let runtime = Handle::current();
+    let reading = tokio::task::spawn_blocking(move || {
+        let reader = SyncIoBridge::new_with_handle(opened.into_reader(), runtime);
+        first_encrypted(reader, configuration)
+    });
+    match reading.await {
+        Ok(Ok(true)) => Decryption::Works,
+        Ok(Ok(false)) => Decryption::Fails("no object in it is encrypted, and its run says that some are".to_owned()),
+        Ok(Err(error)) => Decryption::Fails(Chain(&error).to_string()),
+        Err(error) => Decryption::Fails(format!("the attempt was cut off: {error}")),
+    }
+}
+
+/// Reads up to the first object that was decrypted; false where none was. Blocking.
+fn first_encrypted(input: impl std::io::Read, configuration: Arc<Configuration>) -> Result<bool, ReadError> {
+    let mut reader = Reader::with_unsealing(input, Limits::default(), Unsealing::Decrypt(configuration));
+    while let Some(entry) = reader.next_entry()? {
+        if matches!(entry, Entry::Object { seal: Some(_), .. }) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,203 @@
+//! The monitors, from a YAML file.
+//!
+//! ```yaml
+//! monitors:
+//! - name: team                      # in logs; also the key of what is remembered of it
+//!   kind: healthchecks              # may be left out where the URL's shape tells
+//!   url: https://hc-ping.com/<uuid>
+//!   backups: {nameRegexp: ^rancher-}
+//! ```
+//!
+//! A URL, a header and a body are secrets, so of what is wrong it is said where, and never what stands there: serde's own
+//! words, which quote values, are not used.
+
+mod document;
+mod error;
+
+use std::collections::{BTreeSet, HashSet};
+use std::io;
+use std::path::Path;
+
+use drover::selection::Pattern;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use reqwest::Certificate;
+use snafu::{ResultExt, ensure};
+
+use self::document::{Document, FreshnessDocument, MonitorDocument, ScopeDocument};
+use self::error::{
+    AuthoritiesSnafu, BodySnafu, BodyWithoutMethodSnafu, HeaderNameSnafu, HeaderSnafu, MethodSnafu, NegativeSnafu,
+    NoKindSnafu, NoScopeSnafu, NoSignalSnafu, NotOfKindSnafu, PatternSnafu, ReadSnafu, ShapeSnafu, TwiceSnafu,
+    UrlSnafu, UseSnafu, WithoutBackupsSnafu,
+};
+pub(crate) use self::error::{ConfigurationError, Problem};
+use crate::monitor::{DEFAULT_GRACE, Freshness, Monitor, Scope};
+use crate::requests::has_body;
+use crate::secret_url::SecretUrl;
+use crate::service::{Kind, Service, Webhook};
+use crate::signal::Signal;
+use crate::template::Template;
+
+/// Methods of a webhook.
+const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PUT, Method::PATCH];
+
+/// Reads the monitors of a file. One that is not there names none: the Secret that it is mounted from may be optional.
+///
+/// # Errors
+/// When the file cannot be read or says something that is not understood.
+pub(crate) async fn load(path: &Path) -> Result<Vec<Monitor>, ConfigurationError> {
+    match tokio::fs::read_to_string(path).await {
+        Ok(text) => parse(&text, path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), "there is no such file: only monitors that Backups name are told");
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error).context(ReadSnafu { path }),
+    }
+}
+
+/// Reads the monitors of a text; `path` is what errors name.
+pub(crate) fn parse(text: &str, path: &Path) -> Result<Vec<Monitor>, ConfigurationError> {
+    let document = Document::parse(text).map_err(|wrong| wrong.at(path))?;
+    let mut names = HashSet::new();
+    let mut monitors = Vec::with_capacity(document.monitors.len());
+    for spanned in document.monitors {
+        let line = spanned.referenced.line();
+        let name = spanned.value.name.clone();
+        let is_new = names.insert(name.clone());
+        let read = if is_new { monitor(spanned.value) } else { TwiceSnafu.fail() };
+        monitors.push(read.context(UseSnafu { path, line, name })?);
+    }
+    Ok(monitors)
+}
+
+/// A monitor by its URL alone: its kind is known from the URL's shape unless it is named.
+pub(crate) fn short(name: &str, url: &str, kind: Option<Kind>) -> Result<Monitor, Problem> {
+    monitor(MonitorDocument {
+        name: name.to_owned(),
+        kind,
+        url: url.to_owned(),
+        backups: Some(ScopeDocument::default()),
+        ..MonitorDocument::default()
+    })
+}
+
+fn monitor(document: MonitorDocument) -> Result<Monitor, Problem> {
+    let MonitorDocument {
+        name,
+        kind,
+        url,
+        backups,
+        restores,
+        signals,
+        freshness,
+        message_limit,
+        body_limit,
+        ca,
+        method,
+        headers,
+        body,
+    } = document;
+    let url = SecretUrl::parse(&url).context(UrlSnafu)?;
+    let Some(kind) = kind.or_else(|| Kind::of(&url)) else { return NoKindSnafu.fail() };
+    ensure!(kind.takes(&url), ShapeSnafu { kind });
+    ensure!(backups.is_some() || restores.is_some(), NoScopeSnafu);
+    ensure!(freshness.is_none() || backups.is_some(), WithoutBackupsSnafu);
+    let has_message = matches!(kind, Kind::UptimeKuma | Kind::Cronitor | Kind::DeadMansSnitch);
+    let has_text = matches!(kind, Kind::Healthchecks | Kind::BetterStack);
+    let is_webhook = kind == Kind::Webhook;
+    for (field, is_given, is_right) in [
+        ("messageLimit", message_limit.is_some(), has_message),
+        ("bodyLimit", body_limit.is_some(), has_text),
+        ("method", method.is_some(), is_webhook),
+        ("headers", headers.is_some(), is_webhook),
+        ("body", body.is_some(), is_webhook),
+    ] {
+        ensure!(!is_given || is_right, NotOfKindSnafu { field, kind });
+    }
+    Ok(Monitor {
+        service: service(kind, method.as_deref(), headers.unwrap_or_default(), body)?,
+        backups: backups.map(scope).transpose()?,
+        restores: restores.map(scope).transpose()?,
+        signals: chosen(signals)?,
+        freshness: fresh(freshness.unwrap_or_default())?,
+        authorities: ca.map_or(Ok(Vec::new()), |pem| authorities(&pem))?,
+        name,
+        url,
+        message_limit,
+        body_limit,
+    })
+}
+
+fn service(
+    kind: Kind,
+    method: Option<&str>,
+    headers: std::collections::BTreeMap<String, String>,
+    body: Option<serde_json::Value>,
+) -> Result<Service, Problem> {
+    Ok(match kind {
+        Kind::OneUptime => Service::OneUptime,
+        Kind::Healthchecks => Service::Healthchecks,
+        Kind::UptimeKuma => Service::UptimeKuma,
+        Kind::Cronitor => Service::Cronitor,
+        Kind::BetterStack => Service::BetterStack,
+        Kind::DeadMansSnitch => Service::DeadMansSnitch,
+        Kind::Webhook => {
+            let method = method.map_or(Ok(Method::POST), named_method)?;
+            ensure!(body.is_none() || has_body(&method), BodyWithoutMethodSnafu);
+            let body = body.map(Template::new).transpose().context(BodySnafu)?;
+            Service::Webhook(Webhook { method, headers: secret_headers(headers)?, body })
+        }
+    })
+}
+
+fn named_method(name: &str) -> Result<Method, Problem> {
+    METHODS.into_iter().find(|method| method.as_str().eq_ignore_ascii_case(name)).ok_or_else(|| MethodSnafu.build())
+}
+
+fn secret_headers(headers: std::collections::BTreeMap<String, String>) -> Result<HeaderMap, Problem> {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let Ok(key) = HeaderName::try_from(&name) else { return HeaderNameSnafu.fail() };
+        let Ok(mut value) = HeaderValue::try_from(value) else { return HeaderSnafu { name }.fail() };
+        value.set_sensitive(true);
+        map.insert(key, value);
+    }
+    Ok(map)
+}
+
+fn scope(document: ScopeDocument) -> Result<Scope, Problem> {
+    let ScopeDocument { names, name_regexp } = document;
+    let pattern = match &name_regexp {
+        Some(regexp) if !regexp.is_empty() => match Pattern::new(regexp) {
+            Ok(pattern) => Some(pattern),
+            Err(wrong) => {
+                return PatternSnafu { regexp, position: wrong.position, problem: wrong.problem }.fail();
+            }
+        },
+        _ => None,
+    };
+    Ok(Scope { names, pattern })
+}
+
+fn chosen(signals: Option<Vec<Signal>>) -> Result<BTreeSet<Signal>, Problem> {
+    let signals: BTreeSet<_> = signals.map_or_else(|| Signal::ALL.into(), |signals| signals.into_iter().collect());
+    ensure!(!signals.is_empty(), NoSignalSnafu);
+    Ok(signals)
+}
+
+fn fresh(document: FreshnessDocument) -> Result<Freshness, Problem> {
+    let FreshnessDocument { grace, max_age } = document;
+    for (field, duration) in [("grace", grace), ("maxAge", max_age)] {
+        ensure!(duration.is_none_or(|duration| !duration.is_negative()), NegativeSnafu { field });
+    }
+    Ok(Freshness { grace: grace.unwrap_or(DEFAULT_GRACE), max_age })
+}
+
+fn authorities(pem: &str) -> Result<Vec<Certificate>, Problem> {
+    let found = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+    ensure!(!found.is_empty(), AuthoritiesSnafu);
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

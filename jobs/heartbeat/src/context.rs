@@ -1,0 +1,60 @@
+use std::time::Duration;
+
+use drover::cluster::{ApiError, ClusterOptions, Events};
+use drover::exit::Failure;
+use drover::resources::{Backup, Restore};
+use drover::runs::RunStore;
+use drover::storage::StorageOptions;
+use kube::{Api, Client};
+
+use crate::JOB;
+use crate::memory::Memories;
+use crate::monitor::Monitor;
+use crate::monitors::Monitors;
+use crate::sender::Sender;
+
+/// What is needed to tell monitors something. NATS is not part of it.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) options: ClusterOptions,
+    pub(crate) storage: StorageOptions,
+    pub(crate) runs: RunStore,
+    pub(crate) events: Events,
+    pub(crate) monitors: Monitors,
+    pub(crate) memories: Memories,
+    pub(crate) sender: Sender,
+}
+
+impl Context {
+    pub(crate) fn new(
+        client: Client,
+        options: ClusterOptions,
+        storage: StorageOptions,
+        configured: Vec<Monitor>,
+        limit: Duration,
+    ) -> Result<Self, Failure> {
+        let namespace = &options.namespace;
+        Ok(Self {
+            runs: RunStore::new(client.clone(), JOB),
+            events: Events::new(client.clone(), JOB, &options.identity()),
+            monitors: Monitors::new(configured, client.clone(), namespace),
+            memories: Memories::new(client.clone(), namespace),
+            sender: Sender::new(limit)?,
+            storage,
+            client,
+            options,
+        })
+    }
+
+    /// The Backup of this name, if it is there.
+    pub(crate) async fn backup(&self, name: &str) -> Result<Option<Backup>, Failure> {
+        let backups: Api<Backup> = Api::all(self.client.clone());
+        Ok(backups.get_opt(name).await.map_err(ApiError::from)?)
+    }
+
+    /// The Restore of this name, if it is there.
+    pub(crate) async fn restore(&self, name: &str) -> Result<Option<Restore>, Failure> {
+        let restores: Api<Restore> = Api::all(self.client.clone());
+        Ok(restores.get_opt(name).await.map_err(ApiError::from)?)
+    }
+}

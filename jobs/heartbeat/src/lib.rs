@@ -1,0 +1,78 @@
+//! The job `heartbeat` tells the monitors that a team has what becomes of its Backups and Restores, and looks on its own
+//! schedule whether each Backup is fresh.
+//!
+//! ```text
+//! event ──▶ message: what is true of the run ──▶ tell: what is news to whom ──▶ requests ──▶ sender ──▶ monitor
+//! schedule ──▶ audit: facts of each Backup ──▶ judge ─────────────────────────────┘
+//! ```
+
+mod arguments;
+mod audit;
+mod configuration;
+mod context;
+mod memory;
+mod message;
+mod monitor;
+mod monitors;
+mod ping;
+mod requests;
+mod secret_url;
+mod sender;
+mod service;
+mod signal;
+mod tell;
+mod template;
+
+use std::time::Duration;
+
+use drover::exit::{Exit, Failure};
+use drover::queue::{self, HEARTBEAT_CONSUMER, NatsOptions, Summary};
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+pub use arguments::Arguments;
+use context::Context;
+
+/// The job's name, and its field manager.
+const JOB: &str = "heartbeat";
+
+/// Looks whether Backups are fresh, and drains the queue of events.
+///
+/// # Errors
+/// With the failure that the job exits with: that Backups are not fresh before anything else.
+pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
+    let Arguments { drain_only, monitors, ping_seconds, storage, cluster, nats, telemetry: _ } = arguments;
+    let configured = match &monitors {
+        Some(path) => configuration::load(path).await?,
+        None => Vec::new(),
+    };
+    let client = drover::cluster::connect().await?;
+    let limit = Duration::from_secs(ping_seconds.into());
+    let context = Context::new(client, cluster, storage, configured, limit)?;
+    // First, for it must find a dead chain, too: it needs neither NATS nor dispatch.
+    let audited = if drain_only { Ok(()) } else { audit::audit(&context, &shutdown).await };
+    let drained = drain(&context, &nats, &shutdown).await;
+    if let (Err(_), Err(other)) = (&audited, &drained) {
+        error!("{other}");
+    }
+    audited.and(drained)
+}
+
+async fn drain(context: &Context, nats: &NatsOptions, shutdown: &CancellationToken) -> Result<(), Failure> {
+    let connection = queue::connect(nats, JOB).await?;
+    let summary = queue::drain(&connection.jetstream, HEARTBEAT_CONSUMER, context, shutdown).await?;
+    conclude(&summary)
+}
+
+fn conclude(summary: &Summary) -> Result<(), Failure> {
+    match summary.exit() {
+        Exit::Done => Ok(()),
+        exit => {
+            let waiting = summary.failed + summary.untried;
+            let refused = summary.refused + summary.unreadable;
+            let text =
+                format!("failed to tell every monitor: {waiting} events wait for the next try, {refused} were refused");
+            Err(Failure::new(exit, text))
+        }
+    }
+}

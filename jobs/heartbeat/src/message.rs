@@ -1,0 +1,322 @@
+//! One event of the queue.
+
+use drover::events::{Data, Event, Kind};
+use drover::exit::{Exit, Failure};
+use drover::queue::{Handler, Outcome};
+use drover::resources::{Backup, BackupRun, Restore, RunState};
+use drover::runs::{History, status_of};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use tracing::{Instrument, info, info_span};
+
+use crate::context::Context;
+use crate::memory::{Mark, Phase, signal};
+use crate::monitors::AnnotationError;
+use crate::ping::{Concern, Origin, Ping};
+use crate::signal::Signal;
+use crate::tell::tell;
+
+/// The stages before an archive is stored: what fails there leaves the run without one.
+const STORING: [&str; 2] = ["snapshot", "upload"];
+
+impl Handler for Context {
+    /// Names and ids are taken from the message, and everything else from the Backup and its run.
+    async fn handle(&self, event: &Event, _: &HashSet<String>) -> Outcome {
+        let span = info_span!("run", name = event.data.name, run = %event.data.run, number = event.data.number);
+        match try_handle(self, event).instrument(span).await {
+            Ok(outcome) => outcome,
+            // Which monitors are away the sender remembers itself.
+            Err(failure) => Outcome::Failed { reason: failure.to_string(), exit: failure.exit(), away: Vec::new() },
+        }
+    }
+}
+
+async fn try_handle(context: &Context, event: &Event) -> Result<Outcome, Failure> {
+    let phase = match event.kind {
+        Kind::BackupStarted | Kind::RestoreStarted => Phase::Began,
+        Kind::BackupUploaded | Kind::RestoreCompleted => Phase::Done,
+        Kind::RestoreFailed => Phase::Failed,
+        Kind::BackupFailed => failed_phase(&event.data),
+        // The consumer does not bring these.
+        Kind::BackupSnapshotted | Kind::BackupPruned => return Ok(Outcome::Done),
+    };
+    match event.kind {
+        Kind::RestoreStarted | Kind::RestoreCompleted | Kind::RestoreFailed => of_restore(context, event, phase).await,
+        _ => of_backup(context, event, phase).await,
+    }
+}
+
+fn failed_phase(data: &Data) -> Phase {
+    let is_storing = data.stage.as_deref().is_none_or(|stage| STORING.contains(&stage));
+    if is_storing { Phase::Failed } else { Phase::FailedLater }
+}
+
+async fn of_backup(context: &Context, event: &Event, phase: Phase) -> Result<Outcome, Failure> {
+    let data = &event.data;
+    let backup = context.backup(&data.name).await?;
+    let Some(backup) = backup.filter(|backup| is_it(&data.uid, backup.uid())) else {
+        info!("nobody to tell: the Backup is gone");
+        return Ok(Outcome::Done);
+    };
+    let found = context.monitors.of_backup(&backup).await;
+    if found.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    let history = context.runs.history(&backup).await?;
+    let run = match standing(&history, data, phase) {
+        Standing::News(run) => run,
+        Standing::Old(why) => {
+            info!("not told: {why}");
+            return Ok(Outcome::Done);
+        }
+        Standing::Untrue(reason) => return Ok(Outcome::Refused { reason }),
+    };
+    let mark = mark(event, phase);
+    let ping = of_run(event, phase, run);
+    let told = tell(context, &backup, &found.monitors, &ping, &mark).await;
+    if let Some(error) = found.refused {
+        return Err(refused(context, &backup, error).await);
+    }
+    told.map(|()| Outcome::Done)
+}
+
+/// Says that the monitor of an annotation cannot be used.
+pub(crate) async fn refused(context: &Context, backup: &Backup, error: AnnotationError) -> Failure {
+    let failure = Failure::from(error);
+    if failure.exit() == Exit::Usage {
+        context.events.warning(backup, "HeartbeatRefused", failure.to_string()).await;
+    }
+    failure
+}
+
+async fn of_restore(context: &Context, event: &Event, phase: Phase) -> Result<Outcome, Failure> {
+    let data = &event.data;
+    let monitors = context.monitors.of_restore(&data.name);
+    if monitors.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    let restore = context.restore(&data.name).await?;
+    let Some(restore) = restore.filter(|restore| is_it(&data.uid, restore.uid())) else {
+        info!("nobody to tell: the Restore is gone");
+        return Ok(Outcome::Done);
+    };
+    if phase == Phase::Done && !is_ready(&restore) {
+        return Ok(Outcome::Refused { reason: "the Restore does not say that it is done".to_owned() });
+    }
+    let ping = Ping {
+        run: Some(data.run),
+        filename: Some(restore.spec.backup_filename.clone()),
+        reason: reason(event, phase, None),
+        ..Ping::new(Concern::Restore, &data.name, signal(phase), Origin::Event, event.time)
+    };
+    tell(context, &restore, &monitors, &ping, &mark(event, phase)).await?;
+    Ok(Outcome::Done)
+}
+
+fn is_it(expected: &str, found: Option<String>) -> bool {
+    expected.is_empty() || found.as_deref() == Some(expected)
+}
+
+fn is_ready(restore: &Restore) -> bool {
+    let conditions = restore.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|conditions| conditions.is_true("Ready"))
+}
+
+fn mark(event: &Event, phase: Phase) -> Mark {
+    Mark { id: event.id(), number: event.data.number, phase, time: event.time }
+}
+
+/// What an event is by now.
+#[derive(Debug, PartialEq)]
+enum Standing<'a> {
+    /// Worth telling, with its run where it has one.
+    News(Option<&'a BackupRun>),
+    /// Overtaken by what came after it.
+    Old(&'static str),
+    /// Not what the run says.
+    Untrue(String),
+}
+
+/// Holds an event against the runs of its Backup.
+fn standing<'a>(history: &'a History, data: &Data, phase: Phase) -> Standing<'a> {
+    let Some(number) = data.number else {
+        // Only a Job that died before it opened a run has none.
+        return if matches!(phase, Phase::Failed | Phase::FailedLater) {
+            Standing::News(None)
+        } else {
+            Standing::Untrue("it names no run".to_owned())
+        };
+    };
+    let is_over = |run: &&BackupRun| run.spec.number > number && status_of(run).state.is_final();
+    if history.iter().rev().any(|run| is_over(&run)) {
+        return Standing::Old("a later run has ended, and says how the Backup stands");
+    }
+    let Some(run) = history.iter().find(|run| run.spec.number == number && run.spec.id == data.run) else {
+        return Standing::Old("its run is gone");
+    };
+    let state = status_of(run).state;
+    match phase {
+        Phase::Done if state != RunState::Completed => {
+            Standing::Untrue(format!("the run {number} does not say that it is stored and verified"))
+        }
+        Phase::Failed if state == RunState::Completed => Standing::Old("a later try went well"),
+        _ => Standing::News(Some(run)),
+    }
+}
+
+/// The ping about a run.
+fn of_run(event: &Event, phase: Phase, run: Option<&BackupRun>) -> Ping {
+    let data = &event.data;
+    let ping = Ping {
+        stage: data.stage.clone().filter(|_| phase != Phase::Done),
+        attempt: data.attempt.filter(|_| matches!(phase, Phase::Failed | Phase::FailedLater)),
+        reason: reason(event, phase, run),
+        ..Ping::new(Concern::Backup, &data.name, signal(phase), Origin::Event, event.time)
+    };
+    let Some(run) = run else { return ping };
+    let ping = Ping {
+        run: Some(run.spec.id),
+        number: Some(run.spec.number),
+        filename: Some(run.spec.filename.clone()),
+        duration: (phase != Phase::Began).then(|| duration(run, event.time)).flatten(),
+        ..ping
+    };
+    if phase == Phase::Done { with_results(ping, run) } else { ping }
+}
+
+/// With what the run's record says of its archive.
+pub(crate) fn with_results(ping: Ping, run: &BackupRun) -> Ping {
+    let status = status_of(run);
+    let snapshot = status.snapshot.unwrap_or_default();
+    let places = status.upload.unwrap_or_default().places;
+    Ping {
+        objects: u64::try_from(snapshot.objects).ok(),
+        bytes: u64::try_from(snapshot.bytes).ok(),
+        places: places.into_iter().map(|place| place.location).collect(),
+        ..ping
+    }
+}
+
+/// Why it failed: what the message says of its try, and else what the run does. Of a Job that died without a word only the
+/// message knows.
+fn reason(event: &Event, phase: Phase, run: Option<&BackupRun>) -> Option<String> {
+    if signal(phase) != Signal::Failure {
+        return None;
+    }
+    event.data.reason.clone().or_else(|| status_of(run?).message)
+}
+
+/// How long a run took until it ended, or until then.
+fn duration(run: &BackupRun, until: Timestamp) -> Option<std::time::Duration> {
+    let begin: Timestamp = run.spec.started_at.parse().ok()?;
+    let end = status_of(run).ended_at.and_then(|text| text.parse().ok()).unwrap_or(until);
+    end.duration_since(begin).try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use drover::resources::BackupSpec;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const RUN: &str = "019aaf00-0000-7000-8000-000000000001";
+
+    fn run(number: i64, status: &Value) -> BackupRun {
+        let value = json!({
+            "metadata": {"name": format!("daily-{number}")},
+            "spec": {
+                "backup": "daily", "backupUid": "u-1", "generation": 1, "id": RUN, "number": number,
+                "trigger": {"kind": "Schedule", "by": "s"}, "startedAt": "2026-11-23T02:00:00Z", "filename": "daily.tar.gz"
+            },
+            "status": status
+        });
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn history(runs: Vec<BackupRun>) -> History {
+        let mut backup = Backup::new("daily", BackupSpec::default());
+        backup.metadata.uid = Some("u-1".into());
+        History::of(&backup, runs)
+    }
+
+    fn event(kind: Kind, stage: Option<&str>, reason: Option<&str>) -> Event {
+        let data = Data {
+            name: "daily".into(),
+            run: RUN.parse().unwrap(),
+            number: Some(7),
+            stage: stage.map(str::to_owned),
+            attempt: stage.map(|_| 2),
+            reason: reason.map(str::to_owned),
+            ..Data::default()
+        };
+        Event::new(kind, "upload", "2026-11-23T02:01:00Z".parse().unwrap(), data)
+    }
+
+    fn completed() -> Value {
+        json!({
+            "state": "Completed", "endedAt": "2026-11-23T02:00:42Z",
+            "snapshot": {"state": "Completed", "objects": 12, "bytes": 34},
+            "upload": {"places": [{"name": "default", "location": "s3://b/daily.tar.gz", "verifiedBytes": 34}]}
+        })
+    }
+
+    #[track_caller]
+    fn check(runs: Vec<BackupRun>, number: Option<i64>, phase: Phase, expected: &str) {
+        let data = Data { number, run: RUN.parse().unwrap(), ..Data::default() };
+        let history = history(runs);
+        let found = match standing(&history, &data, phase) {
+            Standing::News(_) => "news",
+            Standing::Old(_) => "old",
+            Standing::Untrue(_) => "untrue",
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_event_is_held_against_the_runs() {
+        use Phase::{Began, Done, Failed, FailedLater};
+        let open = || run(7, &json!({"state": "InProgress"}));
+        let done = || run(7, &completed());
+        let later = |state: &str| run(8, &json!({"state": state}));
+        check(vec![open()], Some(7), Began, "news");
+        check(vec![done()], Some(7), Began, "news");
+        check(vec![open()], Some(7), Failed, "news");
+        check(vec![done()], Some(7), Failed, "old");
+        check(vec![done()], Some(7), FailedLater, "news");
+        check(vec![open()], Some(7), Done, "untrue");
+        check(vec![done()], Some(7), Done, "news");
+        check(vec![done(), later("InProgress")], Some(7), Done, "news");
+        check(vec![done(), later("Failed")], Some(7), Done, "old");
+        check(vec![done(), later("Completed")], Some(7), FailedLater, "old");
+        check(vec![], Some(7), Done, "old");
+        check(vec![], None, Failed, "news");
+        check(vec![], None, Done, "untrue");
+    }
+
+    #[test]
+    fn a_ping_says_what_the_run_says() {
+        let run = run(7, &completed());
+        let ping = of_run(&event(Kind::BackupUploaded, None, None), Phase::Done, Some(&run));
+        assert_eq!(
+            (ping.number, ping.objects, ping.bytes, ping.duration.map(|duration| duration.as_secs())),
+            (Some(7), Some(12), Some(34), Some(42))
+        );
+        assert_eq!(ping.places, ["s3://b/daily.tar.gz"]);
+        let begun = of_run(&event(Kind::BackupStarted, None, None), Phase::Began, Some(&run));
+        assert_eq!((begun.duration, begun.objects, begun.run), (None, None, Some(RUN.parse().unwrap())));
+    }
+
+    #[test]
+    fn a_failure_has_its_stage_and_its_reason() {
+        let failed = run(7, &json!({"state": "Failed", "message": "no bucket"}));
+        let ping = of_run(&event(Kind::BackupFailed, Some("upload"), Some("no answer")), Phase::Failed, Some(&failed));
+        assert_eq!((ping.stage.as_deref(), ping.attempt), (Some("upload"), Some(2)));
+        assert_eq!(ping.reason.as_deref(), Some("no answer"));
+        let silent = of_run(&event(Kind::BackupFailed, Some("upload"), None), Phase::Failed, Some(&failed));
+        assert_eq!(silent.reason.as_deref(), Some("no bucket"));
+        let phase = |stage| failed_phase(&event(Kind::BackupFailed, Some(stage), None).data);
+        let phases = ["snapshot", "upload", "retention-prune"].map(phase);
+        assert_eq!(phases, [Phase::Failed, Phase::Failed, Phase::FailedLater]);
+    }
+}

@@ -1,0 +1,214 @@
+//! Sending a ping: a few tries, each with its limit, and what the answer means.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use drover::exit::{Exit, Fault};
+use http::StatusCode;
+use reqwest::header::LOCATION;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, Url};
+use snafu::{ResultExt, Snafu, ensure};
+use tracing::info;
+
+use crate::monitor::Monitor;
+use crate::ping::Ping;
+use crate::requests::{BODY_LIMIT, HttpRequest, request};
+use crate::secret_url::SecretUrl;
+
+/// How often a ping is tried in one go; after that it is the queue that tries again.
+const TRIES: usize = 3;
+
+/// The pause before the second try; it grows, and chance moves it, so that many clusters do not come back in one moment.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The most redirects of one request.
+const REDIRECTS: usize = 5;
+
+/// The header by which healthchecks says how many bytes of a body it keeps.
+const BODY_LIMIT_HEADER: &str = "ping-body-limit";
+
+/// Why a monitor was not told. Its URL shows as host and hash, also among the causes.
+#[derive(Debug, Snafu)]
+pub(crate) enum PingError {
+    #[snafu(display(
+        "failed to set up the HTTP client for {url}; check ca, and that the system has root certificates"
+    ))]
+    Build { url: SecretUrl, source: reqwest::Error },
+    #[snafu(display("failed to ping {url}: it does not answer; it is tried again"))]
+    Reach { url: SecretUrl, source: reqwest::Error },
+    #[snafu(display("failed to ping {url}: it answered {status}; it is tried again"))]
+    Trouble { url: SecretUrl, status: StatusCode },
+    #[snafu(display(
+        "failed to ping {url}: it answered {status}, so this is no monitor of its service, or a paused one; correct the url"
+    ))]
+    Refused { url: SecretUrl, status: StatusCode },
+    #[snafu(display(
+        "failed to ping {url}: it redirects to {host:?}, and the URL is told to no other host; write the url that it is to be"
+    ))]
+    Redirected { url: SecretUrl, host: String },
+    #[snafu(display("failed to ping {url}: it redirects over and over; correct the url"))]
+    RedirectedInCircles { url: SecretUrl },
+    #[snafu(display("failed to ping {url}: its host did not answer a moment ago; it is tried again"))]
+    Away { url: SecretUrl },
+}
+
+impl Fault for PingError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Reach { .. } | Self::Trouble { .. } | Self::Away { .. } => Exit::Unavailable,
+            Self::Build { .. } | Self::Refused { .. } | Self::Redirected { .. } | Self::RedirectedInCircles { .. } => {
+                Exit::Usage
+            }
+        }
+    }
+}
+
+impl PingError {
+    /// Whether only a person can mend it.
+    pub(crate) fn is_configuration(&self) -> bool {
+        self.exit() == Exit::Usage
+    }
+
+    /// Whether another try in a moment may go well.
+    const fn may_pass(&self) -> bool {
+        matches!(self, Self::Reach { .. } | Self::Trouble { .. })
+    }
+}
+
+/// Sends pings. It remembers, for as long as the job lives, which hosts do not answer and what each service keeps.
+pub(crate) struct Sender {
+    limit: Duration,
+    /// The client of monitors that trust the system's authorities alone.
+    plain: Client,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Hosts that did not answer: each is waited for once, not once for each message.
+    away: BTreeSet<String>,
+    /// Bytes of a body that are kept, by the name of the monitor.
+    body_limits: BTreeMap<String, usize>,
+}
+
+impl Sender {
+    /// One whose requests may take so long each.
+    pub(crate) fn new(limit: Duration) -> Result<Self, SetUpError> {
+        let plain = builder(limit).build().map_err(|source| SetUpError { source })?;
+        Ok(Self { limit, plain, state: Mutex::default() })
+    }
+
+    /// Tells a monitor. A service that has no way to be told this is told nothing.
+    pub(crate) async fn send(&self, monitor: &Monitor, ping: &Ping) -> Result<(), PingError> {
+        let Some(request) = request(monitor, ping, self.body_limit(monitor)) else { return Ok(()) };
+        let host = site(request.url.expose());
+        ensure!(!self.state().away.contains(&host), AwaySnafu { url: monitor.url.clone() });
+        let client = self.client(monitor)?;
+        let once = async || self.once(&client, monitor, &request).await;
+        let retries = ExponentialBuilder::default().with_min_delay(PAUSE).with_max_times(TRIES - 1).with_jitter();
+        let sent = once.retry(retries).when(PingError::may_pass).await;
+        match &sent {
+            Ok(()) => {
+                info!(monitor = monitor.name, url = %monitor.url, signal = %ping.signal, "told: {}", ping.headline())
+            }
+            Err(PingError::Reach { .. }) => drop(self.state().away.insert(host)),
+            Err(_) => {}
+        }
+        sent
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn body_limit(&self, monitor: &Monitor) -> usize {
+        let told = self.state().body_limits.get(&monitor.name).copied();
+        monitor.body_limit.or(told).unwrap_or(BODY_LIMIT)
+    }
+
+    fn client(&self, monitor: &Monitor) -> Result<Client, PingError> {
+        if monitor.authorities.is_empty() {
+            return Ok(self.plain.clone());
+        }
+        let builder = builder(self.limit).tls_certs_merge(monitor.authorities.clone());
+        builder.build().map_err(reqwest::Error::without_url).context(BuildSnafu { url: monitor.url.clone() })
+    }
+
+    async fn once(&self, client: &Client, monitor: &Monitor, request: &HttpRequest) -> Result<(), PingError> {
+        let shown = || monitor.url.clone();
+        let response = follow(client, request, &monitor.url).await?;
+        let limit = response.headers().get(BODY_LIMIT_HEADER).and_then(|limit| limit.to_str().ok()?.parse().ok());
+        if let Some(limit) = limit {
+            self.state().body_limits.insert(monitor.name.clone(), limit);
+        }
+        match response.status() {
+            status if status.is_success() => Ok(()),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+                TroubleSnafu { url: shown(), status: response.status() }.fail()
+            }
+            status if status.is_server_error() => TroubleSnafu { url: shown(), status }.fail(),
+            status => RefusedSnafu { url: shown(), status }.fail(),
+        }
+    }
+}
+
+/// Why no ping can be sent at all.
+#[derive(Debug, Snafu)]
+#[snafu(display("failed to set up the HTTP client; does the system have root certificates?"))]
+pub(crate) struct SetUpError {
+    source: reqwest::Error,
+}
+
+impl Fault for SetUpError {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+fn builder(limit: Duration) -> reqwest::ClientBuilder {
+    // Redirects are followed by hand: the client's own would turn a POST into a GET, and tell the path to another host.
+    Client::builder()
+        .redirect(Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .timeout(limit)
+        .user_agent(concat!("drover/", env!("CARGO_PKG_VERSION")))
+}
+
+/// The answer to a request, once it redirects no further. Another host is told nothing, and nobody in clear what was said
+/// encrypted.
+async fn follow(client: &Client, request: &HttpRequest, shown: &SecretUrl) -> Result<Response, PingError> {
+    let mut url = request.url.expose().clone();
+    for _ in 0..=REDIRECTS {
+        let mut sending = client.request(request.method.clone(), url.clone()).headers(request.headers.clone());
+        if let Some(body) = &request.body {
+            sending = sending.body(body.clone());
+        }
+        let answer = sending.send().await.map_err(reqwest::Error::without_url);
+        let response = answer.context(ReachSnafu { url: shown.clone() })?;
+        let Some(target) = redirection(&response, &url) else { return Ok(response) };
+        let is_same_host = target.host_str() == url.host_str();
+        let is_as_safe = target.scheme() == url.scheme() || target.scheme() == "https";
+        ensure!(
+            is_same_host && is_as_safe,
+            RedirectedSnafu { url: shown.clone(), host: target.host_str().unwrap_or_default() }
+        );
+        url = target;
+    }
+    RedirectedInCirclesSnafu { url: shown.clone() }.fail()
+}
+
+fn redirection(response: &Response, from: &Url) -> Option<Url> {
+    if !response.status().is_redirection() {
+        return None;
+    }
+    from.join(response.headers().get(LOCATION)?.to_str().ok()?).ok()
+}
+
+/// What is away together: the host and its port.
+fn site(url: &Url) -> String {
+    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
+}

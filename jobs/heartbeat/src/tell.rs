@@ -1,0 +1,88 @@
+//! Telling all monitors of one Backup or Restore that have not been told yet.
+
+use drover::exit::{Exit, Failure, Fault};
+use futures::future::join_all;
+use jiff::Timestamp;
+use kube::Resource;
+use tracing::{info, warn};
+
+use crate::context::Context;
+use crate::memory::{Mark, Memory, News};
+use crate::monitor::Monitor;
+use crate::ping::Ping;
+use crate::sender::PingError;
+
+/// The reason of the Event about a monitor that only a person can mend.
+const REFUSED: &str = "HeartbeatRefused";
+
+/// Tells each monitor what is news to it, and remembers whom it has told: one that does not answer does not have the
+/// others told once more.
+///
+/// # Errors
+/// With the worst failure of all monitors; those that could be told were told.
+pub(crate) async fn tell<K: Resource<DynamicType = ()>>(
+    context: &Context,
+    about: &K,
+    monitors: &[Monitor],
+    ping: &Ping,
+    mark: &Mark,
+) -> Result<(), Failure> {
+    let uid = about.meta().uid.clone().unwrap_or_default();
+    // Read first: whoever cannot remember that it has told something would tell it without end.
+    let mut memory = context.memories.of(ping.concern, &uid).await?;
+    let due = due(monitors, &memory, ping, mark);
+    let sent = join_all(due.iter().map(|monitor| context.sender.send(monitor, ping))).await;
+    let mut failures = Vec::new();
+    for (monitor, outcome) in due.iter().zip(sent) {
+        match outcome {
+            Ok(()) => memory.entry(monitor.name.clone()).or_default().note(mark.clone()),
+            Err(error) => failures.push((*monitor, error)),
+        }
+    }
+    if failures.len() < due.len() {
+        context.memories.note(ping.concern, &uid, &memory).await?;
+    }
+    let mut worst = None;
+    for (monitor, error) in failures {
+        worst = worst.max(Some(error.exit()));
+        report(context, about, monitor, error).await;
+    }
+    worst.map_or(Ok(()), |exit| Err(untold(exit)))
+}
+
+/// Says which monitor could not be told and why: in the log, and where a person has to mend it in an Event too.
+pub(crate) async fn report<K: Resource<DynamicType = ()>>(
+    context: &Context,
+    about: &K,
+    monitor: &Monitor,
+    error: PingError,
+) {
+    let is_configuration = error.is_configuration();
+    let words = format!("the monitor {:?}: {}", monitor.name, Failure::from(error));
+    warn!("{words}");
+    if is_configuration {
+        context.events.warning(about, REFUSED, words).await;
+    }
+}
+
+/// What a job ends with that could not tell every monitor.
+pub(crate) fn untold(exit: Exit) -> Failure {
+    Failure::new(exit, "failed to tell every monitor; the log names each one that was not told")
+}
+
+fn due<'a>(monitors: &'a [Monitor], memory: &Memory, ping: &Ping, mark: &Mark) -> Vec<&'a Monitor> {
+    let now = Timestamp::now();
+    let is_due = |monitor: &&Monitor| {
+        if !monitor.signals.contains(&ping.signal) {
+            return false;
+        }
+        let news = memory
+            .get(&monitor.name)
+            .map_or_else(|| crate::memory::Told::default().news(mark, now), |told| told.news(mark, now));
+        if news == News::Old {
+            info!(monitor = monitor.name, signal = %ping.signal, "not told: it is no news any more");
+        }
+        news == News::Yes
+    };
+    monitors.iter().filter(is_due).collect()
+}
