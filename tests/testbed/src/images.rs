@@ -30,7 +30,7 @@ pub enum Image {
     /// The DNS server; every node has it.
     #[value(skip)]
     Coredns,
-    /// The jobs of this workspace, built as the caller was: `/snapshot`, `/upload`, `/retention-prune`, `/restore` and `/dispatch`.
+    /// The jobs of this workspace, built as the caller was: `/snapshot`, `/upload`, `/retention-prune`, `/restore`, `/heartbeat` and `/dispatch`.
     Drover,
     /// The NATS server.
     Nats,

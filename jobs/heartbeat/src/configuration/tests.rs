@@ -120,3 +120,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_example_that_people_copy_is_read() {
+    let example = include_str!("../../../../kustomize/components/heartbeat/monitors.example.yaml");
+    let monitors = parse(example, Path::new("monitors.example.yaml")).unwrap();
+    let kinds: Vec<_> = monitors.iter().map(|monitor| &monitor.service).collect();
+    assert!(matches!(kinds[..], [Service::Healthchecks, Service::OneUptime, Service::Webhook(_)]), "{kinds:?}");
+}

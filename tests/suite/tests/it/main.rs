@@ -23,6 +23,7 @@ mod encryption;
 mod ended;
 mod faults;
 mod ground;
+mod heartbeat;
 mod items;
 mod kill;
 mod kubectl;

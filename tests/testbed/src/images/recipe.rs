@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Image;
 
 /// The jobs of drover.
-pub(super) const JOBS: [&str; 5] = ["snapshot", "upload", "retention-prune", "restore", "dispatch"];
+pub(super) const JOBS: [&str; 6] = ["snapshot", "upload", "retention-prune", "restore", "heartbeat", "dispatch"];
 /// A user that is nobody on any machine, as images without a shell have it.
 const USER: &str = "65532:65532";
 /// The authorities that the machine trusts, where Debian and many others keep them.

@@ -12,7 +12,7 @@ use super::{Closed, site};
 use crate::nats::{Queue, until};
 
 /// Subscriptions, and the jobs that may have them.
-const SUBSCRIPTIONS: [(&str, &[&str]); 18] = [
+const SUBSCRIPTIONS: [(&str, &[&str]); 19] = [
     (">", &[]),
     ("*.>", &[]),
     ("$O.>", &[]),
@@ -27,6 +27,7 @@ const SUBSCRIPTIONS: [(&str, &[&str]); 18] = [
     ("_INBOX_snapshot.>", &["snapshot"]),
     ("_INBOX_upload.>", &["upload"]),
     ("_INBOX_retention-prune.>", &["retention-prune"]),
+    ("_INBOX_heartbeat.>", &["heartbeat"]),
     ("_INBOX_setup.>", &["setup"]),
     ("drover.backup.>", &["dispatch"]),
     ("drover.restore.>", &["dispatch"]),
@@ -34,7 +35,7 @@ const SUBSCRIPTIONS: [(&str, &[&str]); 18] = [
 ];
 
 /// Messages, and the jobs that may send them.
-const MESSAGES: [(&str, &[&str]); 38] = [
+const MESSAGES: [(&str, &[&str]); 40] = [
     // Whatever could bring an artifact's bytes.
     ("$JS.API.STREAM.MSG.GET.OBJ_drover-artifacts", &["upload"]),
     ("$JS.API.DIRECT.GET.OBJ_drover-artifacts", &["upload"]),
@@ -60,10 +61,12 @@ const MESSAGES: [(&str, &[&str]); 38] = [
     // The work of others.
     ("$JS.API.CONSUMER.MSG.NEXT.DROVER.upload", &["upload"]),
     ("$JS.API.CONSUMER.MSG.NEXT.DROVER.retention-prune", &["retention-prune"]),
+    ("$JS.API.CONSUMER.MSG.NEXT.DROVER.heartbeat", &["heartbeat"]),
     ("$JS.API.CONSUMER.CREATE.DROVER.spy", &["setup"]),
     ("$JS.API.STREAM.MSG.GET.DROVER", &[]),
     ("$JS.ACK.DROVER.upload.1.1.1.1.1", &["upload"]),
     ("$JS.ACK.DROVER.retention-prune.1.1.1.1.1", &["retention-prune"]),
+    ("$JS.ACK.DROVER.heartbeat.1.1.1.1.1", &["heartbeat"]),
     ("$O.drover-artifacts.C.1", &["snapshot"]),
     ("$O.drover-artifacts.M.1", &["snapshot"]),
     ("drover.backup.started.a", &["snapshot"]),
@@ -73,8 +76,8 @@ const MESSAGES: [(&str, &[&str]); 38] = [
     ("drover.backup.failed.a", &["snapshot", "upload", "retention-prune", "dispatch"]),
     ("drover.restore.completed.a", &["restore"]),
     ("drover.restore.failed.a", &["restore", "dispatch"]),
-    ("drover.dead.drover.backup.snapshotted.a", &["upload", "retention-prune"]),
-    ("drover.dead.drover.backup.uploaded.a", &["upload", "retention-prune"]),
+    ("drover.dead.drover.backup.snapshotted.a", &["upload", "retention-prune", "heartbeat"]),
+    ("drover.dead.drover.backup.uploaded.a", &["upload", "retention-prune", "heartbeat"]),
     ("_INBOX_upload.1", &[]),
 ];
 

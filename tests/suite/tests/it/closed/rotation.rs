@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 
+use async_nats::jetstream::consumer::pull;
 use drover::artifacts::Store;
 use drover::events::Kind;
 use drover::exit::Chain;
-use drover::queue::{self, Connection, JOBS, Settings};
+use drover::queue::{self, Connection, HEARTBEAT_CONSUMER, JOBS, STREAM, Settings};
 use drover_testbed::proxy::Proxy;
 
 use super::{Closed, site};
@@ -19,6 +20,10 @@ async fn works(job: &str, connection: &Connection) -> bool {
             let kind = if job == "restore" { Kind::RestoreStarted } else { Kind::BackupPruned };
             let event = event(kind, "back");
             connection.publish(&event).await.map(drop).map_err(|error| Chain(&error).to_string())
+        }
+        "heartbeat" => {
+            let found = connection.jetstream.get_consumer_from_stream::<pull::Config, _, _>(HEARTBEAT_CONSUMER, STREAM);
+            found.await.map(drop).map_err(|error| Chain(&error).to_string())
         }
         "dispatch" => {
             let asked = queue::survey(&connection.jetstream, &BTreeSet::new()).await;

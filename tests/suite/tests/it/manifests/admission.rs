@@ -9,15 +9,15 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 
-use super::built::{build, overlay, text};
+use super::built::{build, overlay, own_overlay, text};
 use super::rights;
 use crate::kubectl;
 use crate::nats::until;
 
-const STAGES: [&str; 5] = ["snapshot", "upload", "retention-prune", "restore", "setup"];
+const STAGES: [&str; 6] = ["snapshot", "upload", "retention-prune", "restore", "setup", "heartbeat"];
 
 /// Changes to a pod's spec that dispatch may make, of the stage that is named.
-const ALLOWED: [(&str, &str, &str); 9] = [
+const ALLOWED: [(&str, &str, &str); 10] = [
     ("snapshot", "/restartPolicy", r#""Never""#),
     ("upload", "/restartPolicy", r#""Never""#),
     ("restore", "/restartPolicy", r#""Never""#),
@@ -27,15 +27,18 @@ const ALLOWED: [(&str, &str, &str); 9] = [
     ("upload", "/containers/0/args", r#"["--drain-only"]"#),
     ("retention-prune", "/containers/0/args", r#"["--drain-only"]"#),
     ("upload", "/terminationGracePeriodSeconds", "5"),
+    ("heartbeat", "/containers/0/args", r#"["--drain-only"]"#),
 ];
 
 /// Changes that would let it do more than start the job, and what each is refused with.
-const REFUSED: [(&str, &str, &str, &str); 28] = [
+const REFUSED: [(&str, &str, &str, &str); 30] = [
     ("restore", "/containers/0/args", r#"["--drain-only"]"#, "arguments --drain-only"),
     ("upload", "/containers/0/args", r#"["--backup=a"]"#, "arguments --backup=a"),
     ("retention-prune", "/containers/0/args", r#"["--backup=a"]"#, "arguments --backup=a"),
     ("snapshot", "/containers/0/args", r#"["--output=/spool/a"]"#, "arguments --output=/spool/a"),
     ("setup", "/containers/0/args", r#"["--replicas=3"]"#, "arguments --replicas=3"),
+    ("heartbeat", "/containers/0/args", r#"["--monitors=/a"]"#, "arguments --monitors=/a"),
+    ("heartbeat", "/containers/0/image", r#""evil""#, "in image"),
     ("restore", "/containers/0/image", r#""evil""#, "in image"),
     ("restore", "/containers/0/command", r#"["/bin/sh"]"#, "in command"),
     ("restore", "/containers/0/command", r#"["/dispatch"]"#, "in command"),
@@ -64,11 +67,13 @@ const REFUSED: [(&str, &str, &str, &str); 28] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn dispatch_starts_the_jobs_of_drover_and_nothing_else() {
     let site = Site::start_with(Options::only([Service::Controllers])).await;
-    for folder in ["production/foundation", "production"] {
-        kubectl::on(&site, &["apply", "-k", &overlay(folder)]).await;
+    let with_monitors = own_overlay(&["heartbeat", "network-policies"], "");
+    let folder = with_monitors.path().display().to_string();
+    for folder in [&overlay("production/foundation"), &folder] {
+        kubectl::on(&site, &["apply", "-k", folder]).await;
     }
     let dispatch = client_of(&site, "drover-dispatch").await;
-    let templates = templates().await;
+    let templates = templates(&folder).await;
     policies_are_at_work(&dispatch, &templates).await;
     for (stage, path, value) in ALLOWED {
         for kind in ["Job", "CronJob"] {
@@ -100,8 +105,8 @@ async fn client_of(site: &Site, account: &str) -> Client {
 }
 
 /// The stages' Job templates, as kustomize wrote them.
-async fn templates() -> Vec<(&'static str, Value)> {
-    let objects = build(&overlay("production")).await;
+async fn templates(folder: &str) -> Vec<(&'static str, Value)> {
+    let objects = build(folder).await;
     let of = |stage| {
         let is_stage = |object: &&Value| object["kind"] == "CronJob" && text(object, "/metadata/name") == stage;
         (stage, objects.iter().find(is_stage).unwrap()["spec"]["jobTemplate"].clone())

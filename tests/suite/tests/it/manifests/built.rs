@@ -14,7 +14,8 @@ use crate::kubectl;
 pub(crate) const OVERLAYS: [&str; 3] = ["local", "production", "cron-only"];
 
 /// Every component, in an order in which all of them go together.
-const COMPONENTS: [&str; 14] = [
+const COMPONENTS: [&str; 15] = [
+    "heartbeat",
     "minio",
     "local-storage",
     "operator-volume",
@@ -243,9 +244,9 @@ async fn cluster_settings_reach_every_pod() {
 
 #[tokio::test]
 async fn the_volume_of_the_operator_is_used_as_its_user() {
-    let folder = own_overlay(&["local-storage", "operator-volume"], "");
+    let folder = own_overlay(&["heartbeat", "local-storage", "operator-volume"], "");
     let objects = build(&folder.path().display().to_string()).await;
-    for name in ["upload", "retention-prune", "restore"] {
+    for name in ["upload", "retention-prune", "restore", "heartbeat"] {
         let job = objects.iter().find(|object| title(object) == format!("CronJob {name}")).unwrap();
         let pod = &pod_template(job).unwrap()["spec"];
         let claims: Vec<_> = pod["volumes"]

@@ -34,7 +34,9 @@ fn the_image_is_built_with_the_projects_rust_and_named_by_its_version() {
     let rust = file("rust-toolchain.toml");
     assert_eq!(after(&dockerfile, "ARG RUST_VERSION=", &['\n']), after(&rust, "channel = \"", &['"']));
     let base = file("kustomize/base/kustomization.yaml");
-    for version in [after(&dockerfile, "ARG VERSION=", &['\n']), after(&base, "name: drover\n  newTag: ", &['\n'])] {
+    let heartbeat = file("kustomize/components/heartbeat/kustomization.yaml");
+    let tags = [&base, &heartbeat].map(|file| after(file, "name: drover\n  newTag: ", &['\n']));
+    for version in tags.into_iter().chain([after(&dockerfile, "ARG VERSION=", &['\n'])]) {
         assert_eq!(version, env!("CARGO_PKG_VERSION"));
     }
 }

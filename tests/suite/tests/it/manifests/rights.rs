@@ -12,7 +12,7 @@ type Right = (&'static str, &'static str, &'static str, &'static str, &'static s
 
 const OWN: &str = DEFAULT_NAMESPACE;
 
-const GIVEN: [Right; 37] = [
+const GIVEN: [Right; 47] = [
     ("snapshot", "list", "", "secrets", "any", ""),
     ("snapshot", "list", "management.cattle.io", "clusters", "", ""),
     ("snapshot", "patch", "resources.cattle.io", "backups/status", "", "a"),
@@ -35,6 +35,16 @@ const GIVEN: [Right; 37] = [
     ("retention-prune", "create", "events.k8s.io", "events", "default", ""),
     ("restore", "delete", "", "namespaces", "", "any"),
     ("restore", "escalate", "rbac.authorization.k8s.io", "clusterroles", "", "any"),
+    ("heartbeat", "get", "", "secrets", OWN, "any"),
+    ("heartbeat", "list", "resources.cattle.io", "backups", "", ""),
+    ("heartbeat", "patch", "resources.cattle.io", "backups/status", "", "a"),
+    ("heartbeat", "list", "resources.cattle.io", "restores", "", ""),
+    ("heartbeat", "list", "drover.dev", "backupruns", "", ""),
+    ("heartbeat", "list", "drover.dev", "backuppolicies", "", ""),
+    ("heartbeat", "get", "", "configmaps", OWN, "heartbeat-told"),
+    ("heartbeat", "patch", "", "configmaps", OWN, "heartbeat-told"),
+    ("heartbeat", "list", "apps", "deployments", OWN, ""),
+    ("heartbeat", "create", "events.k8s.io", "events", "default", ""),
     ("setup", "create", "resources.cattle.io", "resourcesets", "", ""),
     ("setup", "get", "resources.cattle.io", "resourcesets", "", "a"),
     ("nats", "get", "", "secrets", OWN, "nats-server"),
@@ -52,7 +62,7 @@ const GIVEN: [Right; 37] = [
     ("dispatch", "create", "events.k8s.io", "events", "default", ""),
 ];
 
-const WITHHELD: [Right; 44] = [
+const WITHHELD: [Right; 51] = [
     ("snapshot", "watch", "", "secrets", OWN, ""),
     ("snapshot", "update", "", "secrets", OWN, "any"),
     ("snapshot", "create", "batch", "jobs", OWN, ""),
@@ -78,6 +88,13 @@ const WITHHELD: [Right; 44] = [
     ("retention-prune", "create", "drover.dev", "backupruns", "", ""),
     ("retention-prune", "delete", "drover.dev", "backupruns", "", "a"),
     ("retention-prune", "patch", "drover.dev", "backupruns/status", "", "a"),
+    ("heartbeat", "list", "", "secrets", OWN, ""),
+    ("heartbeat", "get", "", "secrets", "default", "any"),
+    ("heartbeat", "patch", "", "configmaps", OWN, "drover"),
+    ("heartbeat", "create", "", "configmaps", OWN, ""),
+    ("heartbeat", "patch", "drover.dev", "backupruns/status", "", "a"),
+    ("heartbeat", "patch", "resources.cattle.io", "restores/status", "", "a"),
+    ("heartbeat", "create", "batch", "jobs", OWN, ""),
     ("setup", "get", "", "secrets", OWN, "nats-server"),
     ("setup", "update", "resources.cattle.io", "resourcesets", "", "a"),
     ("setup", "create", "batch", "jobs", OWN, ""),

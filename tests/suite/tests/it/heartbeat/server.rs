@@ -1,0 +1,186 @@
+//! A server that answers as the services document, and notes every request to the letter.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(super) struct Received {
+    pub(super) method: String,
+    /// Path and query.
+    pub(super) target: String,
+    pub(super) headers: hyper::HeaderMap,
+    pub(super) body: String,
+}
+
+impl Received {
+    /// Method, path and query.
+    pub(super) fn line(&self) -> String {
+        format!("{} {}", self.method, self.target)
+    }
+}
+
+/// How a server behaves.
+#[derive(Clone, Debug)]
+pub(super) enum Behaviour {
+    /// As the service of the path documents.
+    Documented,
+    /// It takes a request and never answers.
+    Hangs,
+    /// It resets each connection.
+    Resets,
+    /// It answers this.
+    Answers(u16),
+    /// It redirects to this.
+    Redirects(u16, String),
+}
+
+/// A server that runs until it is dropped.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    received: Arc<Mutex<Vec<Received>>>,
+    behaviour: Arc<Mutex<Behaviour>>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    pub(super) async fn start(behaviour: Behaviour) -> Self {
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), behaviour).await
+    }
+
+    /// One at a certain address, at which nobody listens.
+    pub(super) async fn start_at(address: SocketAddr, behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (received, behaviour) = (Arc::default(), Arc::new(Mutex::new(behaviour)));
+        let task = tokio::spawn(serve(listener, Arc::clone(&received), Arc::clone(&behaviour)));
+        Self { address, received, behaviour, task }
+    }
+
+    pub(super) fn behave(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap() = behaviour;
+    }
+
+    /// A URL of it.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// What came since the last time.
+    pub(super) fn take(&self) -> Vec<Received> {
+        std::mem::take(&mut self.received.lock().unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, received: Arc<Mutex<Vec<Received>>>, behaviour: Arc<Mutex<Behaviour>>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        if matches!(*behaviour.lock().unwrap(), Behaviour::Resets) {
+            reset(&stream);
+            continue;
+        }
+        let (received, behaviour) = (Arc::clone(&received), Arc::clone(&behaviour));
+        connections.spawn(async move {
+            let service = service_fn(|request| answer(request, &received, &behaviour));
+            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+        });
+    }
+}
+
+/// What a connection is closed with that has bytes which nobody read.
+fn reset(stream: &TcpStream) {
+    while stream.try_read(&mut [0]).is_err() {
+        std::thread::yield_now();
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    received: &Mutex<Vec<Received>>,
+    behaviour: &Mutex<Behaviour>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let request = Received {
+        method: head.method.to_string(),
+        target: head.uri.path_and_query().unwrap().to_string(),
+        headers: head.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    };
+    received.lock().unwrap().push(request.clone());
+    let behaviour = behaviour.lock().unwrap().clone();
+    Ok(match behaviour {
+        Behaviour::Documented => documented(&request),
+        Behaviour::Hangs => std::future::pending().await,
+        Behaviour::Resets => plain(200, ""),
+        Behaviour::Answers(status) => plain(status, "no"),
+        Behaviour::Redirects(status, target) => {
+            let mut response = plain(status, "");
+            response.headers_mut().insert("location", target.parse().unwrap());
+            response
+        }
+    })
+}
+
+/// The check, the monitor and the token that are known.
+pub(super) const CHECK: &str = "c0ffee00-0000-4000-8000-000000000001";
+pub(super) const TOKEN: &str = "s3cr3tT0ken";
+
+fn documented(request: &Received) -> Response<Full<Bytes>> {
+    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let parameter = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+    let segments: Vec<_> = path.split('/').skip(1).collect();
+    let is_get_or_post = ["GET", "POST", "HEAD"].contains(&request.method.as_str());
+    match segments[..] {
+        ["ping", check, ref signal @ ..] => {
+            let is_signal = matches!(signal, [] | ["start" | "fail" | "log"]);
+            let is_run = parameter("rid").is_none_or(|run| uuid::Uuid::parse_str(run).is_ok());
+            match (check == CHECK && is_signal, is_run) {
+                (false, _) => plain(404, "not found"),
+                (true, false) => plain(400, "invalid uuid format"),
+                (true, true) => {
+                    let mut response = plain(200, "OK");
+                    response.headers_mut().insert("ping-body-limit", "10000".parse().unwrap());
+                    response
+                }
+            }
+        }
+        ["api", "push", token] if token == TOKEN => plain(200, r#"{"ok":true}"#),
+        ["api", "push", _] => plain(404, r#"{"ok":false,"msg":"Monitor not found or not active."}"#),
+        ["api", "v1", "heartbeat", token] | ["api", "v1", "heartbeat", token, "fail"] => {
+            plain(if token == TOKEN && is_get_or_post { 200 } else { 404 }, "")
+        }
+        // Always an empty 200: it says nothing of the key.
+        ["heartbeat" | "incoming-request", _] => plain(if is_get_or_post { 200 } else { 404 }, ""),
+        ["p", _, _] => {
+            let is_state = parameter("state").is_some_and(|state| ["run", "complete", "fail", "ok"].contains(&state));
+            plain(if is_state { 200 } else { 400 }, "OK")
+        }
+        ["hooks", _] => plain(204, ""),
+        [_] => plain(202, "Got it, thanks!"),
+        _ => plain(404, ""),
+    }
+}
+
+fn plain(status: u16, body: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response
+}
