@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drover::cluster::ApiError;
 use drover::coexistence;
-use drover::exit::{Exit, Failure, Fault};
+use drover::exit::{Exit, Failure};
 use drover::policy::Policies;
 use drover::resources::{Backup, BackupRun, BackupStatus, ConditionStatus, Restore};
 use drover::runs::{set_backup_status, status_of};
@@ -28,7 +28,7 @@ use crate::message::{refused, with_results};
 use crate::monitor::Monitor;
 use crate::ping::{Concern, Origin, Ping};
 use crate::signal::Signal;
-use crate::tell::{report, untold};
+use crate::tell::report;
 
 /// The condition of a Backup that says whether it is fresh.
 const CONDITION: &str = "Fresh";
@@ -172,14 +172,8 @@ async fn tell(
     });
     let sent =
         join_all(pings.map(|(monitor, ping)| async move { (monitor, context.sender.send(monitor, &ping).await) }));
-    let mut worst = None;
-    for (monitor, outcome) in sent.await {
-        if let Err(error) = outcome {
-            worst = worst.max(Some(error.exit()));
-            report(context, backup, monitor, error).await;
-        }
-    }
-    worst.map_or(Ok(()), |exit| Err(untold(exit)))
+    let sent = sent.await;
+    report(context, backup, sent.into_iter().filter_map(|(monitor, sent)| Some((monitor, sent.err()?))).collect()).await
 }
 
 /// Whether a monitor was told of a failure after the newest archive was stored: of retention, say.

@@ -119,7 +119,7 @@ fn monitor(document: MonitorDocument) -> Result<Monitor, Problem> {
         backups: backups.map(scope).transpose()?,
         restores: restores.map(scope).transpose()?,
         signals: chosen(signals)?,
-        freshness: fresh(freshness.unwrap_or_default())?,
+        freshness: fresh(&freshness.unwrap_or_default())?,
         authorities: ca.map_or(Ok(Vec::new()), |pem| authorities(&pem))?,
         name,
         url,
@@ -185,8 +185,8 @@ fn chosen(signals: Option<Vec<Signal>>) -> Result<BTreeSet<Signal>, Problem> {
     Ok(signals)
 }
 
-fn fresh(document: FreshnessDocument) -> Result<Freshness, Problem> {
-    let FreshnessDocument { grace, max_age } = document;
+fn fresh(document: &FreshnessDocument) -> Result<Freshness, Problem> {
+    let FreshnessDocument { grace, max_age } = *document;
     for (field, duration) in [("grace", grace), ("maxAge", max_age)] {
         ensure!(duration.is_none_or(|duration| !duration.is_negative()), NegativeSnafu { field });
     }

@@ -54,7 +54,7 @@ fn failed_phase(data: &Data) -> Phase {
 async fn of_backup(context: &Context, event: &Event, phase: Phase) -> Result<Outcome, Failure> {
     let data = &event.data;
     let backup = context.backup(&data.name).await?;
-    let Some(backup) = backup.filter(|backup| is_it(&data.uid, backup.uid())) else {
+    let Some(backup) = backup.filter(|backup| is_it(&data.uid, backup.metadata.uid.as_ref())) else {
         info!("nobody to tell: the Backup is gone");
         return Ok(Outcome::Done);
     };
@@ -84,7 +84,7 @@ async fn of_backup(context: &Context, event: &Event, phase: Phase) -> Result<Out
 pub(crate) async fn refused(context: &Context, backup: &Backup, error: AnnotationError) -> Failure {
     let failure = Failure::from(error);
     if failure.exit() == Exit::Usage {
-        context.events.warning(backup, "HeartbeatRefused", failure.to_string()).await;
+        context.events.warning(backup, "HeartbeatMisconfigured", failure.to_string()).await;
     }
     failure
 }
@@ -96,7 +96,7 @@ async fn of_restore(context: &Context, event: &Event, phase: Phase) -> Result<Ou
         return Ok(Outcome::Done);
     }
     let restore = context.restore(&data.name).await?;
-    let Some(restore) = restore.filter(|restore| is_it(&data.uid, restore.uid())) else {
+    let Some(restore) = restore.filter(|restore| is_it(&data.uid, restore.metadata.uid.as_ref())) else {
         info!("nobody to tell: the Restore is gone");
         return Ok(Outcome::Done);
     };
@@ -113,8 +113,8 @@ async fn of_restore(context: &Context, event: &Event, phase: Phase) -> Result<Ou
     Ok(Outcome::Done)
 }
 
-fn is_it(expected: &str, found: Option<String>) -> bool {
-    expected.is_empty() || found.as_deref() == Some(expected)
+fn is_it(expected: &str, found: Option<&String>) -> bool {
+    expected.is_empty() || found.is_some_and(|found| found == expected)
 }
 
 fn is_ready(restore: &Restore) -> bool {

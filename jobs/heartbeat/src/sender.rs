@@ -112,7 +112,7 @@ impl Sender {
         let sent = once.retry(retries).when(PingError::may_pass).await;
         match &sent {
             Ok(()) => {
-                info!(monitor = monitor.name, url = %monitor.url, signal = %ping.signal, "told: {}", ping.headline())
+                info!(monitor = monitor.name, url = %monitor.url, signal = %ping.signal, "told: {}", ping.headline());
             }
             Err(PingError::Reach { .. }) => drop(self.state().away.insert(host)),
             Err(_) => {}

@@ -1,6 +1,6 @@
 //! Telling all monitors of one Backup or Restore that have not been told yet.
 
-use drover::exit::{Exit, Failure, Fault};
+use drover::exit::{Failure, Fault};
 use futures::future::join_all;
 use jiff::Timestamp;
 use kube::Resource;
@@ -12,7 +12,7 @@ use crate::monitor::Monitor;
 use crate::ping::Ping;
 use crate::sender::PingError;
 
-/// The reason of the Event about a monitor that only a person can mend.
+/// The reason of the Event about monitors that only a person can mend.
 const REFUSED: &str = "HeartbeatRefused";
 
 /// Tells each monitor what is news to it, and remembers whom it has told: one that does not answer does not have the
@@ -42,32 +42,33 @@ pub(crate) async fn tell<K: Resource<DynamicType = ()>>(
     if failures.len() < due.len() {
         context.memories.note(ping.concern, &uid, &memory).await?;
     }
-    let mut worst = None;
-    for (monitor, error) in failures {
-        worst = worst.max(Some(error.exit()));
-        report(context, about, monitor, error).await;
-    }
-    worst.map_or(Ok(()), |exit| Err(untold(exit)))
+    report(context, about, failures).await
 }
 
-/// Says which monitor could not be told and why: in the log, and where a person has to mend it in an Event too.
+/// Says which monitors could not be told and why: in the log, and those that a person has to mend in an Event too.
+///
+/// # Errors
+/// With the worst of them.
 pub(crate) async fn report<K: Resource<DynamicType = ()>>(
     context: &Context,
     about: &K,
-    monitor: &Monitor,
-    error: PingError,
-) {
-    let is_configuration = error.is_configuration();
-    let words = format!("the monitor {:?}: {}", monitor.name, Failure::from(error));
-    warn!("{words}");
-    if is_configuration {
-        context.events.warning(about, REFUSED, words).await;
+    failures: Vec<(&Monitor, PingError)>,
+) -> Result<(), Failure> {
+    let mut worst = None;
+    let mut to_mend = Vec::new();
+    for (monitor, error) in failures {
+        worst = worst.max(Some(error.exit()));
+        let is_configuration = error.is_configuration();
+        let words = format!("the monitor {:?}: {}", monitor.name, Failure::from(error));
+        warn!("{words}");
+        to_mend.extend(is_configuration.then_some(words));
     }
-}
-
-/// What a job ends with that could not tell every monitor.
-pub(crate) fn untold(exit: Exit) -> Failure {
-    Failure::new(exit, "failed to tell every monitor; the log names each one that was not told")
+    // One for all of them: of Events with one reason about one object the API server gets the first alone.
+    if !to_mend.is_empty() {
+        context.events.warning(about, REFUSED, to_mend.join("; ")).await;
+    }
+    let untold = |exit| Failure::new(exit, "failed to tell every monitor; the log names each one that was not told");
+    worst.map_or(Ok(()), |exit| Err(untold(exit)))
 }
 
 fn due<'a>(monitors: &'a [Monitor], memory: &Memory, ping: &Ping, mark: &Mark) -> Vec<&'a Monitor> {

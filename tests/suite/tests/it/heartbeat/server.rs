@@ -93,7 +93,7 @@ async fn serve(listener: TcpListener, received: Arc<Mutex<Vec<Received>>>, behav
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         if matches!(*behaviour.lock().unwrap(), Behaviour::Resets) {
-            reset(&stream);
+            connections.spawn(reset(stream));
             continue;
         }
         let (received, behaviour) = (Arc::clone(&received), Arc::clone(&behaviour));
@@ -104,11 +104,9 @@ async fn serve(listener: TcpListener, received: Arc<Mutex<Vec<Received>>>, behav
     }
 }
 
-/// What a connection is closed with that has bytes which nobody read.
-fn reset(stream: &TcpStream) {
-    while stream.try_read(&mut [0]).is_err() {
-        std::thread::yield_now();
-    }
+/// A connection that is closed with bytes in it which nobody read is reset.
+async fn reset(stream: TcpStream) {
+    stream.readable().await.unwrap();
 }
 
 async fn answer(

@@ -1,3 +1,4 @@
+use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -30,9 +31,8 @@ async fn monitors_in_trouble_hold_up_nothing_and_are_told_when_they_are_back() {
         .map(|(name, server)| (*name, server.address))
         .chain([("good", good.address), ("refuses", refusing)]);
     for (name, address) in all {
-        monitors.push_str(&format!(
-            "- {{name: {name}, url: 'http://{address}/ping/{CHECK}', backups: {{}}, signals: [success]}}\n"
-        ));
+        let url = format!("http://{address}/ping/{CHECK}");
+        writeln!(monitors, "- {{name: {name}, url: '{url}', backups: {{}}, signals: [success]}}").unwrap();
     }
 
     site.backup("daily", "small", None).await;
@@ -100,7 +100,7 @@ async fn an_old_success_never_follows_a_newer_failure(site: &drover_tests::Site,
     server.take();
     server.behave(Behaviour::Documented);
     let mut backup = site.backups().get("turned").await.unwrap();
-    backup.spec.resource_set_name = "nothing".to_owned();
+    "nothing".clone_into(&mut backup.spec.resource_set_name);
     site.backups().replace("turned", &kube::api::PostParams::default(), &backup).await.unwrap();
     assert_ne!(site.job("snapshot").arguments(["--backup", "turned"]).run().await.code, 0);
     drain(site, &monitors).succeed().await;
