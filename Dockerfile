@@ -17,8 +17,7 @@ COPY . .
 RUN --mount=type=cache,id=drover-registry,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,id=drover-target-${TARGETARCH},target=/build/target,sharing=locked \
     set -eux; \
-    cargo build --release --locked --package snapshot --package upload --package retention-prune --package restore \
-        --package heartbeat --package dispatch; \
+    cargo build --release --locked --package snapshot --package upload --package retention-prune --package restore --package heartbeat --package dispatch; \
     mkdir -p /image/etc/ssl/certs /image/usr/share; \
     for job in snapshot upload retention-prune restore heartbeat dispatch; do \
         cp "target/release/$job" /image/; \

@@ -6,7 +6,6 @@ use drover::queue::{Handler, Outcome};
 use drover::resources::{Backup, BackupRun, Restore, RunState};
 use drover::runs::{History, status_of};
 use jiff::Timestamp;
-use kube::ResourceExt;
 use tracing::{Instrument, info, info_span};
 
 use crate::context::Context;

@@ -40,6 +40,10 @@ async fn a_backup_and_a_restore_go_through_a_closed_server_with_their_own_keys_a
     assert_eq!(message(site.restore_status("back").await.conditions.as_ref(), "Ready"), "Completed");
     assert_eq!(maps.get("kept").await.unwrap().data, map.data);
 
+    // Nobody wants to be told: the events are taken all the same.
+    let told = closed.job("heartbeat", "heartbeat").await.arguments(["--drain-only"]).succeed().await;
+    assert!(told.log.contains("done=4"), "two of the backup, two of the restore: {}", told.log);
+
     a_failed_upload_is_told_too(&site, &closed).await;
     // Every subject that a job uses was open to it.
     assert!(!closed.log().contains("Permissions Violation"), "{}", closed.log());

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use drover::artifacts;
-use drover::queue::{self, ConnectError, Settings, UPLOAD_CONSUMER, Waiting};
+use drover::queue::{self, CONSUMERS, ConnectError, HEARTBEAT_CONSUMER, Settings, UPLOAD_CONSUMER, Waiting};
 use drover::resources::ResourceSet;
 use drover_testbed::{Options, Service};
 use drover_tests::Site;
@@ -18,8 +18,8 @@ async fn a_survey_sees_with_the_right_to_ask_alone_what_is_missing_old_or_waitin
     let mut closed = Closed::install(site().await, "closed-survey").await;
     closed.roll_out().await;
     let dispatch = closed.connect("dispatch").await;
-    let upload = BTreeSet::from([UPLOAD_CONSUMER.to_owned()]);
-    let survey = async || queue::survey(&dispatch.jetstream, &upload).await.unwrap();
+    let consumers = BTreeSet::from(CONSUMERS.map(str::to_owned));
+    let survey = async || queue::survey(&dispatch.jetstream, &consumers).await.unwrap();
     let missing = async || survey().await.missing.into_iter().collect::<Vec<_>>();
     assert_eq!(missing().await, ["stream DROVER", "stream OBJ_drover-artifacts"]);
 
@@ -30,6 +30,12 @@ async fn a_survey_sees_with_the_right_to_ask_alone_what_is_missing_old_or_waitin
     let snapshot = closed.connect("snapshot").await;
     snapshot.publish(&event(drover::events::Kind::BackupSnapshotted, "daily")).await.unwrap();
     assert_eq!((missing().await.len(), waiting().await), (0, Waiting { pending: 1, in_flight: 0, stored: 1 }));
+    // A consumer of several kinds of events has the sum of them.
+    let told = async || survey().await.consumers.remove(HEARTBEAT_CONSUMER).unwrap();
+    assert_eq!(told().await, Waiting::default());
+    snapshot.publish(&event(drover::events::Kind::BackupStarted, "daily")).await.unwrap();
+    snapshot.publish(&event(drover::events::Kind::BackupFailed, "daily")).await.unwrap();
+    assert_eq!(told().await, Waiting { pending: 2, in_flight: 0, stored: 2 });
 
     let mut config = setup.jetstream.get_stream(artifacts::STREAM).await.unwrap().cached_info().config.clone();
     config.metadata.retain(|key, _| !key.starts_with("_nats."));
