@@ -1,5 +1,7 @@
 //! One event of the queue.
 
+use std::collections::HashSet;
+
 use drover::events::{Data, Event, Kind};
 use drover::exit::{Exit, Failure};
 use drover::queue::{Handler, Outcome};

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use drover::archive::{Entry, Limits, ReadError, Reader, Unsealing};
 use drover::encryption::{self, Configuration};
 use drover::exit::{Chain, Failure};
-use drover::policy::Policies;
+use drover::places::{Target, split, targets};
+use drover::policy::{Policies, Settings};
 use drover::resources::{Backup, BackupRun, BackupType, Place};
 use drover::runs::{schedule_of, status_of};
-use drover::storage::{Opened, Storage};
+use drover::storage::{Label, Opened, Storage};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::runtime::Handle;
@@ -27,7 +28,7 @@ pub(super) async fn gather(
     let history = context.runs.history(backup).await?;
     let run = history.last_verified().cloned();
     let archive = match &run {
-        Some(run) => Some(archive(context, backup, run).await),
+        Some(run) => Some(archive(context, backup, &settings, run).await),
         None => None,
     };
     let timing = match backup.kind_of_backup() {
@@ -49,7 +50,7 @@ pub(super) async fn gather(
     Ok((facts, run))
 }
 
-async fn archive(context: &Context, backup: &Backup, run: &BackupRun) -> Archive {
+async fn archive(context: &Context, backup: &Backup, settings: &Settings, run: &BackupRun) -> Archive {
     let snapshot = status_of(run).snapshot.unwrap_or_default();
     let bytes = u64::try_from(snapshot.bytes).unwrap_or_default();
     let (presence, opened) = match open(context, backup, run).await {
@@ -69,8 +70,31 @@ async fn archive(context: &Context, backup: &Backup, run: &BackupRun) -> Archive
         filename: run.spec.filename.clone(),
         bytes,
         presence,
+        elsewhere: elsewhere(context, &targets(backup, settings), run, bytes).await,
         decryption,
     }
+}
+
+/// What is found at each further place of the policy where the run's archive was verified.
+async fn elsewhere(context: &Context, targets: &[Target], run: &BackupRun, bytes: u64) -> Vec<(String, Presence)> {
+    let (verified, _) = split(targets, run);
+    let mut found = Vec::new();
+    for (target, _) in verified.into_iter().filter(|(target, _)| target.name != Place::DEFAULT) {
+        let presence = match label(context, target, &run.spec.filename).await {
+            Ok(Some(Label { is_bad: true, .. })) => Presence::Unknown("it is marked as a bad copy".to_owned()),
+            Ok(Some(label)) if label.bytes == bytes => Presence::Whole,
+            Ok(Some(label)) => Presence::OtherSize(label.bytes),
+            Ok(None) => Presence::Missing,
+            Err(failure) => Presence::Unknown(failure.to_string()),
+        };
+        found.push((target.name.clone(), presence));
+    }
+    found
+}
+
+async fn label(context: &Context, target: &Target, filename: &str) -> Result<Option<Label>, Failure> {
+    let storage = target.open(&context.client, &context.options.namespace, &context.storage).await?;
+    Ok(storage.label(filename).await?)
 }
 
 /// Opens a run's archive at the place that the Backup names; none where it is missing.

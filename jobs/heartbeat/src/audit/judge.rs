@@ -36,6 +36,8 @@ pub(crate) struct Archive {
     pub(crate) filename: String,
     pub(crate) bytes: u64,
     pub(crate) presence: Presence,
+    /// What was found at each further place that had it, by the place's name.
+    pub(crate) elsewhere: Vec<(String, Presence)>,
     pub(crate) decryption: Decryption,
 }
 
@@ -89,6 +91,7 @@ pub(crate) fn judge(facts: &Facts, freshness: Freshness, now: Timestamp) -> Verd
     ]
     .into_iter()
     .flatten()
+    .chain(not_elsewhere(facts))
     .collect();
     if reasons.is_empty() { Verdict::Fresh } else { Verdict::Stale(reasons) }
 }
@@ -135,12 +138,23 @@ fn told(duration: SignedDuration) -> String {
 }
 
 fn not_there(facts: &Facts) -> Option<String> {
-    let Archive { filename, bytes, presence, .. } = facts.archive.as_ref()?;
+    let archive = facts.archive.as_ref()?;
+    missed(archive, &archive.presence, "its place")
+}
+
+fn not_elsewhere(facts: &Facts) -> Vec<String> {
+    let Some(archive) = &facts.archive else { return Vec::new() };
+    let missed = |(name, presence): &(String, Presence)| missed(archive, presence, &format!("the place {name:?}"));
+    archive.elsewhere.iter().filter_map(missed).collect()
+}
+
+/// What is wrong with an archive at a place, in words.
+fn missed(Archive { filename, bytes, .. }: &Archive, presence: &Presence, place: &str) -> Option<String> {
     match presence {
         Presence::Whole => None,
-        Presence::Missing => Some(format!("its newest archive {filename:?} is not at its place any more")),
+        Presence::Missing => Some(format!("its newest archive {filename:?} is not at {place} any more")),
         Presence::OtherSize(found) => {
-            Some(format!("its newest archive {filename:?} has {found} bytes at its place, and had {bytes}"))
+            Some(format!("its newest archive {filename:?} has {found} bytes at {place}, and had {bytes}"))
         }
         Presence::Unknown(why) => Some(format!("its newest archive {filename:?} could not be looked at: {why}")),
     }
@@ -179,6 +193,7 @@ mod tests {
                 filename: "a.tar.gz".into(),
                 bytes: 9,
                 presence: Presence::Whole,
+                elsewhere: vec![("far".into(), Presence::Whole)],
                 decryption: Decryption::NotNeeded,
             }),
         }
@@ -245,6 +260,8 @@ mod tests {
         check(&Facts { timing: Timing::Unreadable("bad".into()), ..good() }, usual, NOON, &["bad"]);
         check(&archive(|a| a.presence = Presence::Missing), usual, NOON, &["\"a.tar.gz\" is not at its place"]);
         check(&archive(|a| a.presence = Presence::OtherSize(8)), usual, NOON, &["has 8 bytes at its place, and had 9"]);
+        let far = |presence: Presence| archive(|a| a.elsewhere = vec![("far".into(), presence)]);
+        check(&far(Presence::Missing), usual, NOON, &["\"a.tar.gz\" is not at the place \"far\" any more"]);
         check(&archive(|a| a.presence = Presence::Unknown("away".into())), usual, NOON, &["not be looked at: away"]);
         check(&archive(|a| a.decryption = Decryption::Works), usual, NOON, &[]);
         let replaced = archive(|a| a.decryption = Decryption::Fails("no key \"k\"".into()));
