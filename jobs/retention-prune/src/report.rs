@@ -107,13 +107,32 @@ impl Outcome {
     }
 }
 
+/// What stands between what a prune did and what the last one did that deleted something.
+const LAST: &str = "; last deleted ";
+
+/// The message of the condition: what this prune did and, as long as no other deletes anything, what was deleted last.
+fn words(outcome: &Outcome, before: Option<&str>, now: Timestamp) -> String {
+    let did = outcome.message();
+    match (outcome.deleted.last(), before.and_then(|before| before.split_once(LAST))) {
+        (Some(Deletion { name, place: _, reason }), _) => {
+            format!("{did}{LAST}{} at {}, {name} among them: {reason}", outcome.deleted.len(), rfc3339(now))
+        }
+        (None, Some((_, last))) => format!("{did}{LAST}{last}"),
+        (None, None) => did,
+    }
+}
+
 /// Writes the condition, and says what is news: what was deleted, or that something else is retained or failed than before.
 pub(crate) async fn tell(pruner: &Pruner, backup: &Backup, history: &History, outcome: &Outcome) {
     let is_done = outcome.failures.is_empty();
     let message = outcome.message();
-    let change = |backup: &Backup| Some(pruned(backup, is_done, outcome.reason(), &message, pruner.now()));
+    let change = |backup: &Backup| {
+        let before = condition(backup).and_then(|before| before.message.as_deref());
+        Some(pruned(backup, is_done, outcome.reason(), &words(outcome, before, pruner.now()), pruner.now()))
+    };
     warn_of(set_backup_status(pruner.client.clone(), &backup.name_any(), JOB, change).await);
-    let is_as_before = condition(backup).and_then(|before| before.message.as_deref()) == Some(message.as_str());
+    let before = condition(backup).and_then(|before| before.message.as_deref());
+    let is_as_before = before.map(|before| before.split(LAST).next().unwrap_or_default()) == Some(message.as_str());
     let is_quiet = outcome.deleted.is_empty() && (is_as_before || (is_done && outcome.retained.is_empty()));
     if is_quiet {
         return;
@@ -186,6 +205,21 @@ mod tests {
         outcome.failures.push(("far".into(), Failure::new(Exit::Unavailable, "failed to list: away")));
         assert!(outcome.message().ends_with("; at the place \"far\": failed to list: away"), "{}", outcome.message());
         assert_eq!((outcome.exit(), outcome.reason()), (Exit::Unavailable, "Unavailable"));
+    }
+
+    #[test]
+    fn what_was_deleted_last_is_told_until_something_else_is() {
+        let mut outcome = Outcome { kept: 2, ..Outcome::default() };
+        let at = Timestamp::UNIX_EPOCH;
+        assert_eq!(words(&outcome, None, at), "deleted 0, kept 2");
+        let deletion = |name: &str| Deletion { name: name.into(), place: "default".into(), reason: "old".into() };
+        outcome.deleted = vec![deletion("a"), deletion("b")];
+        let first = words(&outcome, Some("deleted 0, kept 2"), at);
+        assert_eq!(first, "deleted 2, kept 2; last deleted 2 at 1970-01-01T00:00:00Z, b among them: old");
+        outcome.deleted.clear();
+        let later = words(&outcome, Some(&first), at);
+        assert_eq!(later, "deleted 0, kept 2; last deleted 2 at 1970-01-01T00:00:00Z, b among them: old");
+        assert_eq!(words(&outcome, Some(&later), at), later);
     }
 
     #[test]

@@ -167,6 +167,15 @@ impl<'a> Rounds<'a> {
         assert!(conditions.is_true("Ready") && conditions.is_true("Uploaded"), "{conditions:?}");
     }
 
+    /// Holds what the condition `Pruned` says against this.
+    pub(super) async fn has_deleted(&self, deleted: i64, kept: i64) {
+        let (is_done, said) = self.pruned().await;
+        assert!(
+            is_done && said.starts_with(&format!("deleted {deleted}, kept {kept}; last deleted {deleted} at ")),
+            "{said}"
+        );
+    }
+
     /// What the condition `Pruned` says.
     pub(super) async fn pruned(&self) -> (bool, String) {
         let conditions = self.backup().await.status.unwrap().conditions.unwrap();
