@@ -180,11 +180,22 @@ pub async fn connect_without_retries() -> Result<Client, Error> {
 }
 
 async fn configuration() -> Result<Config, Error> {
-    let mut config = Config::infer().await.context(FindClusterSnafu)?;
+    let mut config = past_proxies(Config::infer().await.context(FindClusterSnafu)?);
     // A LIST page of a busy server may take long to begin; kube's own limit of 295 s would hide a dead one.
     config.connect_timeout = Some(Duration::from_secs(10));
     config.read_timeout = Some(Duration::from_secs(90));
     Ok(config)
+}
+
+/// The configuration without the proxy that the environment names, which is for what lies outside: kube takes it for the API
+/// server too, and has no regard for `NO_PROXY`. One that the kubeconfig itself names stays.
+#[must_use]
+pub fn past_proxies(mut config: Config) -> Config {
+    let named = ["HTTPS_PROXY", "https_proxy"].map(|name| std::env::var(name).ok());
+    let is_of_environment =
+        |proxy: &http::Uri| named.iter().flatten().any(|named| named.parse().ok().as_ref() == Some(proxy));
+    config.proxy_url = config.proxy_url.filter(|proxy| !is_of_environment(proxy));
+    config
 }
 
 fn client_of(config: Config) -> Result<Client, Error> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use drover::archive::{Limits, Spool, Unsealing};
-use drover::cluster::{ApiError, host_name};
+use drover::cluster::{ApiError, host_name, past_proxies};
 use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
 use drover::lease::Settings;
@@ -212,7 +212,7 @@ async fn connect(context: Option<String>, concurrency: u32) -> Result<Arc<Server
         }
         None => Config::infer().await.map_err(kube::Error::InferConfig),
     };
-    let mut config = config.context(ConfigureSnafu)?;
+    let mut config = past_proxies(config.context(ConfigureSnafu)?);
     // The server's 429 must come through to the limiter, and not be retried on the way.
     config.default_retry = false;
     let client = Client::try_from(config).context(ConfigureSnafu)?;

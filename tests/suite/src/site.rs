@@ -40,7 +40,9 @@ impl Site {
     /// # Panics
     /// When they do not start.
     pub async fn start_with(options: Options) -> Self {
-        let jobs = binaries::build(&["dispatch", "snapshot", "upload", "retention-prune", "restore", "heartbeat"]).await.unwrap();
+        let jobs = binaries::build(&["dispatch", "snapshot", "upload", "retention-prune", "restore", "heartbeat"])
+            .await
+            .unwrap();
         let testbed = Testbed::start(options).await.unwrap();
         prepare::prepare(&testbed).await.unwrap();
         testbed.create_bucket(BUCKET).await.unwrap();

@@ -35,6 +35,7 @@ mod nats;
 mod places;
 mod populate;
 mod previous;
+mod proxied;
 mod prune;
 mod queue;
 mod rancher;
