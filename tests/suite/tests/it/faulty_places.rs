@@ -1,0 +1,97 @@
+//! What is wrong with a place is said on the Backup: what it is, where, and what to do about it. Each against a real server.
+
+use drover::resources::{S3Location, StorageLocation};
+use drover_testbed::{Options, Service};
+use drover_tests::{CREDENTIALS, Site, message};
+
+const SET: &str = "
+apiVersion: resources.cattle.io/v1
+kind: ResourceSet
+metadata: {name: small}
+resourceSelectors:
+- {apiVersion: v1, kindsRegexp: ^namespaces$, resourceNameRegexp: ^kube-}
+";
+
+/// A fault of a place, and the words that a person needs.
+struct Fault {
+    name: &'static str,
+    location: S3Location,
+    words: &'static [&'static str],
+}
+
+fn faults(site: &Site) -> Vec<Fault> {
+    let good = || site.bucket("faulty").s3.unwrap();
+    let (tls, other) = (site.testbed.s3_tls().unwrap(), site.testbed.s3_other().unwrap());
+    let plain = &site.testbed.s3().unwrap().endpoint;
+    let at = |endpoint: &str| S3Location { endpoint: Some(endpoint.to_owned()), ..good() };
+    let secret = |name: &str| S3Location { credential_secret_name: Some(name.to_owned()), ..good() };
+    let fault = |name, location, words| Fault { name, location, words };
+    vec![
+        fault(
+            "no-bucket",
+            S3Location { bucket_name: "missing-bucket".to_owned(), ..good() },
+            &["bucket", "does not exist"],
+        ),
+        fault("no-server", at("http://127.0.0.1:1"), &["nothing listens", "endpoint"]),
+        fault("no-host", at("http://minio.invalid:9000"), &["host name is unknown"]),
+        fault("no-trust", at(&tls.endpoint), &["endpointCA"]),
+        fault("plain-as-tls", at(plain), &["http://"]),
+        fault("wrong-keys", secret("wrong-keys"), &["accessKey"]),
+        fault("no-secret", secret("nowhere"), &["Secret", "\"nowhere\"", "cattle-resources-system"]),
+        fault("no-secret-key", secret("half"), &["`secretKey`", "\"half\""]),
+        fault(
+            "no-namespace",
+            S3Location { credential_secret_namespace: Some("nowhere".to_owned()), ..good() },
+            &["nowhere"],
+        ),
+        fault(
+            "wrong-region",
+            S3Location {
+                region: Some("eu-west-9".to_owned()),
+                credential_secret_name: Some("other".to_owned()),
+                ..at(&other.url)
+            },
+            &["region"],
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_place_stands_on_the_backup() {
+    let services = [Service::ControlPlane, Service::Nats, Service::Minio, Service::MinioTls, Service::Versitygw];
+    let site = Site::start_with(Options::only(services)).await;
+    site.resource_set(SET).await;
+    let other = site.testbed.s3_other().unwrap();
+    site.secret("wrong-keys", &[("accessKey", "nobody"), ("secretKey", "nothing-at-all")]).await;
+    site.secret("half", &[("accessKey", "somebody")]).await;
+    site.secret("other", &[("accessKey", &other.access_key), ("secretKey", &other.secret_key)]).await;
+
+    let faults = faults(&site);
+    for Fault { name, location, .. } in &faults {
+        site.backup(name, "small", Some(StorageLocation { s3: Some(location.clone()) })).await;
+        site.job("snapshot").arguments(["--backup", name]).succeed().await;
+    }
+    let ended = site.job("upload").run().await;
+    assert!([64, 69].contains(&ended.code), "{}", ended.log);
+    for Fault { name, words, .. } in &faults {
+        let status = site.backup_status(name).await;
+        let ready = message(status.conditions.as_ref(), "Ready");
+        println!("{name}: {ready}");
+        assert!(ready.starts_with("Failed: failed to "), "{name}: {ready}");
+        let missing: Vec<_> = words.iter().filter(|word| !ready.contains(**word)).collect();
+        assert!(missing.is_empty(), "{name}: {missing:?} not in: {ready}");
+        assert!(!ready.contains("nothing-at-all"), "{ready}");
+    }
+    // No archive is lost by any of it: each waits for its place to be mended.
+    assert_eq!(site.artifacts().await.names.len(), faults.len());
+    let mended = site.bucket("mended");
+    for Fault { name, .. } in &faults {
+        let mut backup = site.backups().get(name).await.unwrap();
+        backup.spec.storage_location = Some(mended.clone());
+        site.backups().replace(name, &kube::api::PostParams::default(), &backup).await.unwrap();
+    }
+    site.job("upload").succeed().await;
+    assert!(site.artifacts().await.names.is_empty());
+    assert_eq!(mended.s3.unwrap().credential_secret_name.as_deref(), Some(CREDENTIALS));
+    site.testbed.shutdown().await;
+}
