@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use snafu::Snafu;
 
-use crate::exit::{Exit, Fault};
+use crate::exit::{Chain, Exit, Fault};
 use crate::resources::rfc3339;
 use crate::runs::{ArchiveName, split_archive_name};
 use crate::storage::{self, Label, Listed, Storage};
@@ -64,13 +64,27 @@ pub async fn at(storage: &Storage) -> Result<Vec<Archive>, storage::Error> {
     Ok(found)
 }
 
-/// What is recorded beside each of these, in their order; none beside one that has gone meanwhile.
+/// What is recorded beside each of these, in their order; none beside one that has gone meanwhile, or that cannot be looked
+/// at, which hides no other.
 ///
 /// # Errors
-/// When the place refuses.
+/// When the place is away.
 pub async fn labels(storage: &Storage, archives: &[Archive]) -> Result<Vec<Option<Label>>, storage::Error> {
-    let asked = archives.iter().map(|archive| storage.label(&archive.file.name));
+    let mut asked = Vec::new();
+    for archive in archives {
+        asked.push(label(storage, &archive.file.name));
+    }
     stream::iter(asked).buffered(LABELS_AT_ONCE).try_collect().await
+}
+
+async fn label(storage: &Storage, name: &str) -> Result<Option<Label>, storage::Error> {
+    match storage.label(name).await {
+        Err(error) if error.exit() != Exit::Unavailable => {
+            tracing::warn!(name, "{}", Chain(&error));
+            Ok(None)
+        }
+        label => label,
+    }
 }
 
 /// Why there is no latest archive.
@@ -145,7 +159,7 @@ pub async fn latest(storage: &Storage, backup: &str, cluster_uid: Option<&str>) 
     let candidates = candidates(&all, backup, cluster_uid, &place)?;
     let count = candidates.len();
     let asked = candidates.into_iter().map(|archive| async move {
-        let label = storage.label(&archive.file.name).await?;
+        let label = label(storage, &archive.file.name).await?;
         Ok::<_, storage::Error>(label.filter(is_verified).map(|_| archive.file.name.clone()))
     });
     let mut asked = stream::iter(asked).buffered(LABELS_AT_ONCE);

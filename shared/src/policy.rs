@@ -59,6 +59,8 @@ pub struct Settings {
     pub adopted_clusters: Vec<String>,
     /// How services are asked to encrypt.
     pub server_side_encryption: Option<ServerSideEncryption>,
+    /// Why it is not known what all policies say: one of them cannot be read, and may be meant for this Backup.
+    pub unknown: Option<String>,
 }
 
 impl Settings {
@@ -132,6 +134,7 @@ impl Policies {
             retention: applying().find_map(|policy| policy.spec.retention.clone()),
             adopted_clusters: adopted.unwrap_or_default(),
             server_side_encryption: applying().find_map(|policy| policy.spec.server_side_encryption.clone()),
+            unknown: self.refused.first().map(|refused| refused.reason.clone()),
         }
     }
 }
@@ -216,7 +219,9 @@ mod tests {
     #[test]
     fn a_policy_that_cannot_be_read_applies_to_nothing_and_is_named() {
         let policies = Policies::new([policy("bad", &["daily"], "(", None, Some(true))]);
-        assert_eq!(policies.settings(&Backup::new("daily", BackupSpec::default())), Settings::default());
+        let settings = policies.settings(&Backup::new("daily", BackupSpec::default()));
+        assert!(settings.unknown.as_ref().is_some_and(|why| why.contains("\"bad\"")), "{settings:?}");
+        assert_eq!(settings, Settings { unknown: settings.unknown.clone(), ..Settings::default() });
         let Refused { policy, reason } = &policies.refused()[0];
         assert_eq!(policy, "bad");
         assert!(reason.contains("backupNameRegexp \"(\" of the BackupPolicy \"bad\""), "{reason}");

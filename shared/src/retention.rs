@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-pub use self::policy::{DEFAULT_COUNT, Policy, UnknownZone};
+pub use self::policy::{DEFAULT_COUNT, Policy, PolicyError};
 pub use self::reason::{Expired, Keep, Verdict};
 pub use self::tier::Tier;
 use crate::runs::parse_archive_name;

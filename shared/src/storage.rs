@@ -291,6 +291,25 @@ impl Storage {
         })
     }
 
+    /// Reads an archive that another try may have stored, compares it with what it should be, and makes up what a kill kept
+    /// that one from writing beside it. A place that says "denied" is taken to have none, as it does to those who may not
+    /// list.
+    ///
+    /// # Errors
+    /// When the place refuses; an archive that is missing or differs is no error.
+    pub async fn confirm(&self, name: &str, parcel: impl Into<Parcel> + Send) -> Result<Verification, Error> {
+        let parcel = parcel.into();
+        let verification = match self.verify(name, parcel.content).await {
+            Err(error) if error.is_denied() => Verification::Missing,
+            verification => verification?,
+        };
+        if verification == Verification::Verified {
+            self.complete(name, parcel).await?;
+            self.lift_mark(name).await?;
+        }
+        Ok(verification)
+    }
+
     /// What lies under a name; it is not read where its size tells enough.
     async fn found(&self, name: &str, expected_bytes: u64, on_read: impl Fn(u64)) -> Result<Found, Error> {
         let opened = match self.open_any(name).await {

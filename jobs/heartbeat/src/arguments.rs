@@ -9,17 +9,17 @@ use drover::telemetry::TelemetryOptions;
 
 /// Tells heartbeat monitors what becomes of Backups and Restores.
 ///
-/// It looks whether each Backup that has a monitor is fresh, and then drains the queue of events: a run that began, an
-/// archive that is verified in all places, whatever failed. Monitors are configured in a file, or by the annotation
-/// drover.dev/heartbeat on a Backup, which names a Secret with a `url`. They are reached through the proxies of
-/// HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+/// It drains the queue of events: a run that began, an archive that is verified in all places, whatever failed; and then,
+/// also where the queue is away, looks whether each Backup that has a monitor is fresh. Monitors are configured in a file,
+/// or by the annotation drover.dev/heartbeat on a Backup, which names a Secret with a `url`. They are reached through the
+/// proxies of HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
 ///
 /// Exit codes: 0 done or nothing to do; 64 wrong usage or configuration, also where a monitor refuses a ping; 65 data
 /// refused; 69 a service is away, a retry may help; 1 anything else, also where a Backup is not fresh.
 #[derive(Debug, Parser)]
 #[command(name = "heartbeat")]
 pub struct Arguments {
-    /// Drain the queue only; without it the freshness of every Backup that has a monitor is looked at first.
+    /// Drain the queue only; without it the freshness of every Backup that has a monitor is looked at, too.
     #[arg(long, env = "DROVER_DRAIN_ONLY")]
     pub drain_only: bool,
 

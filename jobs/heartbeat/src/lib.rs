@@ -36,7 +36,7 @@ use context::Context;
 /// The job's name, and its field manager.
 const JOB: &str = "heartbeat";
 
-/// Looks whether Backups are fresh, and drains the queue of events.
+/// Drains the queue of events, and looks whether Backups are fresh.
 ///
 /// # Errors
 /// With the failure that the job exits with: that Backups are not fresh before anything else.
@@ -49,9 +49,10 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
     let client = drover::cluster::connect().await?;
     let limit = Duration::from_secs(ping_seconds.into());
     let context = Context::new(client, cluster, storage, configured, limit)?;
-    // First, for it must find a dead chain, too: it needs neither NATS nor dispatch.
-    let audited = if drain_only { Ok(()) } else { audit::audit(&context, &shutdown).await };
     let drained = drain(&context, &nats, &shutdown).await;
+    // Last, for what it finds is newer than any event; and whatever became of the drain, for it must find a dead chain,
+    // too: it needs neither NATS nor dispatch.
+    let audited = if drain_only { Ok(()) } else { audit::audit(&context, &shutdown).await };
     if let (Err(_), Err(other)) = (&audited, &drained) {
         error!("{other}");
     }

@@ -64,7 +64,7 @@ async fn of_backup(context: &Context, event: &Event, phase: Phase) -> Result<Out
         return Ok(Outcome::Done);
     }
     let history = context.runs.history(&backup).await?;
-    let run = match standing(&history, data, phase) {
+    let run = match standing(&history, data, phase, event.time) {
         Standing::News(run) => run,
         Standing::Old(why) => {
             info!("not told: {why}");
@@ -139,14 +139,9 @@ enum Standing<'a> {
 }
 
 /// Holds an event against the runs of its Backup.
-fn standing<'a>(history: &'a History, data: &Data, phase: Phase) -> Standing<'a> {
+fn standing<'a>(history: &'a History, data: &Data, phase: Phase, time: Timestamp) -> Standing<'a> {
     let Some(number) = data.number else {
-        // Only a Job that died before it opened a run has none.
-        return if matches!(phase, Phase::Failed | Phase::FailedLater) {
-            Standing::News(None)
-        } else {
-            Standing::Untrue("it names no run".to_owned())
-        };
+        return without_run(history, phase, time);
     };
     let is_over = |run: &&BackupRun| run.spec.number > number && status_of(run).state.is_final();
     if history.iter().rev().any(|run| is_over(&run)) {
@@ -163,6 +158,19 @@ fn standing<'a>(history: &'a History, data: &Data, phase: Phase) -> Standing<'a>
         Phase::Failed if state == RunState::Completed => Standing::Old("a later try went well"),
         _ => Standing::News(Some(run)),
     }
+}
+
+/// Holds an event that names no run against the runs of its Backup: only a Job that died before it opened one tells such.
+fn without_run(history: &History, phase: Phase, time: Timestamp) -> Standing<'static> {
+    if !matches!(phase, Phase::Failed | Phase::FailedLater) {
+        return Standing::Untrue("it names no run".to_owned());
+    }
+    let completed = history.iter().filter(|run| status_of(run).state == RunState::Completed);
+    let ended = |run: &BackupRun| status_of(run).ended_at.and_then(|at| at.parse::<Timestamp>().ok());
+    if completed.filter_map(ended).any(|ended| ended > time) {
+        return Standing::Old("a later run went well");
+    }
+    Standing::News(None)
 }
 
 /// The ping about a run.
@@ -266,7 +274,7 @@ mod tests {
     fn check(runs: Vec<BackupRun>, number: Option<i64>, phase: Phase, expected: &str) {
         let data = Data { number, run: RUN.parse().unwrap(), ..Data::default() };
         let history = history(runs);
-        let found = match standing(&history, &data, phase) {
+        let found = match standing(&history, &data, phase, Timestamp::UNIX_EPOCH) {
             Standing::News(_) => "news",
             Standing::Old(_) => "old",
             Standing::Untrue(_) => "untrue",

@@ -198,7 +198,11 @@ async fn restore_one(context: &Context, restore: &Restore, stop: &CancellationTo
     if !report::started(context, restore).await? {
         return Ok(());
     }
-    let restore = &match chosen::resolve(context, restore).await {
+    let resolved = tokio::select! {
+        resolved = chosen::resolve(context, restore) => resolved,
+        () = stop.cancelled() => Err(JobError::Interrupted { words: "nothing was changed".to_owned() }.into()),
+    };
+    let restore = &match resolved {
         Ok(resolved) => resolved,
         Err(failure) => return end_badly(context, restore, failure).await,
     };
@@ -257,7 +261,6 @@ async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToke
     };
     let objects = spool.len();
     info!(objects, bytes = spool.archive_bytes(), sha256 = spool.sha256(), "archive read and checked");
-    recorded::check(&context.client, &filename, spool.sha256()).await?;
     let ground = Ground::survey(&context.server, &context.options.cluster.namespace, wishes.credentials).await?;
     let concurrency = context.options.limits.concurrency;
     let restoration = Restoration::new(Arc::clone(&context.server), spool, wishes, ground, concurrency);
@@ -297,7 +300,7 @@ async fn fetch(context: &Context, restore: &Restore, filename: &str) -> Result<A
     let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(folder).context(UseSpoolSnafu)?);
     let Content { bytes, sha256 } = storage.fetch_to(filename, &mut file).await?;
     info!(location = storage.path_of(filename), bytes, "archive fetched");
-    recorded::check_label(&storage, filename, &hex::encode(sha256)).await?;
+    recorded::check(&context.client, &storage, filename, &hex::encode(sha256)).await?;
     let (file, folder, limits) = (file.into_std().await, folder.clone(), archive_limits(*limits));
     let reading = tokio::task::spawn_blocking(move || read(file, &folder, &limits, unsealing));
     let spool = reading.await.context(JoinReadingSnafu)?.context(ReadArchiveSnafu { filename })?;

@@ -1,13 +1,13 @@
 //! What is known of an archive from when it was made and stored: its run recorded the digest.
 
 use drover::cluster::ApiError;
-use drover::exit::{Exit, Failure, Fault};
+use drover::exit::{Chain, Exit, Failure, Fault};
 use drover::resources::BackupRun;
 use drover::storage::Storage;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
-use tracing::info;
+use tracing::{info, warn};
 
 /// Runs asked for at once.
 const PAGE: u32 = 500;
@@ -71,39 +71,47 @@ struct Record {
     sha256: String,
 }
 
-/// Compares an archive's digest with what its run recorded, where there is one.
+/// Compares an archive's digest with what its run recorded or, where this cluster knows of no run, with what is recorded
+/// beside the archive. Whoever may write there may change that, so it says nothing against a run.
 ///
 /// # Errors
 ///
-/// When they differ, or the runs cannot be read.
-pub(crate) async fn check(client: &Client, filename: &str, sha256: &str) -> Result<(), RecordedError> {
+/// When they differ, or the runs or the place cannot be read.
+pub(crate) async fn check(client: &Client, storage: &Storage, filename: &str, sha256: &str) -> Result<(), Failure> {
     let records = records(client, filename).await?;
-    if records.is_empty() {
-        info!("no BackupRun of this cluster recorded a digest of {filename:?}, so its own checksums must do");
-        return Ok(());
-    }
     compare(&records, filename, sha256)?;
-    info!("the digest is the one that the archive's run recorded");
-    Ok(())
-}
-
-/// Compares an archive's digest with what is recorded beside it, where there is something: also where another cluster made
-/// it, of whose runs this one knows nothing.
-///
-/// # Errors
-///
-/// When they differ, or the place refuses.
-pub(crate) async fn check_label(storage: &Storage, filename: &str, sha256: &str) -> Result<(), Failure> {
-    let Some(recorded) = storage.label(filename).await?.and_then(|label| label.sha256) else {
-        info!("no digest of {filename:?} is recorded beside it");
-        return Ok(());
+    let beside = match storage.label(filename).await {
+        Err(error) if !records.is_empty() => {
+            warn!("{}", Chain(&error));
+            None
+        }
+        label => label?.and_then(|label| label.sha256).map(hex::encode),
     };
-    let (place, recorded) = (storage.location().to_string(), hex::encode(recorded));
-    if !recorded.eq_ignore_ascii_case(sha256) {
-        return Err(DiffersFromLabelSnafu { filename, found: sha256, place, recorded }.build().into());
+    let differing = beside.as_ref().filter(|recorded| !recorded.eq_ignore_ascii_case(sha256));
+    match (records.is_empty(), differing) {
+        (true, Some(recorded)) => {
+            let place = storage.location().to_string();
+            Err(DiffersFromLabelSnafu { filename, found: sha256, place, recorded }.build().into())
+        }
+        (false, Some(recorded)) => {
+            warn!(
+                "the digest is the one of the archive's run, and {recorded} is recorded beside it: somebody changed that"
+            );
+            Ok(())
+        }
+        (false, None) => {
+            info!("the digest is the one that the archive's run recorded");
+            Ok(())
+        }
+        (true, None) if beside.is_some() => {
+            info!("the digest is the one that is recorded beside the archive");
+            Ok(())
+        }
+        (true, None) => {
+            info!("nobody recorded a digest of {filename:?}, so its own checksums must do");
+            Ok(())
+        }
     }
-    info!("the digest is the one that is recorded beside the archive");
-    Ok(())
 }
 
 /// One that is the same is enough: a Backup that was made again may have a run of the same name.

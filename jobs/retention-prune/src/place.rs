@@ -62,7 +62,8 @@ async fn known(
     }
     let Some(label) = storage.label(&name).await? else { return Ok(None) };
     let run = recorded.get(&name);
-    let is_verified = label.sha256.is_some() || run.is_some_and(|run| run.is_verified);
+    // In a bucket a digest is announced with the bytes; where a run knows of the archive, only its reading back counts.
+    let is_verified = run.map_or(label.sha256.is_some(), |run| run.is_verified);
     let objects = label.objects.or(run.and_then(|run| run.objects));
     Ok(Some(Found { name, is_verified, is_bad: is_bad || label.is_bad, objects }))
 }

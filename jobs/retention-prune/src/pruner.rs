@@ -134,7 +134,7 @@ impl Pruner {
             Acquired::Held(held) => held,
         };
         let span = info_span!("prune", backup = backup.name_any());
-        let work = Box::pin(self.under_lease(backup, settings, away, effort)).instrument(span);
+        let work = Box::pin(self.as_it_is_now(backup, settings, away, effort)).instrument(span);
         let turn = tokio::select! {
             outcome = work => outcome.map(Turn::Done),
             () = async { held.lost().cancelled().await } => {
@@ -144,6 +144,28 @@ impl Pruner {
         };
         report::warn_of(held.release().await);
         turn
+    }
+
+    /// Reads the Backup and the policies once more: a look at all Backups takes long, and what somebody has changed
+    /// meanwhile, to keep more, counts.
+    async fn as_it_is_now(
+        &self,
+        backup: &Backup,
+        settings: &Settings,
+        away: &HashSet<String>,
+        effort: Effort,
+    ) -> Result<Outcome, Failure> {
+        let backups: Api<Backup> = Api::all(self.client.clone());
+        let found = backups.get_opt(&backup.name_any()).await.map_err(ApiError::from)?;
+        let Some(backup) = found.filter(|found| found.uid() == backup.uid()) else {
+            info!("nothing to prune: the Backup is gone");
+            return Ok(Outcome::default());
+        };
+        let now = Policies::load(&self.client).await?.settings(&backup);
+        if now != *settings {
+            info!("the policies have changed since this began; the new ones count");
+        }
+        self.under_lease(&backup, &now, away, effort).await
     }
 
     async fn under_lease(
@@ -232,7 +254,7 @@ impl Pruner {
             let name = restore.name_any();
             match restore.archive() {
                 Some(archive) => drop(archives.insert(archive.to_owned(), name)),
-                None if restore.annotations().get(LATEST_OF_ANNOTATION).is_some_and(|of| of == backup) => {
+                None if restore.annotations().get(LATEST_OF_ANNOTATION).is_some_and(|of| of.trim() == backup) => {
                     newest_of_backup = Some(name);
                 }
                 None => {}

@@ -11,8 +11,8 @@ use kube::{Api, ResourceExt};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::context::Context;
-use crate::report;
-use crate::transfer::{Archive, Tried, transfer};
+use crate::report::{self, Failed};
+use crate::transfer::{Archive, Task, Tried, transfer};
 
 impl Handler for Context {
     /// One place that is away holds up only what still has to go there and nowhere else.
@@ -107,7 +107,11 @@ async fn under_lease(
             report::drop_artifact(context, run).await?;
             Ok(Outcome::Refused { reason: "the run has failed".to_owned() })
         }
-        RunState::Pending | RunState::InProgress => store(context, backup, run, newer_is_open, away).await,
+        RunState::Pending | RunState::InProgress => {
+            // Of an older run's trouble the Backup, which has a newer archive, says nothing.
+            let is_overtaken = history.has_newer_verified(run.spec.number);
+            store(context, backup, run, newer_is_open, is_overtaken, away).await
+        }
     }
 }
 
@@ -120,34 +124,38 @@ async fn store(
     backup: &Backup,
     run: &BackupRun,
     newer_is_open: bool,
+    is_overtaken: bool,
     away: &HashSet<String>,
 ) -> Result<Outcome, Failure> {
     if status_of(run).snapshot.unwrap_or_default().state != StageState::Completed {
         return Ok(Outcome::Refused { reason: "the run has no snapshot".to_owned() });
     }
     let targets = targets(backup, &context.policies.settings(backup));
-    let (verified, pending) = split(&targets, run);
-    let run = report::started(context, backup, run).await?;
+    let run = report::started(context, backup, run, is_overtaken).await?;
     let stored = async {
         let archive = Archive::of(&run)?;
-        let tried = transfer(context, &archive, &verified, &pending, away).await?;
+        let (verified, pending) = split(&targets, &run);
+        let record = |tried: &Tried<'_>| report::place_done(context, &run, &archive, &targets, tried);
+        let task = Task { archive: &archive, verified, pending, record: &record };
+        let tried = transfer(context, &task, away).await?;
         let run = report::tried(context, backup, &run, &archive, &targets, &tried).await?;
-        Ok::<_, Failure>((run, tried))
+        let told = (report::reason_of(&tried, &targets), worst(&tried), is_refused(&tried), sites_away(&tried));
+        Ok::<_, Failure>((run, told))
     };
-    let (run, reason, exit, away) = match stored.await {
+    let (run, (reason, exit, is_refused, away)) = match stored.await {
         Ok((run, _)) if status_of(&run).state == RunState::Completed => {
             report::conclude(context, backup, &run, newer_is_open).await?;
             return Ok(Outcome::Done);
         }
-        Ok((run, tried)) => {
-            let reason = report::reason_of(&tried, &targets);
-            (run, reason, worst(&tried), sites_away(&tried))
+        Ok(told) => told,
+        Err(failure) => {
+            let exit = failure.exit();
+            (run.clone(), (failure.to_string(), exit, exit == Exit::DataRefused, Vec::new()))
         }
-        Err(failure) => (run, failure.to_string(), failure.exit(), Vec::new()),
     };
     // An archive that is verified somewhere is a backup, whatever other places refuse.
-    let is_final = exit == Exit::DataRefused && split(&targets, &run).0.is_empty();
-    report::failed(context, backup, &run, &reason, exit, is_final).await;
+    let is_final = is_refused && split(&targets, &run).0.is_empty();
+    report::failed(context, backup, &run, &Failed { reason: &reason, exit, is_final, is_overtaken }).await;
     if is_final {
         report::drop_artifact(context, &run).await?;
         return Ok(Outcome::Refused { reason });
@@ -158,7 +166,13 @@ async fn store(
 /// How a try ends that failed at some places: as one that may help again, if it may at one of them.
 fn worst(tried: &[Tried<'_>]) -> Exit {
     let exits = || tried.iter().filter_map(|tried| Some(tried.outcome.as_ref().err()?.exit()));
-    exits().find(|exit| *exit == Exit::Unavailable).or_else(|| exits().max()).unwrap_or(Exit::Failure)
+    let may_be_mended = exits().filter(|exit| *exit != Exit::DataRefused).max();
+    may_be_mended.or_else(|| exits().max()).unwrap_or(Exit::Failure)
+}
+
+/// Whether the archive itself is refused, wherever it was to go. A place that somebody has to mend may still take it.
+fn is_refused(tried: &[Tried<'_>]) -> bool {
+    tried.iter().all(|tried| tried.outcome.as_ref().is_err_and(|failure| failure.exit() == Exit::DataRefused))
 }
 
 fn sites_away(tried: &[Tried<'_>]) -> Vec<String> {

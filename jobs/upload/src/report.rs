@@ -5,6 +5,8 @@ use drover::exit::{Exit, Failure};
 use drover::places::Target;
 use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, Place, RunState, StageState, UploadStage};
 use drover::runs::{event, failed_event, now_text, report, set_backup_status, status_of};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::json;
@@ -18,7 +20,12 @@ fn stage_of(run: &BackupRun) -> UploadStage {
 }
 
 /// A try begins.
-pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun) -> Result<BackupRun, Failure> {
+pub(crate) async fn started(
+    context: &Context,
+    backup: &Backup,
+    run: &BackupRun,
+    is_overtaken: bool,
+) -> Result<BackupRun, Failure> {
     let started_at = now_text();
     let recorded = context.runs.record(run, |run| {
         let before = stage_of(run);
@@ -32,9 +39,46 @@ pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun)
         Some(json!({ "state": RunState::InProgress, "message": "storing the archive", "upload": stage }))
     });
     let run = recorded.await?;
-    let change = |backup: &Backup| report::in_progress(backup, "storing the archive", Timestamp::now());
-    set_status(context, backup, |backup| Some(change(backup))).await?;
+    let change =
+        |backup: &Backup| (!is_overtaken).then(|| report::in_progress(backup, "storing the archive", Timestamp::now()));
+    set_status(context, backup, change).await?;
     Ok(run)
+}
+
+/// One more place has the archive: that is recorded at once, and the rest when all have been tried.
+pub(crate) fn place_done<'a>(
+    context: &'a Context,
+    run: &'a BackupRun,
+    archive: &Archive,
+    targets: &[Target],
+    tried: &Tried<'_>,
+) -> BoxFuture<'a, ()> {
+    let done = place_of(tried.target, archive, tried.outcome.as_deref().unwrap_or_default(), &now_text());
+    let names: Vec<_> = targets.iter().map(|target| target.name.clone()).collect();
+    async move {
+        let recorded = context.runs.record(run, |run| {
+            let mut stage = stage_of(run);
+            stage.places.retain(|place| place.name != done.name);
+            stage.places.push(done.clone());
+            stage.places.sort_by_key(|place| names.iter().position(|name| *name == place.name));
+            let status = status_of(run);
+            Some(json!({ "state": status.state, "message": status.message, "upload": stage }))
+        });
+        warn_of(recorded.await);
+    }
+    .boxed()
+}
+
+/// The line of a place that has the archive.
+fn place_of(target: &Target, archive: &Archive, location: &str, at: &str) -> Place {
+    Place {
+        name: target.name.clone(),
+        location: location.to_owned(),
+        verified_bytes: i64::try_from(archive.content.bytes).unwrap_or(i64::MAX),
+        state: StageState::Completed,
+        verified_at: Some(at.to_owned()),
+        reason: None,
+    }
 }
 
 /// What became of a try at each place: the run says so first, for everything else follows from it. It is completed when
@@ -77,14 +121,7 @@ fn places_after(known: &[Place], targets: &[Target], tried: &[Tried<'_>], archiv
     let line = |target: &Target| {
         let before = known.iter().find(|place| place.name == target.name);
         match tried.iter().find(|tried| tried.target.name == target.name).map(|tried| &tried.outcome) {
-            Some(Ok(location)) => Some(Place {
-                name: target.name.clone(),
-                location: location.clone(),
-                verified_bytes: i64::try_from(archive.content.bytes).unwrap_or(i64::MAX),
-                state: StageState::Completed,
-                verified_at: Some(at.to_owned()),
-                reason: None,
-            }),
+            Some(Ok(location)) => Some(place_of(target, archive, location, at)),
             Some(Err(failure)) => Some(Place {
                 name: target.name.clone(),
                 location: before.map(|place| place.location.clone()).unwrap_or_default(),
@@ -147,15 +184,19 @@ pub(crate) async fn drop_artifact(context: &Context, run: &BackupRun) -> Result<
     Ok(())
 }
 
-/// The try failed, with this exit. A run that `is_final` is over; any other waits for the next try, with its artifact.
-pub(crate) async fn failed(
-    context: &Context,
-    backup: &Backup,
-    run: &BackupRun,
-    reason: &str,
-    exit: Exit,
-    is_final: bool,
-) {
+/// How a try failed.
+pub(crate) struct Failed<'a> {
+    pub(crate) reason: &'a str,
+    pub(crate) exit: Exit,
+    /// The run is over; any other waits for the next try, with its artifact.
+    pub(crate) is_final: bool,
+    /// A newer archive of the Backup is stored.
+    pub(crate) is_overtaken: bool,
+}
+
+/// The try failed.
+pub(crate) async fn failed(context: &Context, backup: &Backup, run: &BackupRun, failed: &Failed<'_>) {
+    let Failed { reason, exit, is_final, is_overtaken } = *failed;
     let ended_at = now_text();
     let attempts = stage_of(run).attempts;
     let recorded = context.runs.record(run, |run| {
@@ -174,7 +215,9 @@ pub(crate) async fn failed(
     });
     warn_of(recorded.await);
     let needs_somebody = is_final || exit == Exit::Usage;
-    let change = |backup: &Backup| Some(report::failed(backup, JOB, reason, needs_somebody, Timestamp::now()));
+    let change = |backup: &Backup| {
+        (!is_overtaken).then(|| report::failed(backup, JOB, reason, needs_somebody, Timestamp::now()))
+    };
     warn_of(set_status(context, backup, change).await);
     warn_of(context.publish(&failed_event(JOB, run, attempts, reason)).await);
     context.events.warning(backup, "UploadFailed", reason.to_owned()).await;

@@ -10,10 +10,10 @@ use drover::progress::Progress;
 use drover::resources::{Artifact, BackupRun, SnapshotStage};
 use drover::runs::status_of;
 use drover::storage::{self, Content, Parcel, Storage, Verification};
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use futures::{StreamExt, stream};
 use snafu::{OptionExt, ResultExt, Snafu};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::context::Context;
 use crate::spool::SpoolFile;
@@ -124,38 +124,51 @@ struct Open<'a> {
     storage: Storage,
 }
 
-/// Brings the run's archive to the `pending` ones of its places, all at a time, so that none waits for one that is slow or
+/// What is to be done: a run's archive, and which of its places have it already.
+pub(crate) struct Task<'a> {
+    pub(crate) archive: &'a Archive,
+    pub(crate) verified: Vec<Verified<'a>>,
+    pub(crate) pending: Vec<&'a Target>,
+    /// Records that one more place has it, as soon as it has: whatever becomes of the others or of this job.
+    pub(crate) record: &'a (dyn Fn(&Tried<'a>) -> BoxFuture<'a, ()> + Sync),
+}
+
+impl<'a> Task<'a> {
+    async fn note(&self, tried: Tried<'a>) -> Tried<'a> {
+        if tried.outcome.is_ok() {
+            (self.record)(&tried).await;
+        }
+        tried
+    }
+}
+
+/// Brings the run's archive to the pending ones of its places, all at a time, so that none waits for one that is slow or
 /// away. The bytes come from the artifact or, where that is gone, from a place that has them.
 ///
 /// # Errors
 /// When there is nothing to bring: the artifact cannot be had, or there is no room for it.
 pub(crate) async fn transfer<'a>(
     context: &Context,
-    archive: &Archive,
-    verified: &[Verified<'a>],
-    pending: &[&'a Target],
+    task: &Task<'a>,
     away: &HashSet<String>,
 ) -> Result<Vec<Tried<'a>>, Failure> {
-    let (opened, mut tried) = open_all(context, pending, away).await;
-    let opened = without_doubles(opened, verified, archive, &mut tried);
+    let (opened, mut tried) = open_all(context, &task.pending, away).await;
+    let opened = without_doubles(opened, &task.verified, task.archive, &mut tried);
     if opened.is_empty() {
         return Ok(tried);
     }
     let mut spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
-    let missing = match fetch(context, archive, &mut spool, !verified.is_empty()).await? {
+    let missing = match fetch(context, task.archive, &mut spool, !task.verified.is_empty()).await? {
         Fetched::Whole => opened,
         Fetched::Gone => {
-            // What a torn artifact left in the spool is not to be taken for a part of the archive.
-            spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
-            let (there, missing) = look(archive, opened, &mut tried).await;
+            let (there, missing) = look(task, opened, &mut tried).await;
             if !missing.is_empty() {
-                let source = source(context, archive, verified, there, &missing, &tried).await?;
-                fetch_from(&source, archive, &mut spool).await?;
+                spool = fetch_from_places(context, task, there, &missing, &tried).await?;
             }
             missing
         }
     };
-    tried.extend(store_all(archive, &missing, &spool).await);
+    tried.extend(store_all(task, &missing, &spool).await);
     Ok(tried)
 }
 
@@ -234,19 +247,21 @@ async fn fetch(
 /// Looks which of the places have the archive already: the try before this one may have been killed after it. Gives those
 /// that have it, and those that do not.
 async fn look<'a>(
-    archive: &Archive,
+    task: &Task<'a>,
     opened: Vec<Open<'a>>,
     tried: &mut Vec<Tried<'a>>,
 ) -> (Vec<Open<'a>>, Vec<Open<'a>>) {
+    let archive = task.archive;
     let looking = opened.into_iter().map(|open| async {
-        let found = open.storage.verify(&archive.filename, archive.content).await;
+        let found = open.storage.confirm(&archive.filename, archive.parcel()).await;
         (open, found)
     });
     let (mut there, mut missing) = (Vec::new(), Vec::new());
     for (open, found) in join_all(looking).await {
         match found {
             Ok(Verification::Verified) => {
-                tried.push(Tried { target: open.target, outcome: Ok(open.storage.path_of(&archive.filename)) });
+                let outcome = Ok(open.storage.path_of(&archive.filename));
+                tried.push(task.note(Tried { target: open.target, outcome }).await);
                 there.push(open);
             }
             Ok(Verification::Missing | Verification::Differs(_)) => missing.push(open),
@@ -256,35 +271,41 @@ async fn look<'a>(
     (there, missing)
 }
 
-/// A place to copy the archive from: one where it was just seen, or one where it was verified before.
-async fn source(
+/// Copies the archive into the spool from the first place that has it: one where it was just seen, or one where it was
+/// verified before, which may have lost it since.
+async fn fetch_from_places(
     context: &Context,
-    archive: &Archive,
-    verified: &[Verified<'_>],
+    task: &Task<'_>,
     there: Vec<Open<'_>>,
     missing: &[Open<'_>],
     tried: &[Tried<'_>],
-) -> Result<Storage, Failure> {
-    if let Some(open) = there.into_iter().next() {
-        return Ok(open.storage);
-    }
-    let verified: Vec<_> = verified.iter().map(|(target, _)| *target).collect();
+) -> Result<SpoolFile, Failure> {
+    let verified: Vec<_> = task.verified.iter().map(|(target, _)| *target).collect();
     let (known, failed) = open_all(context, &verified, &HashSet::new()).await;
-    if let Some(open) = known.into_iter().next() {
-        return Ok(open.storage);
+    let failed = failed.into_iter().filter_map(|failed| failed.outcome.err());
+    let mut unasked: Vec<Failure> = failed.filter(|failure| failure.exit() != Exit::DataRefused).collect();
+    for open in there.into_iter().chain(known) {
+        let mut spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
+        match fetch_from(&open.storage, task.archive, &mut spool).await {
+            Ok(()) => return Ok(spool),
+            Err(failure) => {
+                warn!(place = open.target.name, "the archive cannot be copied from here: {failure}");
+                unasked.extend((failure.exit() == Exit::Unavailable).then_some(failure));
+            }
+        }
     }
     // As long as a place cannot be asked, the archive may be there.
-    let unasked = tried.iter().chain(&failed).filter_map(|tried| tried.outcome.as_ref().err());
-    if let Some(failure) = unasked.max_by_key(|failure| failure.exit()) {
-        return Err(Failure::new(failure.exit(), failure.to_string()));
+    let others = tried.iter().filter_map(|tried| tried.outcome.as_ref().err());
+    let others = others.map(|failure| Failure::new(failure.exit(), failure.to_string()));
+    if let Some(failure) = unasked.into_iter().chain(others).max_by_key(Failure::exit) {
+        return Err(failure);
     }
-    let name = archive.artifact.as_ref().map(|artifact| artifact.name.clone()).unwrap_or_default();
+    let name = task.archive.artifact.as_ref().map(|artifact| artifact.name.clone()).unwrap_or_default();
     let locations: Vec<_> =
-        missing.iter().map(|open| format!("{:?}", open.storage.path_of(&archive.filename))).collect();
+        missing.iter().map(|open| format!("{:?}", open.storage.path_of(&task.archive.filename))).collect();
     Err(Error::ArtifactGone { name, locations: locations.join(", ") }.into())
 }
 
-/// Copies the archive into the spool from a place that has it.
 async fn fetch_from(storage: &Storage, archive: &Archive, spool: &mut SpoolFile) -> Result<(), Failure> {
     let location = storage.path_of(&archive.filename);
     let found = storage.fetch_to(&archive.filename, spool.writer()).await?;
@@ -296,7 +317,8 @@ async fn fetch_from(storage: &Storage, archive: &Archive, spool: &mut SpoolFile)
 }
 
 /// Stores what lies in the spool at the places.
-async fn store_all<'a>(archive: &Archive, places: &[Open<'a>], spool: &SpoolFile) -> Vec<Tried<'a>> {
+async fn store_all<'a>(task: &Task<'a>, places: &[Open<'a>], spool: &SpoolFile) -> Vec<Tried<'a>> {
+    let archive = task.archive;
     // Every byte goes to each place once and comes back once.
     let bytes = archive.content.bytes;
     let total = bytes.saturating_mul(2).saturating_mul(places.len() as u64);
@@ -313,17 +335,18 @@ async fn store_all<'a>(archive: &Archive, places: &[Open<'a>], spool: &SpoolFile
             progress.set(done.iter().map(|own| own.load(Ordering::Relaxed)).sum());
         };
         // Boxed, as the futures of the SDK are large.
-        storing.push(Box::pin(store(archive, open, spool, show)));
+        storing.push(Box::pin(store(task, open, spool, show)));
     }
     stream::iter(storing).buffer_unordered(PLACES_AT_ONCE).collect().await
 }
 
 async fn store<'a>(
-    archive: &Archive,
+    task: &Task<'a>,
     Open { target, storage }: &Open<'a>,
     spool: &SpoolFile,
     show: impl Fn(storage::Progress) + Send + Sync,
 ) -> Tried<'a> {
+    let archive = task.archive;
     let outcome = match storage.store(&archive.filename, spool.path(), archive.parcel(), show).await {
         Ok(stored) => {
             info!(location = stored.location, bytes = stored.bytes, "stored, read back and compared");
@@ -331,5 +354,5 @@ async fn store<'a>(
         }
         Err(error) => Err(error.into()),
     };
-    Tried { target, outcome }
+    task.note(Tried { target, outcome }).await
 }

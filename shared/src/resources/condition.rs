@@ -110,6 +110,13 @@ impl Conditions {
         *current = Condition { last_transition_time: transition.or(changed.last_transition_time.clone()), ..changed };
     }
 
+    /// Says that a condition was found to be as it is at this time.
+    pub fn renew(&mut self, type_: &str, now: Timestamp) {
+        if let Some(condition) = self.0.iter_mut().find(|condition| condition.type_ == type_) {
+            condition.last_update_time = Some(rfc3339(now));
+        }
+    }
+
     /// Sets `Ready` to one of the four words. The message is what `kubectl get` shows as Status: the word, then the detail.
     pub fn set_ready(&mut self, ready: Ready, detail: &str, now: Timestamp) {
         let word = ready.to_string();
@@ -174,5 +181,9 @@ mod tests {
         let before = conditions.clone();
         conditions.set_ready(Ready::Failed, "no bucket", Timestamp::from_second(2_000).unwrap());
         assert_eq!(conditions, before);
+        conditions.renew("Ready", Timestamp::from_second(3_000).unwrap());
+        let ready = conditions.get("Ready").unwrap();
+        assert_eq!(ready.last_update_time.as_deref(), Some("1970-01-01T00:50:00Z"));
+        assert_eq!(ready.last_transition_time.as_deref(), Some("1970-01-01T00:16:40Z"));
     }
 }

@@ -29,18 +29,29 @@ enum Rules {
     Tiers(Vec<(Tier, u64)>),
 }
 
-/// A policy's time zone is not known, so nothing can be said of its days.
+/// It is not known what is to be kept, so nothing expires.
 #[derive(Debug, Snafu)]
-#[snafu(display(
-    "failed to find the time zone {zone:?} of the BackupPolicy, so nothing expires; give a name of the IANA database, such \
-     as \"Europe/Berlin\""
-))]
-pub struct UnknownZone {
-    zone: String,
-    source: jiff::Error,
+pub enum PolicyError {
+    /// A policy's time zone is not known, so nothing can be said of its days.
+    #[snafu(display(
+        "failed to find the time zone {zone:?} of the BackupPolicy, so nothing expires; give a name of the IANA database, \
+         such as \"Europe/Berlin\""
+    ))]
+    UnknownZone {
+        /// The name.
+        zone: String,
+        /// What the database says.
+        source: jiff::Error,
+    },
+    /// A policy cannot be read, and may keep more than the Backup says.
+    #[snafu(display("failed to tell what is to be kept, so nothing expires: {why}"))]
+    UnreadablePolicy {
+        /// Which policy, and why.
+        why: String,
+    },
 }
 
-impl Fault for UnknownZone {
+impl Fault for PolicyError {
     fn exit(&self) -> Exit {
         Exit::Usage
     }
@@ -50,8 +61,11 @@ impl Policy {
     /// What holds for a Backup: the tiers of a BackupPolicy where one sets them, else its `retentionCount`.
     ///
     /// # Errors
-    /// When tiers go by a time zone that there is not.
-    pub fn of(backup: &Backup, settings: &Settings) -> Result<Self, UnknownZone> {
+    /// When a policy cannot be read, or tiers go by a time zone that there is not.
+    pub fn of(backup: &Backup, settings: &Settings) -> Result<Self, PolicyError> {
+        if let Some(why) = &settings.unknown {
+            return UnreadablePolicySnafu { why }.fail();
+        }
         let rules = rules_of(backup, settings.retention.as_ref());
         let zone = settings.time_zone.as_ref().filter(|_| matches!(rules, Rules::Tiers(_)));
         let zone = zone.map_or(Ok(DEFAULT_ZONE), |zone| TimeZone::get(zone).context(UnknownZoneSnafu { zone }))?;

@@ -53,7 +53,9 @@ pub const PRUNED: &str = "Pruned";
 pub fn pruned(backup: &Backup, is_done: bool, reason: &str, message: &str, now: Timestamp) -> BackupStatus {
     let word = if is_done { ConditionStatus::True } else { ConditionStatus::False };
     let mut status = backup.status.clone().unwrap_or_default();
-    status.conditions.get_or_insert_default().set(PRUNED, word, reason, message, now);
+    let conditions = status.conditions.get_or_insert_default();
+    conditions.set(PRUNED, word, reason, message, now);
+    conditions.renew(PRUNED, now);
     status
 }
 

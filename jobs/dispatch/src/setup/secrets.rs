@@ -17,7 +17,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use drover::cluster::{self, ApiError};
-use drover::exit::{Exit, Failure, Fault};
+use drover::exit::{Chain, Exit, Failure, Fault};
 use drover::resources::DEFAULT_NAMESPACE;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -27,7 +27,7 @@ use serde_json::json;
 use snafu::{ResultExt, Snafu};
 
 use self::fresh::Fresh;
-use self::plan::{Found, Place, Plan, Write, plan, secrets};
+use self::plan::{AUTHORITY, Found, Place, Plan, SERVER, Write, plan, secret_of, secrets};
 
 /// The files are for the pod's user and its group: the server may run as another user than this process.
 const FILE_MODE: u32 = 0o640;
@@ -54,7 +54,7 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let (found, versions) = read(&api, &namespace).await?;
     let place = Place { namespace: &namespace, folder: &output, data: &data };
     let Plan { writes, files } = plan(&found, Timestamp::now(), &Fresh::new()?, &place)?;
-    for write in &writes {
+    for write in writes.iter().filter(|write| found.contains_key(&write.secret)) {
         patch(&api, write, &versions).await?;
         let keys: Vec<&String> = write.data.keys().collect();
         tracing::info!(secret = write.secret, ?keys, "written");
@@ -71,11 +71,23 @@ async fn read(api: &Api<Secret>, namespace: &str) -> Result<(Found, BTreeMap<Str
     let (mut found, mut versions) = (Found::new(), BTreeMap::new());
     for name in secrets() {
         let secret = api.get_opt(&name).await.map_err(ApiError::from).context(ReadSnafu { name: &name })?;
-        let Some(secret) = secret else { return MissingSnafu { name, namespace }.fail() };
+        let Some(secret) = secret else {
+            if is_needed(&name) {
+                return MissingSnafu { name, namespace }.fail();
+            }
+            // Of a job that is newer than what is installed: the others go on.
+            tracing::warn!("{}", Chain(&MissingSnafu { name, namespace }.build()));
+            continue;
+        };
         versions.insert(name.clone(), secret.metadata.resource_version.unwrap_or_default());
         found.insert(name, secret.data.unwrap_or_default());
     }
     Ok((found, versions))
+}
+
+/// Whether NATS cannot start without this Secret.
+fn is_needed(name: &str) -> bool {
+    [AUTHORITY, SERVER].contains(&name) || name == secret_of("setup")
 }
 
 /// Writes keys of a Secret, unless somebody has changed it meanwhile.
@@ -105,7 +117,8 @@ enum Error {
     Read { name: String, source: ApiError },
     #[snafu(display(
         "failed to find the Secret {name:?} in the namespace {namespace:?}; it comes, empty, with drover's manifests: \
-         apply them again (`kubectl apply -k`)"
+         apply the folder `foundation` of the overlay again (`kubectl apply -k`), and restart NATS after it \
+         (`kubectl rollout restart statefulset/nats`)"
     ))]
     Missing { name: String, namespace: String },
     #[snafu(display("failed to write the Secret {name:?}"))]

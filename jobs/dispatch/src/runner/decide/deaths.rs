@@ -47,7 +47,12 @@ fn victims_of_upload(world: &World<'_>, job: &Job) -> Vec<Victim> {
 
 /// The Backups whose archives a prune may have been about: which ones it reached is not known, and all but those of which
 /// it was said that they are pruned may have been left out. Their backups are none the worse for it.
+///
+/// A Job that ended by itself has said on each Backup what it found there, and did not reach one that says nothing.
 fn victims_of_prune(world: &World<'_>, job: &Job) -> Vec<Victim> {
+    if world.pods_of(job).last().is_some_and(|pod| pod.has_spoken) {
+        return Vec::new();
+    }
     let concerned = world.backups().filter(|backup| {
         let is_stored = world.history(backup).last_verified().is_some();
         backup.kind_of_backup() == BackupType::Recurring && is_stored && !has_spoken_of_prune(backup, job)

@@ -1,3 +1,4 @@
+use drover::exit::Exit;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{self as core, ContainerState, ContainerStateTerminated, ContainerStatus, PodStatus};
 use kube::ResourceExt;
@@ -27,6 +28,8 @@ pub(crate) struct Pod {
     pub(crate) obstacle: Option<Obstacle>,
     /// How its container ended, where it did not end well.
     pub(crate) end: Option<String>,
+    /// Whether its container ended with a code of drover's own: it said why before.
+    pub(crate) has_spoken: bool,
 }
 
 impl Pod {
@@ -44,6 +47,7 @@ impl Pod {
             has_begun: status.container_statuses.iter().flatten().any(has_begun),
             obstacle: obstacle.or_else(|| unscheduled(&name, status)),
             end: containers().find_map(ended_badly).or_else(|| stopped(status)),
+            has_spoken: status.container_statuses.iter().flatten().any(has_spoken),
             name,
         }
     }
@@ -75,6 +79,12 @@ fn ended_badly(container: &ContainerStatus) -> Option<String> {
     let mut states = [&container.state, &container.last_state].into_iter().flatten();
     let ended = states.find_map(|state| state.terminated.as_ref())?;
     (ended.exit_code != 0).then(|| words_of(&container.name, ended))
+}
+
+fn has_spoken(container: &ContainerStatus) -> bool {
+    let ended = container.state.as_ref().and_then(|state| state.terminated.as_ref());
+    let own = [Exit::Failure, Exit::Usage, Exit::DataRefused, Exit::Unavailable].map(|exit| i32::from(exit.code()));
+    ended.is_some_and(|ended| own.contains(&ended.exit_code))
 }
 
 fn words_of(container: &str, ended: &ContainerStateTerminated) -> String {

@@ -82,8 +82,11 @@ impl Target {
         let consumer = async_nats::jetstream::new(site.testbed.nats().await.unwrap());
         let consumer = consumer.get_stream(STREAM).await.unwrap().consumer_info(UPLOAD_CONSUMER).await.unwrap();
         assert_eq!((consumer.num_pending, consumer.num_ack_pending), (0, 0));
-        let found = self.list(site).await;
-        assert_eq!(i64::try_from(found.len()).unwrap(), self.runs, "{found:?}");
+        let (labels, archives): (Vec<_>, Vec<_>) =
+            self.list(site).await.into_iter().partition(|name| name.ends_with(".sha256"));
+        assert_eq!(i64::try_from(archives.len()).unwrap(), self.runs, "{archives:?}");
+        let labelled = if self.place == Place::Folder { archives.len() } else { 0 };
+        assert_eq!(labels.len(), labelled, "each archive of a folder has its digest beside it: {labels:?}");
     }
 
     async fn check_runs(&self, site: &Site) {

@@ -133,4 +133,10 @@ fn a_prune_that_died_is_announced_and_makes_no_backup_failed() {
     assert_eq!(death.stage, "retention-prune");
     assert_eq!(death.victims, [Victim::Backup { name: "due".to_owned(), run: None }]);
     assert_eq!(fixture.ready("due"), None);
+
+    // A place was away: that is said where it concerns somebody.
+    let away = json!({"containerStatuses": [{"name": "retention-prune", "ready": false, "image": "", "imageID": "",
+        "restartCount": 0, "state": {"terminated": {"exitCode": 69}}}]});
+    fixture.pod("retention-prune-1", &away);
+    assert!(deaths(&fixture).is_empty());
 }
