@@ -229,7 +229,7 @@ async fn cluster_settings_reach_every_pod() {
     let folder = own_overlay(&without_nats, "");
     let objects = build(&folder.path().display().to_string()).await;
     let templates: Vec<_> = objects.iter().filter_map(pod_template).collect();
-    assert_eq!(templates.len(), 8, "five jobs, dispatch, NATS and MinIO");
+    assert_eq!(templates.len(), 9, "six jobs, dispatch, NATS and MinIO");
     for template in templates {
         let pod = &template["spec"];
         assert_eq!(pod["imagePullSecrets"][0]["name"], "registry-credentials");
