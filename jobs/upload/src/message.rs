@@ -179,3 +179,44 @@ fn sites_away(tried: &[Tried<'_>]) -> Vec<String> {
     let is_away = |tried: &&Tried<'_>| tried.outcome.as_ref().is_err_and(|failure| failure.exit() == Exit::Unavailable);
     tried.iter().filter(is_away).map(|tried| tried.target.site()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use drover::policy::Settings;
+    use drover::resources::{BackupSpec, FurtherLocation, LocalLocation};
+
+    use super::*;
+
+    /// How a try ends, and whether the archive itself is refused, when the places say this; `Done` is a place that has it.
+    #[track_caller]
+    fn check(exits: &[Exit], expected: Exit, refused: bool) {
+        let further = |name: &str| FurtherLocation {
+            name: name.to_owned(),
+            s3: None,
+            local: Some(LocalLocation { volume: Some(name.to_owned()) }),
+        };
+        let settings = Settings { further_locations: vec![further("far"), further("near")], ..Settings::default() };
+        let targets = targets(&Backup::new("daily", BackupSpec::default()), &settings);
+        let outcome = |exit: &Exit| match exit {
+            Exit::Done => Ok("/backups/a.tar.gz".to_owned()),
+            exit => Err(Failure::new(*exit, "no")),
+        };
+        let tried = targets.iter().zip(exits).map(|(target, exit)| Tried { target, outcome: outcome(exit) });
+        let tried: Vec<_> = tried.collect();
+        assert_eq!((worst(&tried), is_refused(&tried)), (expected, refused), "{exits:?}");
+        let away = exits.iter().filter(|exit| **exit == Exit::Unavailable).count();
+        assert_eq!(sites_away(&tried).len(), away, "{exits:?}");
+    }
+
+    #[test]
+    fn an_archive_is_refused_only_where_no_place_may_still_take_it() {
+        use Exit::{DataRefused, Done, Failure, Unavailable, Usage};
+        check(&[DataRefused], DataRefused, true);
+        check(&[DataRefused, DataRefused, DataRefused], DataRefused, true);
+        check(&[Usage, DataRefused], Usage, false);
+        check(&[Failure, DataRefused], Failure, false);
+        check(&[DataRefused, Unavailable, Usage], Unavailable, false);
+        check(&[Done, DataRefused], DataRefused, false);
+        check(&[Done, Unavailable], Unavailable, false);
+    }
+}
