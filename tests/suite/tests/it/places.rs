@@ -2,12 +2,12 @@
 
 use drover::artifacts::Store;
 use drover::resources::{
-    BackupPolicy, BackupPolicySpec, FurtherLocation, LocalLocation, Place, Restore, RestoreSpec, RunState, S3Location,
-    StageState,
+    BackupPolicy, BackupPolicySpec, BackupRun, FurtherLocation, LocalLocation, Place, Restore, RestoreSpec, RunState,
+    S3Location, StageState,
 };
 use drover_testbed::Part;
 use drover_tests::{BUCKET, Site, message};
-use kube::api::PostParams;
+use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 
@@ -166,9 +166,18 @@ async fn a_damaged_copy_is_refused_and_another_restored(site: &Site) {
     };
     site.make_restore(&latest("damaged", &[("drover.dev/latest-of", "three")])).await;
     let refused = site.job("restore").end_with(65).await;
-    assert!(refused.log.contains("is recorded beside it"), "{}", refused.log);
+    assert!(refused.log.contains("and its run \"three-2\" recorded"), "{}", refused.log);
     let restore = site.restores().get("damaged").await.unwrap();
     assert_eq!(restore.archive(), Some(filename.as_str()));
+
+    // A cluster that knows of no run of it, as one that takes the place of a lost one.
+    let runs: Api<BackupRun> = Api::all(site.client.clone());
+    for run in site.runs("three").await {
+        runs.delete(&run.name_any(), &DeleteParams::default()).await.unwrap();
+    }
+    site.make_restore(&latest("elsewhere", &[("drover.dev/latest-of", "three")])).await;
+    let refused = site.job("restore").end_with(65).await;
+    assert!(refused.log.contains("is recorded beside it"), "{}", refused.log);
 
     site.make_restore(&latest("good", &[("drover.dev/latest-of", "three"), ("drover.dev/place", "far")])).await;
     site.job("restore").succeed().await;
@@ -178,7 +187,7 @@ async fn a_damaged_copy_is_refused_and_another_restored(site: &Site) {
     site.make_restore(&latest("nowhere", &[("drover.dev/latest-of", "three"), ("drover.dev/place", "moon")])).await;
     let unknown = site.job("restore").end_with(64).await;
     assert!(unknown.log.contains("\"moon\"") && unknown.log.contains("far, near, default"), "{}", unknown.log);
-    site.restores().delete("nowhere", &kube::api::DeleteParams::default()).await.unwrap();
+    site.restores().delete("nowhere", &DeleteParams::default()).await.unwrap();
 }
 
 async fn one_place_of_two_names_is_no_second_copy(site: &Site) {

@@ -108,8 +108,21 @@ async fn without_a_key_or_with_anothers_nobody_gets_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_is_missing_is_named_with_what_brings_it() {
     let closed = Closed::install(site().await, "closed-missing").await;
-    closed.secrets().delete("nats-restore", &DeleteParams::default()).await.unwrap();
+    closed.secrets().delete("nats-setup", &DeleteParams::default()).await.unwrap();
     let finished = closed.setup().end_with(64).await;
-    assert!(finished.log.contains("nats-restore") && finished.log.contains("kubectl apply -k"), "{}", finished.log);
+    assert!(finished.log.contains("nats-setup") && finished.log.contains("kubectl apply -k"), "{}", finished.log);
     assert!(closed.data("nats-server").await.is_empty(), "nothing is half done");
+}
+
+/// After an upgrade without the foundation, which brings the Secret of a new job, all others go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_of_one_job_that_is_missing_keeps_nats_from_nothing() {
+    let closed = Closed::install(site().await, "closed-upgraded").await;
+    closed.secrets().delete("nats-restore", &DeleteParams::default()).await.unwrap();
+    let finished = closed.setup().succeed().await;
+    assert!(finished.log.contains("nats-restore") && finished.log.contains("`foundation`"), "{}", finished.log);
+    for name in ["nats-server", "nats-upload", "nats-setup"] {
+        assert!(!closed.data(name).await.is_empty(), "{name}");
+    }
+    assert!(closed.secrets().get_opt("nats-restore").await.unwrap().is_none());
 }
