@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use snafu::Snafu;
 
 use crate::exit::{Chain, Exit, Fault};
-use crate::resources::rfc3339;
+use crate::resources::{Restore, rfc3339};
 use crate::runs::{ArchiveName, split_archive_name};
 use crate::storage::{self, Label, Listed, Storage};
 
@@ -17,6 +17,13 @@ pub const LATEST_OF_ANNOTATION: &str = "drover.dev/latest-of";
 
 /// On such a Restore: the cluster of which, by the UID of its namespace kube-system.
 pub const CLUSTER_ANNOTATION: &str = "drover.dev/cluster-uid";
+
+/// The Backup of which a Restore wants the latest archive, where it says one.
+#[must_use]
+pub fn latest_of(restore: &Restore) -> Option<&str> {
+    let annotations = restore.metadata.annotations.as_ref()?;
+    annotations.get(LATEST_OF_ANNOTATION).map(|name| name.trim()).filter(|name| !name.is_empty())
+}
 
 /// How many archives are asked at once for what is recorded beside them.
 const LABELS_AT_ONCE: usize = 8;

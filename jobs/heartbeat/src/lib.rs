@@ -25,8 +25,8 @@ mod template;
 
 use std::time::Duration;
 
-use drover::exit::{Exit, Failure};
-use drover::queue::{self, HEARTBEAT_CONSUMER, NatsOptions, Summary};
+use drover::exit::Failure;
+use drover::queue::{self, HEARTBEAT_CONSUMER, NatsOptions};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -62,18 +62,7 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
 async fn drain(context: &Context, nats: &NatsOptions, shutdown: &CancellationToken) -> Result<(), Failure> {
     let connection = queue::connect(nats, JOB).await?;
     let summary = queue::drain(&connection.jetstream, HEARTBEAT_CONSUMER, context, shutdown).await?;
-    conclude(&summary)
-}
-
-fn conclude(summary: &Summary) -> Result<(), Failure> {
-    match summary.exit() {
-        Exit::Done => Ok(()),
-        exit => {
-            let waiting = summary.failed + summary.untried;
-            let refused = summary.refused + summary.unreadable;
-            let text =
-                format!("failed to tell every monitor: {waiting} events wait for the next try, {refused} were refused");
-            Err(Failure::new(exit, text))
-        }
-    }
+    summary.conclude(|waiting, refused| {
+        format!("failed to tell every monitor: {waiting} events wait for the next try, {refused} were refused")
+    })
 }

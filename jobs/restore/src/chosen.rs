@@ -1,6 +1,6 @@
 //! Which archive a Restore means, and where it lies.
 
-use drover::archives::{self, CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION};
+use drover::archives::{self, CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION, latest_of};
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Failure, Fault};
 use drover::places::Target;
@@ -83,10 +83,6 @@ pub(crate) async fn resolve(context: &Context, restore: &Restore) -> Result<Rest
     let noted = noted.with_context(|_| NoteSnafu { restore: restore.name_any(), filename })?;
     context.events.normal(&noted, "LatestChosen", format!("the latest verified archive is {location}")).await;
     Ok(noted)
-}
-
-fn latest_of(restore: &Restore) -> Option<&str> {
-    restore.annotations().get(LATEST_OF_ANNOTATION).map(|name| name.trim()).filter(|name| !name.is_empty())
 }
 
 /// The place of the Restore's archive, open.

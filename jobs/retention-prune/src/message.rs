@@ -48,8 +48,7 @@ impl<'a> Stage<'a> {
             info!(backup = event.data.name, "nothing to prune: the Backup is gone, or is made once");
             return Ok(Outcome::Done);
         };
-        let settings = self.pruner.policies().await?.settings(&backup);
-        Ok(match self.pruner.prune(&backup, &settings, away, Effort::UntilRetained).await? {
+        Ok(match self.pruner.prune(&backup, away, Effort::UntilRetained).await? {
             Turn::Busy { holder } => Outcome::Busy { holder },
             Turn::Done(outcome) if outcome.away.is_empty() => {
                 // What somebody must mend is tried again after the next archive and on the schedule, not before.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 
-use drover::archives::LATEST_OF_ANNOTATION;
+use drover::archives::latest_of;
 use drover::cluster::{ApiError, ClusterOptions, Events};
 use drover::coexistence::{self, Operator};
 use drover::exit::{Exit, Failure};
@@ -119,13 +119,7 @@ impl Pruner {
     ///
     /// # Errors
     /// When the cluster does not answer. What fails at a place is part of the outcome.
-    pub(crate) async fn prune(
-        &self,
-        backup: &Backup,
-        settings: &Settings,
-        away: &HashSet<String>,
-        effort: Effort,
-    ) -> Result<Turn, Failure> {
+    pub(crate) async fn prune(&self, backup: &Backup, away: &HashSet<String>, effort: Effort) -> Result<Turn, Failure> {
         let name = lease::name_for("backup", &backup.name_any());
         let (client, namespace) = (self.client.clone(), &self.options.namespace);
         let lease_settings = self.options.lease_settings();
@@ -134,7 +128,7 @@ impl Pruner {
             Acquired::Held(held) => held,
         };
         let span = info_span!("prune", backup = backup.name_any());
-        let work = Box::pin(self.as_it_is_now(backup, settings, away, effort)).instrument(span);
+        let work = Box::pin(self.as_it_is_now(backup, away, effort)).instrument(span);
         let turn = tokio::select! {
             outcome = work => outcome.map(Turn::Done),
             () = async { held.lost().cancelled().await } => {
@@ -146,26 +140,17 @@ impl Pruner {
         turn
     }
 
-    /// Reads the Backup and the policies once more: a look at all Backups takes long, and what somebody has changed
+    /// Reads the Backup once more, and the policies: a look at all Backups takes long, and what somebody has changed
     /// meanwhile, to keep more, counts.
-    async fn as_it_is_now(
-        &self,
-        backup: &Backup,
-        settings: &Settings,
-        away: &HashSet<String>,
-        effort: Effort,
-    ) -> Result<Outcome, Failure> {
+    async fn as_it_is_now(&self, backup: &Backup, away: &HashSet<String>, effort: Effort) -> Result<Outcome, Failure> {
         let backups: Api<Backup> = Api::all(self.client.clone());
         let found = backups.get_opt(&backup.name_any()).await.map_err(ApiError::from)?;
         let Some(backup) = found.filter(|found| found.uid() == backup.uid()) else {
             info!("nothing to prune: the Backup is gone");
             return Ok(Outcome::default());
         };
-        let now = Policies::load(&self.client).await?.settings(&backup);
-        if now != *settings {
-            info!("the policies have changed since this began; the new ones count");
-        }
-        self.under_lease(&backup, &now, away, effort).await
+        let settings = Policies::load(&self.client).await?.settings(&backup);
+        self.under_lease(&backup, &settings, away, effort).await
     }
 
     async fn under_lease(
@@ -254,9 +239,7 @@ impl Pruner {
             let name = restore.name_any();
             match restore.archive() {
                 Some(archive) => drop(archives.insert(archive.to_owned(), name)),
-                None if restore.annotations().get(LATEST_OF_ANNOTATION).is_some_and(|of| of.trim() == backup) => {
-                    newest_of_backup = Some(name);
-                }
+                None if latest_of(restore) == Some(backup) => newest_of_backup = Some(name),
                 None => {}
             }
         }

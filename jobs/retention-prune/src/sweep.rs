@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use drover::exit::{Exit, Failure};
 use drover::places::{Target, targets};
-use drover::policy::Policies;
 use drover::resources::{Backup, BackupType};
 use kube::ResourceExt;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +28,7 @@ pub async fn sweep(pruner: &Pruner, shutdown: &CancellationToken) -> Result<Exit
         if shutdown.is_cancelled() {
             return Ok(worst);
         }
-        worst = worst.max(prune(pruner, backup, &policies, &mut away).await);
+        worst = worst.max(prune(pruner, backup, &mut away).await);
     }
     let mut tidied = HashSet::new();
     for target in backups.iter().flat_map(|backup| targets(backup, &policies.settings(backup))) {
@@ -43,9 +42,9 @@ pub async fn sweep(pruner: &Pruner, shutdown: &CancellationToken) -> Result<Exit
     Ok(worst)
 }
 
-async fn prune(pruner: &Pruner, backup: &Backup, policies: &Policies, away: &mut HashSet<String>) -> Exit {
+async fn prune(pruner: &Pruner, backup: &Backup, away: &mut HashSet<String>) -> Exit {
     let name = backup.name_any();
-    match pruner.prune(backup, &policies.settings(backup), away, Effort::All).await {
+    match pruner.prune(backup, away, Effort::All).await {
         Ok(Turn::Done(outcome)) => {
             let exit = outcome.exit();
             away.extend(outcome.away);

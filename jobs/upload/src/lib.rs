@@ -9,8 +9,8 @@ mod spool;
 mod sweep;
 mod transfer;
 
-use drover::exit::{Exit, Failure};
-use drover::queue::{self, Summary, UPLOAD_CONSUMER};
+use drover::exit::Failure;
+use drover::queue::{self, UPLOAD_CONSUMER};
 use tokio_util::sync::CancellationToken;
 
 pub use arguments::Arguments;
@@ -31,18 +31,7 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
         summary.worst = summary.worst.max(swept.worst);
         summary.failed += swept.failed;
     }
-    conclude(&summary)
-}
-
-fn conclude(summary: &Summary) -> Result<(), Failure> {
-    match summary.exit() {
-        Exit::Done => Ok(()),
-        exit => {
-            let waiting = summary.failed + summary.untried;
-            let refused = summary.refused + summary.unreadable;
-            let text =
-                format!("failed to store every archive: {waiting} wait for the next try, {refused} were refused");
-            Err(Failure::new(exit, text))
-        }
-    }
+    summary.conclude(|waiting, refused| {
+        format!("failed to store every archive: {waiting} wait for the next try, {refused} were refused")
+    })
 }

@@ -50,17 +50,14 @@ pub(crate) fn place_done<'a>(
     context: &'a Context,
     run: &'a BackupRun,
     archive: &Archive,
-    targets: &[Target],
+    targets: &'a [Target],
     tried: &Tried<'_>,
 ) -> BoxFuture<'a, ()> {
-    let done = place_of(tried.target, archive, tried.outcome.as_deref().unwrap_or_default(), &now_text());
-    let names: Vec<_> = targets.iter().map(|target| target.name.clone()).collect();
+    let line = line_of(tried, archive, &now_text());
     async move {
         let recorded = context.runs.record(run, |run| {
             let mut stage = stage_of(run);
-            stage.places.retain(|place| place.name != done.name);
-            stage.places.push(done.clone());
-            stage.places.sort_by_key(|place| names.iter().position(|name| *name == place.name));
+            stage.places = places_after(&stage.places, targets, std::slice::from_ref(&line));
             let status = status_of(run);
             Some(json!({ "state": status.state, "message": status.message, "upload": stage }))
         });
@@ -69,15 +66,26 @@ pub(crate) fn place_done<'a>(
     .boxed()
 }
 
-/// The line of a place that has the archive.
-fn place_of(target: &Target, archive: &Archive, location: &str, at: &str) -> Place {
-    Place {
-        name: target.name.clone(),
-        location: location.to_owned(),
-        verified_bytes: i64::try_from(archive.content.bytes).unwrap_or(i64::MAX),
-        state: StageState::Completed,
-        verified_at: Some(at.to_owned()),
-        reason: None,
+/// What a try at a place makes of its line.
+fn line_of(Tried { target, outcome }: &Tried<'_>, archive: &Archive, at: &str) -> Place {
+    let name = target.name.clone();
+    match outcome {
+        Ok(location) => Place {
+            name,
+            location: location.clone(),
+            verified_bytes: i64::try_from(archive.content.bytes).unwrap_or(i64::MAX),
+            state: StageState::Completed,
+            verified_at: Some(at.to_owned()),
+            reason: None,
+        },
+        Err(failure) => Place {
+            name,
+            location: String::new(),
+            verified_bytes: 0,
+            state: StageState::Failed,
+            verified_at: None,
+            reason: Some(failure.to_string()),
+        },
     }
 }
 
@@ -92,9 +100,10 @@ pub(crate) async fn tried(
     tried: &[Tried<'_>],
 ) -> Result<BackupRun, Failure> {
     let at = now_text();
+    let lines: Vec<_> = tried.iter().map(|tried| line_of(tried, archive, &at)).collect();
     let recorded = context.runs.record(run, |run| {
         let stage = stage_of(run);
-        let places = places_after(&stage.places, targets, tried, archive, &at);
+        let places = places_after(&stage.places, targets, &lines);
         if !places.iter().all(Place::is_verified) {
             return Some(json!({ "state": RunState::InProgress, "upload": UploadStage { places, ..stage } }));
         }
@@ -117,25 +126,11 @@ fn locations(places: &[Place]) -> String {
 
 /// The line of each place after a try, in the order of the targets; behind them what lies at places that are no target any
 /// more.
-fn places_after(known: &[Place], targets: &[Target], tried: &[Tried<'_>], archive: &Archive, at: &str) -> Vec<Place> {
-    let line = |target: &Target| {
-        let before = known.iter().find(|place| place.name == target.name);
-        match tried.iter().find(|tried| tried.target.name == target.name).map(|tried| &tried.outcome) {
-            Some(Ok(location)) => Some(place_of(target, archive, location, at)),
-            Some(Err(failure)) => Some(Place {
-                name: target.name.clone(),
-                location: before.map(|place| place.location.clone()).unwrap_or_default(),
-                verified_bytes: 0,
-                state: StageState::Failed,
-                verified_at: None,
-                reason: Some(failure.to_string()),
-            }),
-            None => before.cloned(),
-        }
-    };
+fn places_after(known: &[Place], targets: &[Target], tried: &[Place]) -> Vec<Place> {
+    let of = |target: &Target| tried.iter().chain(known).find(|place| place.name == target.name).cloned();
     let is_target = |place: &&Place| targets.iter().any(|target| target.name == place.name);
     let left = known.iter().filter(|place| !is_target(place) && place.is_verified()).cloned();
-    targets.iter().filter_map(line).chain(left).collect()
+    targets.iter().filter_map(of).chain(left).collect()
 }
 
 /// Why an archive is not at all of its places, for people: with the places' names where there are several.

@@ -18,7 +18,7 @@ use super::failure::error_code;
 use super::publish::send;
 use super::{DEAD_PREFIX, STREAM};
 use crate::events::Event;
-use crate::exit::{Chain, Exit, Fault};
+use crate::exit::{Chain, Exit, Failure, Fault};
 
 /// How long the server may not answer before the drain gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -91,6 +91,18 @@ impl Summary {
     #[must_use]
     pub fn exit(&self) -> Exit {
         self.worst.unwrap_or(Exit::Done)
+    }
+
+    /// The failure of a job that did only this, where there is one; `words` make its text of how many messages wait for the
+    /// next try and how many were refused.
+    ///
+    /// # Errors
+    /// With the worst exit of all messages.
+    pub fn conclude(&self, words: impl FnOnce(u64, u64) -> String) -> Result<(), Failure> {
+        match self.exit() {
+            Exit::Done => Ok(()),
+            exit => Err(Failure::new(exit, words(self.failed + self.untried, self.refused + self.unreadable))),
+        }
     }
 
     fn note(&mut self, exit: Exit) {

@@ -8,6 +8,7 @@
 )]
 
 mod archives;
+mod buckets;
 mod job;
 mod objects;
 pub mod recording;
@@ -17,6 +18,7 @@ mod versions;
 use std::path::PathBuf;
 
 pub use archives::{api_of, key_of, write_archive};
+pub use buckets::make_bucket_with_versions;
 pub use job::{Finished, Job, Running};
 pub use objects::{differing_members, objects};
 pub use site::{BUCKET, CREDENTIALS, Site, message};

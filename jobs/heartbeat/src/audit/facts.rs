@@ -53,7 +53,11 @@ pub(super) async fn gather(
 async fn archive(context: &Context, backup: &Backup, settings: &Settings, run: &BackupRun) -> Archive {
     let snapshot = status_of(run).snapshot.unwrap_or_default();
     let bytes = u64::try_from(snapshot.bytes).unwrap_or_default();
-    let (presence, opened) = match open(context, backup, run).await {
+    let targets = targets(backup, settings);
+    let (verified, _) = split(&targets, run);
+    let (own, further): (Vec<_>, Vec<_>) =
+        verified.into_iter().map(|(target, _)| target).partition(|target| target.name == Place::DEFAULT);
+    let (presence, opened) = match open(context, own.first().copied(), &run.spec.filename).await {
         Ok(Some(opened)) if opened.size() == bytes => (Presence::Whole, Some(opened)),
         Ok(Some(opened)) => (Presence::OtherSize(opened.size()), None),
         Ok(None) => (Presence::Missing, None),
@@ -70,17 +74,16 @@ async fn archive(context: &Context, backup: &Backup, settings: &Settings, run: &
         filename: run.spec.filename.clone(),
         bytes,
         presence,
-        elsewhere: elsewhere(context, &targets(backup, settings), run, bytes).await,
+        elsewhere: elsewhere(context, &further, &run.spec.filename, bytes).await,
         decryption,
     }
 }
 
 /// What is found at each further place of the policy where the run's archive was verified.
-async fn elsewhere(context: &Context, targets: &[Target], run: &BackupRun, bytes: u64) -> Vec<(String, Presence)> {
-    let (verified, _) = split(targets, run);
+async fn elsewhere(context: &Context, further: &[&Target], filename: &str, bytes: u64) -> Vec<(String, Presence)> {
     let mut found = Vec::new();
-    for (target, _) in verified.into_iter().filter(|(target, _)| target.name != Place::DEFAULT) {
-        let presence = match label(context, target, &run.spec.filename).await {
+    for target in further {
+        let presence = match label(context, target, filename).await {
             Ok(Some(Label { is_bad: true, .. })) => Presence::Unknown("it is marked as a bad copy".to_owned()),
             Ok(Some(label)) if label.bytes == bytes => Presence::Whole,
             Ok(Some(label)) => Presence::OtherSize(label.bytes),
@@ -93,23 +96,20 @@ async fn elsewhere(context: &Context, targets: &[Target], run: &BackupRun, bytes
 }
 
 async fn label(context: &Context, target: &Target, filename: &str) -> Result<Option<Label>, Failure> {
-    let storage = target.open(&context.client, &context.options.namespace, &context.storage).await?;
-    Ok(storage.label(filename).await?)
+    Ok(storage(context, target).await?.label(filename).await?)
 }
 
-/// Opens a run's archive at the place that the Backup names; none where it is missing.
-async fn open(context: &Context, backup: &Backup, run: &BackupRun) -> Result<Option<Opened>, Failure> {
-    let places = status_of(run).upload.unwrap_or_default().places;
-    if !places.iter().any(|place| place.name == Place::DEFAULT && place.is_verified()) {
-        return Ok(None);
-    }
-    let wanted = backup.spec.storage_location.as_ref();
-    let location = context.storage.locate(&context.client, &context.options.namespace, wanted).await?;
-    let storage = Storage::open(location).await?;
-    match storage.open_archive(&run.spec.filename).await {
+/// Opens a run's archive at the Backup's own place; none where it is missing, or never was.
+async fn open(context: &Context, own: Option<&Target>, filename: &str) -> Result<Option<Opened>, Failure> {
+    let Some(own) = own else { return Ok(None) };
+    match storage(context, own).await?.open_archive(filename).await {
         Err(error) if error.is_missing() => Ok(None),
         opened => Ok(Some(opened?)),
     }
+}
+
+async fn storage(context: &Context, target: &Target) -> Result<Storage, Failure> {
+    target.open(&context.client, &context.options.namespace, &context.storage).await
 }
 
 /// Whether the Secret that the Backup names now opens the first object of its archive that is encrypted.

@@ -1,11 +1,8 @@
 //! Places that keep what is deleted: twenty rounds, a day each.
 
-use aws_sdk_s3::types::{
-    BucketVersioningStatus, DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled, ObjectLockRetentionMode,
-    ObjectLockRule, VersioningConfiguration,
-};
+use aws_sdk_s3::types::ObjectLockRetentionMode;
 use drover::resources::{S3Location, StorageLocation};
-use drover_tests::Site;
+use drover_tests::{Site, make_bucket_with_versions};
 
 use super::rounds::{Rounds, day, sweep_at};
 
@@ -22,7 +19,7 @@ async fn twenty_rounds_on_buckets_that_keep_versions() {
         ("governance", Some(ObjectLockRetentionMode::Governance)),
         ("compliance", Some(ObjectLockRetentionMode::Compliance)),
     ] {
-        make_bucket(&site, bucket, lock).await;
+        make_bucket_with_versions(site.testbed.s3().unwrap(), bucket, lock).await;
         let rounds = Rounds::of(&site, bucket, COUNT, Some(in_bucket(&site, bucket))).await;
         for number in 1..=ROUNDS {
             rounds.round(number, 700).await;
@@ -44,22 +41,6 @@ async fn twenty_rounds_on_buckets_that_keep_versions() {
 fn in_bucket(site: &Site, bucket: &str) -> StorageLocation {
     let s3 = site.bucket("rounds").s3.map(|s3| S3Location { bucket_name: bucket.to_owned(), ..s3 });
     StorageLocation { s3 }
-}
-
-/// A bucket that keeps versions, and by a mode of its own locks each for a day.
-async fn make_bucket(site: &Site, name: &str, lock: Option<ObjectLockRetentionMode>) {
-    let client = site.testbed.s3().unwrap().client().unwrap();
-    client.create_bucket().bucket(name).object_lock_enabled_for_bucket(lock.is_some()).send().await.unwrap();
-    let Some(mode) = lock else {
-        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-        client.put_bucket_versioning().bucket(name).versioning_configuration(enabled).send().await.unwrap();
-        return;
-    };
-    let retention = DefaultRetention::builder().mode(mode).days(1).build();
-    let lock = ObjectLockConfiguration::builder()
-        .object_lock_enabled(ObjectLockEnabled::Enabled)
-        .rule(ObjectLockRule::builder().default_retention(retention).build());
-    client.put_object_lock_configuration().bucket(name).object_lock_configuration(lock.build()).send().await.unwrap();
 }
 
 /// How many versions and delete markers there are.

@@ -2,36 +2,18 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::types::{
-    BucketVersioningStatus, DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled, ObjectLockLegalHold,
-    ObjectLockLegalHoldStatus, ObjectLockRetentionMode, ObjectLockRule, VersioningConfiguration,
-};
+use aws_sdk_s3::types::{ObjectLockLegalHold, ObjectLockLegalHoldStatus, ObjectLockRetentionMode};
 use drover::exit::{Exit, Fault};
 use drover::resources::{S3Location, ServerSideAlgorithm, ServerSideEncryption};
 use drover::storage::{BadCopy, Difference, Found, Label, Listed, Removal, Storage, Verification};
 use drover_testbed::S3;
+use drover_tests::make_bucket_with_versions;
 use futures::TryStreamExt;
 use serde_json::json;
 
 use super::{BUCKET, PARTS, child, makes, names, open, place, settings, spool, store, testbed, unfinished};
 
 const NAME: &str = "a.tar.gz";
-
-/// A bucket that keeps versions, and by a mode of its own locks each for a day.
-async fn bucket_with_versions(s3: &S3, name: &str, lock: Option<ObjectLockRetentionMode>) {
-    let client = s3.client().unwrap();
-    client.create_bucket().bucket(name).object_lock_enabled_for_bucket(lock.is_some()).send().await.unwrap();
-    let Some(mode) = lock else {
-        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-        client.put_bucket_versioning().bucket(name).versioning_configuration(enabled).send().await.unwrap();
-        return;
-    };
-    let retention = DefaultRetention::builder().mode(mode).days(1).build();
-    let lock = ObjectLockConfiguration::builder()
-        .object_lock_enabled(ObjectLockEnabled::Enabled)
-        .rule(ObjectLockRule::builder().default_retention(retention).build());
-    client.put_object_lock_configuration().bucket(name).object_lock_configuration(lock.build()).send().await.unwrap();
-}
 
 /// How many versions and delete markers there are.
 async fn versions(s3: &S3, bucket: &str) -> (usize, usize) {
@@ -130,7 +112,7 @@ async fn only_forgotten_uploads_of_exactly_the_folder_are_aborted() {
 #[tokio::test]
 async fn a_bucket_with_versions_gets_one_delete_marker() {
     for s3 in makes().await {
-        bucket_with_versions(s3, "versions", None).await;
+        make_bucket_with_versions(s3, "versions", None).await;
         let location = S3Location { bucket_name: "versions".to_owned(), ..place(s3, "daily") };
         let storage = open(s3, &location).await;
         store(&storage, NAME, 7).await;
@@ -152,7 +134,7 @@ async fn locked_archives_are_stored_hidden_and_kept() {
     for (bucket, mode) in
         [("governed", ObjectLockRetentionMode::Governance), ("compliant", ObjectLockRetentionMode::Compliance)]
     {
-        bucket_with_versions(s3, bucket, Some(mode.clone())).await;
+        make_bucket_with_versions(s3, bucket, Some(mode.clone())).await;
         let location = S3Location { bucket_name: bucket.to_owned(), ..place(s3, "daily") };
         let storage = open(s3, &location).await;
         for (name, length) in [(NAME, 1000), ("b.tar.gz", 6 << 20), ("held.tar.gz", 7)] {
