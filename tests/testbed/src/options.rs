@@ -29,6 +29,8 @@ pub enum Service {
     ///
     /// Only tests of storage need it, so it is no part of the default.
     Versitygw,
+    /// Prometheus, which scrapes what a test tells it to; no part of the default either.
+    Prometheus,
 }
 
 impl Service {
@@ -49,6 +51,7 @@ impl Service {
             Self::Minio => &[Part::Minio],
             Self::MinioTls => &[Part::MinioTls],
             Self::Versitygw => &[Part::Versitygw],
+            Self::Prometheus => &[Part::Prometheus],
         }
     }
 }
@@ -65,7 +68,7 @@ pub struct Options {
 impl Default for Options {
     /// Every service that drover's jobs need and that needs no root.
     fn default() -> Self {
-        let left_out = [Service::Node, Service::Versitygw];
+        let left_out = [Service::Node, Service::Versitygw, Service::Prometheus];
         Self::only(Service::value_variants().iter().copied().filter(|service| !left_out.contains(service)))
     }
 }

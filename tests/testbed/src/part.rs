@@ -29,6 +29,8 @@ pub enum Part {
     MinioTls,
     /// The Versity S3 Gateway over http.
     Versitygw,
+    /// Prometheus.
+    Prometheus,
 }
 
 impl Part {
@@ -47,6 +49,7 @@ impl Part {
             Self::Minio => "minio",
             Self::MinioTls => "minio-tls",
             Self::Versitygw => "versitygw",
+            Self::Prometheus => "prometheus",
         }
     }
 
@@ -63,6 +66,7 @@ impl Part {
             Self::Nats => Some(Program::NatsServer),
             Self::Minio | Self::MinioTls => Some(Program::Minio),
             Self::Versitygw => Some(Program::Versitygw),
+            Self::Prometheus => Some(Program::Prometheus),
         }
     }
 }

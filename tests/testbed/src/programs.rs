@@ -6,19 +6,20 @@
 
 mod build;
 mod cache;
+mod definitions;
 mod search;
 mod set;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use build::find_go;
 pub use cache::cache_folder;
 pub(crate) use cache::lock;
+pub use definitions::of_prometheus_operator;
 pub(crate) use search::candidates;
 use snafu::Snafu;
 
-use self::set::{COREDNS, ETCD, KUBECONFORM, KUBERNETES, KUSTOMIZE, MINIO, NATS, Set, VERSITYGW};
+use self::set::{COREDNS, ETCD, KUBECONFORM, KUBERNETES, KUSTOMIZE, MINIO, NATS, PROMETHEUS, Set, VERSITYGW};
 
 /// A program that a testbed or its user runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,16 +50,22 @@ pub enum Program {
     Kustomize,
     /// `kubeconform`, which tests hold manifests against their schemas with.
     Kubeconform,
+    /// `prometheus`.
+    Prometheus,
+    /// `promtool`, which tests check rules and figures with.
+    Promtool,
 }
 
 impl Program {
     /// Every program, the quickest to build first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::NatsServer,
         Self::Kubeconform,
         Self::Kustomize,
         Self::Etcd,
         Self::Versitygw,
+        Self::Prometheus,
+        Self::Promtool,
         Self::Minio,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -86,6 +93,8 @@ impl Program {
             Self::Versitygw => "versitygw",
             Self::Kustomize => "kustomize",
             Self::Kubeconform => "kubeconform",
+            Self::Prometheus => "prometheus",
+            Self::Promtool => "promtool",
         }
     }
 
@@ -104,6 +113,7 @@ impl Program {
             Self::Versitygw => &VERSITYGW,
             Self::Kustomize => &KUSTOMIZE,
             Self::Kubeconform => &KUBECONFORM,
+            Self::Prometheus | Self::Promtool => &PROMETHEUS,
         }
     }
 
@@ -128,13 +138,13 @@ impl Program {
 pub enum Error {
     /// There is no Go toolchain to build with.
     #[snafu(display(
-        "failed to find the Go toolchain on the PATH, which builds {programs} once: install Go {} or newer, \
-         or put these programs on the PATH",
+        "failed to find the Go toolchain on the PATH, which makes once what is missing, {what}: install Go {} or \
+         newer, or put programs of these names on the PATH",
         build::GO_VERSION
     ))]
     FindGo {
-        /// The programs that are missing.
-        programs: String,
+        /// The programs that are missing, or what else.
+        what: String,
     },
 
     /// No folder to keep the programs in.
@@ -160,7 +170,7 @@ pub enum Error {
     },
 
     /// The Go toolchain could not be run.
-    #[snafu(display("failed to run {go:?} to build {program:?}"))]
+    #[snafu(display("failed to run {go:?} for {program:?}"))]
     RunGo {
         /// The toolchain's program.
         go: PathBuf,

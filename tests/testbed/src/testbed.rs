@@ -14,15 +14,16 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use snafu::{OptionExt, ResultExt};
 
 pub use self::error::Error;
+pub(crate) use self::error::{AskPrometheusSnafu, MakeCertificateSnafu, RefusedByPrometheusSnafu, WriteFileSnafu};
 use self::error::{
     ConnectKubernetesSnafu, ConnectNatsSnafu, CreateBucketSnafu, EndedSnafu, MakeS3ClientSnafu, NotReadySnafu,
     NotStartedSnafu, ReadKubeconfigSnafu, SuperviseSnafu,
 };
-pub(crate) use self::error::{MakeCertificateSnafu, WriteFileSnafu};
 use crate::log;
 use crate::node::Node;
 use crate::options::Options;
 use crate::part::Part;
+use crate::prometheus::Prometheus;
 use crate::readiness::{INTERVAL, LIMIT, Readiness};
 use crate::s3::S3;
 use crate::supervisor::{Launch, Signal, State, Supervisor};
@@ -53,6 +54,7 @@ pub struct Testbed {
     s3: Option<S3>,
     s3_tls: Option<S3>,
     s3_other: Option<S3>,
+    prometheus: Option<Prometheus>,
 }
 
 impl Testbed {
@@ -130,6 +132,14 @@ impl Testbed {
     /// When the testbed was started without it.
     pub fn s3_other(&self) -> Result<&S3, Error> {
         self.s3_other.as_ref().context(NotStartedSnafu { part: Part::Versitygw })
+    }
+
+    /// Prometheus.
+    ///
+    /// # Errors
+    /// When the testbed was started without it.
+    pub fn prometheus(&self) -> Result<&Prometheus, Error> {
+        self.prometheus.as_ref().context(NotStartedSnafu { part: Part::Prometheus })
     }
 
     /// Makes a bucket in each S3 server that the testbed has.

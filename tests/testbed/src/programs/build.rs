@@ -14,14 +14,12 @@ use crate::progress::Progress;
 /// The oldest Go that all sets of programs can be built with.
 pub(super) const GO_VERSION: &str = "1.26";
 
-/// Finds the Go toolchain in the folders of `path`, to build `programs` with.
+/// Finds the Go toolchain in the folders of `path`, to make `what` with, which is missing.
 ///
 /// # Errors
 /// When there is none; the error says what to install.
-pub fn find_go(path: &OsStr, programs: &[Program]) -> Result<PathBuf, Error> {
-    search::candidates("go", path).next().with_context(|| FindGoSnafu {
-        programs: programs.iter().map(|program| program.name()).collect::<Vec<_>>().join(", "),
-    })
+pub(super) fn find_go(path: &OsStr, what: &str) -> Result<PathBuf, Error> {
+    search::candidates("go", path).next().context(FindGoSnafu { what })
 }
 
 /// Builds a program in the module of `folder` and puts it at `target`, whole or not at all.
@@ -40,21 +38,30 @@ pub(super) async fn build(go: &Path, folder: &Path, program: Program, target: &P
 
 async fn run_go(go: &Path, folder: &Path, program: Program, target: &Path, output: &Path) -> Result<ExitStatus, Error> {
     let log = std::fs::File::create(output).context(KeepProgramSnafu { program: program.name(), path: output })?;
-    Command::new(go)
-        .args(["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags"])
+    command(go, folder)
+        .args(["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-tags"])
+        .arg(program.set().tag.unwrap_or_default())
+        .arg("-ldflags")
         .arg(program.set().linker_flags())
         .arg("-o")
         .arg(target)
         .arg(program.package())
-        .current_dir(folder)
-        .envs([("CGO_ENABLED", "0"), ("GOWORK", "off"), ("GOOS", ""), ("GOARCH", "")])
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
-        .kill_on_drop(true)
         .status()
         .await
         .context(RunGoSnafu { go, program: program.name() })
+}
+
+/// The Go toolchain in the module of `folder`, whatever the user's own settings are.
+pub(super) fn command(go: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(go);
+    command
+        .current_dir(folder)
+        .envs([("CGO_ENABLED", "0"), ("GOWORK", "off"), ("GOOS", ""), ("GOARCH", "")])
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
 }
 
 #[cfg(test)]
@@ -63,7 +70,7 @@ mod tests {
 
     #[test]
     fn without_go_the_error_says_what_to_install() {
-        let error = find_go(OsStr::new(""), &[Program::Etcd, Program::Minio]).unwrap_err();
+        let error = find_go(OsStr::new(""), "etcd, minio").unwrap_err();
         let text = error.to_string();
         assert!(text.contains("install Go 1.26 or newer"), "{text}");
         assert!(text.contains("etcd, minio"), "{text}");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use snafu::{OptionExt, ResultExt};
 
+use super::set::Set;
 use super::{ChooseCacheSnafu, Error, LockCacheSnafu, PrepareCacheSnafu, Program, build};
 use crate::progress::Progress;
 
@@ -23,7 +24,7 @@ pub fn cache_folder(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathB
         .context(ChooseCacheSnafu)
 }
 
-fn root() -> Result<PathBuf, Error> {
+pub(super) fn root() -> Result<PathBuf, Error> {
     Ok(cache_folder(|name| std::env::var_os(name))?.join("programs"))
 }
 
@@ -34,10 +35,11 @@ pub(super) async fn fill(programs: &[Program]) -> Result<BTreeMap<Program, PathB
     if missing(&places).is_empty() {
         return Ok(places);
     }
-    let go = build::find_go(&std::env::var_os("PATH").unwrap_or_default(), &missing(&places))?;
+    let names: Vec<_> = missing(&places).into_iter().map(Program::name).collect();
+    let go = build::find_go(&std::env::var_os("PATH").unwrap_or_default(), &names.join(", "))?;
     let _lock = lock().await?;
     for program in missing(&places) {
-        let folder = prepare(&root, program)?;
+        let folder = prepare(&root, program.set())?;
         build::build(&go, &folder, program, &places[&program]).await?;
     }
     Ok(places)
@@ -51,12 +53,12 @@ fn missing(places: &BTreeMap<Program, PathBuf>) -> Vec<Program> {
     Program::ALL.into_iter().filter(|program| places.get(program).is_some_and(|path| !path.exists())).collect()
 }
 
-/// Writes the module that a program is built in, and removes what a killed build left there.
-fn prepare(root: &Path, program: Program) -> Result<PathBuf, Error> {
-    let folder = root.join(program.set().folder_name());
+/// Writes the module that programs are built in, and removes what a killed build left there.
+pub(super) fn prepare(root: &Path, set: &Set) -> Result<PathBuf, Error> {
+    let folder = root.join(set.folder_name());
     let bin = folder.join("bin");
     std::fs::create_dir_all(&bin).context(PrepareCacheSnafu { path: &bin })?;
-    for (name, text) in program.set().files() {
+    for (name, text) in set.files() {
         let path = folder.join(name);
         std::fs::write(&path, text).context(PrepareCacheSnafu { path })?;
     }

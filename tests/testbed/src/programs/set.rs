@@ -14,6 +14,8 @@ pub(super) struct Set {
     tools_go: &'static str,
     /// Import paths of variables that hold the version, the major and the minor version.
     version_variables: Option<[&'static str; 3]>,
+    /// Go's build tag that leaves out what no test uses.
+    pub(super) tag: Option<&'static str>,
 }
 
 macro_rules! set {
@@ -26,6 +28,7 @@ macro_rules! set {
             go_sum: include_str!(concat!("../../programs/", $name, "/go.sum")),
             tools_go: include_str!(concat!("../../programs/", $name, "/tools.go")),
             version_variables: $version_variables,
+            tag: None,
         }
     };
 }
@@ -47,6 +50,14 @@ pub(super) static VERSITYGW: Set = set!("versitygw", "github.com/versity/versity
 pub(super) static COREDNS: Set = set!("coredns", "github.com/coredns/coredns", false, None);
 pub(super) static KUSTOMIZE: Set = set!("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", false, None);
 pub(super) static KUBECONFORM: Set = set!("kubeconform", "github.com/yannh/kubeconform", true, None);
+pub(super) static PROMETHEUS: Set = Set {
+    // The clients of every cloud, which find what is to be scraped there; files are enough here.
+    tag: Some("remove_all_sd"),
+    ..set!("prometheus", "github.com/prometheus/prometheus", true, None)
+};
+/// No program: the definitions of its resources.
+pub(super) static PROMETHEUS_OPERATOR: Set =
+    set!("prometheus-operator", "github.com/prometheus-operator/prometheus-operator", false, None);
 
 impl Set {
     /// The files of the module to build in, by name.
@@ -83,6 +94,7 @@ impl Set {
             hash.update(text);
         }
         hash.update(self.linker_flags());
+        hash.update(self.tag.unwrap_or_default());
         hash.update(std::env::consts::ARCH);
         format!("{}-{}", self.name, &hex::encode(hash.finalize())[..12])
     }
@@ -101,7 +113,18 @@ mod tests {
 
     #[test]
     fn every_set_pins_the_module_of_its_programs() {
-        for set in [&KUBERNETES, &ETCD, &NATS, &MINIO, &VERSITYGW, &COREDNS, &KUSTOMIZE, &KUBECONFORM] {
+        for set in [
+            &KUBERNETES,
+            &ETCD,
+            &NATS,
+            &MINIO,
+            &VERSITYGW,
+            &COREDNS,
+            &KUSTOMIZE,
+            &KUBECONFORM,
+            &PROMETHEUS,
+            &PROMETHEUS_OPERATOR,
+        ] {
             assert!(set.version().starts_with('v'), "{} is {}", set.name, set.version());
         }
     }

@@ -45,6 +45,22 @@ pub enum Error {
         log: String,
     },
 
+    /// Prometheus does not answer.
+    #[snafu(display("failed to ask Prometheus"))]
+    AskPrometheus {
+        /// Why.
+        source: reqwest::Error,
+    },
+
+    /// Prometheus refused.
+    #[snafu(display("failed to ask Prometheus: it answered {status}: {said}"))]
+    RefusedByPrometheus {
+        /// The status of its answer.
+        status: reqwest::StatusCode,
+        /// What it said.
+        said: String,
+    },
+
     /// kubectl could not be run.
     #[snafu(display("failed to run {command:?}"))]
     RunKubectl {

@@ -18,6 +18,7 @@ use crate::node::Node;
 use crate::options::Options;
 use crate::part::Part;
 use crate::programs::{self, Program};
+use crate::prometheus::Prometheus;
 use crate::readiness::Readiness;
 use crate::supervisor::{self, Isolated, Launch, Supervisor};
 use crate::versitygw::Versitygw;
@@ -107,6 +108,7 @@ struct Plan {
     minio: Option<Minio>,
     minio_tls: Option<Minio>,
     versitygw: Option<Versitygw>,
+    prometheus: Option<Prometheus>,
     node: Option<Node>,
 }
 
@@ -124,6 +126,7 @@ impl Plan {
             minio: has(Part::Minio).then(|| Minio::prepare(folder, Part::Minio)).transpose()?,
             minio_tls: has(Part::MinioTls).then(|| Minio::prepare(folder, Part::MinioTls)).transpose()?,
             versitygw: has(Part::Versitygw).then(|| Versitygw::prepare(folder)).transpose()?,
+            prometheus: has(Part::Prometheus).then(|| Prometheus::prepare(folder)).transpose()?,
         })
     }
 
@@ -138,6 +141,7 @@ impl Plan {
             s3: self.minio.map(|minio| minio.s3),
             s3_tls: self.minio_tls.map(|minio| minio.s3),
             s3_other: self.versitygw.map(|gateway| gateway.s3),
+            prometheus: self.prometheus,
             node: self.node,
         })
     }
@@ -160,6 +164,7 @@ impl Plan {
             Part::Minio => self.minio.as_ref().map(Minio::blueprint),
             Part::MinioTls => self.minio_tls.as_ref().map(Minio::blueprint),
             Part::Versitygw => self.versitygw.as_ref().map(Versitygw::blueprint),
+            Part::Prometheus => self.prometheus.as_ref().map(Prometheus::blueprint),
         }
     }
 
