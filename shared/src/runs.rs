@@ -12,7 +12,7 @@ pub mod report;
 mod sound;
 mod store;
 
-pub use due::{Due, due, schedule_of};
+pub use due::{Due, due, expected_at, schedule_of};
 pub use encryption::{Encryption, KeysInClear};
 pub use history::{History, Opening, is_awaiting_upload};
 pub use messages::{event, failed_event};

@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 
-use super::History;
+use super::{History, status_of};
 use crate::policy::Settings;
 use crate::resources::{Backup, BackupStatus, BackupType, RunState};
 use crate::schedule::{self, Schedule};
@@ -32,7 +32,7 @@ pub fn due(
     if settings.is_suspended() {
         return Ok(None);
     }
-    let last = last_time(backup, history);
+    let last = last_time(backup, history, |state| state != RunState::Failed);
     let created = backup.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     match backup.kind_of_backup() {
         BackupType::OneTime => Ok(last.is_none().then_some(Due { scheduled_for: None })),
@@ -40,6 +40,41 @@ pub fn due(
             let schedule = schedule_of(backup, settings)?;
             Ok(schedule::due(&schedule, last, created, now).map(|time| Due { scheduled_for: Some(time) }))
         }
+    }
+}
+
+/// When the next verified archive of a Backup is due, past or future: the first time of its schedule after the newest one,
+/// and its creation where there is none. `None` where none is due: it is suspended, or the one archive of a one-time Backup
+/// is there.
+///
+/// # Errors
+/// When the schedule cannot be read.
+pub fn expected_at(
+    backup: &Backup,
+    settings: &Settings,
+    history: &History,
+) -> Result<Option<Timestamp>, schedule::ScheduleError> {
+    if settings.is_suspended() {
+        return Ok(None);
+    }
+    let last = last_time(backup, history, |state| state == RunState::Completed);
+    let created = || backup.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    match (backup.kind_of_backup(), last) {
+        (BackupType::OneTime, Some(_)) => Ok(None),
+        (BackupType::OneTime, None) => Ok(wished_at(backup, history)),
+        (BackupType::Recurring, None) => schedule_of(backup, settings).map(|_| created()),
+        (BackupType::Recurring, Some(last)) => Ok(schedule_of(backup, settings)?.next(last)),
+    }
+}
+
+/// When the present wish of a one-time Backup was made: at its creation or, since no object says when it was edited, when
+/// its first run since then began.
+fn wished_at(backup: &Backup, history: &History) -> Option<Timestamp> {
+    let generation = backup.metadata.generation.unwrap_or_default();
+    match history.iter().find(|run| run.spec.generation == generation) {
+        Some(run) => run.spec.started_at.parse().ok(),
+        None if generation <= 1 => backup.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        None => None,
     }
 }
 
@@ -51,23 +86,22 @@ pub fn schedule_of(backup: &Backup, settings: &Settings) -> Result<Schedule, sch
     Schedule::read(backup.spec.schedule.as_deref().unwrap_or_default(), settings.time_zone.as_deref())
 }
 
-/// When the Backup last ran without failing: by its runs, or by the status that the Rancher operator left.
-fn last_time(backup: &Backup, history: &History) -> Option<Timestamp> {
+/// When the Backup last ran to a state that counts: by its runs, or by the status that the Rancher operator left.
+fn last_time(backup: &Backup, history: &History, counts: impl Fn(RunState) -> bool) -> Option<Timestamp> {
     let generation = backup.metadata.generation.unwrap_or_default();
     let is_one_time = backup.kind_of_backup() == BackupType::OneTime;
     let counted = history.iter().rev().find(|run| {
-        let failed = run.status.as_ref().is_some_and(|status| status.state == RunState::Failed);
         // A one-time Backup that was edited since is another wish.
         let is_another_wish = is_one_time && run.spec.generation != generation;
-        !failed && !is_another_wish
+        counts(status_of(run).state) && !is_another_wish
     });
     let by_runs = counted.and_then(|run| run.spec.started_at.parse().ok());
     // Of a one-time Backup the status counts only where the operator alone wrote it: the times and the generation of one
     // that drover wrote may be those of two wishes, of which the later failed.
     let is_operators = history.newest().is_none();
-    let counts =
+    let is_of_wish =
         |status: &&BackupStatus| !is_one_time || (is_operators && status.observed_generation == Some(generation));
-    let status = backup.status.as_ref().filter(counts);
+    let status = backup.status.as_ref().filter(is_of_wish);
     let by_status = status.and_then(|status| status.last_snapshot_ts.as_deref()?.parse().ok());
     // A later run that failed takes nothing away from an earlier one of the status: it is due by the schedule then too.
     by_runs.max(by_status)
@@ -75,8 +109,11 @@ fn last_time(backup: &Backup, history: &History) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
     use super::super::history::tests::{backup, run};
     use super::*;
+    use crate::resources::BackupRun;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -168,6 +205,52 @@ mod tests {
         assert_eq!(due(&backup, &zone("Africa/Cairo"), &done, now).unwrap(), None);
         backup.spec.schedule = Some("0 2 * * *".into());
         assert!(due(&backup, &zone("Mars/Phobos"), &done, now).is_err());
+    }
+
+    #[track_caller]
+    fn expects(backup: &Backup, runs: Vec<BackupRun>, expected: Option<&str>) {
+        let found = expected_at(backup, &Settings::default(), &History::of(backup, runs)).unwrap();
+        assert_eq!(found, expected.map(at));
+    }
+
+    #[test]
+    fn what_failed_or_is_open_answers_no_due_time() {
+        let mut backup = backup();
+        backup.metadata.creation_timestamp = Some(Time(at("1970-01-01T00:30:00Z")));
+        backup.spec.schedule = Some("0 2 * * *".into());
+        expects(&backup, vec![], Some("1970-01-01T00:30:00Z"));
+        expects(&backup, vec![run(1, RunState::Failed, false)], Some("1970-01-01T00:30:00Z"));
+        // Runs begin in the order of their numbers, from 1970-01-12T13:47:40Z on.
+        let done = || run(1, RunState::Completed, true);
+        expects(&backup, vec![done()], Some("1970-01-13T02:00:00Z"));
+        expects(&backup, vec![done(), run(2, RunState::InProgress, true)], Some("1970-01-13T02:00:00Z"));
+        let suspended = Settings { suspended_by: Some("p".into()), ..Settings::default() };
+        assert_eq!(expected_at(&backup, &suspended, &History::of(&backup, vec![done()])).unwrap(), None);
+        // What the operator stored before.
+        let operators = Some("2026-01-01T00:00:00Z".into());
+        backup.status = Some(BackupStatus { last_snapshot_ts: operators, ..BackupStatus::default() });
+        expects(&backup, vec![], Some("2026-01-01T02:00:00Z"));
+    }
+
+    #[test]
+    fn a_one_time_backup_is_due_until_it_has_its_archive() {
+        let mut backup = backup();
+        backup.metadata.creation_timestamp = Some(Time(at("1970-01-01T00:30:00Z")));
+        expects(&backup, vec![], Some("1970-01-01T00:30:00Z"));
+        let done = || run(1, RunState::Completed, true);
+        expects(&backup, vec![done()], None);
+        backup.metadata.generation = Some(2);
+        expects(&backup, vec![done()], None);
+        let mut second = run(2, RunState::Failed, false);
+        second.spec.generation = 2;
+        let begun = second.spec.started_at.clone();
+        expects(&backup, vec![done(), second], Some(&begun));
+        backup.status = Some(BackupStatus {
+            last_snapshot_ts: Some("2026-01-01T00:00:00Z".into()),
+            observed_generation: Some(2),
+            ..BackupStatus::default()
+        });
+        expects(&backup, vec![], None);
     }
 
     #[test]

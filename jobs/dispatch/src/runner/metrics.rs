@@ -4,12 +4,14 @@
 //! are gone, and a runner that begins anew tells the same. Labels are names of Backups, of consumers, and words of fixed
 //! sets; the names follow <https://prometheus.io/docs/practices/naming/>.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
-use drover::resources::{Backup, BackupRun, BackupType, Condition, RunState, SnapshotStage, StageState, UploadStage};
-use drover::runs::{schedule_of, status_of};
+use drover::policy::Settings;
+use drover::resources::{Backup, BackupRun, Condition, ConditionStatus, SnapshotStage, StageState, UploadStage};
+use drover::runs::report::PRUNED;
+use drover::runs::{History, expected_at, status_of};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -18,7 +20,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::decide::BLOCKED;
-use super::state::{Known, Queue, State};
+use super::facts::CronJob;
+use super::state::{Charge, Known, Queue, State};
 
 /// The content type of what is answered.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -64,7 +67,7 @@ pub(crate) fn render(state: &State, now: Timestamp) -> Result<String, fmt::Error
     let mut registry = Registry::with_prefix("drover");
     of_backups(state, now).register(&mut registry);
     of_restores(state, &mut registry);
-    of_queue(&state.queue, &mut registry);
+    of_queue(state, &mut registry);
     let mut text = String::new();
     text::encode(&mut text, &registry)?;
     Ok(text)
@@ -87,55 +90,48 @@ struct Backups {
 
 fn of_backups(state: &State, now: Timestamp) -> Backups {
     let figures = Backups::default();
-    let mut newest: BTreeMap<&str, (Option<&BackupRun>, Option<&BackupRun>)> = BTreeMap::new();
+    let mut runs: BTreeMap<&str, Vec<&BackupRun>> = BTreeMap::new();
     for run in state.runs.iter() {
-        let (any, verified) = newest.entry(&run.spec.backup_uid).or_default();
-        *any = later(*any, run);
-        if run.status.as_ref().is_some_and(|status| status.state == RunState::Completed) {
-            *verified = later(*verified, run);
-        }
+        runs.entry(&run.spec.backup_uid).or_default().push(run);
     }
     for backup in state.backups.iter() {
-        let (any, verified) = newest.get(backup.uid().unwrap_or_default().as_str()).copied().unwrap_or_default();
-        figures.tell(state, backup, any, verified, now);
+        let own = runs.remove(backup.metadata.uid.as_deref().unwrap_or_default()).unwrap_or_default();
+        figures.tell(state, backup, &History::of(backup, own.into_iter().cloned()), now);
     }
     figures
 }
 
-fn later<'a>(known: Option<&'a BackupRun>, run: &'a BackupRun) -> Option<&'a BackupRun> {
-    known.into_iter().chain([run]).max_by_key(|run| run.spec.number)
-}
-
 impl Backups {
-    fn tell(
-        &self,
-        state: &State,
-        backup: &Backup,
-        newest: Option<&BackupRun>,
-        verified: Option<&BackupRun>,
-        now: Timestamp,
-    ) {
+    fn tell(&self, state: &State, backup: &Backup, history: &History, now: Timestamp) {
         let of = || OfBackup { backup: backup.name_any() };
         let settings = state.settings.settings(backup);
         set(&self.ready, &of(), f64::from(condition(backup, "Ready").is_some_and(is_true)));
         set(&self.suspended, &of(), f64::from(settings.is_suspended()));
-        let failing = reason_of_failure(backup, newest);
-        for reason in REASONS {
-            let labels = OfFailure { backup: backup.name_any(), reason };
-            set(&self.failing, &labels, f64::from(failing == Some(reason)));
-        }
-        let begun = verified.and_then(|run| run.spec.started_at.parse::<Timestamp>().ok());
-        if let Some(begun) = begun {
+        let verified = history.last_verified();
+        if let Some(begun) = verified.and_then(|run| run.spec.started_at.parse::<Timestamp>().ok()) {
             set(&self.last_success, &of(), seconds(begun));
             set(&self.age, &of(), seconds(now) - seconds(begun));
-        }
-        if let Some(due) = due(state, backup, begun) {
-            set(&self.due, &of(), seconds(due));
         }
         if let Some(run) = verified {
             self.tell_of_run(run);
         }
-        let pruned = condition(backup, "Pruned").filter(|condition| is_true(condition));
+        if state.charge == Charge::Ours {
+            self.tell_of_duties(backup, &settings, history);
+        }
+    }
+
+    /// What is expected of drover: nothing while the Rancher backup operator is in charge.
+    fn tell_of_duties(&self, backup: &Backup, settings: &Settings, history: &History) {
+        let of = || OfBackup { backup: backup.name_any() };
+        let failing = reason_of_failure(backup, history.newest());
+        for reason in REASONS {
+            let labels = OfFailure { backup: backup.name_any(), reason };
+            set(&self.failing, &labels, f64::from(failing == Some(reason)));
+        }
+        if let Ok(Some(due)) = expected_at(backup, settings, history) {
+            set(&self.due, &of(), seconds(due));
+        }
+        let pruned = condition(backup, PRUNED).filter(|condition| is_true(condition));
         if let Some(at) = pruned.and_then(|condition| condition.last_update_time.as_ref()?.parse().ok()) {
             set(&self.pruned, &of(), seconds(at));
         }
@@ -162,12 +158,14 @@ impl Backups {
     fn register(self, registry: &mut Registry) {
         registry.register("backup_ready", "Whether the Backup is Ready", self.ready);
         registry.register("backup_suspended", "Whether a BackupPolicy suspends the Backup", self.suspended);
-        registry.register("backup_failing", "Whether the Backup is failing, and at what", self.failing);
+        let help =
+            "Whether the Backup is failing, and at what; not told while the Rancher backup operator is in charge";
+        registry.register("backup_failing", help, self.failing);
         let help = "When the newest verified archive was begun";
         registry.register("backup_last_success_timestamp_seconds", help, self.last_success);
         let help = "Age of the newest verified archive";
         registry.register_with_unit("backup_newest_verified_age", help, Unit::Seconds, self.age);
-        let help = "When the Backup was due for the first time after its newest verified archive";
+        let help = "When the next verified archive of the Backup is due, or has been since";
         registry.register("backup_due_timestamp_seconds", help, self.due);
         registry.register_with_unit("backup_size", "Size of the newest verified archive", Unit::Bytes, self.bytes);
         registry.register("backup_objects", "Objects in the newest verified archive", self.objects);
@@ -191,12 +189,12 @@ fn condition<'a>(backup: &'a Backup, type_: &str) -> Option<&'a Condition> {
 }
 
 fn is_true(condition: &Condition) -> bool {
-    condition.status == drover::resources::ConditionStatus::True
+    condition.status == ConditionStatus::True
 }
 
 /// At what a Backup is failing that is not Ready because something failed.
 fn reason_of_failure(backup: &Backup, newest: Option<&BackupRun>) -> Option<&'static str> {
-    condition(backup, "Ready").filter(|ready| ready.status == drover::resources::ConditionStatus::False)?;
+    condition(backup, "Ready").filter(|ready| ready.status == ConditionStatus::False)?;
     if condition(backup, BLOCKED).is_some_and(is_true) {
         return Some("blocked");
     }
@@ -207,19 +205,6 @@ fn reason_of_failure(backup: &Backup, newest: Option<&BackupRun>) -> Option<&'st
         (snapshot, _) if has_failed(snapshot) => "snapshot",
         _ => "other",
     })
-}
-
-/// When a Backup was first due after its newest verified archive; none while it is suspended, and of a one-time Backup that
-/// has one.
-fn due(state: &State, backup: &Backup, last: Option<Timestamp>) -> Option<Timestamp> {
-    let settings = state.settings.settings(backup);
-    let created = backup.creation_timestamp()?.0;
-    match (settings.is_suspended(), backup.kind_of_backup(), last) {
-        (true, ..) | (false, BackupType::OneTime, Some(_)) => None,
-        // A new Backup runs at once.
-        (false, _, None) => Some(created),
-        (false, BackupType::Recurring, Some(last)) => schedule_of(backup, &settings).ok()?.next(last),
-    }
 }
 
 fn of_restores(state: &State, registry: &mut Registry) {
@@ -242,12 +227,15 @@ fn of_restores(state: &State, registry: &mut Registry) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
-fn of_queue(queue: &Queue, registry: &mut Registry) {
+fn of_queue(state: &State, registry: &mut Registry) {
     let up: Gauge<f64, AtomicU64> = Gauge::default();
     let messages: Figure<OfConsumer> = Figure::default();
-    if let Queue::Known(Known { survey, .. }) = queue {
+    if let Queue::Known(Known { survey, .. }) = &state.queue {
         up.set(1.0);
-        for (consumer, waiting) in &survey.consumers {
+        // What nobody is to drain waits without end: the messages for heartbeat, where that component is not installed.
+        let drained: BTreeSet<_> = state.cron_jobs.iter().filter_map(CronJob::consumer).collect();
+        let drained = |consumer: &&String| drained.contains(consumer.as_str());
+        for (consumer, waiting) in survey.consumers.iter().filter(|(consumer, _)| drained(consumer)) {
             let of = |state| OfConsumer { consumer: consumer.clone(), state };
             set(&messages, &of("pending"), waiting.pending as f64);
             set(&messages, &of("in_flight"), waiting.in_flight as f64);
@@ -255,4 +243,7 @@ fn of_queue(queue: &Queue, registry: &mut Registry) {
     }
     registry.register("queue_up", "Whether NATS answers", up);
     registry.register("queue_messages", "Messages that a consumer has to work on", messages);
+    let in_charge: Gauge<f64, AtomicU64> = Gauge::default();
+    in_charge.set(f64::from(state.charge == Charge::Ours));
+    registry.register("in_charge", "Whether drover is in charge, and not the Rancher backup operator", in_charge);
 }

@@ -58,7 +58,7 @@ impl Fixture {
 
     /// A stage's CronJob of this version of the image.
     pub(super) fn stage(&mut self, name: &str, version: u32) {
-        let drains = ["upload", "retention-prune"].contains(&name);
+        let drains = ["upload", "retention-prune", "heartbeat"].contains(&name);
         let annotations = if drains { json!({"drover.dev/consumer": name}) } else { json!({}) };
         let object = json!({
             "apiVersion": "batch/v1", "kind": "CronJob",

@@ -5,7 +5,7 @@ use drover::resources::{
 
 use super::{Fixture, at};
 use crate::runner::metrics::render;
-use crate::runner::state::Queue;
+use crate::runner::state::{Charge, Queue};
 
 /// The value of a figure, by its name and labels as they are written.
 fn figure(fixture: &Fixture, name: &str) -> Option<f64> {
@@ -101,6 +101,7 @@ fn restores_and_messages_are_counted() {
     fixture.restore("waiting", "uid-1", at(3700), false);
     fixture.restore("failed", "uid-2", at(3700), true);
     fixture.consumer(3, 1, 4);
+    check(&fixture, "drover_in_charge", Some(1.0));
     check(&fixture, "drover_restores{state=\"waiting\"}", Some(1.0));
     check(&fixture, "drover_restores{state=\"failed\"}", Some(1.0));
     check(&fixture, "drover_restores{state=\"completed\"}", Some(0.0));
@@ -109,6 +110,29 @@ fn restores_and_messages_are_counted() {
     check(&fixture, "drover_queue_messages{consumer=\"upload\",state=\"in_flight\"}", Some(1.0));
     fixture.state.queue = Queue::Away { reason: "no answer".to_owned() };
     check(&fixture, "drover_queue_up", Some(0.0));
+}
+
+#[test]
+fn nothing_is_expected_of_drover_while_the_operator_is_in_charge() {
+    let mut fixture = some();
+    let (namespace, name) = ("cattle-resources-system".to_owned(), "rancher-backup".to_owned());
+    fixture.state.charge = Charge::Theirs(drover::coexistence::Operator { namespace, name, replicas: 1 });
+    check(&fixture, "drover_in_charge", Some(0.0));
+    check(&fixture, "drover_backup_last_success_timestamp_seconds{backup=\"daily\"}", Some(seconds(3600)));
+    for figure in ["due_timestamp_seconds{", "failing{", "last_prune_timestamp_seconds{"] {
+        let text = render(&fixture.state, fixture.now).unwrap();
+        assert!(!text.contains(&format!("drover_backup_{figure}")), "{text}");
+    }
+}
+
+#[test]
+fn messages_that_no_job_drains_are_not_told() {
+    let mut fixture = Fixture::new();
+    let messages = "drover_queue_messages{consumer=\"heartbeat\",state=\"pending\"}";
+    fixture.consumer_of("heartbeat", 7, 0, 7);
+    check(&fixture, messages, None);
+    fixture.stage("heartbeat", 1);
+    check(&fixture, messages, Some(7.0));
 }
 
 #[test]
