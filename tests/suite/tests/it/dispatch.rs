@@ -30,7 +30,7 @@ struct Cluster {
 }
 
 /// The runner's process. It logs into a file.
-struct Dispatch {
+pub(crate) struct Dispatch {
     child: Child,
     log: PathBuf,
 }
@@ -49,19 +49,7 @@ impl Cluster {
 
     /// Starts a runner that looks after this cluster.
     async fn dispatch(&self) -> Dispatch {
-        let program = binaries::binary("dispatch", "dispatch").await.unwrap();
-        let log = self.testbed.folder().join(format!("dispatch-{}.log", uuid::Uuid::now_v7()));
-        let child = Command::new(program)
-            .args(["--listen", "127.0.0.1:0"])
-            .envs(self.testbed.environment())
-            .env("DROVER_LEASE_SECONDS", "5")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(&log).unwrap())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        Dispatch { child, log }
+        Dispatch::start(&self.testbed).await
     }
 
     fn cron_jobs(&self) -> Api<CronJob> {
@@ -185,6 +173,23 @@ impl Cluster {
 }
 
 impl Dispatch {
+    /// Starts a runner that looks after the testbed's cluster.
+    pub(crate) async fn start(testbed: &Testbed) -> Self {
+        let program = binaries::binary("dispatch", "dispatch").await.unwrap();
+        let log = testbed.folder().join(format!("dispatch-{}.log", uuid::Uuid::now_v7()));
+        let child = Command::new(program)
+            .args(["--listen", "127.0.0.1:0"])
+            .envs(testbed.environment())
+            .env("DROVER_LEASE_SECONDS", "5")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self { child, log }
+    }
+
     fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
@@ -194,11 +199,15 @@ impl Dispatch {
         until("it is at work", async || self.log().contains("at work")).await;
     }
 
-    /// What it answers to Kubernetes: status and text.
-    async fn answer(&self, path: &str) -> (u16, String) {
+    /// Where it answers Kubernetes and Prometheus.
+    pub(crate) async fn address(&self) -> String {
         until("it listens", async || self.log().contains("address=")).await;
-        let log = self.log();
-        let address = log.split("address=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+        self.log().split("address=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
+    }
+
+    /// What it answers to Kubernetes: status and text.
+    pub(crate) async fn answer(&self, path: &str) -> (u16, String) {
+        let address = self.address().await;
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let ask = move || {
             let mut stream = std::net::TcpStream::connect(address).unwrap();
@@ -225,8 +234,9 @@ impl Dispatch {
 }
 
 /// A stage's CronJob, as short as one can be. Its own schedule does not come.
-fn template(name: &str) -> Value {
-    let annotations = if name == "upload" { json!({"drover.dev/consumer": "upload"}) } else { json!({}) };
+pub(crate) fn template(name: &str) -> Value {
+    let drains = ["upload", "retention-prune", "heartbeat"].contains(&name);
+    let annotations = if drains { json!({"drover.dev/consumer": name}) } else { json!({}) };
     json!({
         "apiVersion": "batch/v1",
         "kind": "CronJob",

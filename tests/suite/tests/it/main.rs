@@ -33,6 +33,7 @@ mod lease;
 mod listing;
 mod local;
 mod manifests;
+mod monitoring;
 mod nats;
 mod places;
 mod populate;

@@ -2,7 +2,7 @@
 //! as kustomize builds them and as a cluster takes them.
 
 mod admission;
-mod built;
+pub(crate) mod built;
 mod default_bucket;
 mod image;
 mod installed;

@@ -14,8 +14,9 @@ use crate::kubectl;
 pub(crate) const OVERLAYS: [&str; 3] = ["local", "production", "cron-only"];
 
 /// Every component, in an order in which all of them go together.
-const COMPONENTS: [&str; 15] = [
+const COMPONENTS: [&str; 16] = [
     "heartbeat",
+    "monitoring",
     "minio",
     "local-storage",
     "operator-volume",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use drover::resources::DEFAULT_NAMESPACE;
-use drover_testbed::{Options, Service};
+use drover_testbed::{Options, Service, programs};
 use drover_tests::{Site, shared_or_skip};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::Api;
@@ -90,12 +90,21 @@ async fn the_api_server_takes_every_field_and_every_pod_keeps_to_the_restricted_
     let guide = shared_or_skip!("seed/manifests/backup-with-heartbeat.yaml");
     let site = Site::start_with(Options::only([Service::Controllers])).await;
     apply(&site, &overlay("local/foundation")).await;
+    definitions_of_prometheus_are_there(&site).await;
     let folder = everything("");
     let folder = folder.path().to_str().unwrap();
     kubectl::on(&site, &["apply", "--validate=strict", "--dry-run=server", "-k", folder]).await;
     pods_are_restricted(&site).await;
     the_cron_job_of_the_guide_is_admitted(&site, &guide).await;
     site.testbed.shutdown().await;
+}
+
+async fn definitions_of_prometheus_are_there(site: &Site) {
+    for path in programs::of_prometheus_operator().await.unwrap() {
+        kubectl::on(site, &["apply", "--server-side", "-f", path.to_str().unwrap()]).await;
+    }
+    let names = ["servicemonitors", "prometheusrules"].map(|name| format!("crd/{name}.monitoring.coreos.com"));
+    kubectl::on(site, &["wait", "--for=condition=Established", &names[0], &names[1]]).await;
 }
 
 async fn pods_are_restricted(site: &Site) {
