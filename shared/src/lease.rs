@@ -13,6 +13,7 @@
 //! is wrong by the duration gives one lease to two holders (kube-lease-manager 0.13, `LeaseState::sync`;
 //! kube-leader-election 0.44, `has_lease_expired`), and none of them names the dead holder that was taken over.
 
+mod candidate;
 mod name;
 mod observation;
 mod renewal;
@@ -22,13 +23,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease as LeaseObject, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use snafu::{IntoError, OptionExt, Snafu};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use self::candidate::Candidate;
+use self::candidate::Look;
 pub use self::name::name_for;
 use self::observation::{Judgement, Observation};
 use self::renewal::{Renewal, Term};
@@ -204,29 +207,15 @@ pub async fn acquire(
     settings: Settings,
     wait: Wait,
 ) -> Result<Acquired, LeaseError> {
-    let record = Arc::new(Record::new(client, namespace, name, identity, settings));
+    let mut candidate = Candidate::new(client, namespace, name, identity, settings);
     let begun = Instant::now();
-    let mut observation = Observation::default();
     loop {
-        let found = record.read().await?;
-        let judgement = match &found {
-            None => Judgement::Free,
-            Some(lease) => observation.judge(lease.spec.as_ref(), Instant::now(), settings.whole()),
-        };
-        let taken_over_from = match judgement {
-            Judgement::Free => None,
-            Judgement::Dead { holder } => Some(holder),
-            Judgement::Held { holder, lives } if gives_up(wait, lives, begun.elapsed()) => {
+        match candidate.look().await? {
+            Look::Taken(lease) => return Ok(Acquired::Held(lease)),
+            Look::Held { holder, lives } if gives_up(wait, lives, begun.elapsed()) => {
                 return Ok(Acquired::Busy { holder });
             }
-            Judgement::Held { .. } => {
-                sleep(record.poll_interval()).await;
-                continue;
-            }
-        };
-        if let Some(term) = record.take(found).await? {
-            let renewal = Renewal::start(Arc::clone(&record), term);
-            return Ok(Acquired::Held(Lease { record, renewal, taken_over_from }));
+            Look::Held { .. } => sleep(candidate.record.poll_interval()).await,
         }
     }
 }
@@ -264,13 +253,15 @@ fn gives_up(wait: Wait, lives: bool, waited: Duration) -> bool {
 }
 
 /// The Lease object of one candidate, and how it is written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Record {
     api: Api<LeaseObject>,
     namespace: String,
     name: String,
     identity: String,
     settings: Settings,
+    /// What a Lease that is made goes with.
+    owner: Option<OwnerReference>,
 }
 
 impl Record {
@@ -281,6 +272,7 @@ impl Record {
             name: name.to_owned(),
             identity: identity.to_owned(),
             settings,
+            owner: None,
         }
     }
 
@@ -305,7 +297,8 @@ impl Record {
         let begun = Instant::now();
         let written = match found {
             None => {
-                let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+                let owner_references = self.owner.clone().map(|owner| vec![owner]);
+                let metadata = ObjectMeta { name: Some(self.name.clone()), owner_references, ..ObjectMeta::default() };
                 let lease = LeaseObject { metadata, spec: Some(self.spec(0)) };
                 self.answer("create", self.api.create(&PostParams::default(), &lease)).await?
             }

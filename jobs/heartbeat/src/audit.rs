@@ -4,6 +4,7 @@
 
 mod facts;
 mod judge;
+mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +12,8 @@ use drover::cluster::ApiError;
 use drover::coexistence;
 use drover::exit::{Exit, Failure};
 use drover::policy::Policies;
-use drover::resources::{Backup, BackupRun, BackupStatus, ConditionStatus, Restore};
-use drover::runs::{set_backup_status, status_of};
-use futures::future::join_all;
+use drover::resources::{Backup, BackupStatus, ConditionStatus, Restore};
+use drover::runs::set_backup_status;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -21,14 +21,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use self::judge::{Facts, Verdict, judge};
+use self::telling::Finding;
 use crate::JOB;
 use crate::context::Context;
 use crate::memory::{self, Memory};
-use crate::message::{refused, with_results};
+use crate::message::refused;
 use crate::monitor::Monitor;
-use crate::ping::{Concern, Origin, Ping};
-use crate::signal::Signal;
-use crate::tell::report;
+use crate::ping::Concern;
 
 /// The condition of a Backup that says whether it is fresh.
 const CONDITION: &str = "Fresh";
@@ -128,7 +127,8 @@ async fn judge_and_tell(
     for reason in &reasons {
         warn!("not fresh: {reason}");
     }
-    failures.extend(tell(context, backup, &facts, run.as_ref(), &verdicts, memory, now).await.err());
+    let finding = Finding { facts: &facts, run: run.as_ref(), verdicts: &verdicts, before: memory, now };
+    failures.extend(telling::tell(context, backup, &finding).await.err());
     if verdicts.iter().all(|(_, verdict)| *verdict == Verdict::TooEarly) {
         info!("too new to be judged");
         return Ok(Audited::Fresh);
@@ -148,52 +148,6 @@ fn reasons(verdicts: &[(&Monitor, Verdict)]) -> Vec<String> {
         Verdict::Fresh | Verdict::TooEarly => Vec::new(),
     };
     verdicts.iter().map(|(_, verdict)| of(verdict)).max_by_key(Vec::len).unwrap_or_default()
-}
-
-async fn tell(
-    context: &Context,
-    backup: &Backup,
-    facts: &Facts,
-    run: Option<&BackupRun>,
-    verdicts: &[(&Monitor, Verdict)],
-    memory: &Memory,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    let pings = verdicts.iter().filter_map(|(monitor, verdict)| {
-        let ping = ping(backup, run, verdict, now)?;
-        let is_contradicted = ping.signal == Signal::Success && is_contradicted(facts, run, memory, monitor);
-        if is_contradicted {
-            info!(
-                monitor = monitor.name,
-                "not told that it is fresh: a later failure was told, which the next run ends"
-            );
-        }
-        (monitor.signals.contains(&ping.signal) && !is_contradicted).then_some((*monitor, ping))
-    });
-    let sent =
-        join_all(pings.map(|(monitor, ping)| async move { (monitor, context.sender.send(monitor, &ping).await) }));
-    let sent = sent.await;
-    report(context, backup, sent.into_iter().filter_map(|(monitor, sent)| Some((monitor, sent.err()?))).collect()).await
-}
-
-/// Whether a monitor was told of a failure after the newest archive was stored: of retention, say.
-fn is_contradicted(facts: &Facts, run: Option<&BackupRun>, memory: &Memory, monitor: &Monitor) -> bool {
-    let (Some(archive), Some(told)) = (&facts.archive, memory.get(&monitor.name)) else { return false };
-    let stored = run.and_then(|run| status_of(run).ended_at?.parse().ok()).unwrap_or(archive.begun);
-    told.is_failed_since(archive.number, stored)
-}
-
-fn ping(backup: &Backup, run: Option<&BackupRun>, verdict: &Verdict, now: Timestamp) -> Option<Ping> {
-    let (signal, reason) = match verdict {
-        Verdict::Fresh => (Signal::Success, None),
-        Verdict::Stale(reasons) => (Signal::Failure, Some(reasons.join("; "))),
-        Verdict::TooEarly => return None,
-    };
-    let ping = Ping { reason, ..Ping::new(Concern::Backup, &backup.name_any(), signal, Origin::Audit, now) };
-    let Some(run) = run else { return Some(ping) };
-    // Without the run's id: to the services that pair begins and ends by it this would be a second end of the run.
-    let ping = Ping { number: Some(run.spec.number), filename: Some(run.spec.filename.clone()), ..ping };
-    Some(if signal == Signal::Success { with_results(ping, run) } else { ping })
 }
 
 async fn set_condition(

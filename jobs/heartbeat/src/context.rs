@@ -12,6 +12,7 @@ use crate::memory::Memories;
 use crate::monitor::Monitor;
 use crate::monitors::Monitors;
 use crate::sender::Sender;
+use crate::turn::Turns;
 
 /// What is needed to tell monitors something. NATS is not part of it.
 pub(crate) struct Context {
@@ -22,6 +23,7 @@ pub(crate) struct Context {
     pub(crate) events: Events,
     pub(crate) monitors: Monitors,
     pub(crate) memories: Memories,
+    pub(crate) turns: Turns,
     pub(crate) sender: Sender,
 }
 
@@ -34,11 +36,13 @@ impl Context {
         limit: Duration,
     ) -> Result<Self, Failure> {
         let namespace = &options.namespace;
+        let identity = options.identity();
         Ok(Self {
             runs: RunStore::new(client.clone(), JOB),
-            events: Events::new(client.clone(), JOB, &options.identity()),
+            events: Events::new(client.clone(), JOB, &identity),
             monitors: Monitors::new(configured, client.clone(), namespace),
             memories: Memories::new(client.clone(), namespace),
+            turns: Turns::new(client.clone(), &options, &identity),
             sender: Sender::new(limit)?,
             storage,
             client,

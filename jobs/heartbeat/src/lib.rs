@@ -22,6 +22,7 @@ mod service;
 mod signal;
 mod tell;
 mod template;
+mod turn;
 
 use std::time::Duration;
 

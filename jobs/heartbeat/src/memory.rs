@@ -4,7 +4,9 @@
 //! and the queue, and a person can read it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Fault};
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +15,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use snafu::{ResultExt, Snafu};
+use snafu::{OptionExt, ResultExt, Snafu};
 
 use crate::JOB;
 use crate::ping::Concern;
@@ -21,6 +23,9 @@ use crate::signal::Signal;
 
 /// The ConfigMap. The manifests bring it, so that the job needs the right to change this one alone.
 pub(crate) const CONFIG_MAP: &str = "heartbeat-told";
+
+/// How often what is to be noted is held against what somebody else has written meanwhile.
+const CONFLICTS: usize = 20;
 
 /// How long the begin of a run is news. A start that is told later would only make the run look shorter than it was.
 const START_IS_NEWS: SignedDuration = SignedDuration::from_mins(5);
@@ -57,6 +62,9 @@ pub(crate) struct Told {
     /// How a run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) end: Option<Mark>,
+    /// The newest run of whose end it was told: also where the last that it was told has no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) newest: Option<i64>,
 }
 
 /// What all monitors were told about one Backup or Restore, by the monitor's name.
@@ -92,6 +100,7 @@ impl Told {
         match &self.end {
             Some(end) if end.id == mark.id => News::Known,
             Some(end) if !mark.is_after(end) => News::Old,
+            _ if mark.number.is_some() && mark.number < self.newest => News::Old,
             _ => News::Yes,
         }
     }
@@ -107,10 +116,17 @@ impl Told {
         if is_over || is_overtaken || is_late { News::Old } else { News::Yes }
     }
 
-    /// Notes that the monitor was told this.
+    /// Notes that the monitor was told this, unless something newer is noted.
     pub(crate) fn note(&mut self, mark: Mark) {
-        let place = if mark.phase == Phase::Began { &mut self.start } else { &mut self.end };
-        *place = Some(mark);
+        let place = if mark.phase == Phase::Began {
+            &mut self.start
+        } else {
+            self.newest = self.newest.max(mark.number);
+            &mut self.end
+        };
+        if place.as_ref().is_none_or(|noted| mark.is_after(noted)) {
+            *place = Some(mark);
+        }
     }
 
     /// Whether the last that was told is a failure after the archive of the run `number` was stored, at `stored`.
@@ -157,6 +173,13 @@ impl Fault for MemoryError {
     }
 }
 
+impl MemoryError {
+    /// Whether somebody else has written since it was read.
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Write { source, .. } if source.code() == Some(409))
+    }
+}
+
 /// The memory as it lies in the cluster.
 pub(crate) struct Memories {
     api: Api<ConfigMap>,
@@ -170,10 +193,7 @@ impl Memories {
 
     /// What monitors were told about everything.
     pub(crate) async fn all(&self) -> Result<BTreeMap<String, String>, MemoryError> {
-        let namespace = &self.namespace;
-        let found = self.api.get_opt(CONFIG_MAP).await.map_err(ApiError::from).context(ReadSnafu { namespace })?;
-        let Some(map) = found else { return FindSnafu { namespace }.fail() };
-        Ok(map.data.unwrap_or_default())
+        Ok(self.map().await?.data.unwrap_or_default())
     }
 
     /// What monitors were told about one Backup or Restore.
@@ -181,9 +201,24 @@ impl Memories {
         Ok(read(self.all().await?.get(&member(concern, uid))))
     }
 
-    /// Notes what they were told.
-    pub(crate) async fn note(&self, concern: Concern, uid: &str, memory: &Memory) -> Result<(), MemoryError> {
-        self.change(&[(member(concern, uid), json!(json!(memory).to_string()))]).await
+    /// Changes what is noted of one Backup or Restore. Where somebody else has written meanwhile, what is there then is
+    /// read and changed: nobody's note is lost, whoever's turn it was.
+    pub(crate) async fn note(
+        &self,
+        concern: Concern,
+        uid: &str,
+        change: impl Fn(&mut Memory),
+    ) -> Result<(), MemoryError> {
+        let member = member(concern, uid);
+        let once = async || {
+            let map = self.map().await?;
+            let mut memory = read(map.data.as_ref().and_then(|data| data.get(&member)));
+            change(&mut memory);
+            let changed = [(member.clone(), json!(json!(memory).to_string()))];
+            self.change(&changed, map.metadata.resource_version).await
+        };
+        let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(20)).with_jitter();
+        once.retry(pauses.with_max_times(CONFLICTS)).when(MemoryError::is_conflict).await
     }
 
     /// Forgets these members.
@@ -192,13 +227,20 @@ impl Memories {
             return Ok(());
         }
         let members: Vec<_> = members.into_iter().map(|member| (member, Value::Null)).collect();
-        self.change(&members).await
+        self.change(&members, None).await
     }
 
-    /// Changes members, and leaves the others to whoever else is at work.
-    async fn change(&self, members: &[(String, Value)]) -> Result<(), MemoryError> {
+    async fn map(&self) -> Result<ConfigMap, MemoryError> {
+        let namespace = &self.namespace;
+        let found = self.api.get_opt(CONFIG_MAP).await.map_err(ApiError::from).context(ReadSnafu { namespace })?;
+        found.context(FindSnafu { namespace })
+    }
+
+    /// Changes members, and leaves the others as they are; with a version only while the ConfigMap is of this one.
+    async fn change(&self, members: &[(String, Value)], version: Option<String>) -> Result<(), MemoryError> {
         let data: serde_json::Map<_, _> = members.iter().cloned().collect();
-        let patch = Patch::Merge(json!({ "data": data }));
+        let metadata = version.map_or_else(|| json!({}), |version| json!({ "resourceVersion": version }));
+        let patch = Patch::Merge(json!({ "metadata": metadata, "data": data }));
         let parameters = PatchParams { field_manager: Some(JOB.to_owned()), ..PatchParams::default() };
         let written = self.api.patch(CONFIG_MAP, &parameters, &patch).await.map_err(ApiError::from);
         written.context(WriteSnafu { namespace: &self.namespace })?;
@@ -217,107 +259,4 @@ pub(crate) fn read(text: Option<&String>) -> Memory {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A mark of a run at a second.
-    fn mark(number: Option<i64>, phase: Phase, second: i64) -> Mark {
-        let id = format!("{number:?}.{phase:?}.{second}");
-        Mark { id, number, phase, time: Timestamp::from_second(second).unwrap() }
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    #[track_caller]
-    fn check(told: &[Mark], next: &Mark, expected: News) {
-        let mut memory = Told::default();
-        told.iter().cloned().for_each(|mark| memory.note(mark));
-        assert_eq!(memory.news(next, next.time), expected, "{told:?} {next:?}");
-    }
-
-    #[test]
-    fn each_thing_is_told_once_and_in_its_order() {
-        use Phase::{Began, Done, Failed, FailedLater};
-        let of = |number, phase, second| mark(Some(number), phase, second);
-        check(&[], &of(7, Done, 10), News::Yes);
-        check(&[of(7, Done, 10)], &of(7, Done, 10), News::Known);
-        check(&[of(7, Began, 1)], &of(7, Done, 10), News::Yes);
-        check(&[of(7, Failed, 5)], &of(7, Failed, 9), News::Yes);
-        check(&[of(7, Failed, 5)], &of(7, Done, 10), News::Yes);
-        // Whatever the clocks of two nodes say: a run that is stored does not fail to be stored.
-        check(&[of(7, Done, 10)], &of(7, Failed, 11), News::Old);
-        check(&[of(8, Failed, 5)], &of(7, Done, 10), News::Old);
-        check(&[of(7, Done, 10)], &of(7, FailedLater, 9), News::Yes);
-        check(&[of(7, FailedLater, 9)], &of(8, Done, 20), News::Yes);
-        // A success of a run is news although the next one has begun.
-        check(&[of(8, Began, 12)], &of(7, Done, 20), News::Yes);
-        // A Job that died before it opened a run has a time alone.
-        check(&[mark(None, Failed, 30)], &of(7, Done, 20), News::Old);
-        check(&[mark(None, Failed, 30)], &of(8, Done, 40), News::Yes);
-        check(&[of(7, Done, 20)], &mark(None, Failed, 30), News::Yes);
-    }
-
-    #[test]
-    fn a_start_is_told_only_while_it_is_news() {
-        use Phase::{Began, Done, Failed};
-        let of = |number, phase, second| mark(Some(number), phase, second);
-        check(&[of(7, Done, 10)], &of(8, Began, 20), News::Yes);
-        check(&[of(8, Began, 20)], &of(8, Began, 25), News::Known);
-        check(&[of(8, Failed, 20)], &of(8, Began, 19), News::Old);
-        check(&[of(9, Began, 20)], &of(8, Began, 19), News::Old);
-        let late = of(8, Began, 20);
-        assert_eq!(Told::default().news(&late, at(20 + 300)), News::Yes);
-        assert_eq!(Told::default().news(&late, at(20 + 301)), News::Old);
-    }
-
-    #[test]
-    fn a_failure_of_a_later_stage_is_remembered_until_the_next_success() {
-        let mut told = Told::default();
-        assert!(!told.is_failed_since(7, at(0)));
-        told.note(mark(Some(7), Phase::FailedLater, 1));
-        assert!(told.is_failed_since(7, at(2)) && !told.is_failed_since(8, at(0)));
-        told.note(mark(None, Phase::FailedLater, 5));
-        assert!(told.is_failed_since(7, at(4)) && !told.is_failed_since(7, at(6)));
-        told.note(mark(Some(8), Phase::Done, 1));
-        assert!(!told.is_failed_since(8, at(0)));
-    }
-
-    #[test]
-    fn memory_is_read_as_it_was_written() {
-        let mut told = Told::default();
-        told.note(mark(Some(7), Phase::Began, 1));
-        told.note(mark(None, Phase::Failed, 2));
-        let memory = Memory::from([("team".to_owned(), told)]);
-        assert_eq!(read(Some(&json!(memory).to_string())), memory);
-        assert_eq!(read(Some(&"nonsense".to_owned())), Memory::new());
-    }
-
-    proptest! {
-        /// Whatever is delivered, how often and in which order: no success of a run follows a failure of a later one.
-        #[test]
-        fn an_old_success_never_follows_a_newer_failure(
-            deliveries in prop::collection::vec((1_i64..5, 0_usize..4, 0_i64..100), 1..40)
-        ) {
-            let phases = [Phase::Began, Phase::Failed, Phase::Done, Phase::FailedLater];
-            let mut told = Told::default();
-            let mut last = None;
-            for (number, phase, second) in deliveries {
-                let mark = mark(Some(number), phases[phase], second);
-                if told.news(&mark, mark.time) == News::Yes {
-                    told.note(mark.clone());
-                    if mark.phase != Phase::Began {
-                        if let Some((before, failed)) = last {
-                            prop_assert!(number >= before, "{number} after {before}");
-                            prop_assert!(!(failed && mark.phase == Phase::Done && number < before));
-                        }
-                        last = Some((number, mark.phase != Phase::Done));
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -16,6 +16,7 @@ use crate::monitors::AnnotationError;
 use crate::ping::{Concern, Origin, Ping};
 use crate::signal::Signal;
 use crate::tell::tell;
+use crate::turn::Turn;
 
 /// The stages before an archive is stored: what fails there leaves the run without one.
 const STORING: [&str; 2] = ["snapshot", "upload"];
@@ -24,7 +25,8 @@ impl Handler for Context {
     /// Names and ids are taken from the message, and everything else from the Backup and its run.
     async fn handle(&self, event: &Event, _: &HashSet<String>) -> Outcome {
         let span = info_span!("run", name = event.data.name, run = %event.data.run, number = event.data.number);
-        match try_handle(self, event).instrument(span).await {
+        // Boxed, for the drain would have to carry a future as large as this in its own.
+        match Box::pin(try_handle(self, event)).instrument(span).await {
             Ok(outcome) => outcome,
             // Which monitors are away the sender remembers itself.
             Err(failure) => Outcome::Failed { reason: failure.to_string(), exit: failure.exit(), away: Vec::new() },
@@ -78,7 +80,15 @@ async fn of_backup(context: &Context, event: &Event, phase: Phase) -> Result<Out
     if let Some(error) = found.refused {
         return Err(refused(context, &backup, error).await);
     }
-    told.map(|()| Outcome::Done)
+    told.map(outcome)
+}
+
+/// A message about what another job tells just now waits for it.
+fn outcome(turn: Turn<()>) -> Outcome {
+    match turn {
+        Turn::Had(()) => Outcome::Done,
+        Turn::Busy { holder } => Outcome::Busy { holder },
+    }
 }
 
 /// Says that the monitor of an annotation cannot be used.
@@ -110,8 +120,7 @@ async fn of_restore(context: &Context, event: &Event, phase: Phase) -> Result<Ou
         reason: reason(event, phase, None),
         ..Ping::new(Concern::Restore, &data.name, signal(phase), Origin::Event, event.time)
     };
-    tell(context, &restore, &monitors, &ping, &mark(event, phase)).await?;
-    Ok(Outcome::Done)
+    tell(context, &restore, &monitors, &ping, &mark(event, phase)).await.map(outcome)
 }
 
 fn is_it(expected: &str, found: Option<&String>) -> bool {

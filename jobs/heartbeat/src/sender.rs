@@ -101,6 +101,13 @@ impl Sender {
         Ok(Self { limit, plain, state: Mutex::default() })
     }
 
+    /// How long it takes at most until it is known that a monitor does not answer.
+    pub(crate) fn longest(&self) -> Duration {
+        let tries = u32::try_from(TRIES).unwrap_or(u32::MAX);
+        // A pause is doubled with each try, and up to as much again by chance.
+        self.limit * tries + PAUSE * tries * tries
+    }
+
     /// Tells a monitor. A service that has no way to be told this is told nothing.
     pub(crate) async fn send(&self, monitor: &Monitor, ping: &Ping) -> Result<(), PingError> {
         let Some(request) = request(monitor, ping, self.body_limit(monitor)) else { return Ok(()) };

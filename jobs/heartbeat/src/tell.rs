@@ -1,5 +1,7 @@
 //! Telling all monitors of one Backup or Restore that have not been told yet.
 
+use std::time::Duration;
+
 use drover::exit::{Failure, Fault};
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -11,6 +13,7 @@ use crate::memory::{Mark, Memory, News};
 use crate::monitor::Monitor;
 use crate::ping::Ping;
 use crate::sender::PingError;
+use crate::turn::Turn;
 
 /// The reason of the Event about monitors that only a person can mend.
 const REFUSED: &str = "HeartbeatRefused";
@@ -26,21 +29,43 @@ pub(crate) async fn tell<K: Resource<DynamicType = ()>>(
     monitors: &[Monitor],
     ping: &Ping,
     mark: &Mark,
-) -> Result<(), Failure> {
+) -> Result<Turn<()>, Failure> {
     let uid = about.meta().uid.clone().unwrap_or_default();
+    // What is old once stays old, so nobody has to wait for the turn to say so.
+    let memory = context.memories.of(ping.concern, &uid).await?;
+    if due(monitors, &memory, ping, mark).is_empty() {
+        return Ok(Turn::Had(()));
+    }
+    let telling = tell_in_turn(context, about, &uid, monitors, ping, mark);
+    context.turns.take(ping.concern, about, Duration::ZERO, telling).await
+}
+
+async fn tell_in_turn<K: Resource<DynamicType = ()>>(
+    context: &Context,
+    about: &K,
+    uid: &str,
+    monitors: &[Monitor],
+    ping: &Ping,
+    mark: &Mark,
+) -> Result<(), Failure> {
     // Read first: whoever cannot remember that it has told something would tell it without end.
-    let mut memory = context.memories.of(ping.concern, &uid).await?;
+    let memory = context.memories.of(ping.concern, uid).await?;
     let due = due(monitors, &memory, ping, mark);
     let sent = join_all(due.iter().map(|monitor| context.sender.send(monitor, ping))).await;
-    let mut failures = Vec::new();
-    for (monitor, outcome) in due.iter().zip(sent) {
+    let (mut told, mut failures) = (Vec::new(), Vec::new());
+    for (monitor, outcome) in due.into_iter().zip(sent) {
         match outcome {
-            Ok(()) => memory.entry(monitor.name.clone()).or_default().note(mark.clone()),
-            Err(error) => failures.push((*monitor, error)),
+            Ok(()) => told.push(&monitor.name),
+            Err(error) => failures.push((monitor, error)),
         }
     }
-    if failures.len() < due.len() {
-        context.memories.note(ping.concern, &uid, &memory).await?;
+    if !told.is_empty() {
+        let note = |memory: &mut Memory| {
+            for name in &told {
+                memory.entry((*name).clone()).or_default().note(mark.clone());
+            }
+        };
+        context.memories.note(ping.concern, uid, note).await?;
     }
     report(context, about, failures).await
 }

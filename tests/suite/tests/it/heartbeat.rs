@@ -5,6 +5,7 @@ mod audit;
 mod kinds;
 mod server;
 mod trouble;
+mod turns;
 
 use std::path::PathBuf;
 

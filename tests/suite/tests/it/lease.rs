@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use drover::lease::{self, Acquired, Lease, Settings, Wait};
+use drover::lease::{self, Acquired, Candidate, Lease, Settings, Wait};
 use drover_testbed::{Options, Part, Service, Testbed};
 use k8s_openapi::api::coordination::v1::{Lease as LeaseObject, LeaseSpec};
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -59,6 +59,27 @@ async fn a_holder_that_lives_is_named_and_what_it_gives_back_is_free_at_once() {
     let spec = spec(&client, "released").await;
     assert_eq!((spec.holder_identity.as_deref(), spec.lease_transitions), (Some("two"), Some(1)));
     assert_eq!(spec.lease_duration_seconds, Some(3));
+}
+
+/// Who does not wait in line sees a holder's death all the same, from one try to the next, and no death of one that lives.
+#[tokio::test]
+async fn a_candidate_that_comes_back_knows_who_died_meanwhile() {
+    let client = client().await;
+    let first = held(&client, "visited", "one").await;
+    let mut candidate = Candidate::new(client.clone(), NAMESPACE, "visited", "two", SETTINGS);
+    for _ in 0..2 {
+        let begun = Instant::now();
+        let Acquired::Busy { holder } = candidate.try_once().await.unwrap() else {
+            panic!("taken from one that lives")
+        };
+        assert!(holder == "one" && begun.elapsed() < SETTINGS.duration / 2, "{:?}", begun.elapsed());
+        tokio::time::sleep(SETTINGS.duration).await;
+    }
+    drop(first);
+    assert!(matches!(candidate.try_once().await.unwrap(), Acquired::Busy { .. }), "it may live");
+    tokio::time::sleep(SETTINGS.duration).await;
+    let Acquired::Held(lease) = candidate.try_once().await.unwrap() else { panic!("it was silent for its duration") };
+    assert_eq!(lease.taken_over_from(), Some("one"));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -22,6 +23,7 @@ pub(super) struct Received {
     pub(super) target: String,
     pub(super) headers: hyper::HeaderMap,
     pub(super) body: String,
+    pub(super) at: Instant,
 }
 
 impl Received {
@@ -77,6 +79,11 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
+    /// Whether nothing came since the last time.
+    pub(super) fn is_untold(&self) -> bool {
+        self.received.lock().unwrap().is_empty()
+    }
+
     /// What came since the last time.
     pub(super) fn take(&self) -> Vec<Received> {
         std::mem::take(&mut self.received.lock().unwrap())
@@ -121,6 +128,7 @@ async fn answer(
         target: head.uri.path_and_query().unwrap().to_string(),
         headers: head.headers,
         body: String::from_utf8(body.to_vec()).unwrap(),
+        at: Instant::now(),
     };
     received.lock().unwrap().push(request.clone());
     let behaviour = behaviour.lock().unwrap().clone();

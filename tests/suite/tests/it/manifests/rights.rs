@@ -12,7 +12,7 @@ type Right = (&'static str, &'static str, &'static str, &'static str, &'static s
 
 const OWN: &str = DEFAULT_NAMESPACE;
 
-const GIVEN: [Right; 47] = [
+const GIVEN: [Right; 49] = [
     ("snapshot", "list", "", "secrets", "any", ""),
     ("snapshot", "list", "management.cattle.io", "clusters", "", ""),
     ("snapshot", "patch", "resources.cattle.io", "backups/status", "", "a"),
@@ -43,6 +43,8 @@ const GIVEN: [Right; 47] = [
     ("heartbeat", "list", "drover.dev", "backuppolicies", "", ""),
     ("heartbeat", "get", "", "configmaps", OWN, "heartbeat-told"),
     ("heartbeat", "patch", "", "configmaps", OWN, "heartbeat-told"),
+    ("heartbeat", "create", "coordination.k8s.io", "leases", OWN, ""),
+    ("heartbeat", "update", "coordination.k8s.io", "leases", OWN, "heartbeat-backup.a"),
     ("heartbeat", "list", "apps", "deployments", OWN, ""),
     ("heartbeat", "create", "events.k8s.io", "events", "default", ""),
     ("setup", "create", "resources.cattle.io", "resourcesets", "", ""),
@@ -62,7 +64,7 @@ const GIVEN: [Right; 47] = [
     ("dispatch", "create", "events.k8s.io", "events", "default", ""),
 ];
 
-const WITHHELD: [Right; 51] = [
+const WITHHELD: [Right; 53] = [
     ("snapshot", "watch", "", "secrets", OWN, ""),
     ("snapshot", "update", "", "secrets", OWN, "any"),
     ("snapshot", "create", "batch", "jobs", OWN, ""),
@@ -92,6 +94,8 @@ const WITHHELD: [Right; 51] = [
     ("heartbeat", "get", "", "secrets", "default", "any"),
     ("heartbeat", "patch", "", "configmaps", OWN, "drover"),
     ("heartbeat", "create", "", "configmaps", OWN, ""),
+    ("heartbeat", "delete", "coordination.k8s.io", "leases", OWN, "backup-a"),
+    ("heartbeat", "update", "coordination.k8s.io", "leases", "kube-system", "any"),
     ("heartbeat", "patch", "drover.dev", "backupruns/status", "", "a"),
     ("heartbeat", "patch", "resources.cattle.io", "restores/status", "", "a"),
     ("heartbeat", "create", "batch", "jobs", OWN, ""),

@@ -1,0 +1,138 @@
+//! Telling the monitors of a Backup what an audit found.
+
+use std::time::Duration;
+
+use drover::exit::{Exit, Failure};
+use drover::resources::{Backup, BackupRun};
+use drover::runs::status_of;
+use futures::future::join_all;
+use jiff::Timestamp;
+use kube::ResourceExt;
+use tracing::info;
+
+use super::judge::{Facts, Verdict};
+use crate::context::Context;
+use crate::memory::{Memory, Phase, Told};
+use crate::message::with_results;
+use crate::monitor::Monitor;
+use crate::ping::{Concern, Origin, Ping};
+use crate::signal::Signal;
+use crate::tell::report;
+use crate::turn::Turn;
+
+/// What an audit found of one Backup.
+pub(super) struct Finding<'a> {
+    pub(super) facts: &'a Facts,
+    /// The run of its newest verified archive.
+    pub(super) run: Option<&'a BackupRun>,
+    /// What that is to each monitor.
+    pub(super) verdicts: &'a [(&'a Monitor, Verdict)],
+    /// What the monitors had been told before it was looked at.
+    pub(super) before: &'a Memory,
+    pub(super) now: Timestamp,
+}
+
+/// Tells each monitor.
+///
+/// # Errors
+/// With the worst failure of all monitors.
+pub(super) async fn tell(context: &Context, backup: &Backup, finding: &Finding<'_>) -> Result<(), Failure> {
+    if pings(backup, finding).is_empty() {
+        return Ok(());
+    }
+    // As long as another job waits for a monitor that does not answer, or is known to be alive after it died.
+    let patience = context.sender.longest() + context.options.lease_settings().duration * 2;
+    match context.turns.take(Concern::Backup, backup, patience, tell_in_turn(context, backup, finding)).await? {
+        Turn::Had(()) => Ok(()),
+        Turn::Busy { holder } => Err(busy(&holder, patience)),
+    }
+}
+
+fn busy(holder: &str, patience: Duration) -> Failure {
+    let words = format!(
+        "failed to tell how fresh it is: {holder:?} told about it for {} s; it is told after the next look",
+        patience.as_secs()
+    );
+    Failure::new(Exit::Unavailable, words)
+}
+
+async fn tell_in_turn(context: &Context, backup: &Backup, finding: &Finding<'_>) -> Result<(), Failure> {
+    let memory = context.memories.of(Concern::Backup, &backup.uid().unwrap_or_default()).await?;
+    let due = pings(backup, finding).into_iter().filter(|(monitor, ping)| {
+        let why = overtaken(finding, memory.get(&monitor.name), &monitor.name, ping.signal);
+        if let Some(why) = why {
+            info!(monitor = monitor.name, signal = %ping.signal, "not told: {why}");
+        }
+        why.is_none()
+    });
+    let sent = due.map(|(monitor, ping)| async move { (monitor, context.sender.send(monitor, &ping).await) });
+    let sent = join_all(sent).await;
+    report(context, backup, sent.into_iter().filter_map(|(monitor, sent)| Some((monitor, sent.err()?))).collect()).await
+}
+
+/// What each monitor is to be told.
+fn pings<'a>(backup: &Backup, finding: &Finding<'a>) -> Vec<(&'a Monitor, Ping)> {
+    let ping = |(monitor, verdict): &(&'a Monitor, Verdict)| Some((*monitor, ping(backup, finding, verdict)?));
+    let wanted = |(monitor, ping): &(&Monitor, Ping)| monitor.signals.contains(&ping.signal);
+    finding.verdicts.iter().filter_map(ping).filter(wanted).collect()
+}
+
+fn ping(backup: &Backup, finding: &Finding<'_>, verdict: &Verdict) -> Option<Ping> {
+    let (signal, reason) = match verdict {
+        Verdict::Fresh => (Signal::Success, None),
+        Verdict::Stale(reasons) => (Signal::Failure, Some(reasons.join("; "))),
+        Verdict::TooEarly => return None,
+    };
+    let ping = Ping::new(Concern::Backup, &backup.name_any(), signal, Origin::Audit, finding.now);
+    let ping = Ping { reason, ..ping };
+    let Some(run) = finding.run else { return Some(ping) };
+    // Without the run's id: to the services that pair begins and ends by it this would be a second end of the run.
+    let ping = Ping { number: Some(run.spec.number), filename: Some(run.spec.filename.clone()), ..ping };
+    Some(if signal == Signal::Success { with_results(ping, run) } else { ping })
+}
+
+/// Why a monitor is not told, where it was told something newer.
+fn overtaken(finding: &Finding<'_>, told: Option<&Told>, monitor: &str, signal: Signal) -> Option<&'static str> {
+    let told = told?;
+    match signal {
+        Signal::Success if is_contradicted(finding, told) => Some("a later failure was told, which the next run ends"),
+        Signal::Failure if is_mended(finding.before.get(monitor), told) => {
+            Some("a success was told since it was looked at; the next look says how it stands")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a monitor was told of a failure after the newest archive was stored: of retention, say.
+fn is_contradicted(Finding { facts, run, .. }: &Finding<'_>, told: &Told) -> bool {
+    let Some(archive) = &facts.archive else { return false };
+    let stored = run.and_then(|run| status_of(run).ended_at?.parse().ok()).unwrap_or(archive.begun);
+    told.is_failed_since(archive.number, stored)
+}
+
+/// Whether a monitor was told of a success since then. No clocks are compared, for those of two nodes differ.
+fn is_mended(before: Option<&Told>, told: &Told) -> bool {
+    let end = told.end.as_ref().filter(|end| end.phase == Phase::Done);
+    end.is_some() && end != before.and_then(|before| before.end.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Mark;
+
+    fn told(phase: Phase) -> Told {
+        let mut told = Told::default();
+        told.note(Mark { id: "a".into(), number: Some(7), phase, time: Timestamp::UNIX_EPOCH });
+        told
+    }
+
+    #[test]
+    fn what_was_mended_while_it_was_looked_at_is_no_failure() {
+        assert!(!is_mended(None, &Told::default()));
+        assert!(is_mended(None, &told(Phase::Done)));
+        assert!(is_mended(Some(&told(Phase::Failed)), &told(Phase::Done)));
+        assert!(!is_mended(Some(&told(Phase::Done)), &told(Phase::Done)));
+        assert!(!is_mended(None, &told(Phase::Failed)));
+    }
+}

@@ -1,0 +1,119 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// A mark of a run at a second.
+fn mark(number: Option<i64>, phase: Phase, second: i64) -> Mark {
+    let id = format!("{number:?}.{phase:?}.{second}");
+    Mark { id, number, phase, time: Timestamp::from_second(second).unwrap() }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+#[track_caller]
+fn check(told: &[Mark], next: &Mark, expected: News) {
+    let mut memory = Told::default();
+    told.iter().cloned().for_each(|mark| memory.note(mark));
+    assert_eq!(memory.news(next, next.time), expected, "{told:?} {next:?}");
+}
+
+#[test]
+fn each_thing_is_told_once_and_in_its_order() {
+    use Phase::{Began, Done, Failed, FailedLater};
+    let of = |number, phase, second| mark(Some(number), phase, second);
+    check(&[], &of(7, Done, 10), News::Yes);
+    check(&[of(7, Done, 10)], &of(7, Done, 10), News::Known);
+    check(&[of(7, Began, 1)], &of(7, Done, 10), News::Yes);
+    check(&[of(7, Failed, 5)], &of(7, Failed, 9), News::Yes);
+    check(&[of(7, Failed, 5)], &of(7, Done, 10), News::Yes);
+    // Whatever the clocks of two nodes say: a run that is stored does not fail to be stored.
+    check(&[of(7, Done, 10)], &of(7, Failed, 11), News::Old);
+    check(&[of(8, Failed, 5)], &of(7, Done, 10), News::Old);
+    check(&[of(7, Done, 10)], &of(7, FailedLater, 9), News::Yes);
+    check(&[of(7, FailedLater, 9)], &of(8, Done, 20), News::Yes);
+    // A success of a run is news although the next one has begun.
+    check(&[of(8, Began, 12)], &of(7, Done, 20), News::Yes);
+    // A Job that died before it opened a run has a time alone.
+    check(&[mark(None, Failed, 30)], &of(7, Done, 20), News::Old);
+    check(&[mark(None, Failed, 30)], &of(8, Done, 40), News::Yes);
+    check(&[of(7, Done, 20)], &mark(None, Failed, 30), News::Yes);
+}
+
+#[test]
+fn a_start_is_told_only_while_it_is_news() {
+    use Phase::{Began, Done, Failed};
+    let of = |number, phase, second| mark(Some(number), phase, second);
+    check(&[of(7, Done, 10)], &of(8, Began, 20), News::Yes);
+    check(&[of(8, Began, 20)], &of(8, Began, 25), News::Known);
+    check(&[of(8, Failed, 20)], &of(8, Began, 19), News::Old);
+    check(&[of(9, Began, 20)], &of(8, Began, 19), News::Old);
+    let late = of(8, Began, 20);
+    assert_eq!(Told::default().news(&late, at(20 + 300)), News::Yes);
+    assert_eq!(Told::default().news(&late, at(20 + 301)), News::Old);
+}
+
+#[test]
+fn a_failure_of_a_later_stage_is_remembered_until_the_next_success() {
+    let mut told = Told::default();
+    assert!(!told.is_failed_since(7, at(0)));
+    told.note(mark(Some(7), Phase::FailedLater, 1));
+    assert!(told.is_failed_since(7, at(2)) && !told.is_failed_since(8, at(0)));
+    told.note(mark(None, Phase::FailedLater, 5));
+    assert!(told.is_failed_since(7, at(4)) && !told.is_failed_since(7, at(6)));
+    told.note(mark(Some(8), Phase::Done, 9));
+    assert!(!told.is_failed_since(8, at(0)));
+}
+
+#[test]
+fn memory_is_read_as_it_was_written() {
+    let mut told = Told::default();
+    told.note(mark(Some(7), Phase::Began, 1));
+    told.note(mark(None, Phase::Failed, 2));
+    let memory = Memory::from([("team".to_owned(), told)]);
+    assert_eq!(read(Some(&json!(memory).to_string())), memory);
+    assert_eq!(read(Some(&"nonsense".to_owned())), Memory::new());
+}
+
+#[test]
+fn a_note_that_comes_late_takes_nothing_back() {
+    use Phase::{Began, Done, Failed};
+    let mut told = Told::default();
+    for late in [mark(Some(8), Failed, 20), mark(Some(7), Done, 10), mark(Some(7), Began, 5)] {
+        told.note(late);
+    }
+    assert_eq!(told.end, Some(mark(Some(8), Failed, 20)));
+    // A Job that died before it opened a run does not let an older run be told after all, whatever the clocks say.
+    told.note(mark(None, Failed, 30));
+    assert_eq!(told.news(&mark(Some(7), Done, 40), at(40)), News::Old);
+    assert_eq!(told.news(&mark(Some(8), Done, 40), at(40)), News::Yes);
+}
+
+proptest! {
+    /// Whatever is delivered, how often and in which order: no success of a run follows a failure of a later one.
+    #[test]
+    fn an_old_success_never_follows_a_newer_failure(
+        deliveries in prop::collection::vec((0_i64..5, 0_usize..4, 0_i64..100), 1..40)
+    ) {
+        let phases = [Phase::Began, Phase::Failed, Phase::Done, Phase::FailedLater];
+        let mut told = Told::default();
+        let mut failed = None;
+        for (number, phase, second) in deliveries {
+            // Nought stands for a Job that died before it opened a run, which has failed.
+            let mark = match number {
+                0 => mark(None, Phase::Failed, second),
+                number => mark(Some(number), phases[phase], second),
+            };
+            if told.news(&mark, mark.time) != News::Yes {
+                continue;
+            }
+            told.note(mark.clone());
+            match mark.phase {
+                Phase::Began => {}
+                Phase::Done => prop_assert!(mark.number >= failed, "{mark:?} after a failure of {failed:?}"),
+                Phase::Failed | Phase::FailedLater => failed = failed.max(mark.number),
+            }
+        }
+    }
+}
