@@ -73,7 +73,8 @@ impl Storage {
     }
 
     /// Removes what uploads left that were begun more than `older_than` before `now` and never ended: multipart uploads
-    /// of archives in exactly this folder of a bucket, or unfinished files of a folder. Tells how many there were.
+    /// of archives, by their names, in exactly this folder of a bucket, or unfinished files of a folder. Tells how many
+    /// there were.
     ///
     /// # Errors
     /// When the place refuses.

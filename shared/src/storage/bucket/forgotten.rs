@@ -11,6 +11,7 @@ use super::super::name::check_name;
 use super::super::refusal::{Permission, Refusal, RefusalKind};
 use super::Bucket;
 use super::read::decoded;
+use crate::runs::split_archive_name;
 
 /// One upload that was begun and neither completed nor aborted.
 struct Upload {
@@ -95,10 +96,11 @@ fn plain(key: &str, is_encoded: bool) -> Option<Cow<'_, str>> {
     if is_encoded { decoded(key).map(Cow::Owned) } else { Some(Cow::Borrowed(key)) }
 }
 
-/// An upload of an archive of exactly the folder of `prefix`, begun before `before`.
+/// An upload of an archive of exactly the folder of `prefix`, begun before `before`. Whatever else is uploaded into the
+/// folder is another program's, which may take longer.
 fn forgotten(prefix: &str, upload: &MultipartUpload, is_encoded: bool, before: Timestamp) -> Option<Upload> {
     let key = plain(upload.key()?, is_encoded)?;
-    check_name(key.strip_prefix(prefix)?).ok()?;
+    split_archive_name(key.strip_prefix(prefix)?).filter(|(backup, _)| check_name(backup).is_ok())?;
     let begun = Timestamp::from_second(upload.initiated()?.secs()).ok()?;
     let id = upload.upload_id()?.to_owned();
     (begun < before).then(|| Upload { key: key.into_owned(), id })
@@ -119,13 +121,23 @@ mod tests {
 
     #[test]
     fn only_old_uploads_of_archives_of_exactly_the_folder_are_forgotten() {
-        check("foo/", "foo/a.tar.gz", 99, true);
-        check("foo/", "foo/a.tar.gz", 100, false);
-        check("foo/", "foobar/a.tar.gz", 1, false);
-        check("foo/", "foo/bar/a.tar.gz", 1, false);
-        check("foo/", "foo/a.tar.gz.bad", 1, false);
-        check("foo/", "a.tar.gz", 1, false);
-        check("", "a.tar.gz", 1, true);
-        check("", "foo/a.tar.gz", 1, false);
+        const UID: &str = "8ea4e695-6c77-43ec-9323-d6191e5ef67b";
+        let archive = format!("a-{UID}-2026-11-22T13-05-22Z.tar.gz");
+        check("foo/", &format!("foo/{archive}"), 99, true);
+        check("foo/", &format!("foo/{archive}.enc"), 99, true);
+        check("foo/", &format!("foo/{archive}"), 100, false);
+        check("foo/", &format!("foobar/{archive}"), 1, false);
+        check("foo/", &format!("foo/bar/{archive}"), 1, false);
+        check("foo/", &format!("foo/{archive}.bad"), 1, false);
+        check("foo/", &archive, 1, false);
+        check("", &archive, 1, true);
+        check("", &format!("foo/{archive}"), 1, false);
+    }
+
+    #[test]
+    fn uploads_of_other_programs_are_left_alone() {
+        for key in ["foo/a.tar.gz", "foo/etcd-snapshot-2026-11-22T13-05-22Z", "foo/a-2026-11-22T13-05-22Z.tar.gz"] {
+            check("foo/", key, 1, false);
+        }
     }
 }

@@ -89,17 +89,22 @@ async fn a_bad_copy_is_not_read_before_a_good_one_is_stored() {
 }
 
 #[tokio::test]
-async fn only_forgotten_uploads_of_exactly_the_folder_are_aborted() {
+async fn only_forgotten_uploads_of_archives_of_exactly_the_folder_are_aborted() {
+    let archive = |backup: &str| format!("{backup}-8ea4e695-6c77-43ec-9323-d6191e5ef67b-2026-11-22T13-05-22Z.tar.gz");
+    let (a, b) = (archive("a"), archive("b"));
+    let keys = ["forgotten/", "forgotten/c/", "forgotten-2/"].map(|folder| format!("{folder}{a}"));
+    // The last is another program's.
+    let others = [format!("forgotten/{b}"), "forgotten/a.tar.gz".to_owned()];
     for s3 in makes().await {
         let client = s3.client().unwrap();
-        for key in ["forgotten/a.tar.gz", "forgotten/b.tar.gz", "forgotten/c/a.tar.gz", "forgotten-2/a.tar.gz"] {
+        for key in keys.iter().chain(&others) {
             client.create_multipart_upload().bucket(BUCKET).key(key).send().await.unwrap();
         }
         let storage = open(s3, &place(s3, "forgotten")).await;
         let now = child::later();
         assert_eq!(storage.abort_forgotten(Duration::from_hours(1), now).await.unwrap(), 0);
         assert_eq!(storage.abort_forgotten(Duration::ZERO, now).await.unwrap(), 2);
-        for (key, left) in [("forgotten/a.tar.gz", 0), ("forgotten/c/a.tar.gz", 1), ("forgotten-2/a.tar.gz", 1)] {
+        for (key, left) in keys.iter().chain(&others).zip([0, 1, 1, 0, 1]) {
             assert_eq!(unfinished(s3, key).await, left, "{key}");
         }
         for folder in ["forgotten/c", "forgotten-2"] {
