@@ -236,12 +236,13 @@ pub async fn secret(client: &Client, own: &str, namespace: &str, name: &str) -> 
     Ok(found.data.unwrap_or_default())
 }
 
-/// The command that allows drover to read the Secrets of a namespace.
+/// The command that allows drover to read the Secrets of a namespace: every job that has to, whichever of them asks. It is
+/// applied, for a binding of an earlier version may name fewer.
 fn permission(own: &str, namespace: &str) -> String {
     let accounts = SECRET_READERS.map(|reader| format!("--serviceaccount={own}:{reader}")).join(" ");
     format!(
         "; to allow it, run \"kubectl -n {namespace} create rolebinding {SECRETS_ROLE} --clusterrole={SECRETS_ROLE} \
-         {accounts}\""
+         {accounts} --dry-run=client --output yaml | kubectl apply -f -\""
     )
 }
 
@@ -296,7 +297,7 @@ impl Events {
 const SECRETS_ROLE: &str = "drover-secrets";
 
 /// The ServiceAccounts of the jobs that reach storage and may not read everything.
-const SECRET_READERS: [&str; 2] = ["drover-upload", "drover-retention-prune"];
+const SECRET_READERS: [&str; 3] = ["drover-upload", "drover-retention-prune", "drover-heartbeat"];
 
 /// The API server refuses a longer note.
 const EVENT_NOTE_BYTES: usize = 1_024;
@@ -309,8 +310,18 @@ mod tests {
     fn what_allows_a_secret_of_another_namespace_is_said_to_the_letter() {
         let expected = "; to allow it, run \"kubectl -n default create rolebinding drover-secrets \
                         --clusterrole=drover-secrets --serviceaccount=cattle-resources-system:drover-upload \
-                        --serviceaccount=cattle-resources-system:drover-retention-prune\"";
+                        --serviceaccount=cattle-resources-system:drover-retention-prune \
+                        --serviceaccount=cattle-resources-system:drover-heartbeat \
+                        --dry-run=client --output yaml | kubectl apply -f -\"";
         assert_eq!(permission(DEFAULT_NAMESPACE, "default"), expected);
+    }
+
+    #[test]
+    fn the_component_allows_it_to_the_same_jobs() {
+        let component = include_str!("../../kustomize/components/secret-namespace/role-binding.yaml");
+        let accounts = component.lines().filter_map(|line| line.trim().strip_prefix("name: drover-"));
+        let accounts: Vec<_> = accounts.map(|name| format!("drover-{name}")).collect();
+        assert_eq!(accounts[2..], SECRET_READERS, "after the binding's own name and that of the role");
     }
 
     #[test]
