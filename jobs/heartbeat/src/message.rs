@@ -114,13 +114,19 @@ async fn of_restore(context: &Context, event: &Event, phase: Phase) -> Result<Ou
     if phase == Phase::Done && !is_ready(&restore) {
         return Ok(Outcome::Refused { reason: "the Restore does not say that it is done".to_owned() });
     }
-    let ping = Ping {
+    let ping = about_restore(event, phase, &restore);
+    tell(context, &restore, &monitors, &ping, &mark(event, phase)).await.map(outcome)
+}
+
+/// The ping about a Restore. The file of one that wants the latest archive is known once that is chosen.
+fn about_restore(event: &Event, phase: Phase, restore: &Restore) -> Ping {
+    let data = &event.data;
+    Ping {
         run: Some(data.run),
-        filename: Some(restore.spec.backup_filename.clone()),
+        filename: restore.archive().map(str::to_owned),
         reason: reason(event, phase, None),
         ..Ping::new(Concern::Restore, &data.name, signal(phase), Origin::Event, event.time)
-    };
-    tell(context, &restore, &monitors, &ping, &mark(event, phase)).await.map(outcome)
+    }
 }
 
 fn is_it(expected: &str, found: Option<&String>) -> bool {
@@ -233,7 +239,9 @@ fn duration(run: &BackupRun, until: Timestamp) -> Option<std::time::Duration> {
 
 #[cfg(test)]
 mod tests {
-    use drover::resources::BackupSpec;
+    use std::collections::BTreeMap;
+
+    use drover::resources::{BackupSpec, RestoreSpec};
     use serde_json::{Value, json};
 
     use super::*;
@@ -323,6 +331,19 @@ mod tests {
         assert_eq!(ping.places, ["s3://b/daily.tar.gz"]);
         let begun = of_run(&event(Kind::BackupStarted, None, None), Phase::Began, Some(&run));
         assert_eq!((begun.duration, begun.objects, begun.run), (None, None, Some(RUN.parse().unwrap())));
+    }
+
+    #[test]
+    fn a_restore_of_the_latest_archive_names_the_one_that_was_chosen() {
+        let spec = RestoreSpec { backup_filename: "latest".to_owned(), ..RestoreSpec::default() };
+        let mut restore = Restore::new("back", spec);
+        let event = event(Kind::RestoreCompleted, None, None);
+        assert_eq!(about_restore(&event, Phase::Began, &restore).filename, None);
+        let chosen = BTreeMap::from([("drover.dev/backup-filename".to_owned(), "daily-7.tar.gz".to_owned())]);
+        restore.metadata.annotations = Some(chosen);
+        assert_eq!(about_restore(&event, Phase::Done, &restore).filename.as_deref(), Some("daily-7.tar.gz"));
+        "a.tar.gz".clone_into(&mut restore.spec.backup_filename);
+        assert_eq!(about_restore(&event, Phase::Done, &restore).filename.as_deref(), Some("a.tar.gz"));
     }
 
     #[test]
