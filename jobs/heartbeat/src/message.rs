@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use drover::events::{Data, Event, Kind};
 use drover::exit::{Exit, Failure};
 use drover::queue::{Handler, Outcome};
-use drover::resources::{Backup, BackupRun, Restore, RunState};
+use drover::resources::{Backup, BackupRun, Restore, RunState, rfc3339};
 use drover::runs::{History, status_of};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tracing::{Instrument, info, info_span};
 
 use crate::context::Context;
@@ -20,6 +20,11 @@ use crate::turn::Turn;
 
 /// The stages before an archive is stored: what fails there leaves the run without one.
 const STORING: [&str; 2] = ["snapshot", "upload"];
+
+/// How long something is told. A queue may stand still from Friday's evening to Monday, and what failed then must be told
+/// all the same; what is older is of a time before drover had monitors, or long dealt with. How a Backup stands by now says
+/// the audit, whatever is not told.
+const IS_TOLD: SignedDuration = SignedDuration::from_hours(72);
 
 impl Handler for Context {
     /// Names and ids are taken from the message, and everything else from the Backup and its run.
@@ -35,6 +40,11 @@ impl Handler for Context {
 }
 
 async fn try_handle(context: &Context, event: &Event) -> Result<Outcome, Failure> {
+    if is_too_old(event.time, Timestamp::now()) {
+        let (time, hours) = (rfc3339(event.time), IS_TOLD.as_hours());
+        info!("not told: it is of {time}, and nothing older than {hours} hours is told");
+        return Ok(Outcome::Done);
+    }
     let phase = match event.kind {
         Kind::BackupStarted | Kind::RestoreStarted => Phase::Began,
         Kind::BackupUploaded | Kind::RestoreCompleted => Phase::Done,
@@ -47,6 +57,10 @@ async fn try_handle(context: &Context, event: &Event) -> Result<Outcome, Failure
         Kind::RestoreStarted | Kind::RestoreCompleted | Kind::RestoreFailed => of_restore(context, event, phase).await,
         _ => of_backup(context, event, phase).await,
     }
+}
+
+fn is_too_old(time: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(time) > IS_TOLD
 }
 
 fn failed_phase(data: &Data) -> Phase {
@@ -318,6 +332,19 @@ mod tests {
         check(vec![], Some(7), Done, "old");
         check(vec![], None, Failed, "news");
         check(vec![], None, Done, "untrue");
+    }
+
+    #[test]
+    fn a_weekend_passes_before_something_is_too_old_to_be_told() {
+        let friday: Timestamp = "2026-11-20T22:00:00Z".parse().unwrap();
+        for (now, expected) in [
+            ("2026-11-20T21:00:00Z", false),
+            ("2026-11-21T22:00:00Z", false),
+            ("2026-11-23T22:00:00Z", false),
+            ("2026-11-23T22:00:01Z", true),
+        ] {
+            assert_eq!(is_too_old(friday, now.parse().unwrap()), expected, "{now}");
+        }
     }
 
     #[test]

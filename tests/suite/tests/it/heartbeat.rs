@@ -3,6 +3,7 @@
 
 mod audit;
 mod kinds;
+mod late;
 mod server;
 mod trouble;
 mod turns;

@@ -1,0 +1,51 @@
+//! What is told late, or no more.
+
+use drover::events::{Data, Event, Kind};
+use drover_tests::Site;
+use jiff::{SignedDuration, Timestamp};
+
+use super::server::{Behaviour, Received, Server, TOKEN};
+use super::{drain, start};
+
+/// The status of each ping that came since the last time, by what it is about.
+fn told(server: &Server) -> Vec<String> {
+    let status = |request: &Received| {
+        let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+        let about = ["backup", "restore"].into_iter().find_map(|kind| body[kind].as_str()).unwrap().to_owned();
+        format!("{about} {}", body["status"].as_str().unwrap())
+    };
+    server.take().iter().map(status).collect()
+}
+
+fn monitors(server: &Server) -> String {
+    let url = server.url(&format!("/heartbeat/{TOKEN}"));
+    format!("monitors: [{{name: all, url: '{url}', backups: {{}}, restores: {{}}}}]")
+}
+
+/// A failure of so many hours ago, that no run tells of.
+async fn fail(site: &Site, kind: Kind, name: &str, hours: i64) {
+    let (run, stage) = (uuid::Uuid::now_v7(), Some("snapshot".to_owned()));
+    let data = Data { name: name.to_owned(), run, stage, attempt: Some(1), ..Data::default() };
+    let event = Event::new(kind, "dispatch", Timestamp::now() - SignedDuration::from_hours(hours), data);
+    let jetstream = async_nats::jetstream::new(site.testbed.nats().await.unwrap());
+    drover::queue::publish(&jetstream, &event).await.unwrap();
+}
+
+/// The component is installed where others have failed long ago, and where the queue stood still for a day.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_days_ago_is_no_news() {
+    let site = start().await;
+    let server = Server::start(Behaviour::Documented).await;
+    for name in ["long-ago", "yesterday"] {
+        site.backup(name, "small", None).await;
+        site.restore(&format!("{name}-back"), "a.tar.gz", None).await;
+    }
+    for (name, hours) in [("long-ago", 73), ("yesterday", 25)] {
+        fail(&site, Kind::BackupFailed, name, hours).await;
+        fail(&site, Kind::RestoreFailed, &format!("{name}-back"), hours).await;
+    }
+    let job = drain(&site, &monitors(&server)).succeed().await;
+    assert_eq!(told(&server), ["yesterday failed", "yesterday-back failed"], "{}", job.log);
+    assert!(job.says("long-ago", &["nothing older than 72 hours is told"]), "{}", job.log);
+    site.testbed.shutdown().await;
+}
