@@ -65,6 +65,10 @@ pub(crate) struct Told {
     /// The newest run of whose end it was told: also where the last that it was told has no number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) newest: Option<i64>,
+    /// Where an audit told that the Backup is not fresh: the newest run that was stored by then, 0 where none was. What it
+    /// looked at was older than any success of a later run, and newer than those of this one and before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stale: Option<i64>,
 }
 
 /// What all monitors were told about one Backup or Restore, by the monitor's name.
@@ -101,6 +105,7 @@ impl Told {
             Some(end) if end.id == mark.id => News::Known,
             Some(end) if !mark.is_after(end) => News::Old,
             _ if mark.number.is_some() && mark.number < self.newest => News::Old,
+            _ if mark.phase == Phase::Done && mark.number.is_some() && mark.number <= self.stale => News::Old,
             _ => News::Yes,
         }
     }

@@ -58,16 +58,51 @@ fn busy(holder: &str, patience: Duration) -> Failure {
 
 async fn tell_in_turn(context: &Context, backup: &Backup, finding: &Finding<'_>) -> Result<(), Failure> {
     let memory = context.memories.of(Concern::Backup, &backup.uid().unwrap_or_default()).await?;
-    let due = pings(backup, finding).into_iter().filter(|(monitor, ping)| {
-        let why = overtaken(finding, memory.get(&monitor.name), &monitor.name, ping.signal);
-        if let Some(why) = why {
-            info!(monitor = monitor.name, signal = %ping.signal, "not told: {why}");
-        }
-        why.is_none()
+    let due: Vec<_> = pings(backup, finding)
+        .into_iter()
+        .filter(|(monitor, ping)| {
+            let why = overtaken(finding, memory.get(&monitor.name), &monitor.name, ping.signal);
+            if let Some(why) = why {
+                info!(monitor = monitor.name, signal = %ping.signal, "not told: {why}");
+            }
+            why.is_none()
+        })
+        .collect();
+    // Before a failure is sent, for one that was sent may have arrived, whatever became of its answer.
+    let known = finding.run.map_or(0, |run| run.spec.number);
+    let failures = due.iter().filter(|(_, ping)| ping.signal == Signal::Failure);
+    note(context, backup, &memory, failures.map(|(monitor, _)| *monitor), Some(known)).await?;
+    let sent = due.into_iter().map(|(monitor, ping)| async move {
+        let sent = context.sender.send(monitor, &ping).await;
+        (monitor, ping.signal, sent)
     });
-    let sent = due.map(|(monitor, ping)| async move { (monitor, context.sender.send(monitor, &ping).await) });
     let sent = join_all(sent).await;
-    report(context, backup, sent.into_iter().filter_map(|(monitor, sent)| Some((monitor, sent.err()?))).collect()).await
+    let fresh = sent.iter().filter(|(_, signal, sent)| *signal == Signal::Success && sent.is_ok());
+    let noted = note(context, backup, &memory, fresh.map(|(monitor, ..)| *monitor), None).await;
+    let failed = sent.into_iter().filter_map(|(monitor, _, sent)| Some((monitor, sent.err()?)));
+    let reported = report(context, backup, failed.collect()).await;
+    noted.and(reported)
+}
+
+/// Notes for these monitors which success would be an old one now, where that is not noted yet.
+async fn note(
+    context: &Context,
+    backup: &Backup,
+    memory: &Memory,
+    monitors: impl Iterator<Item = &Monitor>,
+    stale: Option<i64>,
+) -> Result<(), Failure> {
+    let is_noted = |name: &str| memory.get(name).and_then(|told| told.stale) == stale;
+    let names: Vec<_> = monitors.map(|monitor| monitor.name.clone()).filter(|name| !is_noted(name)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let change = |memory: &mut Memory| {
+        for name in &names {
+            memory.entry(name.clone()).or_default().stale = stale;
+        }
+    };
+    Ok(context.memories.note(Concern::Backup, &backup.uid().unwrap_or_default(), change).await?)
 }
 
 /// What each monitor is to be told.

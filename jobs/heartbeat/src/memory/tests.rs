@@ -116,4 +116,43 @@ proptest! {
             }
         }
     }
+
+    /// Whenever runs are stored, their events come and audits look: what an audit has looked at is no success after it said
+    /// that the Backup is not fresh, and what was stored since then is.
+    #[test]
+    fn a_success_of_before_an_audit_does_not_follow_its_failure(
+        steps in prop::collection::vec((0_usize..5, 1_i64..6), 1..60)
+    ) {
+        let mut told = Told::default();
+        let (mut stored, mut looked_at) = (0, 0);
+        for (step, number) in steps {
+            let done = mark(Some(number), Phase::Done, number);
+            let is_news = told.news(&done, done.time) == News::Yes;
+            match step {
+                0 => stored += 1,
+                1 => {
+                    told.stale = Some(stored);
+                    looked_at = stored;
+                }
+                2 => {
+                    told.stale = None;
+                    looked_at = 0;
+                }
+                3 if number <= stored && is_news => {
+                    prop_assert!(number > looked_at, "{number}, and the audit had seen {looked_at}");
+                    told.note(done);
+                }
+                3 if number <= stored => {
+                    let is_old = told.newest.is_some_and(|newest| number <= newest);
+                    prop_assert!(number <= looked_at || is_old, "{number} was stored after {looked_at} and is not told");
+                }
+                _ => {
+                    let failed = mark(Some(number), Phase::FailedLater, number);
+                    let is_newest = told.newest.is_none_or(|newest| number > newest);
+                    let is_told = told.news(&failed, failed.time) == News::Yes;
+                    prop_assert!(!is_newest || is_told, "an audit keeps no failure from being told");
+                }
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use drover_tests::Site;
 use jiff::{SignedDuration, Timestamp};
 
 use super::server::{Behaviour, Received, Server, TOKEN};
-use super::{drain, start};
+use super::{drain, heartbeat, snapshot, start};
 
 /// The status of each ping that came since the last time, by what it is about.
 fn told(server: &Server) -> Vec<String> {
@@ -47,5 +47,31 @@ async fn what_happened_days_ago_is_no_news() {
     let job = drain(&site, &monitors(&server)).succeed().await;
     assert_eq!(told(&server), ["yesterday failed", "yesterday-back failed"], "{}", job.log);
     assert!(job.says("long-ago", &["nothing older than 72 hours is told"]), "{}", job.log);
+    site.testbed.shutdown().await;
+}
+
+/// The event of a success waits in the queue, the archive is deleted, and the audit says so first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_of_before_an_audit_does_not_follow_its_failure() {
+    let site = start().await;
+    let server = Server::start(Behaviour::Documented).await;
+    let monitors = monitors(&server);
+    site.backup("daily", "small", None).await;
+    snapshot(&site, "daily").await;
+    site.job("upload").succeed().await;
+    let first = site.folder().join(site.backup_status("daily").await.filename.unwrap());
+    std::fs::remove_file(&first).unwrap();
+    // The queue is away for this one alone.
+    let audit = heartbeat(&site, &monitors).environment("NATS_URL", "nats://127.0.0.1:1");
+    audit.environment("NATS_CONNECT_SECONDS", "1").end_with(1).await;
+    assert_eq!(told(&server), ["daily failed"]);
+    snapshot(&site, "daily").await;
+    let job = drain(&site, &monitors).succeed().await;
+    assert_eq!(told(&server), <[&str; 0]>::default(), "the old success is none any more: {}", job.log);
+
+    site.job("upload").succeed().await;
+    heartbeat(&site, &monitors).succeed().await;
+    // By its event, and by the audit after it.
+    assert_eq!(told(&server), ["daily success", "daily success"], "a run that was stored later");
     site.testbed.shutdown().await;
 }
