@@ -4,6 +4,7 @@
 
 mod facts;
 mod judge;
+mod sites;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,8 @@ use drover::exit::{Exit, Failure};
 use drover::policy::Policies;
 use drover::resources::{Backup, BackupStatus, ConditionStatus, Restore};
 use drover::runs::set_backup_status;
+use futures::StreamExt;
+use futures::stream;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -21,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use self::judge::{Facts, Verdict, judge};
+use self::sites::Sites;
 use self::telling::Finding;
 use crate::JOB;
 use crate::context::Context;
@@ -35,6 +39,10 @@ const CONDITION: &str = "Fresh";
 /// How long it is remembered what was told of a Restore: longer than the queue keeps an event.
 const RESTORES_REMEMBERED: SignedDuration = SignedDuration::from_hours(31 * 24);
 
+/// How many Backups are looked at at a time: one whose place does not answer holds up few others, and of each no more than
+/// an object of its archive is in memory.
+const AT_ONCE: usize = 8;
+
 /// What came of one Backup.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Audited {
@@ -43,7 +51,7 @@ enum Audited {
     Stale,
 }
 
-/// Looks at every Backup that has a monitor, and tells it.
+/// Looks at every Backup that has a monitor, and tells it. Each gets its verdict, whatever the places of others do.
 ///
 /// # Errors
 /// With 1 where a Backup is not fresh; else with the worst failure of what could not be looked at or told.
@@ -58,40 +66,76 @@ pub(crate) async fn audit(context: &Context, shutdown: &CancellationToken) -> Re
     let memories = context.memories.all().await?;
     let backups: Api<Backup> = Api::all(context.client.clone());
     let backups = backups.list(&ListParams::default()).await.map_err(ApiError::from)?.items;
-    let (mut stale, mut looked_at, mut worst) = (Vec::new(), 0_usize, None::<Failure>);
-    for backup in &backups {
-        if shutdown.is_cancelled() {
+    let round = Round { context, policies, memories, sites: Sites::default() };
+    let looks = async {
+        let looks = stream::iter(&backups).map(|backup| round.look_at(backup)).buffer_unordered(AT_ONCE);
+        looks.fold(Tally::default(), async |tally, (name, result, failure)| tally.with(name, result, failure)).await
+    };
+    let tally = tokio::select! {
+        tally = looks => tally,
+        () = shutdown.cancelled() => {
             return Err(Failure::new(Exit::Unavailable, "failed to look at every Backup: the job was asked to end"));
         }
-        let name = backup.name_any();
-        let memory = memory::read(memories.get(&memory::member(Concern::Backup, &backup.uid().unwrap_or_default())));
-        let span = info_span!("audit", backup = name);
-        let (result, failure) = Box::pin(look_at(context, &policies, backup, &memory)).instrument(span).await;
-        looked_at += usize::from(result != Audited::Unwatched);
-        if result == Audited::Stale {
-            stale.push(name);
-        }
-        worst = worst.into_iter().chain(failure).max_by_key(Failure::exit);
+    };
+    forget_others(context, &backups, &round.memories).await;
+    tally.conclude()
+}
+
+/// What came of all Backups.
+#[derive(Debug, Default)]
+struct Tally {
+    stale: Vec<String>,
+    looked_at: usize,
+    worst: Option<Failure>,
+}
+
+impl Tally {
+    fn with(mut self, name: String, result: Audited, failure: Option<Failure>) -> Self {
+        self.looked_at += usize::from(result != Audited::Unwatched);
+        self.stale.extend((result == Audited::Stale).then_some(name));
+        self.worst = self.worst.into_iter().chain(failure).max_by_key(Failure::exit);
+        self
     }
-    forget_others(context, &backups, &memories).await;
-    info!(looked_at, stale = stale.len(), "audit done");
-    if !stale.is_empty() {
+
+    fn conclude(self) -> Result<(), Failure> {
+        let Self { mut stale, looked_at, worst } = self;
+        info!(looked_at, stale = stale.len(), "audit done");
+        if stale.is_empty() {
+            return worst.map_or(Ok(()), Err);
+        }
         if let Some(failure) = worst {
             error!("{failure}");
         }
+        stale.sort();
         let words = format!("failed to find fresh: {} of {looked_at} Backups: {}", stale.len(), stale.join(", "));
-        return Err(Failure::new(Exit::Failure, words));
+        Err(Failure::new(Exit::Failure, words))
     }
-    worst.map_or(Ok(()), Err)
+}
+
+/// What all looks of an audit share.
+struct Round<'a> {
+    context: &'a Context,
+    policies: Policies,
+    /// What monitors had been told before it.
+    memories: BTreeMap<String, String>,
+    sites: Sites,
+}
+
+impl Round<'_> {
+    /// Looks at one Backup; with its name, and with what went wrong on the way, where something did.
+    async fn look_at(&self, backup: &Backup) -> (String, Audited, Option<Failure>) {
+        let name = backup.name_any();
+        let member = memory::member(Concern::Backup, &backup.uid().unwrap_or_default());
+        let memory = memory::read(self.memories.get(&member));
+        let span = info_span!("audit", backup = name);
+        let (result, failure) = Box::pin(look_at(self, backup, &memory)).instrument(span).await;
+        (name, result, failure)
+    }
 }
 
 /// Looks at one Backup; with what went wrong on the way, where something did.
-async fn look_at(
-    context: &Context,
-    policies: &Policies,
-    backup: &Backup,
-    memory: &Memory,
-) -> (Audited, Option<Failure>) {
+async fn look_at(round: &Round<'_>, backup: &Backup, memory: &Memory) -> (Audited, Option<Failure>) {
+    let context = round.context;
     let found = context.monitors.of_backup(backup).await;
     let mut failures = Vec::new();
     if let Some(error) = found.refused {
@@ -100,7 +144,7 @@ async fn look_at(
     let result = if found.monitors.is_empty() {
         Ok(Audited::Unwatched)
     } else {
-        judge_and_tell(context, policies, backup, &found.monitors, memory, &mut failures).await
+        judge_and_tell(round, backup, &found.monitors, memory, &mut failures).await
     };
     let result = result.unwrap_or_else(|failure| {
         failures.push(failure);
@@ -113,14 +157,13 @@ async fn look_at(
 }
 
 async fn judge_and_tell(
-    context: &Context,
-    policies: &Policies,
+    Round { context, policies, sites, .. }: &Round<'_>,
     backup: &Backup,
     monitors: &[Monitor],
     memory: &Memory,
     failures: &mut Vec<Failure>,
 ) -> Result<Audited, Failure> {
-    let (facts, run) = facts::gather(context, policies, backup).await?;
+    let (facts, run) = facts::gather(context, policies, sites, backup).await?;
     let now = Timestamp::now();
     let verdicts: Vec<_> = monitors.iter().map(|monitor| (monitor, judge(&facts, monitor.freshness, now))).collect();
     let reasons = reasons(&verdicts);

@@ -1,6 +1,7 @@
 //! What is known of a Backup: from its status, its runs, its policies, and its archive itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use drover::archive::{Entry, Limits, ReadError, Reader, Unsealing};
 use drover::encryption::{self, Configuration};
@@ -10,25 +11,32 @@ use drover::policy::{Policies, Settings};
 use drover::resources::{Backup, BackupRun, BackupType, Place};
 use drover::runs::{schedule_of, status_of};
 use drover::storage::{Label, Opened, Storage};
+use futures::future::join_all;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 use tokio_util::io::SyncIoBridge;
 
 use super::judge::{Archive, Decryption, Facts, Presence, Timing};
+use super::sites::Sites;
 use crate::context::Context;
+
+/// How long an archive may be read for its first encrypted object, which may lie at its end.
+const READING: Duration = Duration::from_mins(2);
 
 /// What is known of a Backup, with the run of its newest verified archive.
 pub(super) async fn gather(
     context: &Context,
     policies: &Policies,
+    sites: &Sites,
     backup: &Backup,
 ) -> Result<(Facts, Option<BackupRun>), Failure> {
     let settings = policies.settings(backup);
     let history = context.runs.history(backup).await?;
     let run = history.last_verified().cloned();
     let archive = match &run {
-        Some(run) => Some(archive(context, backup, &settings, run).await),
+        Some(run) => Some(archive(context, sites, backup, &settings, run).await),
         None => None,
     };
     let timing = match backup.kind_of_backup() {
@@ -50,58 +58,77 @@ pub(super) async fn gather(
     Ok((facts, run))
 }
 
-async fn archive(context: &Context, backup: &Backup, settings: &Settings, run: &BackupRun) -> Archive {
+async fn archive(context: &Context, sites: &Sites, backup: &Backup, settings: &Settings, run: &BackupRun) -> Archive {
     let snapshot = status_of(run).snapshot.unwrap_or_default();
     let bytes = u64::try_from(snapshot.bytes).unwrap_or_default();
     let targets = targets(backup, settings);
     let (verified, _) = split(&targets, run);
     let (own, further): (Vec<_>, Vec<_>) =
         verified.into_iter().map(|(target, _)| target).partition(|target| target.name == Place::DEFAULT);
-    let (presence, opened) = match open(context, own.first().copied(), &run.spec.filename).await {
-        Ok(Some(opened)) if opened.size() == bytes => (Presence::Whole, Some(opened)),
-        Ok(Some(opened)) => (Presence::OtherSize(opened.size()), None),
-        Ok(None) => (Presence::Missing, None),
-        Err(failure) => (Presence::Unknown(failure.to_string()), None),
+    let filename = &run.spec.filename;
+    let at_own = async {
+        let (presence, opened) = at_own(context, sites, own.first().copied(), filename, bytes).await;
+        let decryption = match opened {
+            None => Decryption::Untried,
+            Some(_) if snapshot.encrypted == 0 => Decryption::NotNeeded,
+            Some(opened) => decryption(context, backup, opened).await,
+        };
+        (presence, decryption)
     };
-    let decryption = match opened {
-        None => Decryption::Untried,
-        Some(_) if snapshot.encrypted == 0 => Decryption::NotNeeded,
-        Some(opened) => decryption(context, backup, opened).await,
-    };
+    let elsewhere = further.iter().map(|target| elsewhere(context, sites, target, filename, bytes));
+    let ((presence, decryption), elsewhere) = tokio::join!(at_own, join_all(elsewhere));
     Archive {
         number: run.spec.number,
         begun: run.spec.started_at.parse().unwrap_or(Timestamp::UNIX_EPOCH),
-        filename: run.spec.filename.clone(),
+        filename: filename.clone(),
         bytes,
         presence,
-        elsewhere: elsewhere(context, &further, &run.spec.filename, bytes).await,
+        elsewhere,
         decryption,
     }
 }
 
-/// What is found at each further place of the policy where the run's archive was verified.
-async fn elsewhere(context: &Context, further: &[&Target], filename: &str, bytes: u64) -> Vec<(String, Presence)> {
-    let mut found = Vec::new();
-    for target in further {
-        let presence = match label(context, target, filename).await {
-            Ok(Some(Label { is_bad: true, .. })) => Presence::Unknown("it is marked as a bad copy".to_owned()),
-            Ok(Some(label)) if label.bytes == bytes => Presence::Whole,
-            Ok(Some(label)) => Presence::OtherSize(label.bytes),
-            Ok(None) => Presence::Missing,
-            Err(failure) => Presence::Unknown(failure.to_string()),
-        };
-        found.push((target.name.clone(), presence));
+/// What is found at the Backup's own place, open for reading where it is whole.
+async fn at_own(
+    context: &Context,
+    sites: &Sites,
+    own: Option<&Target>,
+    filename: &str,
+    bytes: u64,
+) -> (Presence, Option<Opened>) {
+    let Some(own) = own else { return (Presence::Missing, None) };
+    match sites.ask(&own.site(), Box::pin(open(context, own, filename))).await {
+        Ok(Some(opened)) if opened.size() == bytes => (Presence::Whole, Some(opened)),
+        Ok(Some(opened)) => (Presence::OtherSize(opened.size()), None),
+        Ok(None) => (Presence::Missing, None),
+        Err(failure) => (Presence::Unknown(failure.to_string()), None),
     }
-    found
+}
+
+/// What is found at a further place of the policy where the run's archive was verified, with the place's name.
+async fn elsewhere(
+    context: &Context,
+    sites: &Sites,
+    target: &Target,
+    filename: &str,
+    bytes: u64,
+) -> (String, Presence) {
+    let presence = match sites.ask(&target.site(), Box::pin(label(context, target, filename))).await {
+        Ok(Some(Label { is_bad: true, .. })) => Presence::Unknown("it is marked as a bad copy".to_owned()),
+        Ok(Some(label)) if label.bytes == bytes => Presence::Whole,
+        Ok(Some(label)) => Presence::OtherSize(label.bytes),
+        Ok(None) => Presence::Missing,
+        Err(failure) => Presence::Unknown(failure.to_string()),
+    };
+    (target.name.clone(), presence)
 }
 
 async fn label(context: &Context, target: &Target, filename: &str) -> Result<Option<Label>, Failure> {
     Ok(storage(context, target).await?.label(filename).await?)
 }
 
-/// Opens a run's archive at the Backup's own place; none where it is missing, or never was.
-async fn open(context: &Context, own: Option<&Target>, filename: &str) -> Result<Option<Opened>, Failure> {
-    let Some(own) = own else { return Ok(None) };
+/// Opens a run's archive; none where it is missing.
+async fn open(context: &Context, own: &Target, filename: &str) -> Result<Option<Opened>, Failure> {
     match storage(context, own).await?.open_archive(filename).await {
         Err(error) if error.is_missing() => Ok(None),
         opened => Ok(Some(opened?)),
@@ -127,7 +154,14 @@ async fn decryption(context: &Context, backup: &Backup, opened: Opened) -> Decry
         let reader = SyncIoBridge::new_with_handle(opened.into_reader(), runtime);
         first_encrypted(reader, configuration)
     });
-    match reading.await {
+    // A thread that reads on after that ends with its connection, or with the job.
+    let Ok(read) = timeout(READING, reading).await else {
+        let limit = READING.as_secs();
+        return Decryption::Fails(format!(
+            "its place gave no encrypted object within {limit} s; check that it is there"
+        ));
+    };
+    match read {
         Ok(Ok(true)) => Decryption::Works,
         Ok(Ok(false)) => Decryption::Fails("no object in it is encrypted, and its run says that some are".to_owned()),
         Ok(Err(error)) => Decryption::Fails(Chain(&error).to_string()),

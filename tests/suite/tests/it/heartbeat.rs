@@ -2,6 +2,7 @@
 //! trouble.
 
 mod audit;
+mod hanging;
 mod kinds;
 mod late;
 mod server;
