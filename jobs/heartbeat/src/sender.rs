@@ -5,12 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use drover::exit::{Exit, Fault};
+use drover::exit::{Chain, Exit, Fault};
 use http::StatusCode;
 use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
-use snafu::{ResultExt, Snafu, ensure};
+use snafu::{IntoError, ResultExt, Snafu, ensure};
 use tracing::info;
 
 use crate::monitor::Monitor;
@@ -51,6 +51,11 @@ pub(crate) enum PingError {
     Redirected { url: SecretUrl, host: String },
     #[snafu(display("failed to ping {url}: it redirects over and over; correct the url"))]
     RedirectedInCircles { url: SecretUrl },
+    #[snafu(display(
+        "failed to ping {url}: the proxy wants a name and a password; write them into HTTPS_PROXY and \
+         HTTP_PROXY as http://name:password@host:port, or the monitor's host into NO_PROXY"
+    ))]
+    RefusedByProxy { url: SecretUrl },
     #[snafu(display("failed to ping {url}: its host did not answer a moment ago; it is tried again"))]
     Away { url: SecretUrl },
 }
@@ -59,9 +64,11 @@ impl Fault for PingError {
     fn exit(&self) -> Exit {
         match self {
             Self::Reach { .. } | Self::Trouble { .. } | Self::Away { .. } => Exit::Unavailable,
-            Self::Build { .. } | Self::Refused { .. } | Self::Redirected { .. } | Self::RedirectedInCircles { .. } => {
-                Exit::Usage
-            }
+            Self::Build { .. }
+            | Self::Refused { .. }
+            | Self::RefusedByProxy { .. }
+            | Self::Redirected { .. }
+            | Self::RedirectedInCircles { .. } => Exit::Usage,
         }
     }
 }
@@ -156,6 +163,7 @@ impl Sender {
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
                 TroubleSnafu { url: shown(), status: response.status() }.fail()
             }
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => RefusedByProxySnafu { url: shown() }.fail(),
             status if status.is_server_error() => TroubleSnafu { url: shown(), status }.fail(),
             status => RefusedSnafu { url: shown(), status }.fail(),
         }
@@ -194,8 +202,7 @@ async fn follow(client: &Client, request: &HttpRequest, shown: &SecretUrl) -> Re
         if let Some(body) = &request.body {
             sending = sending.body(body.clone());
         }
-        let answer = sending.send().await.map_err(reqwest::Error::without_url);
-        let response = answer.context(ReachSnafu { url: shown.clone() })?;
+        let response = sending.send().await.map_err(|error| unreached(error.without_url(), shown))?;
         let Some(target) = redirection(&response, &url) else { return Ok(response) };
         let is_same_host = target.host_str() == url.host_str();
         let is_as_safe = target.scheme() == url.scheme() || target.scheme() == "https";
@@ -206,6 +213,14 @@ async fn follow(client: &Client, request: &HttpRequest, shown: &SecretUrl) -> Re
         url = target;
     }
     RedirectedInCirclesSnafu { url: shown.clone() }.fail()
+}
+
+/// Why there is no answer. That a tunnel needs a password the client tells in words alone.
+fn unreached(error: reqwest::Error, shown: &SecretUrl) -> PingError {
+    if Chain::of(&error).to_string().ends_with("proxy authorization required") {
+        return RefusedByProxySnafu { url: shown.clone() }.build();
+    }
+    ReachSnafu { url: shown.clone() }.into_error(error)
 }
 
 fn redirection(response: &Response, from: &Url) -> Option<Url> {

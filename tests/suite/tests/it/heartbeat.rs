@@ -8,6 +8,7 @@ mod late;
 mod server;
 mod trouble;
 mod turns;
+mod ways;
 
 use std::path::PathBuf;
 

@@ -12,8 +12,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -38,6 +44,8 @@ impl Received {
 pub(super) enum Behaviour {
     /// As the service of the path documents.
     Documented,
+    /// The same, and it keeps so many bytes of a body.
+    Keeps(usize),
     /// It takes a request and never answers.
     Hangs,
     /// It resets each connection.
@@ -63,10 +71,20 @@ impl Server {
 
     /// One at a certain address, at which nobody listens.
     pub(super) async fn start_at(address: SocketAddr, behaviour: Behaviour) -> Self {
+        Self::start_with(address, behaviour, None).await
+    }
+
+    /// One that speaks https for these names, and the authority that its certificate is of, in PEM.
+    pub(super) async fn start_tls(names: &[&str]) -> (Self, String) {
+        let (tls, authority) = tls(names);
+        (Self::start_with((Ipv4Addr::LOCALHOST, 0).into(), Behaviour::Documented, Some(tls)).await, authority)
+    }
+
+    async fn start_with(address: SocketAddr, behaviour: Behaviour, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (received, behaviour) = (Arc::default(), Arc::new(Mutex::new(behaviour)));
-        let task = tokio::spawn(serve(listener, Arc::clone(&received), Arc::clone(&behaviour)));
+        let task = tokio::spawn(serve(listener, tls, Arc::clone(&received), Arc::clone(&behaviour)));
         Self { address, received, behaviour, task }
     }
 
@@ -96,19 +114,46 @@ impl Drop for Server {
     }
 }
 
-async fn serve(listener: TcpListener, received: Arc<Mutex<Vec<Received>>>, behaviour: Arc<Mutex<Behaviour>>) {
+async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    received: Arc<Mutex<Vec<Received>>>,
+    behaviour: Arc<Mutex<Behaviour>>,
+) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         if matches!(*behaviour.lock().unwrap(), Behaviour::Resets) {
             connections.spawn(reset(stream));
             continue;
         }
-        let (received, behaviour) = (Arc::clone(&received), Arc::clone(&behaviour));
+        let (tls, received, behaviour) = (tls.clone(), Arc::clone(&received), Arc::clone(&behaviour));
         connections.spawn(async move {
             let service = service_fn(|request| answer(request, &received, &behaviour));
-            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+            match tls {
+                None => drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await),
+                Some(tls) => {
+                    // Whoever does not trust it goes.
+                    let Ok(stream) = tls.accept(stream).await else { return };
+                    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+                }
+            }
         });
     }
+}
+
+fn tls(names: &[&str]) -> (TlsAcceptor, String) {
+    let mut authority = CertificateParams::new([]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.distinguished_name.push(DnType::CommonName, "an authority that no system knows");
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+    let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+    (TlsAcceptor::from(Arc::new(config)), authority.pem())
 }
 
 /// A connection that is closed with bytes in it which nobody read is reset.
@@ -134,6 +179,11 @@ async fn answer(
     let behaviour = behaviour.lock().unwrap().clone();
     Ok(match behaviour {
         Behaviour::Documented => documented(&request),
+        Behaviour::Keeps(bytes) => {
+            let mut response = documented(&request);
+            response.headers_mut().insert("ping-body-limit", bytes.into());
+            response
+        }
         Behaviour::Hangs => std::future::pending().await,
         Behaviour::Resets => plain(200, ""),
         Behaviour::Answers(status) => plain(status, "no"),
