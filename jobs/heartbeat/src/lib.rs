@@ -20,10 +20,12 @@ mod secret_url;
 mod sender;
 mod service;
 mod signal;
+mod stage;
 mod tell;
 mod template;
 mod turn;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover::exit::Failure;
@@ -33,6 +35,7 @@ use tracing::error;
 
 pub use arguments::Arguments;
 use context::Context;
+use stage::Stage;
 
 /// The job's name, and its field manager.
 const JOB: &str = "heartbeat";
@@ -49,7 +52,7 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
     };
     let client = drover::cluster::connect().await?;
     let limit = Duration::from_secs(ping_seconds.into());
-    let context = Context::new(client, cluster, storage, configured, limit)?;
+    let context = Arc::new(Context::new(client, cluster, storage, configured, limit)?);
     let drained = drain(&context, &nats, &shutdown).await;
     // Last, for what it finds is newer than any event; and whatever became of the drain, for it must find a dead chain,
     // too: it needs neither NATS nor dispatch.
@@ -60,9 +63,10 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
     audited.and(drained)
 }
 
-async fn drain(context: &Context, nats: &NatsOptions, shutdown: &CancellationToken) -> Result<(), Failure> {
+async fn drain(context: &Arc<Context>, nats: &NatsOptions, shutdown: &CancellationToken) -> Result<(), Failure> {
     let connection = queue::connect(nats, JOB).await?;
-    let summary = queue::drain(&connection.jetstream, HEARTBEAT_CONSUMER, context, shutdown).await?;
+    let stage = Stage::new(Arc::clone(context));
+    let summary = queue::drain(&connection.jetstream, HEARTBEAT_CONSUMER, &stage, shutdown).await?;
     summary.conclude(|waiting, refused| {
         format!("failed to tell every monitor: {waiting} events wait for the next try, {refused} were refused")
     })

@@ -1,10 +1,8 @@
 //! One event of the queue.
 
-use std::collections::HashSet;
-
 use drover::events::{Data, Event, Kind};
 use drover::exit::{Exit, Failure};
-use drover::queue::{Handler, Outcome};
+use drover::queue::Outcome;
 use drover::resources::{Backup, BackupRun, Restore, RunState, rfc3339};
 use drover::runs::{History, status_of};
 use jiff::{SignedDuration, Timestamp};
@@ -26,16 +24,13 @@ const STORING: [&str; 2] = ["snapshot", "upload"];
 /// the audit, whatever is not told.
 const IS_TOLD: SignedDuration = SignedDuration::from_hours(72);
 
-impl Handler for Context {
-    /// Names and ids are taken from the message, and everything else from the Backup and its run.
-    async fn handle(&self, event: &Event, _: &HashSet<String>) -> Outcome {
-        let span = info_span!("run", name = event.data.name, run = %event.data.run, number = event.data.number);
-        // Boxed, for the drain would have to carry a future as large as this in its own.
-        match Box::pin(try_handle(self, event)).instrument(span).await {
-            Ok(outcome) => outcome,
-            // Which monitors are away the sender remembers itself.
-            Err(failure) => Outcome::Failed { reason: failure.to_string(), exit: failure.exit(), away: Vec::new() },
-        }
+/// Tells what an event is by now. Names and ids are taken from the message, and everything else from the Backup and its run.
+pub(crate) async fn handle(context: &Context, event: &Event) -> Outcome {
+    let span = info_span!("run", name = event.data.name, run = %event.data.run, number = event.data.number);
+    match Box::pin(try_handle(context, event)).instrument(span).await {
+        Ok(outcome) => outcome,
+        // Which monitors are away the sender remembers itself.
+        Err(failure) => Outcome::Failed { reason: failure.to_string(), exit: failure.exit(), away: Vec::new() },
     }
 }
 

@@ -266,12 +266,12 @@ impl<H: Handler> Drain<'_, H> {
                 self.hold(delivery, exit);
             }
             Outcome::Busy { holder } if tries < BUSY_TRIES => {
-                tracing::info!(name, %run, holder, "another process works on it; trying again later");
+                tracing::info!(name, %run, holder, "it is being worked on; trying again later");
                 let due = Instant::now() + self.ack_wait / BUSY_TRIES;
                 self.busy.push_back(Busy { delivery, event, tries: tries + 1, due });
             }
             Outcome::Busy { holder } => {
-                tracing::warn!(name, %run, holder, "another process still works on it; the next job tries again");
+                tracing::warn!(name, %run, holder, "it is still being worked on; the next job tries again");
                 self.hold(delivery, Exit::Unavailable);
             }
         }

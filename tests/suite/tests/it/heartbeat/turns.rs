@@ -59,6 +59,33 @@ async fn two_jobs_at_once_tell_one_after_the_other_and_hold_up_no_other_backup()
     site.testbed.shutdown().await;
 }
 
+/// In one Job, too: what is told behind a monitor that does not answer comes at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_monitor_that_does_not_answer_delays_no_ping_about_another_backup() {
+    let site = start().await;
+    let (slow, good) = (Server::start(Behaviour::Hangs).await, Server::start(Behaviour::Documented).await);
+    let path = format!("/ping/{CHECK}");
+    let monitors = format!(
+        "monitors:
+- {{name: slow, url: '{}', backups: {{names: [daily]}}, signals: [success]}}
+- {{name: good, url: '{}', backups: {{names: [other]}}, signals: [success]}}",
+        slow.url(&path),
+        good.url(&path),
+    );
+    for name in ["daily", "other"] {
+        site.backup(name, "small", None).await;
+        snapshot(&site, name).await;
+        site.job("upload").succeed().await;
+    }
+    let job = drain(&site, &monitors).end_with(69).await;
+    let (tries, told) = (slow.take(), good.take());
+    assert_eq!((tries.len(), told.len()), (3, 1), "{}", job.log);
+    let behind = told[0].at - tries[0].at;
+    eprintln!("told behind a monitor that does not answer: after {behind:?}");
+    assert!(behind < Duration::from_secs(10), "{behind:?}: {}", job.log);
+    site.testbed.shutdown().await;
+}
+
 /// The next run finds nothing.
 async fn fail(site: &Site, name: &str) {
     let mut backup = site.backups().get(name).await.unwrap();
