@@ -103,9 +103,7 @@ impl Tally {
         if stale.is_empty() {
             return worst.map_or(Ok(()), Err);
         }
-        if let Some(failure) = worst {
-            error!("{failure}");
-        }
+        // What else failed was said where it did.
         stale.sort();
         let words = format!("failed to find fresh: {} of {looked_at} Backups: {}", stale.len(), stale.join(", "));
         Err(Failure::new(Exit::Failure, words))

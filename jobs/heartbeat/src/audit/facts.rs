@@ -164,7 +164,7 @@ async fn decryption(context: &Context, backup: &Backup, opened: Opened) -> Decry
     match read {
         Ok(Ok(true)) => Decryption::Works,
         Ok(Ok(false)) => Decryption::Fails("no object in it is encrypted, and its run says that some are".to_owned()),
-        Ok(Err(error)) => Decryption::Fails(Chain(&error).to_string()),
+        Ok(Err(error)) => Decryption::Fails(format!("the Secret {secret:?} does not open it: {}", Chain(&error))),
         Err(error) => Decryption::Fails(format!("the attempt was cut off: {error}")),
     }
 }
