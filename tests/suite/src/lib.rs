@@ -10,6 +10,7 @@
 mod archives;
 mod buckets;
 mod job;
+pub mod monitor_server;
 mod objects;
 pub mod recording;
 mod site;

@@ -5,7 +5,6 @@ mod audit;
 mod hanging;
 mod kinds;
 mod late;
-mod server;
 mod trouble;
 mod turns;
 mod ways;
@@ -13,7 +12,7 @@ mod ways;
 use std::path::PathBuf;
 
 use drover_testbed::{Options, Service};
-use drover_tests::{Job, Site};
+use drover_tests::{Job, Site, monitor_server as server};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;

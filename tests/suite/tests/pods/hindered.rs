@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::place::Place;
+use crate::place::{AT_FIRST, Place};
 
 pub(crate) async fn is_said_on_the_backup(place: &Place) {
     by_a_quota(place).await;
@@ -81,7 +81,7 @@ async fn by_an_image(place: &Place) {
     // Nothing listens there, so nobody outside is asked for it.
     place.kubectl_here(&["set", "image", "cronjob/snapshot", "snapshot=localhost:9/drover:nowhere"]).await;
     says(place, "by-image", &["ErrImagePull", "ImagePullBackOff"]).await;
-    place.apply(&place.running_overlay()).await;
+    place.apply(&place.overlay(&AT_FIRST)).await;
     let from = "jsonpath={.spec.jobTemplate.spec.template.spec.containers[0].image}";
     place
         .until("its CronJob has the right image", async || {

@@ -14,6 +14,7 @@ mod charge;
 mod guide;
 mod hindered;
 mod kills;
+mod monitors;
 mod place;
 mod removal;
 mod reruns;
@@ -42,6 +43,7 @@ async fn drover_as_its_users_meet_it() {
     chapter("kills", kills::are_survived(&place)).await;
     chapter("hindrances", hindered::is_said_on_the_backup(&place)).await;
     chapter("who is in charge", charge::changes_hands(&place)).await;
+    chapter("monitors", monitors::are_told(&place)).await;
     chapter("rights", rights::are_enough_and_all_used(&place)).await;
     chapter("removal", removal::leaves_what_is_not_drovers(&place)).await;
     place.testbed.shutdown().await;

@@ -5,7 +5,7 @@ use drover::resources::{
     Backup, BackupRun, BackupSpec, BackupStatus, Conditions, DEFAULT_NAMESPACE, Restore, RestoreSpec, RestoreStatus,
     S3Location, StorageLocation,
 };
-use drover_testbed::{Options, Service, Testbed, rancher};
+use drover_testbed::{Options, Service, Testbed, programs, rancher};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
@@ -24,6 +24,11 @@ pub(crate) const BUCKET: &str = "rancher-backups";
 /// The ResourceSet of these tests, which selects what `rancher::populate` makes.
 const SET: &str = "populated";
 
+/// The components that are installed at first, besides those of the overlay `local`.
+pub(crate) const AT_FIRST: [&str; 1] = ["monitoring"];
+/// The components from the chapter "monitors" on.
+pub(crate) const IN_THE_END: [&str; 2] = ["heartbeat", "monitoring"];
+
 /// A node with drover on it.
 pub(crate) struct Place {
     pub(crate) testbed: Testbed,
@@ -39,7 +44,12 @@ impl Place {
         let options = Options::only([Service::Node]).audit_log(audit.path().join(AUDIT_LOG));
         let testbed = Testbed::start(options).await.unwrap();
         let client = testbed.client().await.unwrap();
-        testbed.install(GUIDES_BUCKET).await.unwrap();
+        for path in programs::of_prometheus_operator().await.unwrap() {
+            let path = path.display().to_string();
+            testbed.kubectl(&["apply", "--server-side", "-f", &path]).await.unwrap();
+            testbed.kubectl(&["wait", "--for=condition=Established", "-f", &path]).await.unwrap();
+        }
+        testbed.install(&AT_FIRST, GUIDES_BUCKET).await.unwrap();
         let objects = rancher::populate(&client, 4).await.unwrap();
         let place = Self { testbed, client, objects, audit };
         let set = place.write("set.yaml", &rancher::RESOURCE_SET.replace("rancher-resource-set", SET));
@@ -67,9 +77,9 @@ impl Place {
         path.display().to_string()
     }
 
-    /// The overlay of what runs.
-    pub(crate) fn running_overlay(&self) -> String {
-        self.testbed.overlay("running", "kustomize/overlays/local", GUIDES_BUCKET).unwrap().display().to_string()
+    /// The overlay of what runs, with these components.
+    pub(crate) fn overlay(&self, components: &[&str]) -> String {
+        self.testbed.running_overlay(components, GUIDES_BUCKET).unwrap().display().to_string()
     }
 
     pub(crate) async fn apply(&self, folder: &str) {
@@ -102,12 +112,8 @@ impl Place {
 
     /// A Backup of the populated objects to this location.
     pub(crate) async fn backup_to(&self, name: &str, location: StorageLocation, schedule: Option<&str>) {
-        let spec = BackupSpec {
-            resource_set_name: SET.to_owned(),
-            storage_location: Some(location),
-            schedule: schedule.map(str::to_owned),
-            ..BackupSpec::default()
-        };
+        let schedule = schedule.map(str::to_owned);
+        let spec = BackupSpec { storage_location: Some(location), schedule, ..of_populated() };
         self.backups().create(&PostParams::default(), &Backup::new(name, spec)).await.unwrap();
     }
 
@@ -256,6 +262,12 @@ fn is_running(pod: &Pod) -> bool {
     phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
 }
 
+/// A Backup of the populated objects.
+pub(crate) fn of_populated() -> BackupSpec {
+    BackupSpec { resource_set_name: SET.to_owned(), ..BackupSpec::default() }
+}
+
+/// A folder of the bucket.
 pub(crate) fn bucket(folder: &str) -> StorageLocation {
     StorageLocation {
         s3: Some(S3Location {

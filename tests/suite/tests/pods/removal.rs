@@ -1,11 +1,11 @@
 //! `kubectl delete -k` takes what runs, and nothing that is not drover's.
 
-use crate::place::Place;
+use crate::place::{IN_THE_END, Place};
 
 pub(crate) async fn leaves_what_is_not_drovers(place: &Place) {
     let before = kept(place).await;
     let archive = place.backup_status("rancher-backup-local").await.filename;
-    place.kubectl(&["delete", "-k", &place.running_overlay(), "--timeout=240s"]).await;
+    place.kubectl(&["delete", "-k", &place.overlay(&IN_THE_END), "--timeout=240s"]).await;
     place
         .until("what ran is gone", async || {
             // Pods that have ended are of the Backups' own CronJobs, which belong to them.

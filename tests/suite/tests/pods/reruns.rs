@@ -68,8 +68,10 @@ async fn a_backup_whose_secret_lies_elsewhere(place: &Place) {
     let hint = "to allow it, run \"kubectl ";
     place.until_backup_says(name, hint).await;
     let said = place.backup_says(name).await;
-    let command: Vec<&str> = said.split(hint).nth(1).unwrap().split('"').next().unwrap().split(' ').collect();
-    place.kubectl(&command).await;
+    let command = said.split(hint).nth(1).unwrap().split('"').next().unwrap();
+    let made = command.strip_suffix(" | kubectl apply -f -").unwrap();
+    let binding = place.kubectl(&made.split(' ').collect::<Vec<_>>()).await;
+    place.kubectl(&["apply", "-f", &place.write("binding.yaml", &binding)]).await;
     place.until_completed(name).await;
     place.kubectl(&["delete", "rolebinding", "--namespace=default", "drover-secrets"]).await;
 }

@@ -11,11 +11,12 @@ use crate::place::Place;
 const OURS: &str = "system:serviceaccount:cattle-resources-system:drover-";
 
 /// Rights that the chapters before do not need, and why they are granted.
-const EXPLAINED: [(&str, &str); 7] = [
+const EXPLAINED: [(&str, &str); 8] = [
     ("dispatch: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("snapshot: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("upload: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("retention-prune: patch events.k8s.io/events default", AN_EVENT_AGAIN),
+    ("heartbeat: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("snapshot: delete drover.dev/backupruns", "of many runs of a Backup the oldest go"),
     ("upload: create coordination.k8s.io/leases cattle-resources-system", A_LEASE_GONE),
     ("retention-prune: create coordination.k8s.io/leases cattle-resources-system", A_LEASE_GONE),
@@ -150,6 +151,9 @@ async fn nobody_can_become_somebody_else(place: &Place) {
         ("upload", "get", "secrets", "cattle-resources-system", true),
         ("retention-prune", "create", "jobs.batch", "cattle-resources-system", false),
         ("retention-prune", "get", "secrets", "default", false),
+        ("heartbeat", "create", "jobs.batch", "cattle-resources-system", false),
+        ("heartbeat", "get", "secrets", "default", false),
+        ("heartbeat", "patch", "configmaps", "cattle-resources-system", false),
         ("dispatch", "create", "jobs.batch", "cattle-resources-system", true),
         ("dispatch", "create", "jobs.batch", "default", false),
         ("dispatch", "get", "secrets", "cattle-resources-system", false),

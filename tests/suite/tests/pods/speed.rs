@@ -22,4 +22,14 @@ pub(crate) async fn measure(place: &Place) {
          {slowest:.1} s)",
         place.objects
     );
+    prometheus_reads_it_too(place).await;
+}
+
+/// The Service of the component `monitoring` leads to dispatch's figures.
+async fn prometheus_reads_it_too(place: &Place) {
+    let figures = "/api/v1/namespaces/cattle-resources-system/services/dispatch:metrics/proxy/metrics";
+    let objects = format!("drover_backup_objects{{backup=\"speed-{TRIES}\"}} {}", place.objects);
+    place
+        .until("the figures are served", async || place.kubectl(&["get", "--raw", figures]).await.contains(&objects))
+        .await;
 }

@@ -67,7 +67,7 @@ pub(super) async fn tell_story(scale: usize) -> Result<Cast, Error> {
 
 /// Installs drover on the node.
 async fn install(testbed: Testbed) -> Result<Cast, Error> {
-    testbed.install("").await?;
+    testbed.install(&[], "").await?;
     let cast = Cast::assemble(testbed, Stage::Pods).await?;
     cast.kubectl(&["--namespace", DEFAULT_NAMESPACE, "get", "cronjobs,pods"]).await?;
     Ok(cast)

@@ -8,33 +8,44 @@ use snafu::ResultExt;
 
 use super::{Error, Testbed, WriteFileSnafu};
 
+/// What the overlay `local` consists of, besides the base.
+const LOCAL: [&str; 2] = ["minio", "local-storage"];
+
 impl Testbed {
-    /// Writes an overlay over a kustomize folder of this checkout, with the images that this cluster has, and gives its
+    /// Writes an overlay over kustomize folders of this checkout, with the images that this cluster has, and gives its
     /// folder. `more` is YAML that is appended: patches, say.
-    ///
-    /// # Errors
-    /// When there are no such images, or no room.
-    pub fn overlay(&self, name: &str, of: &str, more: &str) -> Result<PathBuf, Error> {
+    fn overlay(&self, name: &str, base: &str, components: &[&str], more: &str) -> Result<PathBuf, Error> {
         let folder = self.folder().join("overlays").join(name);
         let images: Vec<Value> = self.image_names()?.iter().map(|(name, full)| image(name, full)).collect();
+        let of = |what: &str| relative(&folder, &checkout().join("kustomize").join(what));
+        let components: Vec<_> = components.iter().map(|component| of(&format!("components/{component}"))).collect();
         // The members stand one to a line, since `more` belongs to the same mapping.
-        let (resources, images) = (json!([relative(&folder, &checkout().join(of))]), Value::from(images));
         let kind = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization";
-        let text = format!("{kind}\nresources: {resources}\nimages: {images}\n{more}");
+        let (resources, components, images) = (json!([of(base)]), json!(components), Value::from(images));
+        let text = format!("{kind}\nresources: {resources}\ncomponents: {components}\nimages: {images}\n{more}");
         let path = folder.join("kustomization.yaml");
         std::fs::create_dir_all(&folder).context(WriteFileSnafu { path: &folder })?;
         std::fs::write(&path, text).context(WriteFileSnafu { path })?;
         Ok(folder)
     }
 
-    /// Installs drover as `kustomize/overlays/local` says, MinIO and all, and waits until it is at work. `more` is
-    /// appended to the overlay of what runs.
+    /// Writes an overlay of what the overlay `local` runs and these components, which come first, and gives its folder.
+    /// `more` is YAML that is appended: patches, say.
+    ///
+    /// # Errors
+    /// When there are no images, or no room.
+    pub fn running_overlay(&self, components: &[&str], more: &str) -> Result<PathBuf, Error> {
+        self.overlay("running", "base", &[components, &LOCAL].concat(), more)
+    }
+
+    /// Installs drover as `kustomize/overlays/local` says, MinIO and all, with these components, and waits until it is at
+    /// work. `more` is appended to the overlay of what runs.
     ///
     /// # Errors
     /// When the API server refuses something, or it is not at work within four minutes.
-    pub async fn install(&self, more: &str) -> Result<(), Error> {
-        let foundation = self.overlay("foundation", "kustomize/overlays/local/foundation", "")?;
-        let running = self.overlay("running", "kustomize/overlays/local", more)?;
+    pub async fn install(&self, components: &[&str], more: &str) -> Result<(), Error> {
+        let foundation = self.overlay("foundation", "overlays/local/foundation", &[], "")?;
+        let running = self.running_overlay(components, more)?;
         for folder in [foundation, running] {
             self.kubectl(&["apply", "-k", &folder.display().to_string()]).await?;
         }
@@ -75,5 +86,13 @@ mod tests {
         let expected = json!({"name": "drover", "newName": "host:5000/drover", "newTag": "1"});
         assert_eq!(image("drover", "host:5000/drover:1"), expected);
         assert!(checkout().join("kustomize").is_dir());
+    }
+
+    #[test]
+    fn the_overlay_local_has_these_components_and_no_others() {
+        let path = checkout().join("kustomize/overlays/local/kustomization.yaml");
+        let text = std::fs::read_to_string(path).unwrap();
+        let components: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("- ../../components/")).collect();
+        assert_eq!(components, LOCAL);
     }
 }

@@ -23,25 +23,30 @@ use tokio_rustls::TlsAcceptor;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub(super) struct Received {
-    pub(super) method: String,
+pub struct Received {
+    /// GET, POST, …
+    pub method: String,
     /// Path and query.
-    pub(super) target: String,
-    pub(super) headers: hyper::HeaderMap,
-    pub(super) body: String,
-    pub(super) at: Instant,
+    pub target: String,
+    /// Its headers.
+    pub headers: hyper::HeaderMap,
+    /// Its body, as text.
+    pub body: String,
+    /// When it came.
+    pub at: Instant,
 }
 
 impl Received {
     /// Method, path and query.
-    pub(super) fn line(&self) -> String {
+    #[must_use]
+    pub fn line(&self) -> String {
         format!("{} {}", self.method, self.target)
     }
 }
 
 /// How a server behaves.
 #[derive(Clone, Debug)]
-pub(super) enum Behaviour {
+pub enum Behaviour {
     /// As the service of the path documents.
     Documented,
     /// The same, and it keeps so many bytes of a body.
@@ -57,25 +62,27 @@ pub(super) enum Behaviour {
 }
 
 /// A server that runs until it is dropped.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
     behaviour: Arc<Mutex<Behaviour>>,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    pub(super) async fn start(behaviour: Behaviour) -> Self {
+    /// One that this machine alone reaches.
+    pub async fn start(behaviour: Behaviour) -> Self {
         Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), behaviour).await
     }
 
     /// One at a certain address, at which nobody listens.
-    pub(super) async fn start_at(address: SocketAddr, behaviour: Behaviour) -> Self {
+    pub async fn start_at(address: SocketAddr, behaviour: Behaviour) -> Self {
         Self::start_with(address, behaviour, None).await
     }
 
     /// One that speaks https for these names, and the authority that its certificate is of, in PEM.
-    pub(super) async fn start_tls(names: &[&str]) -> (Self, String) {
+    pub async fn start_tls(names: &[&str]) -> (Self, String) {
         let (tls, authority) = tls(names);
         (Self::start_with((Ipv4Addr::LOCALHOST, 0).into(), Behaviour::Documented, Some(tls)).await, authority)
     }
@@ -88,22 +95,32 @@ impl Server {
         Self { address, received, behaviour, task }
     }
 
-    pub(super) fn behave(&self, behaviour: Behaviour) {
+    /// Has it behave otherwise from now on.
+    pub fn behave(&self, behaviour: Behaviour) {
         *self.behaviour.lock().unwrap() = behaviour;
     }
 
     /// A URL of it.
-    pub(super) fn url(&self, path: &str) -> String {
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Whether nothing came since the last time.
-    pub(super) fn is_untold(&self) -> bool {
+    /// All that came since the last [`Server::take`].
+    #[must_use]
+    pub fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    /// Whether nothing came since the last [`Server::take`].
+    #[must_use]
+    pub fn is_untold(&self) -> bool {
         self.received.lock().unwrap().is_empty()
     }
 
     /// What came since the last time.
-    pub(super) fn take(&self) -> Vec<Received> {
+    #[expect(clippy::must_use_candidate, reason = "it is also how to forget that")]
+    pub fn take(&self) -> Vec<Received> {
         std::mem::take(&mut self.received.lock().unwrap())
     }
 }
@@ -195,9 +212,10 @@ async fn answer(
     })
 }
 
-/// The check, the monitor and the token that are known.
-pub(super) const CHECK: &str = "c0ffee00-0000-4000-8000-000000000001";
-pub(super) const TOKEN: &str = "s3cr3tT0ken";
+/// The check that is known.
+pub const CHECK: &str = "c0ffee00-0000-4000-8000-000000000001";
+/// The token of every other monitor that is known.
+pub const TOKEN: &str = "s3cr3tT0ken";
 
 fn documented(request: &Received) -> Response<Full<Bytes>> {
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
