@@ -2,7 +2,8 @@
 //!
 //! A program is taken from the first of these places where it is found and serves:
 //! the folder `KUBEBUILDER_ASSETS`, the `PATH`, the cache folder, the Go toolchain.
-//! Kubernetes' own programs serve when they are of the minor version that the testbed pins, others of any version.
+//! Kubernetes' own programs serve when they are of the minor version that the testbed pins, Prometheus and promtool only as
+//! they are built, others of any version.
 
 mod build;
 mod cache;

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use snafu::ResultExt;
 
 use crate::ports;
-use crate::testbed::{AskPrometheusSnafu, Blueprint, Error, RefusedByPrometheusSnafu, WriteFileSnafu};
+use crate::testbed::{
+    AskPrometheusSnafu, Blueprint, Error, ReadPrometheusSnafu, RefusedByPrometheusSnafu, WriteFileSnafu,
+};
+
+/// How long an answer may take on a busy machine.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The files and the address of a Prometheus.
 pub struct Prometheus {
@@ -74,14 +80,14 @@ impl Prometheus {
     /// When it refuses that.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Error> {
         let text = self.ask(Method::GET, &format!("api/v1/{path}"), query).await?;
-        let answer: Option<Value> = serde_json::from_str(&text).ok();
-        Ok(answer.map(|mut answer| answer["data"].take()).unwrap_or_default())
+        let mut answer: Value = serde_json::from_str(&text).context(ReadPrometheusSnafu { path })?;
+        Ok(answer["data"].take())
     }
 
     async fn ask(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<String, Error> {
         let answer = async {
             // No proxy leads to an address of this machine alone.
-            let client = Client::builder().no_proxy().build()?;
+            let client = Client::builder().no_proxy().timeout(LIMIT).build()?;
             let mut request = client.request(method, format!("{}/{path}", self.url)).build()?;
             request.url_mut().query_pairs_mut().extend_pairs(query);
             let response = client.execute(request).await?;

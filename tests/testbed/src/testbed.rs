@@ -14,7 +14,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use snafu::{OptionExt, ResultExt};
 
 pub use self::error::Error;
-pub(crate) use self::error::{AskPrometheusSnafu, MakeCertificateSnafu, RefusedByPrometheusSnafu, WriteFileSnafu};
+pub(crate) use self::error::{
+    AskPrometheusSnafu, MakeCertificateSnafu, ReadPrometheusSnafu, RefusedByPrometheusSnafu, WriteFileSnafu,
+};
 use self::error::{
     ConnectKubernetesSnafu, ConnectNatsSnafu, CreateBucketSnafu, EndedSnafu, MakeS3ClientSnafu, NotReadySnafu,
     NotStartedSnafu, ReadKubeconfigSnafu, SuperviseSnafu,

@@ -70,6 +70,11 @@ impl Health {
                 let status = if state.is_synced() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 (status, readiness(state, &lease))
             }
+            // No figures are better than some, which would say that all the rest is well.
+            "/metrics" if !state.is_synced() || state.charge == Charge::Unknown => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the cluster is not known yet; /readyz says what is missing\n".to_owned(),
+            ),
             "/metrics" => match metrics::render(state, now) {
                 Ok(text) => return Answer { status: StatusCode::OK, content_type: metrics::CONTENT_TYPE, text },
                 Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to write the figures: {error}\n")),

@@ -9,7 +9,10 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 
 use drover::policy::Settings;
-use drover::resources::{Backup, BackupRun, Condition, ConditionStatus, SnapshotStage, StageState, UploadStage};
+use drover::resources::{
+    Backup, BackupRun, BackupRunStatus, BackupType, Condition, ConditionStatus, RunState, SnapshotStage, StageState,
+    UploadStage,
+};
 use drover::runs::report::PRUNED;
 use drover::runs::{History, expected_at, status_of};
 use jiff::Timestamp;
@@ -56,7 +59,10 @@ struct OfState {
 
 type Figure<L> = Family<L, Gauge<f64, AtomicU64>>;
 
-/// The stages at which a Backup can be failing, and what is neither.
+/// The reason of the condition [`BLOCKED`] where a Job died.
+const JOB_FAILED: &str = "JobFailed";
+
+/// The stages at which a Backup can be failing, what keeps their Jobs from running, and what is neither.
 const REASONS: [&str; 4] = ["snapshot", "upload", "blocked", "other"];
 
 /// All figures at this moment, in the text format of OpenMetrics.
@@ -94,7 +100,7 @@ fn of_backups(state: &State, now: Timestamp) -> Backups {
     for run in state.runs.iter() {
         runs.entry(&run.spec.backup_uid).or_default().push(run);
     }
-    for backup in state.backups.iter() {
+    for backup in state.backups.iter().filter(|backup| backup.metadata.deletion_timestamp.is_none()) {
         let own = runs.remove(backup.metadata.uid.as_deref().unwrap_or_default()).unwrap_or_default();
         figures.tell(state, backup, &History::of(backup, own.into_iter().cloned()), now);
     }
@@ -123,7 +129,7 @@ impl Backups {
     /// What is expected of drover: nothing while the Rancher backup operator is in charge.
     fn tell_of_duties(&self, backup: &Backup, settings: &Settings, history: &History) {
         let of = || OfBackup { backup: backup.name_any() };
-        let failing = reason_of_failure(backup, history.newest());
+        let failing = reason_of_failure(backup, settings, history);
         for reason in REASONS {
             let labels = OfFailure { backup: backup.name_any(), reason };
             set(&self.failing, &labels, f64::from(failing == Some(reason)));
@@ -131,8 +137,7 @@ impl Backups {
         if let Ok(Some(due)) = expected_at(backup, settings, history) {
             set(&self.due, &of(), seconds(due));
         }
-        let pruned = condition(backup, PRUNED).filter(|condition| is_true(condition));
-        if let Some(at) = pruned.and_then(|condition| condition.last_update_time.as_ref()?.parse().ok()) {
+        if let Some(at) = pruned_at(backup, history) {
             set(&self.pruned, &of(), seconds(at));
         }
     }
@@ -171,7 +176,8 @@ impl Backups {
         registry.register("backup_objects", "Objects in the newest verified archive", self.objects);
         let help = "How long a stage took for the newest verified archive, its last try";
         registry.register_with_unit("backup_stage_duration", help, Unit::Seconds, self.duration);
-        let help = "When expired archives of the Backup were last looked for, and nothing stood in the way";
+        let help =
+            "When expired archives of the Backup were last looked for and nothing stood in the way, or when that ended";
         registry.register("backup_last_prune_timestamp_seconds", help, self.pruned);
     }
 }
@@ -192,19 +198,47 @@ fn is_true(condition: &Condition) -> bool {
     condition.status == ConditionStatus::True
 }
 
-/// At what a Backup is failing that is not Ready because something failed.
-fn reason_of_failure(backup: &Backup, newest: Option<&BackupRun>) -> Option<&'static str> {
-    condition(backup, "Ready").filter(|ready| ready.status == ConditionStatus::False)?;
-    if condition(backup, BLOCKED).is_some_and(is_true) {
-        return Some("blocked");
+/// At what a Backup is failing: something failed since its newest verified archive, or keeps it from being made. The next
+/// try alone does not change that, only its success.
+fn reason_of_failure(backup: &Backup, settings: &Settings, history: &History) -> Option<&'static str> {
+    let verified = history.last_verified().map_or(0, |run| run.spec.number);
+    let since: Vec<_> = history.iter().filter(|run| run.spec.number > verified).map(status_of).collect();
+    if settings.is_suspended() && since.iter().all(|status| status.state.is_final()) {
+        return None;
     }
-    let status = newest.map(status_of).unwrap_or_default();
-    let has_failed = |state: Option<StageState>| state == Some(StageState::Failed);
-    Some(match (status.snapshot.map(|stage| stage.state), status.upload.map(|stage| stage.state)) {
-        (_, upload) if has_failed(upload) => "upload",
-        (snapshot, _) if has_failed(snapshot) => "snapshot",
-        _ => "other",
-    })
+    let blocked = condition(backup, BLOCKED).filter(|blocked| is_true(blocked));
+    let has_died = blocked.is_some_and(|blocked| blocked.reason.as_deref() == Some(JOB_FAILED));
+    let fails = |state: StageState, attempts: i64| {
+        state == StageState::Failed || (state == StageState::InProgress && attempts > 1)
+    };
+    let at_upload = |status: &BackupRunStatus| status.upload.as_ref().is_some_and(|at| fails(at.state, at.attempts));
+    let at_snapshot = |status: &BackupRunStatus| {
+        status.snapshot.as_ref().is_some_and(|at| fails(at.state, at.attempts)) || status.state == RunState::Failed
+    };
+    if blocked.is_some() && !has_died {
+        Some("blocked")
+    } else if since.iter().any(at_upload) {
+        Some("upload")
+    } else if has_died || since.iter().any(at_snapshot) {
+        Some("snapshot")
+    } else {
+        let is_refused = condition(backup, "Ready").is_some_and(|ready| ready.status == ConditionStatus::False);
+        is_refused.then_some("other")
+    }
+}
+
+/// When retention last stood well with a Backup: when nothing stood in the way of a look, or when that ended, or where there
+/// was no look yet, when there was an archive. Of one-time Backups nothing expires.
+fn pruned_at(backup: &Backup, history: &History) -> Option<Timestamp> {
+    if backup.kind_of_backup() == BackupType::OneTime {
+        return None;
+    }
+    let text = match condition(backup, PRUNED) {
+        Some(pruned) if is_true(pruned) => pruned.last_update_time.clone(),
+        Some(pruned) => pruned.last_transition_time.clone(),
+        None => status_of(history.last_verified()?).ended_at,
+    };
+    text?.parse().ok()
 }
 
 fn of_restores(state: &State, registry: &mut Registry) {
@@ -231,17 +265,18 @@ fn of_queue(state: &State, registry: &mut Registry) {
     let up: Gauge<f64, AtomicU64> = Gauge::default();
     let messages: Figure<OfConsumer> = Figure::default();
     if let Queue::Known(Known { survey, .. }) = &state.queue {
-        up.set(1.0);
-        // What nobody is to drain waits without end: the messages for heartbeat, where that component is not installed.
+        up.set(f64::from(survey.missing.is_empty()));
+        // What nobody is to drain waits without end: all of it beside the operator, and the messages for heartbeat where that
+        // component is not installed.
         let drained: BTreeSet<_> = state.cron_jobs.iter().filter_map(CronJob::consumer).collect();
-        let drained = |consumer: &&String| drained.contains(consumer.as_str());
+        let drained = |consumer: &&String| state.charge == Charge::Ours && drained.contains(consumer.as_str());
         for (consumer, waiting) in survey.consumers.iter().filter(|(consumer, _)| drained(consumer)) {
             let of = |state| OfConsumer { consumer: consumer.clone(), state };
             set(&messages, &of("pending"), waiting.pending as f64);
             set(&messages, &of("in_flight"), waiting.in_flight as f64);
         }
     }
-    registry.register("queue_up", "Whether NATS answers", up);
+    registry.register("queue_up", "Whether NATS answers and has the queue", up);
     registry.register("queue_messages", "Messages that a consumer has to work on", messages);
     let in_charge: Gauge<f64, AtomicU64> = Gauge::default();
     in_charge.set(f64::from(state.charge == Charge::Ours));

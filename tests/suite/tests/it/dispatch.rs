@@ -195,7 +195,7 @@ impl Dispatch {
     }
 
     /// Waits until it is at work.
-    async fn at_work(&self) {
+    pub(crate) async fn at_work(&self) {
         until("it is at work", async || self.log().contains("at work")).await;
     }
 

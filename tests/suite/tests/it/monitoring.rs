@@ -85,6 +85,29 @@ async fn every_alert_passes_its_unit_tests() {
     assert_eq!(rules(&groups).map(|rule| text(rule, "/alert")).collect::<BTreeSet<_>>(), fired);
 }
 
+/// By labels and names: Prometheus finds the Service, that the pods, and nothing stands in the way.
+#[tokio::test]
+async fn the_monitor_leads_to_the_port_of_dispatch() {
+    let objects = installed("").await;
+    let object = |name: &str| objects.iter().find(|object| title(object) == name).unwrap();
+    let has_labels = |of: &Value, wanted: &Value| {
+        let wanted = wanted.as_object().unwrap();
+        !wanted.is_empty() && wanted.iter().all(|(label, value)| of[label] == *value)
+    };
+    let (monitor, service) = (object("ServiceMonitor drover"), object("Service dispatch"));
+    assert!(has_labels(&service["metadata"]["labels"], &monitor["spec"]["selector"]["matchLabels"]));
+    assert_eq!(monitor["spec"]["namespaceSelector"]["matchNames"][0], service["metadata"]["namespace"]);
+    let port = &service["spec"]["ports"][0];
+    assert_eq!(port["name"], monitor["spec"]["endpoints"][0]["port"]);
+    let template = &object("Deployment dispatch")["spec"]["template"];
+    assert!(has_labels(&template["metadata"]["labels"], &service["spec"]["selector"]));
+    let policy = &object("NetworkPolicy drover-metrics")["spec"];
+    assert!(has_labels(&template["metadata"]["labels"], &policy["podSelector"]["matchLabels"]));
+    let of_pod = &template["spec"]["containers"][0]["ports"][0];
+    assert_eq!((&port["targetPort"], &policy["ingress"][0]["ports"][0]["port"]), (&of_pod["name"], &of_pod["name"]));
+    assert_eq!(port["port"], of_pod["containerPort"]);
+}
+
 #[tokio::test]
 async fn the_patches_of_the_documentation_do_what_it_says() {
     let documented = include_str!("../../../../docs/monitoring.md").split("```");
@@ -120,6 +143,7 @@ async fn a_real_prometheus_finds_the_figures_of_every_rule_in_a_real_run() {
         site.job(job).succeed().await;
     }
     let prometheus = site.testbed.prometheus().unwrap();
+    dispatch.at_work().await;
     let labels = BTreeMap::from([("namespace", "cattle-resources-system"), ("pod", "dispatch")]);
     prometheus.scrape(&dispatch.address().await, &labels).unwrap();
     let groups = groups().await;
@@ -150,7 +174,7 @@ async fn selectors(prometheus: &Prometheus, expression: &str) -> Vec<String> {
     let mut waiting = vec![prometheus.get("parse_query", &[("query", expression)]).await.unwrap()];
     let mut selectors = Vec::new();
     while let Some(node) = waiting.pop() {
-        if node["type"] == "vectorSelector" {
+        if ["vectorSelector", "matrixSelector"].contains(&text(&node, "/type")) {
             let matchers = node["matchers"].as_array().unwrap().iter();
             let matchers = matchers
                 .map(|matcher| format!("{}{}{}", text(matcher, "/name"), text(matcher, "/type"), matcher["value"]));

@@ -51,11 +51,13 @@ pub(crate) async fn follow(place: &Place) {
     place.until_restored("rancher-restore").await;
 }
 
-fn endpoint() -> Value {
+/// The patch by which a Backup or Restore finds MinIO.
+pub(crate) fn endpoint() -> Value {
     json!([{"op": "add", "path": "/spec/storageLocation/s3/endpoint", "value": ENDPOINT}])
 }
 
-async fn apply(place: &Place, manifests: &Path, file: &str, patches: &[(&str, Value)]) {
+/// Applies a manifest of a folder as it stands, but for patches of objects of these kinds.
+pub(crate) async fn apply(place: &Place, manifests: &Path, file: &str, patches: &[(&str, Value)]) {
     let folder = format!("guide/{}", file.trim_end_matches(".yaml"));
     place.write(&format!("{folder}/{file}"), &std::fs::read_to_string(manifests.join(file)).unwrap());
     let patches: Vec<Value> =

@@ -2,14 +2,16 @@
 //! drover runs any more.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::Instant;
 
 use drover::resources::{Backup, BackupSpec};
-use drover_tests::monitor_server::{Behaviour, CHECK, Server};
+use drover_tests::monitor_server::{Behaviour, CHECK, Server, TOKEN};
 use kube::ResourceExt;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
+use crate::guide;
 use crate::place::{IN_THE_END, Place, bucket, of_populated};
 
 /// The Secret with the keys of the archives.
@@ -33,7 +35,26 @@ pub(crate) async fn are_told(place: &Place) {
     monitor.of_a_lack_of_memory(place).await;
     place.kubectl(&["delete", "-f", &large]).await;
     a_secret_that_is_missing_is_said(place).await;
+    monitor.of_the_guides_backup(place).await;
     monitor.of_a_dead_chain_and_a_lost_key(place).await;
+    no_secret_is_readable(place).await;
+}
+
+/// Nothing that people and programs of the cluster read tells a URL: logs, Events, statuses, and what is remembered.
+async fn no_secret_is_readable(place: &Place) {
+    let logs = ["logs", "--selector=app.kubernetes.io/part-of=drover", "--all-containers", "--tail=-1"];
+    let told = ["get", "configmap", "heartbeat-told", "--output=yaml"];
+    let of_drover = "backups.resources.cattle.io,restores.resources.cattle.io,backupruns";
+    let all = [
+        place.kubectl_here(&[&logs[..], &["--max-log-requests=999", "--ignore-errors"]].concat()).await,
+        place.kubectl_here(&told).await,
+        place.kubectl(&["get", "events", "--all-namespaces", "--output=yaml"]).await,
+        place.kubectl(&["get", of_drover, "--output=yaml"]).await,
+    ];
+    for (text, expected) in all.iter().zip(["told: ", "backup.", "HeartbeatMisconfigured", "Fresh"]) {
+        assert!(text.contains(expected), "nothing is looked through that says {expected:?}");
+        assert!(!text.contains(CHECK) && !text.contains(TOKEN), "{text}");
+    }
 }
 
 /// Makes the Secret of keys, with a key of this letter.
@@ -112,6 +133,12 @@ impl Monitor {
         place.apply(&place.overlay(&IN_THE_END)).await;
     }
 
+    /// A URL of the server, as pods reach it.
+    fn url(&self, place: &Place, path: &str) -> String {
+        let machine = place.testbed.machine_address().unwrap();
+        format!("http://{machine}:{}{path}", self.server.address.port())
+    }
+
     /// What was told of something, `Backup "daily"` say, in order: the signal and the text.
     fn told(&self, of: &str) -> Vec<(String, String)> {
         let pings = self.server.received().into_iter().filter(|ping| ping.body.starts_with(&format!("{of}:")));
@@ -146,6 +173,7 @@ impl Monitor {
         let of = "Backup \"watched\"";
         let text = self.until_told(place, of, "success", "objects").await;
         assert!(text.contains("place: s3://") && !text.contains("error"), "{text}");
+        place.kubectl(&["wait", "--for=condition=Ready", "backups.resources.cattle.io/watched", "--timeout=60s"]).await;
         // It is told by what the run says then, which says it when the archive is verified.
         let run = place.runs("watched").await.pop().unwrap();
         assert!(drover::runs::status_of(&run).ended_at.is_some(), "{run:?}");
@@ -184,6 +212,25 @@ impl Monitor {
         self.until_told(place, of, "success", "objects").await;
     }
 
+    /// The guide's Backup with a heartbeat, as the documentation has it, and its one line changed.
+    async fn of_the_guides_backup(&self, place: &Place) {
+        let name = "rancher-monitored-backup";
+        if place.backups().get_opt(name).await.unwrap().is_none() {
+            eprintln!("skipped: the guide was not followed");
+            return;
+        }
+        let url = json!([{"op": "replace", "path": "/stringData/url", "value": self.url(place, &format!("/heartbeat/{TOKEN}"))}]);
+        let documentation = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let patches = [("Backup", guide::endpoint()), ("Secret", url)];
+        guide::apply(place, &documentation, "backup-with-heartbeat.yaml", &patches).await;
+        place.kubectl_here(&["create", "job", &format!("--from=cronjob/{name}"), "monitored-again"]).await;
+        let is_told = || {
+            let pings = self.server.received();
+            pings.iter().any(|ping| ping.target == format!("/heartbeat/{TOKEN}") && ping.body.contains(name))
+        };
+        place.until("OneUptime is told of the guide's Backup", async || is_told()).await;
+    }
+
     /// Neither dispatch nor NATS is there, and the keys are others: the audit tells both, on its own schedule.
     async fn of_a_dead_chain_and_a_lost_key(&self, place: &Place) {
         let (clock, keyed) = ("Backup \"watched-clock\"", "Backup \"watched\"");
@@ -203,6 +250,10 @@ impl Monitor {
                 begun.elapsed().as_secs_f64(),
                 text.lines().next().unwrap()
             );
+        }
+        for (name, word) in [("watched-too", "true"), ("watched", "false")] {
+            let condition = format!("--for=condition=Fresh={word}");
+            place.kubectl(&["wait", &condition, &format!("backups.resources.cattle.io/{name}"), "--timeout=60s"]).await;
         }
         place.backups().delete("watched-clock", &kube::api::DeleteParams::default()).await.unwrap();
         place.apply(&place.overlay(&IN_THE_END)).await;

@@ -28,7 +28,7 @@ pub(crate) async fn measure(place: &Place) {
 /// The Service of the component `monitoring` leads to dispatch's figures.
 async fn prometheus_reads_it_too(place: &Place) {
     let figures = "/api/v1/namespaces/cattle-resources-system/services/dispatch:metrics/proxy/metrics";
-    let objects = format!("drover_backup_objects{{backup=\"speed-{TRIES}\"}} {}", place.objects);
+    let objects = format!("drover_backup_objects{{backup=\"speed-{TRIES}\"}} {}.0\n", place.objects);
     place
         .until("the figures are served", async || place.kubectl(&["get", "--raw", figures]).await.contains(&objects))
         .await;

@@ -32,6 +32,10 @@ pub(crate) fn candidates(name: &str, folders: &OsStr) -> impl Iterator<Item = Pa
 }
 
 async fn serves(program: Program, path: &Path) -> bool {
+    // Distributions have versions that lack what is asked of them, and that do not say their module's version.
+    if matches!(program, Program::Prometheus | Program::Promtool) {
+        return false;
+    }
     if !program.needs_pinned_version() {
         return true;
     }

@@ -52,6 +52,15 @@ pub enum Error {
         source: reqwest::Error,
     },
 
+    /// Prometheus answers something else than JSON.
+    #[snafu(display("failed to read what Prometheus answers at {path:?}"))]
+    ReadPrometheus {
+        /// The path of its API.
+        path: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+
     /// Prometheus refused.
     #[snafu(display("failed to ask Prometheus: it answered {status}: {said}"))]
     RefusedByPrometheus {

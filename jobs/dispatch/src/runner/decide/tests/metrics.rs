@@ -1,7 +1,10 @@
 use drover::resources::{
-    BackupPolicy, BackupPolicySpec, BackupStatus, Conditions, Ready, RunState, SnapshotStage, StageState, UploadStage,
-    rfc3339,
+    BackupPolicy, BackupPolicySpec, BackupStatus, ConditionStatus, Conditions, Ready, RunState, SnapshotStage,
+    StageState, UploadStage, rfc3339,
 };
+
+use drover::runs::report;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Fixture, at};
 use crate::runner::metrics::render;
@@ -106,10 +109,91 @@ fn restores_and_messages_are_counted() {
     check(&fixture, "drover_restores{state=\"failed\"}", Some(1.0));
     check(&fixture, "drover_restores{state=\"completed\"}", Some(0.0));
     check(&fixture, "drover_queue_up", Some(1.0));
+    if let Queue::Known(known) = &mut fixture.state.queue {
+        known.survey.missing.insert("stream DROVER".to_owned());
+    }
+    check(&fixture, "drover_queue_up", Some(0.0));
     check(&fixture, "drover_queue_messages{consumer=\"upload\",state=\"pending\"}", Some(3.0));
     check(&fixture, "drover_queue_messages{consumer=\"upload\",state=\"in_flight\"}", Some(1.0));
     fixture.state.queue = Queue::Away { reason: "no answer".to_owned() };
     check(&fixture, "drover_queue_up", Some(0.0));
+}
+
+/// What `drover_backup_failing` is 1 for, of the Backup "daily".
+fn reasons(fixture: &Fixture) -> Vec<String> {
+    let text = render(&fixture.state, fixture.now).unwrap();
+    let failing = text.lines().filter_map(|line| line.strip_prefix("drover_backup_failing{backup=\"daily\",reason=\""));
+    failing.filter_map(|line| line.strip_suffix("\"} 1.0")).map(str::to_owned).collect()
+}
+
+fn block(fixture: &mut Fixture, reason: &str) {
+    fixture.edit("daily", |backup| {
+        let conditions = backup.status.get_or_insert_default().conditions.get_or_insert_default();
+        conditions.set("Blocked", ConditionStatus::True, reason, "why", at(0));
+    });
+}
+
+#[test]
+fn a_backup_is_failing_until_a_try_succeeds() {
+    let mut fixture = some();
+    assert_eq!(reasons(&fixture), ["upload"]);
+    // The next try begins, and then the next run, whose upload nobody tries as long as its place is away.
+    ready(&mut fixture, "daily", Ready::InProgress);
+    let mut run = fixture.state.runs.get("daily-2").unwrap().clone();
+    let again = UploadStage { state: StageState::InProgress, attempts: 2, ..UploadStage::default() };
+    run.status.as_mut().unwrap().upload = Some(again);
+    fixture.state.runs.put("daily-2".to_owned(), run);
+    fixture.run("daily", 3, at(8000), RunState::InProgress, true);
+    assert_eq!(reasons(&fixture), ["upload"]);
+    fixture.run("daily", 4, at(8100), RunState::Completed, true);
+    assert!(reasons(&fixture).is_empty());
+    fixture.run("daily", 5, at(8200), RunState::Failed, false);
+    assert_eq!(reasons(&fixture), ["snapshot"]);
+}
+
+#[test]
+fn what_keeps_a_job_from_running_is_told_although_the_backup_is_pending() {
+    let mut fixture = Fixture::new();
+    fixture.backup("daily", Some("0 * * * *"));
+    assert!(reasons(&fixture).is_empty());
+    ready(&mut fixture, "daily", Ready::Pending);
+    block(&mut fixture, "NoPod");
+    assert_eq!(reasons(&fixture), ["blocked"]);
+    block(&mut fixture, "JobFailed");
+    assert_eq!(reasons(&fixture), ["snapshot"]);
+    ready(&mut fixture, "daily", Ready::Failed);
+    assert_eq!(reasons(&fixture), ["other"]);
+}
+
+#[test]
+fn a_suspended_backup_is_not_failing_and_one_that_is_being_deleted_is_not_told() {
+    let mut fixture = some();
+    fixture.run("daily", 2, at(7200), RunState::Failed, true);
+    let spec = BackupPolicySpec { suspend: Some(true), ..BackupPolicySpec::default() };
+    fixture.state.policies.put("p".to_owned(), BackupPolicy::new("p", spec));
+    fixture.state.read_policies();
+    assert!(reasons(&fixture).is_empty());
+    fixture.edit("daily", |backup| backup.metadata.deletion_timestamp = Some(Time(at(0))));
+    check(&fixture, "drover_backup_ready{backup=\"daily\"}", None);
+}
+
+#[test]
+fn retention_is_told_from_when_it_last_stood_well() {
+    let mut fixture = some();
+    let pruned = "drover_backup_last_prune_timestamp_seconds{backup=\"daily\"}";
+    let look = |fixture: &mut Fixture, is_done: bool, second: i64| {
+        fixture.edit("daily", |backup| backup.status = Some(report::pruned(backup, is_done, "r", "m", at(second))));
+    };
+    // The archive of 3600 is stored, and nobody has looked.
+    check(&fixture, pruned, Some(seconds(3600)));
+    look(&mut fixture, true, 4000);
+    look(&mut fixture, true, 5000);
+    check(&fixture, pruned, Some(seconds(5000)));
+    look(&mut fixture, false, 6000);
+    look(&mut fixture, false, 7000);
+    check(&fixture, pruned, Some(seconds(6000)));
+    fixture.edit("daily", |backup| backup.spec.schedule = None);
+    check(&fixture, pruned, None);
 }
 
 #[test]
