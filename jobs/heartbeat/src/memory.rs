@@ -18,7 +18,9 @@ use serde_json::{Value, json};
 use snafu::{OptionExt, ResultExt, Snafu};
 
 use crate::JOB;
+use crate::monitor::Monitor;
 use crate::ping::Concern;
+use crate::service::Service;
 use crate::signal::Signal;
 
 /// The ConfigMap. The manifests bring it, so that the job needs the right to change this one alone.
@@ -69,6 +71,10 @@ pub(crate) struct Told {
     /// looked at was older than any success of a later run, and newer than those of this one and before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stale: Option<i64>,
+    /// Whether the Backup was found well after the failure that stands above: an audit told so, or a success was withheld for
+    /// the failure of another Backup. What failed keeps no success of others from the monitor any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_well: bool,
 }
 
 /// What all monitors were told about one Backup or Restore, by the monitor's name.
@@ -130,13 +136,21 @@ impl Told {
             &mut self.end
         };
         if place.as_ref().is_none_or(|noted| mark.is_after(noted)) {
+            self.is_well &= mark.phase == Phase::Began;
             *place = Some(mark);
         }
     }
 
+    /// Whether a failure is the last that was told.
+    pub(crate) fn is_failing(&self) -> bool {
+        let is_failed = |end: &Mark| signal(end.phase) == Signal::Failure;
+        !self.is_well && (self.stale.is_some() || self.end.as_ref().is_some_and(is_failed))
+    }
+
     /// Whether the last that was told is a failure after the archive of the run `number` was stored, at `stored`.
     pub(crate) fn is_failed_since(&self, number: i64, stored: Timestamp) -> bool {
-        self.end.as_ref().is_some_and(|end| match (end.phase, end.number) {
+        let end = self.end.as_ref().filter(|_| !self.is_well);
+        end.is_some_and(|end| match (end.phase, end.number) {
             (Phase::Began | Phase::Done, _) => false,
             (Phase::Failed | Phase::FailedLater, Some(other)) => other >= number,
             (Phase::Failed | Phase::FailedLater, None) => end.time > stored,
@@ -201,11 +215,6 @@ impl Memories {
         Ok(self.map().await?.data.unwrap_or_default())
     }
 
-    /// What monitors were told about one Backup or Restore.
-    pub(crate) async fn of(&self, concern: Concern, uid: &str) -> Result<Memory, MemoryError> {
-        Ok(read(self.all().await?.get(&member(concern, uid))))
-    }
-
     /// Changes what is noted of one Backup or Restore. Where somebody else has written meanwhile, what is there then is
     /// read and changed: nobody's note is lost, whoever's turn it was.
     pub(crate) async fn note(
@@ -256,6 +265,23 @@ impl Memories {
 /// The member of a Backup or Restore.
 pub(crate) fn member(concern: Concern, uid: &str) -> String {
     format!("{}.{uid}", concern.member())
+}
+
+/// The member of another Backup of which a failure is the last that this monitor was told: a monitor that Backups share
+/// shows one state, and what one of them made red a success of another does not make green. Restores are not among them, for
+/// none of them ever mends.
+pub(crate) fn failing_elsewhere<'a>(
+    members: &'a BTreeMap<String, String>,
+    own: &str,
+    monitor: &Monitor,
+) -> Option<&'a str> {
+    if matches!(monitor.service, Service::Webhook(_)) {
+        return None;
+    }
+    let prefix = format!("{}.", Concern::Backup.member());
+    let is_failing = |text| read(Some(text)).get(&monitor.name).is_some_and(Told::is_failing);
+    let mut others = members.iter().filter(|(member, _)| member.starts_with(&prefix) && *member != own);
+    others.find(|(_, text)| is_failing(text)).map(|(member, _)| member.as_str())
 }
 
 /// Reads a member. What somebody wrote into it that is none counts as nothing: a monitor is then told once more.

@@ -1,5 +1,6 @@
 //! Telling all monitors of one Backup or Restore that have not been told yet.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drover::exit::{Failure, Fault};
@@ -9,10 +10,11 @@ use kube::Resource;
 use tracing::{info, warn};
 
 use crate::context::Context;
-use crate::memory::{Mark, Memory, News};
+use crate::memory::{self, Mark, Memory, News, member};
 use crate::monitor::Monitor;
-use crate::ping::Ping;
+use crate::ping::{Concern, Ping};
 use crate::sender::PingError;
+use crate::signal::Signal;
 use crate::turn::Turn;
 
 /// The reason of the Event about monitors that only a person can mend.
@@ -32,8 +34,8 @@ pub(crate) async fn tell<K: Resource<DynamicType = ()>>(
 ) -> Result<Turn<()>, Failure> {
     let uid = about.meta().uid.clone().unwrap_or_default();
     // What is old once stays old, so nobody has to wait for the turn to say so.
-    let memory = context.memories.of(ping.concern, &uid).await?;
-    if due(monitors, &memory, ping, mark).is_empty() {
+    let memories = context.memories.all().await?;
+    if Due::of(monitors, &memories, &member(ping.concern, &uid), ping, mark).is_nothing() {
         return Ok(Turn::Had(()));
     }
     let telling = tell_in_turn(context, about, &uid, monitors, ping, mark);
@@ -49,8 +51,8 @@ async fn tell_in_turn<K: Resource<DynamicType = ()>>(
     mark: &Mark,
 ) -> Result<(), Failure> {
     // Read first: whoever cannot remember that it has told something would tell it without end.
-    let memory = context.memories.of(ping.concern, uid).await?;
-    let due = due(monitors, &memory, ping, mark);
+    let memories = context.memories.all().await?;
+    let Due { told: due, well } = Due::of(monitors, &memories, &member(ping.concern, uid), ping, mark);
     let sent = join_all(due.iter().map(|monitor| context.sender.send(monitor, ping))).await;
     let (mut told, mut failures) = (Vec::new(), Vec::new());
     for (monitor, outcome) in due.into_iter().zip(sent) {
@@ -59,10 +61,13 @@ async fn tell_in_turn<K: Resource<DynamicType = ()>>(
             Err(error) => failures.push((monitor, error)),
         }
     }
-    if !told.is_empty() {
+    if !told.is_empty() || !well.is_empty() {
         let note = |memory: &mut Memory| {
             for name in &told {
                 memory.entry((*name).clone()).or_default().note(mark.clone());
+            }
+            for monitor in &well {
+                memory.entry(monitor.name.clone()).or_default().is_well = true;
             }
         };
         context.memories.note(ping.concern, uid, note).await?;
@@ -96,19 +101,126 @@ pub(crate) async fn report<K: Resource<DynamicType = ()>>(
     worst.map_or(Ok(()), |exit| Err(untold(exit)))
 }
 
-fn due<'a>(monitors: &'a [Monitor], memory: &Memory, ping: &Ping, mark: &Mark) -> Vec<&'a Monitor> {
-    let now = Timestamp::now();
-    let is_due = |monitor: &&Monitor| {
-        if !monitor.signals.contains(&ping.signal) {
-            return false;
+/// What is to be done for a message.
+struct Due<'a> {
+    /// The monitors that are to be told.
+    told: Vec<&'a Monitor>,
+    /// Those that a success is withheld from, of which it is to be noted that this Backup is well: two Backups that failed
+    /// would otherwise keep each other's success from their monitor for ever.
+    well: Vec<&'a Monitor>,
+}
+
+impl<'a> Due<'a> {
+    /// What is to be done, by what all members of the memory say; `own` is that of whom the message is about.
+    fn of(monitors: &'a [Monitor], memories: &BTreeMap<String, String>, own: &str, ping: &Ping, mark: &Mark) -> Self {
+        let (now, memory) = (Timestamp::now(), memory::read(memories.get(own)));
+        let mut due = Self { told: Vec::new(), well: Vec::new() };
+        for monitor in monitors.iter().filter(|monitor| monitor.signals.contains(&ping.signal)) {
+            let told = memory.get(&monitor.name).cloned().unwrap_or_default();
+            match told.news(mark, now) {
+                News::Known => {}
+                News::Old => {
+                    info!(monitor = monitor.name, signal = %ping.signal, "not told: it is no news any more");
+                }
+                News::Yes if is_withheld(memories, own, monitor, ping) => {
+                    due.well.extend((ping.concern == Concern::Backup && told.is_failing()).then_some(monitor));
+                }
+                News::Yes => due.told.push(monitor),
+            }
         }
-        let news = memory
-            .get(&monitor.name)
-            .map_or_else(|| crate::memory::Told::default().news(mark, now), |told| told.news(mark, now));
-        if news == News::Old {
-            info!(monitor = monitor.name, signal = %ping.signal, "not told: it is no news any more");
+        due
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.told.is_empty() && self.well.is_empty()
+    }
+}
+
+/// Whether it is a success that a monitor is not told for the failure of another Backup; the log says so.
+pub(crate) fn is_withheld(memories: &BTreeMap<String, String>, own: &str, monitor: &Monitor, ping: &Ping) -> bool {
+    if ping.signal != Signal::Success {
+        return false;
+    }
+    let other = memory::failing_elsewhere(memories, own, monitor);
+    if let Some(other) = other {
+        let signal = ping.signal;
+        info!(monitor = monitor.name, %signal, other, "withheld: the last that it was told of another Backup is a failure");
+    }
+    other.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::configuration::short;
+    use crate::memory::{Phase, Told};
+    use crate::ping::Origin;
+    use crate::service::Kind;
+
+    const URL: &str = "https://hc-ping.com/6c0f0c1e-3b6f-4a5e-9f0c-1e3b6f4a5e9f";
+
+    fn mark(number: i64, phase: Phase) -> Mark {
+        Mark { id: format!("{number}.{phase:?}"), number: Some(number), phase, time: Timestamp::now() }
+    }
+
+    /// The memory of a Backup whose monitor `m` was told these.
+    fn told(marks: &[(i64, Phase)], change: impl FnOnce(&mut Told)) -> String {
+        let mut told = Told::default();
+        marks.iter().for_each(|(number, phase)| told.note(mark(*number, *phase)));
+        change(&mut told);
+        json!({"m": told}).to_string()
+    }
+
+    /// Whether the monitor is told of a run of the Backup or Restore `own`, and whether it is noted that this one is well.
+    #[track_caller]
+    fn check(others: &[(&str, String)], monitor: &Monitor, own: &str, phase: Phase, expected: (bool, bool)) {
+        let memories: BTreeMap<_, _> = others.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
+        let concern = if own.starts_with("backup") { Concern::Backup } else { Concern::Restore };
+        let ping = Ping::new(concern, "daily", crate::memory::signal(phase), Origin::Event, Timestamp::now());
+        let monitors = [monitor.clone()];
+        let due = Due::of(&monitors, &memories, own, &ping, &mark(9, phase));
+        assert_eq!((!due.told.is_empty(), !due.well.is_empty()), expected, "{others:?} {own}");
+    }
+
+    #[test]
+    fn a_success_does_not_hide_what_failed_elsewhere() {
+        use Phase::{Began, Done, Failed, FailedLater};
+        let shared = short("m", URL, None).unwrap();
+        let failed = || told(&[(7, Failed)], |_| ());
+        check(&[], &shared, "backup.b", Done, (true, false));
+        check(&[("backup.a", failed())], &shared, "backup.a", Done, (true, false));
+        check(&[("backup.a", failed())], &shared, "backup.b", Done, (false, false));
+        check(&[("backup.a", failed())], &shared, "restore.r", Done, (false, false));
+        check(&[("restore.a", failed())], &shared, "backup.b", Done, (true, false));
+        check(&[("backup.a", told(&[(7, FailedLater)], |_| ()))], &shared, "backup.b", Done, (false, false));
+        check(
+            &[("backup.a", told(&[(7, Done)], |told| told.stale = Some(7)))],
+            &shared,
+            "backup.b",
+            Done,
+            (false, false),
+        );
+        check(&[("backup.a", told(&[(7, Failed), (8, Done)], |_| ()))], &shared, "backup.b", Done, (true, false));
+        for phase in [Began, Failed, FailedLater] {
+            check(&[("backup.a", failed())], &shared, "backup.b", phase, (true, false));
         }
-        news == News::Yes
-    };
-    monitors.iter().filter(is_due).collect()
+        let hook = short("m", "https://example.com/hook", Some(Kind::Webhook)).unwrap();
+        check(&[("backup.a", failed())], &hook, "backup.b", Done, (true, false));
+    }
+
+    #[test]
+    fn two_that_failed_do_not_wait_for_each_other() {
+        let shared = short("m", URL, None).unwrap();
+        let failed = || told(&[(7, Phase::Failed)], |_| ());
+        check(&[("backup.a", failed()), ("backup.b", failed())], &shared, "backup.b", Phase::Done, (false, true));
+        let well = told(&[(7, Phase::Failed)], |told| told.is_well = true);
+        check(&[("backup.a", failed()), ("backup.b", well.clone())], &shared, "backup.a", Phase::Done, (true, false));
+        let again = told(&[(7, Phase::Failed)], |told| {
+            told.is_well = true;
+            told.note(mark(8, Phase::Failed));
+        });
+        check(&[("backup.b", again)], &shared, "backup.a", Phase::Done, (false, false));
+    }
 }

@@ -12,12 +12,12 @@ use tracing::info;
 
 use super::judge::{Facts, Verdict};
 use crate::context::Context;
-use crate::memory::{Memory, Phase, Told};
+use crate::memory::{self, Memory, Phase, Told, member};
 use crate::message::with_results;
 use crate::monitor::Monitor;
 use crate::ping::{Concern, Origin, Ping};
 use crate::signal::Signal;
-use crate::tell::report;
+use crate::tell::{is_withheld, report};
 use crate::turn::Turn;
 
 /// What an audit found of one Backup.
@@ -57,8 +57,10 @@ fn busy(holder: &str, patience: Duration) -> Failure {
 }
 
 async fn tell_in_turn(context: &Context, backup: &Backup, finding: &Finding<'_>) -> Result<(), Failure> {
-    let memory = context.memories.of(Concern::Backup, &backup.uid().unwrap_or_default()).await?;
-    let due: Vec<_> = pings(backup, finding)
+    let own = member(Concern::Backup, &backup.uid().unwrap_or_default());
+    let memories = context.memories.all().await?;
+    let memory = memory::read(memories.get(&own));
+    let (withheld, due): (Vec<_>, Vec<_>) = pings(backup, finding)
         .into_iter()
         .filter(|(monitor, ping)| {
             let why = overtaken(finding, memory.get(&monitor.name), &monitor.name, ping.signal);
@@ -67,39 +69,69 @@ async fn tell_in_turn(context: &Context, backup: &Backup, finding: &Finding<'_>)
             }
             why.is_none()
         })
-        .collect();
+        .partition(|(monitor, ping)| is_withheld(&memories, &own, monitor, ping));
     // Before a failure is sent, for one that was sent may have arrived, whatever became of its answer.
     let known = finding.run.map_or(0, |run| run.spec.number);
     let failures = due.iter().filter(|(_, ping)| ping.signal == Signal::Failure);
-    note(context, backup, &memory, failures.map(|(monitor, _)| *monitor), Some(known)).await?;
+    note(context, backup, &memory, failures.map(|(monitor, _)| *monitor), Found::Stale(known)).await?;
     let sent = due.into_iter().map(|(monitor, ping)| async move {
         let sent = context.sender.send(monitor, &ping).await;
         (monitor, ping.signal, sent)
     });
     let sent = join_all(sent).await;
     let fresh = sent.iter().filter(|(_, signal, sent)| *signal == Signal::Success && sent.is_ok());
-    let noted = note(context, backup, &memory, fresh.map(|(monitor, ..)| *monitor), None).await;
+    let well = fresh.map(|(monitor, ..)| *monitor).chain(withheld.iter().map(|(monitor, _)| *monitor));
+    let noted = note(context, backup, &memory, well, Found::Well).await;
     let failed = sent.into_iter().filter_map(|(monitor, _, sent)| Some((monitor, sent.err()?)));
     let reported = report(context, backup, failed.collect()).await;
     noted.and(reported)
 }
 
-/// Notes for these monitors which success would be an old one now, where that is not noted yet.
+/// What is noted of a look.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Found {
+    Well,
+    /// It is not fresh; the newest run that was stored by then.
+    Stale(i64),
+}
+
+impl Found {
+    fn is_noted(self, told: &Told) -> bool {
+        match self {
+            Self::Well => told.stale.is_none() && !told.is_failing(),
+            Self::Stale(_) => told.is_failing() && told.stale == self.stale(),
+        }
+    }
+
+    fn note(self, told: &mut Told) {
+        told.stale = self.stale();
+        told.is_well = self == Self::Well && (told.is_well || told.is_failing());
+    }
+
+    const fn stale(self) -> Option<i64> {
+        match self {
+            Self::Well => None,
+            Self::Stale(known) => Some(known),
+        }
+    }
+}
+
+/// Notes for these monitors what was found, where that is not noted yet.
 async fn note(
     context: &Context,
     backup: &Backup,
     memory: &Memory,
     monitors: impl Iterator<Item = &Monitor>,
-    stale: Option<i64>,
+    found: Found,
 ) -> Result<(), Failure> {
-    let is_noted = |name: &str| memory.get(name).and_then(|told| told.stale) == stale;
+    let is_noted = |name: &str| found.is_noted(memory.get(name).unwrap_or(&Told::default()));
     let names: Vec<_> = monitors.map(|monitor| monitor.name.clone()).filter(|name| !is_noted(name)).collect();
     if names.is_empty() {
         return Ok(());
     }
     let change = |memory: &mut Memory| {
         for name in &names {
-            memory.entry(name.clone()).or_default().stale = stale;
+            found.note(memory.entry(name.clone()).or_default());
         }
     };
     Ok(context.memories.note(Concern::Backup, &backup.uid().unwrap_or_default(), change).await?)
@@ -160,6 +192,20 @@ mod tests {
         let mut told = Told::default();
         told.note(Mark { id: "a".into(), number: Some(7), phase, time: Timestamp::UNIX_EPOCH });
         told
+    }
+
+    #[test]
+    fn a_failure_ends_with_the_look_that_finds_it_mended() {
+        let mut told = told(Phase::FailedLater);
+        assert!(told.is_failing() && !Found::Well.is_noted(&told));
+        Found::Well.note(&mut told);
+        assert!(!told.is_failing() && Found::Well.is_noted(&told));
+        Found::Well.note(&mut told);
+        assert!(!told.is_failing(), "found well twice");
+        Found::Stale(7).note(&mut told);
+        assert!(told.is_failing() && Found::Stale(7).is_noted(&told) && !Found::Stale(8).is_noted(&told));
+        Found::Well.note(&mut told);
+        assert!(!told.is_failing() && told.stale.is_none());
     }
 
     #[test]
