@@ -31,13 +31,14 @@ use crate::context::Context;
 use crate::memory::{self, Memory};
 use crate::message::refused;
 use crate::monitor::Monitor;
+use crate::monitors::{OfBackup, annotated_name};
 use crate::ping::Concern;
 
 /// The condition of a Backup that says whether it is fresh.
 const CONDITION: &str = "Fresh";
 
-/// How long it is remembered what was told of a Restore: longer than the queue keeps an event.
-const RESTORES_REMEMBERED: SignedDuration = SignedDuration::from_hours(31 * 24);
+/// How long it is remembered what was told of a Restore: longer than anything is told that happened to it.
+const RESTORES_REMEMBERED: SignedDuration = SignedDuration::from_hours(4 * 24);
 
 /// How many Backups are looked at at a time: one whose place does not answer holds up few others, and of each no more than
 /// an object of its archive is in memory.
@@ -136,6 +137,7 @@ async fn look_at(round: &Round<'_>, backup: &Backup, memory: &Memory) -> (Audite
     let context = round.context;
     let found = context.monitors.of_backup(backup).await;
     let mut failures = Vec::new();
+    failures.extend(forget_unwatching(context, backup, &found, memory).await.err());
     if let Some(error) = found.refused {
         failures.push(refused(context, backup, error).await);
     }
@@ -152,6 +154,30 @@ async fn look_at(round: &Round<'_>, backup: &Backup, memory: &Memory) -> (Audite
         error!("{failure}");
     }
     (result, failures.into_iter().max_by_key(Failure::exit))
+}
+
+/// Forgets what monitors were told of a Backup that watch it no more: a failure among it would withhold the successes of
+/// others from them for ever.
+async fn forget_unwatching(
+    context: &Context,
+    backup: &Backup,
+    found: &OfBackup,
+    memory: &Memory,
+) -> Result<(), Failure> {
+    let annotated = annotated_name(backup).filter(|_| found.refused.is_some());
+    let gone = unwatching(memory, &found.monitors, annotated.as_deref());
+    if gone.is_empty() {
+        return Ok(());
+    }
+    info!("forgotten, for they watch it no more: {}", gone.join(", "));
+    let change = |memory: &mut Memory| memory.retain(|name, _| !gone.contains(name));
+    Ok(context.memories.note(Concern::Backup, &backup.uid().unwrap_or_default(), change).await?)
+}
+
+/// The names in a memory that are none of these monitors, nor the one whose Secret cannot be used now.
+fn unwatching(memory: &Memory, monitors: &[Monitor], unusable: Option<&str>) -> Vec<String> {
+    let is_there = |name: &str| Some(name) == unusable || monitors.iter().any(|monitor| monitor.name == name);
+    memory.keys().filter(|name| !is_there(name)).cloned().collect()
 }
 
 async fn judge_and_tell(
@@ -216,6 +242,11 @@ fn with_condition(backup: &Backup, facts: &Facts, reasons: &[String], now: Times
     status
 }
 
+/// Whether it is still remembered what was told of a Restore of that time.
+fn is_remembered(created: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(created) < RESTORES_REMEMBERED
+}
+
 /// Forgets what was told of Backups that are gone, and of Restores of long ago. What fails is done the next time.
 async fn forget_others(context: &Context, backups: &[Backup], memories: &BTreeMap<String, String>) {
     let restores: Api<Restore> = Api::all(context.client.clone());
@@ -224,9 +255,7 @@ async fn forget_others(context: &Context, backups: &[Backup], memories: &BTreeMa
         Err(error) => return warn!("failed to list the Restores: {error}"),
     };
     let now = Timestamp::now();
-    let is_recent = |restore: &&Restore| {
-        restore.creation_timestamp().is_some_and(|time| now.duration_since(time.0) < RESTORES_REMEMBERED)
-    };
+    let is_recent = |restore: &&Restore| restore.creation_timestamp().is_some_and(|time| is_remembered(time.0, now));
     let of_backups = backups.iter().filter_map(ResourceExt::uid).map(|uid| memory::member(Concern::Backup, &uid));
     let of_restores = restores.iter().filter(is_recent).filter_map(ResourceExt::uid);
     let kept: BTreeSet<_> = of_backups.chain(of_restores.map(|uid| memory::member(Concern::Restore, &uid))).collect();
@@ -235,3 +264,6 @@ async fn forget_others(context: &Context, backups: &[Backup], memories: &BTreeMa
         warn!("{}", Failure::from(error));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,6 +53,21 @@ impl Fault for AnnotationError {
     }
 }
 
+/// The Secret that a Backup's annotation names.
+fn secret_of(backup: &Backup) -> Option<&String> {
+    backup.annotations().get(ANNOTATION).filter(|name| !name.is_empty())
+}
+
+/// The name of the monitor that a Secret holds.
+fn name_of(secret: &str) -> String {
+    format!("secret/{secret}")
+}
+
+/// The name of the monitor that a Backup's annotation names, whether it can be used or not.
+pub(crate) fn annotated_name(backup: &Backup) -> Option<String> {
+    secret_of(backup).map(|secret| name_of(secret))
+}
+
 fn names() -> String {
     Kind::ALL.map(|(_, name, _)| name).join(", ")
 }
@@ -85,7 +100,7 @@ impl Monitors {
     /// Those of a Backup.
     pub(crate) async fn of_backup(&self, backup: &Backup) -> OfBackup {
         let mut monitors = self.configured(Concern::Backup, &backup.name_any());
-        let secret = backup.annotations().get(ANNOTATION).filter(|name| !name.is_empty());
+        let secret = secret_of(backup);
         let mut refused = None;
         if let Some(secret) = secret {
             match self.annotated(secret).await {
@@ -114,7 +129,6 @@ impl Monitors {
             Some(name) => Some(Kind::named(name.trim()).context(UseKindSnafu { secret, namespace })?),
             None => None,
         };
-        let name = format!("secret/{secret}");
-        configuration::short(&name, &url, kind).context(UseSnafu { secret, namespace })
+        configuration::short(&name_of(secret), &url, kind).context(UseSnafu { secret, namespace })
     }
 }

@@ -1,0 +1,25 @@
+use super::*;
+use crate::configuration::short;
+use crate::memory::Told;
+
+const URL: &str = "https://hc-ping.com/6c0f0c1e-3b6f-4a5e-9f0c-1e3b6f4a5e9f";
+
+#[test]
+fn monitors_that_watch_a_backup_no_more_are_forgotten() {
+    let memory: Memory =
+        ["team", "old", "secret/away"].into_iter().map(|name| (name.to_owned(), Told::default())).collect();
+    let monitors = [short("team", URL, None).unwrap()];
+    assert_eq!(unwatching(&memory, &monitors, None), ["old", "secret/away"]);
+    // One whose Secret cannot be read just now watches it all the same.
+    assert_eq!(unwatching(&memory, &monitors, Some("secret/away")), ["old"]);
+    assert_eq!(unwatching(&memory, &[], None).len(), 3);
+    assert!(unwatching(&Memory::new(), &monitors, None).is_empty());
+}
+
+#[test]
+fn a_restore_is_remembered_for_longer_than_anything_is_told_of_it() {
+    let created: Timestamp = "2026-11-23T02:00:00Z".parse().unwrap();
+    let is_kept = |hours| is_remembered(created, created + SignedDuration::from_hours(hours));
+    assert!(is_kept(0) && is_kept(72) && is_kept(95));
+    assert!(!is_kept(96) && !is_kept(30 * 24));
+}
