@@ -28,7 +28,7 @@ use self::sites::Sites;
 use self::telling::Finding;
 use crate::JOB;
 use crate::context::Context;
-use crate::memory::{self, Memory};
+use crate::memory::{self, Memory, MemoryError};
 use crate::message::refused;
 use crate::monitor::Monitor;
 use crate::monitors::{OfBackup, annotated_name};
@@ -64,7 +64,7 @@ pub(crate) async fn audit(context: &Context, shutdown: &CancellationToken) -> Re
     let policies = Policies::load(&context.client).await?;
     policies.warn();
     // Before the Backups, so that what is not among those is none that was made in between.
-    let memories = context.memories.all().await?;
+    let (memories, unread) = known(context.memories.all().await);
     let backups: Api<Backup> = Api::all(context.client.clone());
     let backups = backups.list(&ListParams::default()).await.map_err(ApiError::from)?.items;
     let round = Round { context, policies, memories, sites: Sites::default() };
@@ -78,8 +78,21 @@ pub(crate) async fn audit(context: &Context, shutdown: &CancellationToken) -> Re
             return Err(Failure::new(Exit::Unavailable, "failed to look at every Backup: the job was asked to end"));
         }
     };
-    forget_others(context, &backups, &round.memories).await;
-    tally.conclude()
+    let Some(unread) = unread else {
+        forget_others(context, &backups, &round.memories).await;
+        return tally.conclude();
+    };
+    error!("{unread}");
+    tally.and(unread).conclude()
+}
+
+/// What is remembered, and why it is not known what. Nothing counts as told then: a monitor that hears something twice is
+/// better than one that hears of no failure.
+fn known(read: Result<BTreeMap<String, String>, MemoryError>) -> (BTreeMap<String, String>, Option<Failure>) {
+    match read {
+        Ok(memories) => (memories, None),
+        Err(error) => (BTreeMap::new(), Some(error.into())),
+    }
 }
 
 /// What came of all Backups.
@@ -95,6 +108,12 @@ impl Tally {
         self.looked_at += usize::from(result != Audited::Unwatched);
         self.stale.extend((result == Audited::Stale).then_some(name));
         self.worst = self.worst.into_iter().chain(failure).max_by_key(Failure::exit);
+        self
+    }
+
+    /// With what else failed.
+    fn and(mut self, failure: Failure) -> Self {
+        self.worst = self.worst.into_iter().chain([failure]).max_by_key(Failure::exit);
         self
     }
 

@@ -11,6 +11,7 @@ use kube::ResourceExt;
 use tracing::info;
 
 use super::judge::{Facts, Verdict};
+use super::known;
 use crate::context::Context;
 use crate::memory::{self, Memory, Phase, Told, member};
 use crate::message::with_results;
@@ -58,7 +59,7 @@ fn busy(holder: &str, patience: Duration) -> Failure {
 
 async fn tell_in_turn(context: &Context, backup: &Backup, finding: &Finding<'_>) -> Result<(), Failure> {
     let own = member(Concern::Backup, &backup.uid().unwrap_or_default());
-    let memories = context.memories.all().await?;
+    let (memories, unread) = known(context.memories.all().await);
     let memory = memory::read(memories.get(&own));
     let (withheld, due): (Vec<_>, Vec<_>) = pings(backup, finding)
         .into_iter()
@@ -70,10 +71,11 @@ async fn tell_in_turn(context: &Context, backup: &Backup, finding: &Finding<'_>)
             why.is_none()
         })
         .partition(|(monitor, ping)| is_withheld(&memories, &own, monitor, ping));
-    // Before a failure is sent, for one that was sent may have arrived, whatever became of its answer.
-    let known = finding.run.map_or(0, |run| run.spec.number);
+    // Before a failure is sent, for one that was sent may have arrived, whatever became of its answer. It is sent also where
+    // nothing can be noted: an audit that is silent for that would hide what it found.
+    let newest = finding.run.map_or(0, |run| run.spec.number);
     let failures = due.iter().filter(|(_, ping)| ping.signal == Signal::Failure);
-    note(context, backup, &memory, failures.map(|(monitor, _)| *monitor), Found::Stale(known)).await?;
+    let stale = note(context, backup, &memory, failures.map(|(monitor, _)| *monitor), Found::Stale(newest)).await;
     let sent = due.into_iter().map(|(monitor, ping)| async move {
         let sent = context.sender.send(monitor, &ping).await;
         (monitor, ping.signal, sent)
@@ -84,7 +86,13 @@ async fn tell_in_turn(context: &Context, backup: &Backup, finding: &Finding<'_>)
     let noted = note(context, backup, &memory, well, Found::Well).await;
     let failed = sent.into_iter().filter_map(|(monitor, _, sent)| Some((monitor, sent.err()?)));
     let reported = report(context, backup, failed.collect()).await;
-    noted.and(reported)
+    let failures = unread.into_iter().chain([stale, noted, reported].into_iter().filter_map(Result::err));
+    first_of_worst(failures).map_or(Ok(()), Err)
+}
+
+/// The first of the worst: where the memory cannot be read it cannot be written either, and that is why.
+fn first_of_worst(failures: impl Iterator<Item = Failure>) -> Option<Failure> {
+    failures.reduce(|worst, other| if other.exit() > worst.exit() { other } else { worst })
 }
 
 /// What is noted of a look.
@@ -192,6 +200,17 @@ mod tests {
         let mut told = Told::default();
         told.note(Mark { id: "a".into(), number: Some(7), phase, time: Timestamp::UNIX_EPOCH });
         told
+    }
+
+    #[test]
+    fn the_first_of_the_worst_failures_is_told() {
+        let failure = |(exit, words): (Exit, &str)| Failure::new(exit, words.to_owned());
+        let told = |failures: &[(Exit, &str)]| {
+            first_of_worst(failures.iter().copied().map(failure)).map(|failure| failure.to_string())
+        };
+        assert_eq!(told(&[]), None);
+        assert_eq!(told(&[(Exit::Usage, "unread"), (Exit::Usage, "unwritten")]).as_deref(), Some("unread"));
+        assert_eq!(told(&[(Exit::Usage, "unread"), (Exit::Unavailable, "away")]).as_deref(), Some("away"));
     }
 
     #[test]

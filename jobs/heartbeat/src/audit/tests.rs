@@ -16,6 +16,19 @@ fn monitors_that_watch_a_backup_no_more_are_forgotten() {
     assert!(unwatching(&Memory::new(), &monitors, None).is_empty());
 }
 
+/// The job is told of a memory that it cannot read after it has looked at everything, and not instead.
+#[test]
+fn a_memory_that_cannot_be_read_is_empty_and_a_failure_of_the_job() {
+    let namespace = "cattle-resources-system".to_owned();
+    let (memories, unread) = known(Err(MemoryError::Find { namespace }));
+    assert!(memories.is_empty());
+    let failure = Tally::default().and(unread.unwrap()).conclude().unwrap_err();
+    assert_eq!(failure.exit(), Exit::Usage);
+    assert!(failure.to_string().contains("heartbeat-told"), "{failure}");
+    let (memories, unread) = known(Ok(BTreeMap::from([("backup.a".to_owned(), "{}".to_owned())])));
+    assert!(memories.len() == 1 && unread.is_none());
+}
+
 #[test]
 fn a_restore_is_remembered_for_longer_than_anything_is_told_of_it() {
     let created: Timestamp = "2026-11-23T02:00:00Z".parse().unwrap();
