@@ -51,6 +51,9 @@ pub(crate) struct Mark {
     /// The run's number; none for a Restore, and for a Job that died before it opened a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) number: Option<i64>,
+    /// Where a Job died before it opened a run: the newest run that was known when this was to be told, 0 where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) known: Option<i64>,
     pub(crate) phase: Phase,
     pub(crate) time: Timestamp,
 }
@@ -92,12 +95,19 @@ pub(crate) enum News {
 
 impl Mark {
     /// Whether this comes after the other: by the numbers of their runs, within a run by how far it is, and by time alone
-    /// where a number is missing.
+    /// where no number is known, for the clocks of two nodes differ.
     fn is_after(&self, other: &Self) -> bool {
-        match (self.number, other.number) {
+        match (self.place(), other.place()) {
             (Some(one), Some(two)) => (one, self.phase, self.time) > (two, other.phase, other.time),
             _ => self.time > other.time,
         }
+    }
+
+    /// The run, and whether this comes behind all that is of it: a Job that died without one died between the newest that
+    /// was known and the next.
+    fn place(&self) -> Option<(i64, bool)> {
+        let of_run = self.number.map(|number| (number, false));
+        of_run.or_else(|| self.known.map(|known| (known, true)))
     }
 }
 
@@ -150,7 +160,7 @@ impl Told {
     /// Whether the last that was told is a failure after the archive of the run `number` was stored, at `stored`.
     pub(crate) fn is_failed_since(&self, number: i64, stored: Timestamp) -> bool {
         let end = self.end.as_ref().filter(|_| !self.is_well);
-        end.is_some_and(|end| match (end.phase, end.number) {
+        end.is_some_and(|end| match (end.phase, end.number.or(end.known)) {
             (Phase::Began | Phase::Done, _) => false,
             (Phase::Failed | Phase::FailedLater, Some(other)) => other >= number,
             (Phase::Failed | Phase::FailedLater, None) => end.time > stored,

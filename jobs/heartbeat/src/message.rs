@@ -83,7 +83,7 @@ async fn of_backup(context: &Context, event: &Event, phase: Phase) -> Result<Out
         }
         Standing::Untrue(reason) => return Ok(Outcome::Refused { reason }),
     };
-    let mark = mark(event, phase);
+    let mark = Mark { known: newest_known(&history, &event.data), ..mark(event, phase) };
     let ping = of_run(event, phase, run);
     let told = tell(context, &backup, &found.monitors, &ping, &mark).await;
     if let Some(error) = found.refused {
@@ -148,7 +148,13 @@ fn is_ready(restore: &Restore) -> bool {
 }
 
 fn mark(event: &Event, phase: Phase) -> Mark {
-    Mark { id: event.id(), number: event.data.number, phase, time: event.time }
+    Mark { id: event.id(), number: event.data.number, known: None, phase, time: event.time }
+}
+
+/// For an event that names no run: the newest one that is known by now, 0 where there is none. What ends later is of a later
+/// one, whatever the clock of the node says where the event was made.
+fn newest_known(history: &History, data: &Data) -> Option<i64> {
+    data.number.is_none().then(|| history.newest().map_or(0, |run| run.spec.number))
 }
 
 /// What an event is by now.
@@ -327,6 +333,15 @@ mod tests {
         check(vec![], Some(7), Done, "old");
         check(vec![], None, Failed, "news");
         check(vec![], None, Done, "untrue");
+    }
+
+    #[test]
+    fn an_event_without_a_run_is_placed_behind_the_newest() {
+        let open = |number| run(number, &json!({"state": "InProgress"}));
+        let known = |runs, number| newest_known(&history(runs), &Data { number, ..Data::default() });
+        assert_eq!(known(vec![run(7, &completed()), open(8)], None), Some(8));
+        assert_eq!(known(vec![], None), Some(0));
+        assert_eq!(known(vec![open(8)], Some(7)), None);
     }
 
     #[test]

@@ -162,7 +162,7 @@ mod tests {
     const URL: &str = "https://hc-ping.com/6c0f0c1e-3b6f-4a5e-9f0c-1e3b6f4a5e9f";
 
     fn mark(number: i64, phase: Phase) -> Mark {
-        Mark { id: format!("{number}.{phase:?}"), number: Some(number), phase, time: Timestamp::now() }
+        Mark { id: format!("{number}.{phase:?}"), number: Some(number), known: None, phase, time: Timestamp::now() }
     }
 
     /// The memory of a Backup whose monitor `m` was told these.

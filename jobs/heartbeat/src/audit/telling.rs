@@ -198,7 +198,7 @@ mod tests {
 
     fn told(phase: Phase) -> Told {
         let mut told = Told::default();
-        told.note(Mark { id: "a".into(), number: Some(7), phase, time: Timestamp::UNIX_EPOCH });
+        told.note(Mark { id: "a".into(), number: Some(7), known: None, phase, time: Timestamp::UNIX_EPOCH });
         told
     }
 

@@ -5,7 +5,13 @@ use super::*;
 /// A mark of a run at a second.
 fn mark(number: Option<i64>, phase: Phase, second: i64) -> Mark {
     let id = format!("{number:?}.{phase:?}.{second}");
-    Mark { id, number, phase, time: Timestamp::from_second(second).unwrap() }
+    Mark { id, number, known: None, phase, time: Timestamp::from_second(second).unwrap() }
+}
+
+/// The mark of a Job that died before it opened a run, when this run was the newest.
+fn without_run(known: i64, second: i64) -> Mark {
+    let id = format!("died.{known}.{second}");
+    Mark { id, known: Some(known), ..mark(None, Phase::Failed, second) }
 }
 
 fn at(second: i64) -> Timestamp {
@@ -39,6 +45,30 @@ fn each_thing_is_told_once_and_in_its_order() {
     check(&[mark(None, Failed, 30)], &of(7, Done, 20), News::Old);
     check(&[mark(None, Failed, 30)], &of(8, Done, 40), News::Yes);
     check(&[of(7, Done, 20)], &mark(None, Failed, 30), News::Yes);
+}
+
+#[test]
+fn a_job_that_died_before_its_run_is_placed_by_the_newest_run_and_by_no_clock() {
+    use Phase::{Began, Done, Failed, FailedLater};
+    let of = |number, phase, second| mark(Some(number), phase, second);
+    for second in [1, 1000] {
+        let died = || without_run(7, second);
+        check(&[died()], &of(8, Done, 100), News::Yes);
+        check(&[died()], &of(8, Began, 100), News::Yes);
+        check(&[died()], &of(8, Failed, 100), News::Yes);
+        check(&[died()], &of(7, Done, 100), News::Old);
+        check(&[died()], &of(6, Done, 100), News::Old);
+        check(&[of(7, Done, 100)], &died(), News::Yes);
+        check(&[of(7, FailedLater, 100)], &died(), News::Yes);
+        check(&[of(8, Done, 100)], &died(), News::Old);
+        check(&[without_run(0, second)], &of(1, Done, 100), News::Yes);
+        check(&[died()], &without_run(8, 100), News::Yes);
+    }
+    check(&[without_run(7, 10)], &without_run(7, 11), News::Yes);
+    check(&[without_run(7, 10)], &without_run(7, 9), News::Old);
+    let mut told = Told::default();
+    told.note(without_run(7, 1));
+    assert!(told.is_failed_since(7, at(1000)) && !told.is_failed_since(8, at(0)));
 }
 
 #[test]
@@ -114,6 +144,37 @@ proptest! {
                 Phase::Done => prop_assert!(mark.number >= failed, "{mark:?} after a failure of {failed:?}"),
                 Phase::Failed | Phase::FailedLater => failed = failed.max(mark.number),
             }
+        }
+    }
+
+    /// The same where Jobs die before they open a run, and whatever the clocks say: what is told follows the numbers, and the
+    /// success of a run that is newer than all others is always told.
+    #[test]
+    fn no_clock_silences_a_success_of_a_newer_run_or_tells_an_older_one(
+        deliveries in prop::collection::vec((0_i64..6, 0_usize..4, 0_i64..100), 1..40)
+    ) {
+        let phases = [Phase::Failed, Phase::Done, Phase::FailedLater];
+        let mut told = Told::default();
+        // The newest run of which anything was told, and the newest that a told failure comes behind.
+        let (mut newest, mut failed) = (-1, -1);
+        for (number, phase, second) in deliveries {
+            let mark = match phases.get(phase) {
+                Some(phase) => mark(Some(number), *phase, second),
+                None => without_run(number, second),
+            };
+            let is_told = told.news(&mark, mark.time) == News::Yes;
+            prop_assert!(is_told || number <= newest, "{mark:?} is newer than {newest}");
+            if !is_told {
+                continue;
+            }
+            told.note(mark.clone());
+            match (mark.number, mark.phase) {
+                (Some(_), Phase::Done) => prop_assert!(number >= failed, "{mark:?} after a failure of {failed}"),
+                (Some(_), _) => failed = failed.max(number),
+                // No success of this run or one before it may follow.
+                (None, _) => failed = failed.max(number + 1),
+            }
+            newest = newest.max(number);
         }
     }
 
