@@ -157,9 +157,11 @@ impl Told {
         !self.is_well && (self.stale.is_some() || self.end.as_ref().is_some_and(is_failed))
     }
 
-    /// Whether the last that was told is a failure after the archive of the run `number` was stored, at `stored`.
-    pub(crate) fn is_failed_since(&self, number: i64, stored: Timestamp) -> bool {
-        let end = self.end.as_ref().filter(|_| !self.is_well);
+    /// Whether the last that was told is a failure after the archive of the run `number` was stored, at `stored`. What a later
+    /// stage failed at is over where it went well since, at `pruned`.
+    pub(crate) fn is_failed_since(&self, number: i64, stored: Timestamp, pruned: Option<Timestamp>) -> bool {
+        let is_over = |end: &Mark| end.phase == Phase::FailedLater && pruned.is_some_and(|pruned| pruned > end.time);
+        let end = self.end.as_ref().filter(|end| !self.is_well && !is_over(end));
         end.is_some_and(|end| match (end.phase, end.number.or(end.known)) {
             (Phase::Began | Phase::Done, _) => false,
             (Phase::Failed | Phase::FailedLater, Some(other)) => other >= number,

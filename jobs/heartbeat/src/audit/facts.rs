@@ -8,7 +8,8 @@ use drover::encryption::{self, Configuration};
 use drover::exit::{Chain, Failure};
 use drover::places::{Target, split, targets};
 use drover::policy::{Policies, Settings};
-use drover::resources::{Backup, BackupRun, BackupType, Place};
+use drover::resources::{Backup, BackupRun, BackupType, ConditionStatus, Place};
+use drover::runs::report::PRUNED;
 use drover::runs::{schedule_of, status_of};
 use drover::storage::{Label, Opened, Storage};
 use futures::future::join_all;
@@ -51,11 +52,20 @@ pub(super) async fn gather(
     let facts = Facts {
         created: backup.creation_timestamp().map_or_else(Timestamp::now, |time| time.0),
         ready: ready.map(|ready| (ready.status, ready.message.clone().unwrap_or_default())),
+        pruned: pruned(backup),
         suspended_by: settings.suspended_by,
         timing,
         archive,
     };
     Ok((facts, run))
+}
+
+/// When the expired archives of a Backup were deleted last, where its condition says that they are. The condition alone is
+/// not enough: it stays as it was where the Job of a prune died.
+fn pruned(backup: &Backup) -> Option<Timestamp> {
+    let condition = backup.status.as_ref()?.conditions.as_ref()?.get(PRUNED)?;
+    let time = || condition.last_update_time.as_ref()?.parse().ok();
+    (condition.status == ConditionStatus::True).then(|| time().unwrap_or(Timestamp::MAX))
 }
 
 async fn archive(context: &Context, sites: &Sites, backup: &Backup, settings: &Settings, run: &BackupRun) -> Archive {
@@ -178,4 +188,25 @@ fn first_encrypted(input: impl std::io::Read, configuration: Arc<Configuration>)
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use drover::resources::BackupSpec;
+    use drover::runs::report;
+
+    use super::*;
+
+    #[test]
+    fn a_prune_went_well_where_its_condition_says_so_and_when_it_was_renewed() {
+        let mut backup = Backup::new("daily", BackupSpec::default());
+        assert_eq!(pruned(&backup), None);
+        for (is_done, time) in
+            [(true, "2026-11-23T02:00:00Z"), (true, "2026-11-23T03:00:00Z"), (false, "2026-11-23T04:00:00Z")]
+        {
+            let time: Timestamp = time.parse().unwrap();
+            backup.status = Some(report::pruned(&backup, is_done, "Pruned", "deleted", time));
+            assert_eq!(pruned(&backup), is_done.then_some(time));
+        }
+    }
 }

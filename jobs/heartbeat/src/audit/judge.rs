@@ -12,6 +12,8 @@ pub(crate) struct Facts {
     pub(crate) created: Timestamp,
     /// The condition `Ready` with its message.
     pub(crate) ready: Option<(ConditionStatus, String)>,
+    /// When its expired archives were deleted last, where that went well the last time.
+    pub(crate) pruned: Option<Timestamp>,
     /// The policy that suspends its schedule.
     pub(crate) suspended_by: Option<String>,
     pub(crate) timing: Timing,
@@ -185,6 +187,7 @@ mod tests {
         Facts {
             created: at("2026-01-01T00:00:00Z"),
             ready: Some((ConditionStatus::True, "Completed".into())),
+            pruned: None,
             suspended_by: None,
             timing: schedule("0 2 * * *"),
             archive: Some(Archive {

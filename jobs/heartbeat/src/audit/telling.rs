@@ -182,7 +182,7 @@ fn overtaken(finding: &Finding<'_>, told: Option<&Told>, monitor: &str, signal: 
 fn is_contradicted(Finding { facts, run, .. }: &Finding<'_>, told: &Told) -> bool {
     let Some(archive) = &facts.archive else { return false };
     let stored = run.and_then(|run| status_of(run).ended_at?.parse().ok()).unwrap_or(archive.begun);
-    told.is_failed_since(archive.number, stored)
+    told.is_failed_since(archive.number, stored, facts.pruned)
 }
 
 /// Whether a monitor was told of a success since then. No clocks are compared, for those of two nodes differ.

@@ -68,7 +68,7 @@ fn a_job_that_died_before_its_run_is_placed_by_the_newest_run_and_by_no_clock() 
     check(&[without_run(7, 10)], &without_run(7, 9), News::Old);
     let mut told = Told::default();
     told.note(without_run(7, 1));
-    assert!(told.is_failed_since(7, at(1000)) && !told.is_failed_since(8, at(0)));
+    assert!(told.is_failed_since(7, at(1000), None) && !told.is_failed_since(8, at(0), None));
 }
 
 #[test]
@@ -87,13 +87,26 @@ fn a_start_is_told_only_while_it_is_news() {
 #[test]
 fn a_failure_of_a_later_stage_is_remembered_until_the_next_success() {
     let mut told = Told::default();
-    assert!(!told.is_failed_since(7, at(0)));
+    assert!(!told.is_failed_since(7, at(0), None));
     told.note(mark(Some(7), Phase::FailedLater, 1));
-    assert!(told.is_failed_since(7, at(2)) && !told.is_failed_since(8, at(0)));
+    assert!(told.is_failed_since(7, at(2), None) && !told.is_failed_since(8, at(0), None));
     told.note(mark(None, Phase::FailedLater, 5));
-    assert!(told.is_failed_since(7, at(4)) && !told.is_failed_since(7, at(6)));
+    assert!(told.is_failed_since(7, at(4), None) && !told.is_failed_since(7, at(6), None));
     told.note(mark(Some(8), Phase::Done, 9));
-    assert!(!told.is_failed_since(8, at(0)));
+    assert!(!told.is_failed_since(8, at(0), None));
+}
+
+#[test]
+fn a_failed_prune_is_over_once_one_went_well() {
+    let mut told = Told::default();
+    told.note(mark(Some(7), Phase::FailedLater, 10));
+    assert!(told.is_failed_since(7, at(1), None));
+    // The Job of a prune that died leaves the condition as the one before it did.
+    assert!(told.is_failed_since(7, at(1), Some(at(9))));
+    assert!(!told.is_failed_since(7, at(1), Some(at(11))));
+    let mut told = Told::default();
+    told.note(mark(Some(7), Phase::Failed, 10));
+    assert!(told.is_failed_since(7, at(1), Some(at(11))), "a prune stores nothing");
 }
 
 #[test]
