@@ -1,8 +1,11 @@
 //! Sending a ping: a few tries, each with its limit, and what the answer means.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::iter::successors;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use drover::exit::{Chain, Exit, Fault};
@@ -23,6 +26,9 @@ const TRIES: usize = 3;
 
 /// The pause before the second try; it grows, and chance moves it, so that many clusters do not come back in one moment.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a host that did not answer is not asked again.
+const AWAY: Duration = Duration::from_mins(1);
 
 /// The most redirects of one request.
 const REDIRECTS: usize = 5;
@@ -95,14 +101,30 @@ pub(crate) struct Sender {
 
 #[derive(Default)]
 struct State {
-    /// Hosts that did not answer: each is waited for once, not once for each message.
-    away: BTreeSet<String>,
+    away: Away,
     /// Bytes of a body that are kept, by the name of the monitor.
     body_limits: BTreeMap<String, usize>,
 }
 
+/// Hosts that did not answer, and when that was seen: each is waited for once in a while, not once for each message.
+#[derive(Default)]
+struct Away(BTreeMap<Place, Instant>);
+
+/// What is away together: a host and its port; of a monitor with authorities of its own that one alone.
+type Place = (String, Option<String>);
+
+impl Away {
+    fn mark(&mut self, place: Place, now: Instant) {
+        self.0.insert(place, now);
+    }
+
+    fn holds(&self, place: &Place, now: Instant) -> bool {
+        self.0.get(place).is_some_and(|seen| now.saturating_duration_since(*seen) < AWAY)
+    }
+}
+
 impl Sender {
-    /// One whose requests may take so long each.
+    /// One whose tries may take so long each, with all redirects.
     pub(crate) fn new(limit: Duration) -> Result<Self, SetUpError> {
         let plain = builder(limit).build().map_err(|source| SetUpError { source })?;
         Ok(Self { limit, plain, state: Mutex::default() })
@@ -118,8 +140,8 @@ impl Sender {
     /// Tells a monitor. A service that has no way to be told this is told nothing.
     pub(crate) async fn send(&self, monitor: &Monitor, ping: &Ping) -> Result<(), PingError> {
         let Some(request) = request(monitor, ping, self.body_limit(monitor)) else { return Ok(()) };
-        let host = site(request.url.expose());
-        ensure!(!self.state().away.contains(&host), AwaySnafu { url: monitor.url.clone() });
+        let place = place(monitor, request.url.expose());
+        ensure!(!self.state().away.holds(&place, Instant::now()), AwaySnafu { url: monitor.url.clone() });
         let client = self.client(monitor)?;
         let once = async || self.once(&client, monitor, &request).await;
         let retries = ExponentialBuilder::default().with_min_delay(PAUSE).with_max_times(TRIES - 1).with_jitter();
@@ -128,7 +150,7 @@ impl Sender {
             Ok(()) => {
                 info!(monitor = monitor.name, url = %monitor.url, signal = %ping.signal, "told: {}", ping.headline());
             }
-            Err(PingError::Reach { .. }) => drop(self.state().away.insert(host)),
+            Err(PingError::Reach { source, .. }) if is_away(source) => self.state().away.mark(place, Instant::now()),
             Err(_) => {}
         }
         sent
@@ -153,7 +175,7 @@ impl Sender {
 
     async fn once(&self, client: &Client, monitor: &Monitor, request: &HttpRequest) -> Result<(), PingError> {
         let shown = || monitor.url.clone();
-        let response = follow(client, request, &monitor.url).await?;
+        let response = follow(client, request, &monitor.url, self.limit).await?;
         let limit = response.headers().get(BODY_LIMIT_HEADER).and_then(|limit| limit.to_str().ok()?.parse().ok());
         if let Some(limit) = limit {
             self.state().body_limits.insert(monitor.name.clone(), limit);
@@ -189,20 +211,30 @@ fn builder(limit: Duration) -> reqwest::ClientBuilder {
         .redirect(Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        .timeout(limit)
+        .connect_timeout(limit)
         .user_agent(concat!("drover/", env!("CARGO_PKG_VERSION")))
 }
 
-/// The answer to a request, once it redirects no further. Another host is told nothing, and nobody in clear what was said
+/// The answer to a request, once it redirects no further, within the limit of a try. Another host is told nothing, and nobody in clear what was said
 /// encrypted.
-async fn follow(client: &Client, request: &HttpRequest, shown: &SecretUrl) -> Result<Response, PingError> {
+async fn follow(
+    client: &Client,
+    request: &HttpRequest,
+    shown: &SecretUrl,
+    limit: Duration,
+) -> Result<Response, PingError> {
+    let begun = Instant::now();
     let mut url = request.url.expose().clone();
     for _ in 0..=REDIRECTS {
         let mut sending = client.request(request.method.clone(), url.clone()).headers(request.headers.clone());
         if let Some(body) = &request.body {
             sending = sending.body(body.clone());
         }
-        let response = sending.send().await.map_err(|error| unreached(error.without_url(), shown))?;
+        let response = sending
+            .timeout(limit.saturating_sub(begun.elapsed()))
+            .send()
+            .await
+            .map_err(|error| unreached(error.without_url(), shown))?;
         let Some(target) = redirection(&response, &url) else { return Ok(response) };
         let is_same_host = target.host_str() == url.host_str();
         let is_as_safe = target.scheme() == url.scheme() || target.scheme() == "https";
@@ -230,7 +262,37 @@ fn redirection(response: &Response, from: &Url) -> Option<Url> {
     from.join(response.headers().get(LOCATION)?.to_str().ok()?).ok()
 }
 
-/// What is away together: the host and its port.
-fn site(url: &Url) -> String {
-    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
+fn place(monitor: &Monitor, url: &Url) -> Place {
+    let host = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+    (host, (!monitor.authorities.is_empty()).then(|| monitor.name.clone()))
 }
+
+/// Whether the host does not answer: it takes its time, or no connection. A certificate that is not trusted and a name that
+/// is not found are found at once, and may be another monitor's fault alone.
+fn is_away(error: &reqwest::Error) -> bool {
+    use ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable,
+        TimedOut,
+    };
+    let first: &(dyn Error + 'static) = error;
+    let mut causes = successors(Some(first), |error: &&(dyn Error + 'static)| (*error).source());
+    error.is_timeout()
+        || causes.any(|cause| {
+            let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+            matches!(
+                kind,
+                Some(
+                    BrokenPipe
+                        | ConnectionAborted
+                        | ConnectionRefused
+                        | ConnectionReset
+                        | HostUnreachable
+                        | NetworkUnreachable
+                        | TimedOut
+                )
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests;
