@@ -8,6 +8,7 @@ mod sites;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use drover::cluster::ApiError;
 use drover::coexistence;
@@ -15,11 +16,11 @@ use drover::exit::{Exit, Failure};
 use drover::policy::Policies;
 use drover::resources::{Backup, BackupStatus, ConditionStatus, Restore};
 use drover::runs::set_backup_status;
-use futures::StreamExt;
-use futures::stream;
+use futures::{Stream, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
@@ -43,6 +44,10 @@ const RESTORES_REMEMBERED: SignedDuration = SignedDuration::from_hours(4 * 24);
 /// How many Backups are looked at at a time: one whose place does not answer holds up few others, and of each no more than
 /// an object of its archive is in memory.
 const AT_ONCE: usize = 8;
+
+/// How long all looks may take together. With the drain before them it is less than the deadline of the Job: what was found
+/// by then is to be told, and who was not looked at.
+const LIMIT: Duration = Duration::from_mins(8);
 
 /// What came of one Backup.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,12 +73,10 @@ pub(crate) async fn audit(context: &Context, shutdown: &CancellationToken) -> Re
     let backups: Api<Backup> = Api::all(context.client.clone());
     let backups = backups.list(&ListParams::default()).await.map_err(ApiError::from)?.items;
     let round = Round { context, policies, memories, sites: Sites::default() };
-    let looks = async {
-        let looks = stream::iter(&backups).map(|backup| round.look_at(backup)).buffer_unordered(AT_ONCE);
-        looks.fold(Tally::default(), async |tally, (name, result, failure)| tally.with(name, result, failure)).await
-    };
+    let names = backups.iter().map(ResourceExt::name_any).collect();
+    let looks = stream::iter(&backups).map(|backup| round.look_at(backup)).buffer_unordered(AT_ONCE);
     let tally = tokio::select! {
-        tally = looks => tally,
+        tally = tally(looks, names, LIMIT) => tally,
         () = shutdown.cancelled() => {
             return Err(Failure::new(Exit::Unavailable, "failed to look at every Backup: the job was asked to end"));
         }
@@ -95,9 +98,22 @@ fn known(read: Result<BTreeMap<String, String>, MemoryError>) -> (BTreeMap<Strin
     }
 }
 
+/// What comes of the looks at all Backups of these names that end within the limit.
+async fn tally(
+    looks: impl Stream<Item = (String, Audited, Option<Failure>)>,
+    names: BTreeSet<String>,
+    limit: Duration,
+) -> Tally {
+    let tally = Tally { unseen: names, ..Tally::default() };
+    let looks = looks.take_until(sleep(limit));
+    looks.fold(tally, async |tally, (name, result, failure)| tally.with(name, result, failure)).await
+}
+
 /// What came of all Backups.
 #[derive(Debug, Default)]
 struct Tally {
+    /// The Backups that were not looked at.
+    unseen: BTreeSet<String>,
     stale: Vec<String>,
     looked_at: usize,
     worst: Option<Failure>,
@@ -105,6 +121,7 @@ struct Tally {
 
 impl Tally {
     fn with(mut self, name: String, result: Audited, failure: Option<Failure>) -> Self {
+        self.unseen.remove(&name);
         self.looked_at += usize::from(result != Audited::Unwatched);
         self.stale.extend((result == Audited::Stale).then_some(name));
         self.worst = self.worst.into_iter().chain(failure).max_by_key(Failure::exit);
@@ -118,15 +135,26 @@ impl Tally {
     }
 
     fn conclude(self) -> Result<(), Failure> {
-        let Self { mut stale, looked_at, worst } = self;
-        info!(looked_at, stale = stale.len(), "audit done");
+        let unseen = self.unseen();
+        let Self { mut stale, looked_at, worst, unseen: names } = self;
+        info!(looked_at, stale = stale.len(), unseen = names.len(), "audit done");
         if stale.is_empty() {
-            return worst.map_or(Ok(()), Err);
+            let unseen = unseen.map(|words| Failure::new(Exit::Unavailable, words));
+            return unseen.or(worst).map_or(Ok(()), Err);
         }
         // What else failed was said where it did.
         stale.sort();
         let words = format!("failed to find fresh: {} of {looked_at} Backups: {}", stale.len(), stale.join(", "));
+        let words = [Some(words), unseen].into_iter().flatten().collect::<Vec<_>>().join("; ");
         Err(Failure::new(Exit::Failure, words))
+    }
+
+    /// Which Backups were not looked at, in words.
+    fn unseen(&self) -> Option<String> {
+        let names: Vec<_> = self.unseen.iter().map(String::as_str).collect();
+        let (count, seconds) = (names.len(), LIMIT.as_secs());
+        let words = || format!("failed to look at {count} Backups within {seconds} s: {}", names.join(", "));
+        (count > 0).then(words)
     }
 }
 

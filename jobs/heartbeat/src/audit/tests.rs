@@ -36,3 +36,26 @@ fn a_restore_is_remembered_for_longer_than_anything_is_told_of_it() {
     assert!(is_kept(0) && is_kept(72) && is_kept(95));
     assert!(!is_kept(96) && !is_kept(30 * 24));
 }
+
+/// What an audit ends with, whose look at `slow` has no end.
+async fn failure_beside_slow(result: Audited) -> Failure {
+    let looks = stream::iter(["daily", "slow"]).map(async |name| {
+        if name == "slow" {
+            std::future::pending::<()>().await;
+        }
+        (name.to_owned(), result, None)
+    });
+    let names = BTreeSet::from(["daily".to_owned(), "slow".to_owned()]);
+    tally(looks.buffer_unordered(AT_ONCE), names, Duration::from_millis(20)).await.conclude().unwrap_err()
+}
+
+#[tokio::test]
+async fn what_an_audit_found_stands_beside_what_it_had_no_time_for() {
+    let failure = failure_beside_slow(Audited::Fresh).await;
+    assert_eq!(failure.exit(), Exit::Unavailable);
+    assert_eq!(failure.to_string(), "failed to look at 1 Backups within 480 s: slow");
+    let failure = failure_beside_slow(Audited::Stale).await;
+    assert_eq!(failure.exit(), Exit::Failure);
+    let words = "failed to find fresh: 1 of 1 Backups: daily; failed to look at 1 Backups within 480 s: slow";
+    assert_eq!(failure.to_string(), words);
+}
