@@ -20,7 +20,7 @@ use futures::{Stream, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
@@ -48,6 +48,9 @@ const AT_ONCE: usize = 8;
 /// How long all looks may take together. With the drain before them it is less than the deadline of the Job: what was found
 /// by then is to be told, and who was not looked at.
 const LIMIT: Duration = Duration::from_mins(8);
+
+/// How long it may take after that to say so in the conditions.
+const DISCLAIMING: Duration = Duration::from_secs(30);
 
 /// What came of one Backup.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,6 +84,7 @@ pub(crate) async fn audit(context: &Context, shutdown: &CancellationToken) -> Re
             return Err(Failure::new(Exit::Unavailable, "failed to look at every Backup: the job was asked to end"));
         }
     };
+    disclaim(context, &backups, &tally.unseen).await;
     let Some(unread) = unread else {
         forget_others(context, &backups, &round.memories).await;
         return tally.conclude();
@@ -185,10 +189,13 @@ async fn look_at(round: &Round<'_>, backup: &Backup, memory: &Memory) -> (Audite
     let found = context.monitors.of_backup(backup).await;
     let mut failures = Vec::new();
     failures.extend(forget_unwatching(context, backup, &found, memory).await.err());
+    let is_refused = found.refused.is_some();
     if let Some(error) = found.refused {
         failures.push(refused(context, backup, error).await);
     }
     let result = if found.monitors.is_empty() {
+        let unknown = if is_refused { Unknown::NotLookedAt } else { Unknown::NotWatched };
+        failures.extend(set_unknown(context, backup, unknown).await.err());
         Ok(Audited::Unwatched)
     } else {
         judge_and_tell(round, backup, &found.monitors, memory, &mut failures).await
@@ -234,7 +241,13 @@ async fn judge_and_tell(
     memory: &Memory,
     failures: &mut Vec<Failure>,
 ) -> Result<Audited, Failure> {
-    let (facts, run) = facts::gather(context, policies, sites, backup).await?;
+    let (facts, run) = match facts::gather(context, policies, sites, backup).await {
+        Ok(gathered) => gathered,
+        Err(failure) => {
+            failures.extend(set_unknown(context, backup, Unknown::NotLookedAt).await.err());
+            return Err(failure);
+        }
+    };
     let now = Timestamp::now();
     let verdicts: Vec<_> = monitors.iter().map(|monitor| (monitor, judge(&facts, monitor.freshness, now))).collect();
     let reasons = reasons(&verdicts);
@@ -287,6 +300,64 @@ fn with_condition(backup: &Backup, facts: &Facts, reasons: &[String], now: Times
         conditions.set(CONDITION, ConditionStatus::False, "NotFresh", &reasons.join("; "), now);
     }
     status
+}
+
+/// Why it is not known whether a Backup is fresh.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Unknown {
+    NotWatched,
+    NotLookedAt,
+}
+
+impl Unknown {
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NotWatched => ("NotWatched", "no monitor watches it"),
+            Self::NotLookedAt => {
+                ("NotLookedAt", "the last audit could not look at it; the log of the job heartbeat says why")
+            }
+        }
+    }
+}
+
+/// Takes back what the condition of a Backup says, where it says anything: that nobody has looked is no verdict.
+async fn set_unknown(context: &Context, backup: &Backup, unknown: Unknown) -> Result<(), Failure> {
+    let change = |backup: &Backup| with_unknown(backup, unknown, Timestamp::now());
+    if change(backup).is_none() {
+        return Ok(());
+    }
+    Ok(set_backup_status(context.client.clone(), &backup.name_any(), JOB, change).await?)
+}
+
+/// The Backup's status with a condition that says nothing; none where it has none and nobody waits for one.
+fn with_unknown(backup: &Backup, unknown: Unknown, now: Timestamp) -> Option<BackupStatus> {
+    let mut status = backup.status.clone().unwrap_or_default();
+    let conditions = status.conditions.get_or_insert_default();
+    if unknown == Unknown::NotWatched && conditions.get(CONDITION).is_none() {
+        return None;
+    }
+    let (reason, message) = unknown.words();
+    conditions.set(CONDITION, ConditionStatus::Unknown, reason, message, now);
+    Some(status)
+}
+
+/// Takes back what the conditions say of Backups that there was no time for.
+async fn disclaim(context: &Context, backups: &[Backup], unseen: &BTreeSet<String>) {
+    let has_condition = |backup: &&Backup| {
+        let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
+        conditions.is_some_and(|conditions| conditions.get(CONDITION).is_some())
+    };
+    let unseen = backups.iter().filter(has_condition).filter(|backup| unseen.contains(&backup.name_any()));
+    let disclaiming = stream::iter(unseen).for_each_concurrent(AT_ONCE, async |backup| {
+        if let Err(failure) = set_unknown(context, backup, Unknown::NotLookedAt).await {
+            warn!(backup = backup.name_any(), "{failure}");
+        }
+    });
+    if timeout(DISCLAIMING, disclaiming).await.is_err() {
+        warn!(
+            "failed to say of every Backup that was not looked at that it is not known to be fresh: no time was left"
+        );
+    }
 }
 
 /// Whether it is still remembered what was told of a Restore of that time.

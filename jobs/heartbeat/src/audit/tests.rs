@@ -1,3 +1,5 @@
+use drover::resources::BackupSpec;
+
 use super::*;
 use crate::configuration::short;
 use crate::memory::Told;
@@ -58,4 +60,24 @@ async fn what_an_audit_found_stands_beside_what_it_had_no_time_for() {
     assert_eq!(failure.exit(), Exit::Failure);
     let words = "failed to find fresh: 1 of 1 Backups: daily; failed to look at 1 Backups within 480 s: slow";
     assert_eq!(failure.to_string(), words);
+}
+
+#[test]
+fn a_condition_does_not_outlive_its_truth() {
+    use Unknown::{NotLookedAt, NotWatched};
+    let now = Timestamp::now();
+    let mut backup = Backup::new("daily", BackupSpec::default());
+    assert_eq!(with_unknown(&backup, NotWatched, now), None, "nobody has ever watched it");
+    let found = |backup: &Backup, unknown| {
+        let conditions = with_unknown(backup, unknown, now)?.conditions?;
+        conditions.get(CONDITION).map(|found| (found.status, found.reason.clone().unwrap_or_default()))
+    };
+    assert_eq!(found(&backup, NotLookedAt), Some((ConditionStatus::Unknown, "NotLookedAt".to_owned())));
+    let mut status = BackupStatus::default();
+    status.conditions.get_or_insert_default().set(CONDITION, ConditionStatus::True, "Fresh", "a.tar.gz", now);
+    backup.status = Some(status);
+    assert_eq!(found(&backup, NotWatched), Some((ConditionStatus::Unknown, "NotWatched".to_owned())));
+    assert_eq!(found(&backup, NotLookedAt), Some((ConditionStatus::Unknown, "NotLookedAt".to_owned())));
+    backup.status = with_unknown(&backup, NotWatched, now);
+    assert_eq!(with_unknown(&backup, NotWatched, now + SignedDuration::from_hours(1)), backup.status, "it stays");
 }
