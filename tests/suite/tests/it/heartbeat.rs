@@ -5,6 +5,7 @@ mod audit;
 mod hanging;
 mod kinds;
 mod late;
+mod shared;
 mod trouble;
 mod turns;
 mod ways;

@@ -8,7 +8,7 @@ use super::server::{Behaviour, Received, Server, TOKEN};
 use super::{drain, heartbeat, snapshot, start};
 
 /// The status of each ping that came since the last time, by what it is about.
-fn told(server: &Server) -> Vec<String> {
+pub(super) fn told(server: &Server) -> Vec<String> {
     let status = |request: &Received| {
         let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
         let about = ["backup", "restore"].into_iter().find_map(|kind| body[kind].as_str()).unwrap().to_owned();
@@ -17,7 +17,7 @@ fn told(server: &Server) -> Vec<String> {
     server.take().iter().map(status).collect()
 }
 
-fn monitors(server: &Server) -> String {
+pub(super) fn monitors(server: &Server) -> String {
     let url = server.url(&format!("/heartbeat/{TOKEN}"));
     format!("monitors: [{{name: all, url: '{url}', backups: {{}}, restores: {{}}}}]")
 }
