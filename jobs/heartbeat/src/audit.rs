@@ -198,7 +198,7 @@ async fn look_at(round: &Round<'_>, backup: &Backup, memory: &Memory) -> (Audite
         failures.extend(set_unknown(context, backup, unknown).await.err());
         Ok(Audited::Unwatched)
     } else {
-        judge_and_tell(round, backup, &found.monitors, memory, &mut failures).await
+        Box::pin(judge_and_tell(round, backup, &found.monitors, memory, &mut failures)).await
     };
     let result = result.unwrap_or_else(|failure| {
         failures.push(failure);

@@ -60,7 +60,7 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
     let limit = Duration::from_secs(ping_seconds.into());
     let context = Arc::new(Context::new(client, cluster, storage, configured, limit)?);
     let draining = shutdown.child_token();
-    let drained = drain(&context, &nats, &draining);
+    let drained = Box::pin(drain(&context, &nats, &draining));
     // A Job that only drains keeps no audit waiting.
     let drained = if drain_only { drained.await } else { cancelling(drained, &draining, DRAINING).await };
     // Last, for what it finds is newer than any event; and whatever became of the drain, for it must find a dead chain,

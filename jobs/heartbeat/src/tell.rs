@@ -168,7 +168,9 @@ mod tests {
     /// The memory of a Backup whose monitor `m` was told these.
     fn told(marks: &[(i64, Phase)], change: impl FnOnce(&mut Told)) -> String {
         let mut told = Told::default();
-        marks.iter().for_each(|(number, phase)| told.note(mark(*number, *phase)));
+        for (number, phase) in marks {
+            told.note(mark(*number, *phase));
+        }
         change(&mut told);
         json!({"m": told}).to_string()
     }
