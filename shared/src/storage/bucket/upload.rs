@@ -7,6 +7,7 @@
 use std::io::SeekFrom;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use aws_smithy_types::byte_stream::{ByteStream, Length};
@@ -211,9 +212,18 @@ impl Drop for Unfinished {
     }
 }
 
+/// How long a part may take that was on its way when its upload was aborted.
+const LAST_PART: Duration = Duration::from_millis(500);
+
 /// Aborts an upload; what is left after a failure is removed by the next upload of the same key.
+///
+/// Twice: a part that is on its way then may be stored all the same, and brings the upload back
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html>).
 async fn abort(bucket: &Bucket, key: &str, id: &str) {
-    if let Err(refusal) = bucket.abort_upload(key, id).await {
-        tracing::warn!(key, %refusal, "failed to remove what an upload that was cut off left");
+    for pause in [LAST_PART, Duration::ZERO] {
+        if let Err(refusal) = bucket.abort_upload(key, id).await {
+            return tracing::warn!(key, %refusal, "failed to remove what an upload that was cut off left");
+        }
+        tokio::time::sleep(pause).await;
     }
 }

@@ -120,6 +120,19 @@ async fn unfinished(s3: &S3, key: &str) -> usize {
     uploads.uploads().len()
 }
 
+/// How many parts of unfinished uploads of this key are stored.
+async fn parts(s3: &S3, key: &str) -> usize {
+    let client = s3.client().unwrap();
+    let uploads = client.list_multipart_uploads().bucket(BUCKET).prefix(key).send().await.unwrap();
+    let mut count = 0;
+    for upload in uploads.uploads() {
+        let id = upload.upload_id().unwrap();
+        let parts = client.list_parts().bucket(BUCKET).key(key).upload_id(id).send().await.unwrap();
+        count += parts.parts().len();
+    }
+    count
+}
+
 #[track_caller]
 fn check(error: &(impl Fault + std::fmt::Debug), kind: Option<&RefusalKind>, expected: &RefusalKind, exit: Exit) {
     let text = Chain::of(error).to_string();
@@ -319,7 +332,8 @@ async fn an_upload_that_nobody_waits_for_leaves_nothing() {
     for s3 in makes().await {
         let storage = open(s3, &place(s3, "dropped")).await;
         let (file, content) = spool(100 << 20);
-        let begun = async { while unfinished(s3, "dropped/a.tar.gz").await == 0 {} };
+        // A part tells that the upload has its id; the service knows of the upload itself a moment before.
+        let begun = async { while parts(s3, "dropped/a.tar.gz").await == 0 {} };
         tokio::select! {
             stored = storage.store("a.tar.gz", file.path(), content, |_| ()) => {
                 panic!("it was too quick to be cut off: {stored:?}")
