@@ -17,7 +17,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde::Serialize;
 
-pub use backup::{Backup, BackupSpec, BackupStatus, BackupType};
+pub use backup::{Backup, BackupSpec, BackupStatus, BackupType, HEARTBEAT_ANNOTATION};
 pub use backup_policy::{BackupPolicy, BackupPolicySpec, Retention};
 pub use backup_run::{
     Artifact, BackupRun, BackupRunSpec, BackupRunStatus, Place, RunState, SnapshotStage, StageState, Trigger,

@@ -2,7 +2,7 @@
 
 use drover::cluster;
 use drover::exit::{Exit, Fault};
-use drover::resources::Backup;
+use drover::resources::{Backup, HEARTBEAT_ANNOTATION as ANNOTATION};
 use kube::{Client, ResourceExt};
 use snafu::{OptionExt, ResultExt, Snafu};
 
@@ -10,9 +10,6 @@ use crate::configuration::{self, Problem};
 use crate::monitor::Monitor;
 use crate::ping::Concern;
 use crate::service::Kind;
-
-/// On a Backup: the name of a Secret in drover's namespace whose member `url` is that of a monitor.
-pub(crate) const ANNOTATION: &str = "drover.dev/heartbeat";
 
 /// The member of that Secret with the URL.
 const URL: &str = "url";

@@ -75,7 +75,9 @@ impl Ground {
     pub(crate) async fn survey(server: &Server, namespace: &str, writes_secrets: bool) -> Result<Self, GroundError> {
         let backups = all::<Backup>(server, "Backups").await?;
         let restores = all::<Restore>(server, "Restores").await?;
-        let secrets = named_by_backups(&backups, namespace).chain(named_by_restores(&restores, namespace)).collect();
+        let named = named_by_backups(&backups, namespace).chain(named_by_restores(&restores, namespace));
+        // An old URL would be told that all is well, and the monitor that somebody looks at nothing.
+        let secrets = named.chain([(namespace.to_owned(), MONITORS_SECRET.to_owned())]).collect();
         Ok(Self { namespace: namespace.to_owned(), secrets, writes_secrets, scaled: Scaled::default() })
     }
 
@@ -126,13 +128,18 @@ where
     Ok(list.items)
 }
 
+/// The Secret with the configuration of heartbeat monitors, as the manifests name it.
+const MONITORS_SECRET: &str = "heartbeat-monitors";
+
 /// A Secret's namespace and name.
 type SecretName = (String, String);
 
 fn named_by_backups<'a>(backups: &'a [Backup], namespace: &'a str) -> impl Iterator<Item = SecretName> + use<'a> {
     backups.iter().flat_map(move |backup| {
         let encryption = backup.encryption_secret().map(|name| (namespace.to_owned(), name.to_owned()));
-        encryption.into_iter().chain(credentials(backup.spec.storage_location.as_ref(), namespace))
+        let monitor = backup.heartbeat_secret().map(|name| (namespace.to_owned(), name.to_owned()));
+        let credentials = credentials(backup.spec.storage_location.as_ref(), namespace);
+        encryption.into_iter().chain(monitor).chain(credentials)
     })
 }
 
@@ -153,7 +160,7 @@ fn credentials(location: Option<&StorageLocation>, namespace: &str) -> Option<Se
 
 #[cfg(test)]
 mod tests {
-    use drover::resources::{BackupSpec, RestoreSpec, RestoreStatus, S3Location};
+    use drover::resources::{BackupSpec, HEARTBEAT_ANNOTATION, RestoreSpec, RestoreStatus, S3Location};
 
     use super::*;
 
@@ -173,8 +180,11 @@ mod tests {
             encryption_config_secret_name: Some("keys".to_owned()),
             ..BackupSpec::default()
         };
-        let named: Vec<_> = named_by_backups(&[Backup::new("b", spec)], "home").collect();
-        let expected = [("home", "keys"), ("elsewhere", "s3")];
+        let mut backup = Backup::new("b", spec);
+        backup.metadata.annotations =
+            Some([(HEARTBEAT_ANNOTATION.to_owned(), "monitor".to_owned())].into_iter().collect());
+        let named: Vec<_> = named_by_backups(&[backup], "home").collect();
+        let expected = [("home", "keys"), ("home", "monitor"), ("elsewhere", "s3")];
         assert_eq!(named, expected.map(|(namespace, name)| (namespace.to_owned(), name.to_owned())));
     }
 

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Conditions, StorageLocation};
 
+/// On a Backup: the name of a Secret in drover's namespace whose member `url` is that of a heartbeat monitor.
+pub const HEARTBEAT_ANNOTATION: &str = "drover.dev/heartbeat";
+
 /// A backup that is wanted: of what, how often, and where to.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[kube(
@@ -87,6 +90,13 @@ impl Backup {
             None | Some("") => BackupType::OneTime,
             Some(_) => BackupType::Recurring,
         }
+    }
+
+    /// The name of the Secret with the URL of its heartbeat monitor, where one is named.
+    #[must_use]
+    pub fn heartbeat_secret(&self) -> Option<&str> {
+        let annotations = self.metadata.annotations.as_ref();
+        annotations?.get(HEARTBEAT_ANNOTATION).map(String::as_str).filter(|name| !name.is_empty())
     }
 
     /// The encryption Secret's name, where one is named.
