@@ -25,9 +25,9 @@ use snafu::{ResultExt, ensure};
 
 use self::document::{Document, FreshnessDocument, MonitorDocument, ScopeDocument};
 use self::error::{
-    AuthoritiesSnafu, BodySnafu, BodyWithoutMethodSnafu, HeaderNameSnafu, HeaderSnafu, MethodSnafu, NegativeSnafu,
-    NoKindSnafu, NoScopeSnafu, NoSignalSnafu, NotOfKindSnafu, PatternSnafu, ReadSnafu, ShapeSnafu, TwiceSnafu,
-    UrlSnafu, UseSnafu, WithoutBackupsSnafu,
+    AuthoritiesSnafu, BodySnafu, BodyWithoutMethodSnafu, HeaderNameSnafu, HeaderSnafu, MethodSnafu, NameSnafu,
+    NegativeSnafu, NeverToldSnafu, NoKindSnafu, NoScopeSnafu, NoSignalSnafu, NotOfKindSnafu, PatternSnafu,
+    PlaceholderSnafu, ReadSnafu, SameForAllSnafu, ShapeSnafu, TwiceSnafu, UrlSnafu, UseSnafu, WithoutBackupsSnafu,
 };
 pub(crate) use self::error::{ConfigurationError, Problem};
 use crate::monitor::{DEFAULT_GRACE, Freshness, Monitor, Scope};
@@ -39,6 +39,15 @@ use crate::template::Template;
 
 /// Methods of a webhook.
 const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PUT, Method::PATCH];
+
+/// The longest name, in bytes: it stands in the memory of each Backup, which has little room.
+const NAME_BYTES: usize = 63;
+
+/// How the names of monitors begin that annotations name.
+pub(crate) const ANNOTATED: &str = "secret/";
+
+/// What documentation writes where a key belongs. OneUptime answers 200 to it, as to any key.
+const PLACEHOLDERS: [&str; 4] = ["YOUR_", "<", ">", "…"];
 
 /// Reads the monitors of a file. One that is not there names none: the Secret that it is mounted from may be optional.
 ///
@@ -64,7 +73,12 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<Vec<Monitor>, Configurati
         let line = spanned.referenced.line();
         let name = spanned.value.name.clone();
         let is_new = names.insert(name.clone());
-        let read = if is_new { monitor(spanned.value) } else { TwiceSnafu.fail() };
+        let is_short = name.len() <= NAME_BYTES && !name.starts_with(ANNOTATED);
+        let read = match (is_new, is_short) {
+            (true, true) => monitor(spanned.value),
+            (true, false) => NameSnafu.fail(),
+            (false, _) => TwiceSnafu.fail(),
+        };
         monitors.push(read.context(UseSnafu { path, line, name })?);
     }
     Ok(monitors)
@@ -97,6 +111,7 @@ fn monitor(document: MonitorDocument) -> Result<Monitor, Problem> {
         headers,
         body,
     } = document;
+    ensure!(!PLACEHOLDERS.iter().any(|placeholder| url.contains(placeholder)), PlaceholderSnafu);
     let url = SecretUrl::parse(&url).context(UrlSnafu)?;
     let Some(kind) = kind.or_else(|| Kind::of(&url)) else { return NoKindSnafu.fail() };
     ensure!(kind.takes(&url), ShapeSnafu { kind });
@@ -114,11 +129,15 @@ fn monitor(document: MonitorDocument) -> Result<Monitor, Problem> {
     ] {
         ensure!(!is_given || is_right, NotOfKindSnafu { field, kind });
     }
+    let signals = chosen(signals)?;
+    let service = service(kind, method.as_deref(), headers.unwrap_or_default(), body)?;
+    ensure!(signals.iter().any(|signal| *signal != Signal::Start || kind.takes_start()), NeverToldSnafu { kind });
+    ensure!(signals.len() == 1 || tells_apart(&service), SameForAllSnafu);
     Ok(Monitor {
-        service: service(kind, method.as_deref(), headers.unwrap_or_default(), body)?,
+        service,
         backups: backups.map(scope).transpose()?,
         restores: restores.map(scope).transpose()?,
-        signals: chosen(signals)?,
+        signals,
         freshness: fresh(&freshness.unwrap_or_default())?,
         authorities: ca.map_or(Ok(Vec::new()), |pem| authorities(&pem))?,
         name,
@@ -148,6 +167,17 @@ fn service(
             Service::Webhook(Webhook { method, headers: secret_headers(headers)?, body })
         }
     })
+}
+
+/// Whether what a service is sent differs from signal to signal. Of the body of a webhook that is up to who wrote it.
+fn tells_apart(service: &Service) -> bool {
+    match service {
+        Service::Webhook(Webhook { method, body, .. }) => {
+            has_body(method)
+                && body.as_ref().is_none_or(|body| body.names_any(&["signal", "status", "message", "reason"]))
+        }
+        _ => true,
+    }
 }
 
 fn named_method(name: &str) -> Result<Method, Problem> {

@@ -125,6 +125,9 @@ impl Ping {
         let mut members = Map::new();
         for name in Self::PLACEHOLDERS {
             match (name, self.value(name)) {
+                ("reason", Value::Null) if self.signal == Signal::Failure => {
+                    members.insert("error".to_owned(), "no reason is known".into());
+                }
                 (_, Value::Null) | ("resource" | "name", _) => {}
                 // The name that a criterion of OneUptime looks for unless told otherwise.
                 ("reason", reason) => drop(members.insert("error".to_owned(), reason)),

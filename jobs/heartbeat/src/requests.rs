@@ -10,12 +10,16 @@
 //! | `dead-mans-snitch` | – | `GET …?m=` | `GET …?m=&s=1` |
 //! | `webhook` | as configured | as configured | as configured |
 //!
+//! The success of an audit has a `rid` of its own, see [`healthchecks`].
+//!
 //! A service without a start is not told of one: to OneUptime, say, any request is a sign of life, and a Backup that
 //! begins and never ends would look healthy.
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
+use jiff::Timestamp;
 use reqwest::Url;
+use uuid::Uuid;
 
 use crate::monitor::Monitor;
 use crate::ping::{Origin, Ping};
@@ -77,8 +81,16 @@ fn healthchecks(url: &Url, ping: &Ping, body_limit: usize) -> HttpRequest {
         Signal::Success => url.clone(),
         Signal::Failure => with_segment(url, "fail"),
     };
-    let run = ping.run.map(|run| ("rid", run.hyphenated().to_string()));
+    // An audit belongs to no run. Without an id its success would end the run that is at work just then, to healthchecks,
+    // which takes any UUID; a failure ends it in any case.
+    let of_audit = (ping.origin == Origin::Audit && ping.signal == Signal::Success).then(|| unique(ping.time));
+    let run = ping.run.or(of_audit).map(|run| ("rid", run.hyphenated().to_string()));
     text(with_query(&url, &["rid"], run), &ping.text(), body_limit)
+}
+
+/// A UUID that no run has, for a moment.
+fn unique(time: Timestamp) -> Uuid {
+    Uuid::from_u128(time.as_nanosecond().unsigned_abs())
 }
 
 fn better_stack(url: &Url, ping: &Ping, body_limit: usize) -> HttpRequest {

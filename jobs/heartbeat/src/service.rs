@@ -58,6 +58,11 @@ impl Kind {
         Self::ALL.into_iter().find(|(_, other, _)| *other == name).map(|(kind, _, _)| kind)
     }
 
+    /// Whether its service can be told that a run begins.
+    pub(crate) fn takes_start(self) -> bool {
+        matches!(self, Self::Healthchecks | Self::Cronitor | Self::Webhook)
+    }
+
     /// What a URL of this kind looks like.
     pub(crate) fn shape(self) -> &'static str {
         Self::ALL.into_iter().find(|(kind, _, _)| *kind == self).map_or("", |(_, _, shape)| shape)

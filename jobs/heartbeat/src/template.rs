@@ -33,6 +33,11 @@ impl Template {
         Ok(Self(body))
     }
 
+    /// Whether it holds one of these names.
+    pub(crate) fn names_any(&self, names: &[&str]) -> bool {
+        names_any(&self.0, names)
+    }
+
     /// The body about this. A text that is one name becomes what it stands for, a number say, or null; within a longer
     /// text what is not known is empty.
     pub(crate) fn fill(&self, ping: &Ping) -> Value {
@@ -76,6 +81,15 @@ fn check(value: &Value) -> Result<(), UnknownName> {
         Value::Array(items) => items.iter().try_for_each(check),
         Value::Object(members) => members.values().try_for_each(check),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+fn names_any(value: &Value, names: &[&str]) -> bool {
+    match value {
+        Value::String(text) => parts(text).iter().any(|part| matches!(part, Part::Name(name) if names.contains(name))),
+        Value::Array(items) => items.iter().any(|item| names_any(item, names)),
+        Value::Object(members) => members.values().any(|member| names_any(member, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -26,6 +26,14 @@ pub(crate) enum ConfigurationError {
 pub(crate) enum Problem {
     #[snafu(display("its url cannot be used"))]
     Url { source: UrlProblem },
+    #[snafu(display(
+        "its name is longer than {} bytes, or begins with {:?}, as those of annotations do",
+        super::NAME_BYTES,
+        super::ANNOTATED
+    ))]
+    Name,
+    #[snafu(display("its url still holds the words that stand for a key; write the key there that the service shows"))]
+    Placeholder,
     #[snafu(display("its url does not tell its kind; say it in kind: {}", names()))]
     NoKind,
     #[snafu(display("its url is not that of a {}, which looks like {}", name(*kind), kind.shape()))]
@@ -36,6 +44,13 @@ pub(crate) enum Problem {
     WithoutBackups,
     #[snafu(display("signals names none; allowed: start, success, failure"))]
     NoSignal,
+    #[snafu(display("signals names start alone, and a {} is told of none", name(*kind)))]
+    NeverTold { kind: Kind },
+    #[snafu(display(
+        "it would be sent the same whatever happens, a sign of life on a failure too; choose one of signals, or let its body \
+         hold {{{{status}}}}, {{{{signal}}}}, {{{{message}}}} or {{{{reason}}}}"
+    ))]
+    SameForAll,
     #[snafu(display("{field} means nothing to a {}", name(*kind)))]
     NotOfKind { field: &'static str, kind: Kind },
     #[snafu(display("method is none of GET, POST, PUT, PATCH"))]

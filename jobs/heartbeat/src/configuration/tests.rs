@@ -96,6 +96,16 @@ fn what_makes_no_sense_is_refused_and_no_secret_is_told() {
         ("kind: healthchecks, url: 'https://hc-ping.com/s3cr3t', backups: {}, freshness: {grace: soon}", &["\"26h\""]),
         ("kind: healthchecks, url: 'https://hc-ping.com/s3cr3t', backups: {}, headers: {}", &["headers means nothing"]),
         ("kind: healthchecks, url: 'https://hc-ping.com/s3cr3t', backups: {}, ca: s3cr3t", &["certificate"]),
+        (
+            "kind: oneuptime, url: 'https://oneuptime.com/heartbeat/YOUR_HEARTBEAT_ID', backups: {}",
+            &["stand for a key"],
+        ),
+        (
+            "kind: oneuptime, url: 'https://o.example.com/heartbeat/s3cr3t', backups: {}, signals: [start]",
+            &["start alone"],
+        ),
+        (&format!("{hook}, method: GET"), &["sent the same whatever happens", "{{status}}"]),
+        (&format!("{hook}, body: {{t: '{{{{name}}}}'}}"), &["sent the same whatever happens"]),
         (&format!("{hook}, messageLimit: 3"), &["messageLimit means nothing"]),
         (&format!("{hook}, method: s3cr3t"), &["GET, POST, PUT, PATCH"]),
         (&format!("{hook}, method: GET, body: {{}}"), &["no body"]),
@@ -122,8 +132,25 @@ proptest! {
 }
 
 #[test]
+fn a_webhook_that_is_sent_the_same_is_taken_for_one_signal() {
+    let hook = "kind: webhook, url: 'https://h.example.com/s3cr3t', backups: {}, method: GET, signals: [failure]";
+    let text = format!("monitors:\n- {{name: m, {hook}}}\n");
+    assert_eq!(parse(&text, Path::new("f")).unwrap().len(), 1);
+}
+
+#[test]
+fn names_are_short_and_none_of_an_annotation() {
+    for name in ["secret/backup-heartbeat", &"n".repeat(64)] {
+        let told = refused(&WHOLE.replace("name: short", &format!("name: {name}")));
+        assert!(told.contains("63 bytes") && told.contains("secret/"), "{told}");
+    }
+}
+
+#[test]
 fn the_example_that_people_copy_is_read() {
     let example = include_str!("../../../../kustomize/components/heartbeat/monitors.example.yaml");
+    assert!(parse(example, Path::new("monitors.example.yaml")).is_err(), "nobody's key is told of anything");
+    let example = &example.replace("YOUR_", "");
     let monitors = parse(example, Path::new("monitors.example.yaml")).unwrap();
     let kinds: Vec<_> = monitors.iter().map(|monitor| &monitor.service).collect();
     assert!(matches!(kinds[..], [Service::Healthchecks, Service::OneUptime, Service::Webhook(_)]), "{kinds:?}");

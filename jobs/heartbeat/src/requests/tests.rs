@@ -57,6 +57,11 @@ fn healthchecks() {
     let audit = Ping { run: None, origin: Origin::Audit, ..whole(Signal::Failure) };
     let body = "Backup \"daily\": not fresh: error: no answer\nfile: daily.tar.gz";
     check(&hosted, &audit, Some(("POST", &format!("{path}/fail"), TEXT, Some(body))));
+    // A success of its own that ends no run which is at work.
+    let fresh = Ping { run: None, origin: Origin::Audit, ..whole(Signal::Success) };
+    let url = told(&request(&hosted, &fresh, BODY_LIMIT).unwrap()).1;
+    let of_its_own: uuid::Uuid = url.strip_prefix(&format!("{path}?rid=")).unwrap().parse().unwrap();
+    assert_ne!(of_its_own.to_string(), RUN);
     let slug = monitor("healthchecks", "https://hc.example.com/ping/key/daily?create=1", "");
     check(
         &slug,
@@ -151,10 +156,10 @@ fn dead_mans_snitch() {
 #[test]
 fn webhook() {
     let more = ", method: PUT, headers: {Authorization: Bearer tOkEn, content-type: application/x+json}, body: {t: 'run \
-                {{number}}', o: '{{objects}}'}";
+                {{number}}', o: '{{objects}}', s: '{{signal}}'}";
     let hook = monitor("webhook", "https://hooks.example.com/T0/B0?a=b", more);
     for (signal, objects) in [(Signal::Start, "null"), (Signal::Success, "1234"), (Signal::Failure, "null")] {
-        let body = format!(r#"{{"o":{objects},"t":"run 7"}}"#);
+        let body = format!(r#"{{"o":{objects},"s":"{signal}","t":"run 7"}}"#);
         check(&hook, &whole(signal), Some(("PUT", "/T0/B0?a=b", Some("application/x+json"), Some(&body))));
     }
     let request = request(&hook, &whole(Signal::Success), BODY_LIMIT).unwrap();
@@ -163,7 +168,7 @@ fn webhook() {
     let plain = monitor("webhook", "https://hooks.example.com/", "");
     let everything = whole(Signal::Success).json().to_string();
     check(&plain, &whole(Signal::Success), Some(("POST", "/", JSON, Some(&everything))));
-    let get = monitor("webhook", "https://hooks.example.com/x", ", method: GET");
+    let get = monitor("webhook", "https://hooks.example.com/x", ", method: GET, signals: [success]");
     check(&get, &whole(Signal::Success), Some(("GET", "/x", None, None)));
 }
 
