@@ -17,7 +17,10 @@ use crate::place::{IN_THE_END, Place, bucket, of_populated};
 /// The Secret with the keys of the archives.
 const KEYS: &str = "watched-keys";
 
-/// A check of healthchecks.io that stands for the service, and is told of the Backups and Restores named `watched…`.
+/// The Backups and Restores that are watched.
+const WATCHED: [&str; 5] = ["watched", "watched-too", "watched-away", "watched-memory", "watched-clock"];
+
+/// A server that stands for healthchecks.io, and is told of what is watched.
 struct Monitor {
     server: Server,
 }
@@ -122,10 +125,14 @@ impl Monitor {
     async fn is_installed(&self, place: &Place) {
         let url =
             format!("http://{}:{}/ping/{CHECK}", place.testbed.machine_address().unwrap(), self.server.address.port());
-        let of = "{nameRegexp: ^watched}";
-        let monitors = format!(
-            "monitors:\n- {{name: team, url: '{url}', backups: {of}, restores: {of}, freshness: {{grace: 15s}}}}\n"
-        );
+        // One for each: a check that they share would be told of no success as long as one of them is failing.
+        let monitor = |name: &&str| {
+            format!(
+                "- {{name: {name}, kind: healthchecks, url: '{url}', backups: {{names: [{name}]}}, restores: {{names: [{name}]}}, \
+                 freshness: {{grace: 15s}}}}\n"
+            )
+        };
+        let monitors = format!("monitors:\n{}", WATCHED.iter().map(monitor).collect::<String>());
         let file = place.write("monitors.yaml", &monitors);
         place
             .kubectl_here(&["create", "secret", "generic", "heartbeat-monitors", &format!("--from-file={file}")])
@@ -193,7 +200,7 @@ impl Monitor {
         let of = "Backup \"watched-away\"";
         place.stop("minio").await;
         place.backup("watched-away", None).await;
-        let text = self.until_told(place, of, "fail", "upload").await;
+        let text = self.until_told(place, of, "fail", "failed to reach s3://").await;
         eprintln!("told while MinIO is away: {}", text.lines().next().unwrap());
         place.kubectl_here(&["scale", "statefulset/minio", "--replicas=1"]).await;
         self.until_told(place, of, "success", "objects").await;
@@ -234,7 +241,7 @@ impl Monitor {
     /// Neither dispatch nor NATS is there, and the keys are others: the audit tells both, on its own schedule.
     async fn of_a_dead_chain_and_a_lost_key(&self, place: &Place) {
         let (clock, keyed) = ("Backup \"watched-clock\"", "Backup \"watched\"");
-        place.backup("watched-clock", Some("@every 30s")).await;
+        place.backup("watched-clock", Some("@every 1m")).await;
         self.until_told(place, clock, "success", "objects").await;
         let begun = Instant::now();
         place.kubectl_here(&["scale", "deployment/dispatch", "--replicas=0"]).await;

@@ -48,7 +48,7 @@ async fn freshness_is_told_whatever_else_is_dead() {
 
     // Another key of the same name.
     site.secret("keys", &[(CONFIGURATION_KEY, &configuration(2))]).await;
-    stale(&site, &server, "does not open it: failed to decrypt").await;
+    stale(&site, &server, "cannot be decrypted: the Secret \\\"keys\\\" does not open it: failed to decrypt").await;
     site.secret("keys", &[(CONFIGURATION_KEY, &configuration(1))]).await;
     let file = site.folder().join(site.backup_status("rancher-monitored-backup").await.filename.unwrap());
     let whole = std::fs::read(&file).unwrap();
