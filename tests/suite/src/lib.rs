@@ -22,7 +22,7 @@ pub use archives::{api_of, key_of, write_archive};
 pub use buckets::make_bucket_with_versions;
 pub use job::{Finished, Job, Running};
 pub use objects::{differing_members, objects};
-pub use site::{BUCKET, CREDENTIALS, Site, message};
+pub use site::{BUCKET, CREDENTIALS, SMALL_SET, Site, message};
 pub use versions::{Versions, versions, written};
 
 /// A path in the folder of facts and inputs that lies beside the checkout on the project's own machines.

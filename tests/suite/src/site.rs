@@ -20,6 +20,15 @@ pub const BUCKET: &str = "rancher-backups";
 /// The Secret with the bucket's credentials, in drover's namespace.
 pub const CREDENTIALS: &str = "minio-credentials";
 
+/// A ResourceSet that selects a few small objects of every cluster, for tests to which it is all one what is backed up.
+pub const SMALL_SET: &str = "
+apiVersion: resources.cattle.io/v1
+kind: ResourceSet
+metadata: {name: small}
+resourceSelectors:
+- {apiVersion: v1, kindsRegexp: ^namespaces$, resourceNameRegexp: ^kube-}
+";
+
 /// A testbed with drover in it. Its own folder holds what the jobs store locally.
 pub struct Site {
     /// The cluster, NATS and MinIO.

@@ -2,15 +2,7 @@
 
 use drover::resources::{S3Location, StorageLocation};
 use drover_testbed::{Options, Service};
-use drover_tests::{CREDENTIALS, Site, message};
-
-const SET: &str = "
-apiVersion: resources.cattle.io/v1
-kind: ResourceSet
-metadata: {name: small}
-resourceSelectors:
-- {apiVersion: v1, kindsRegexp: ^namespaces$, resourceNameRegexp: ^kube-}
-";
+use drover_tests::{CREDENTIALS, SMALL_SET, Site, message};
 
 /// A fault of a place, and the words that a person needs.
 struct Fault {
@@ -60,7 +52,7 @@ fn faults(site: &Site) -> Vec<Fault> {
 async fn what_is_wrong_with_a_place_stands_on_the_backup() {
     let services = [Service::ControlPlane, Service::Nats, Service::Minio, Service::MinioTls, Service::Versitygw];
     let site = Site::start_with(Options::only(services)).await;
-    site.resource_set(SET).await;
+    site.resource_set(SMALL_SET).await;
     let other = site.testbed.s3_other().unwrap();
     site.secret("wrong-keys", &[("accessKey", "nobody"), ("secretKey", "nothing-at-all")]).await;
     site.secret("half", &[("accessKey", "somebody")]).await;

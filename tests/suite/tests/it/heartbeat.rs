@@ -13,19 +13,14 @@ mod ways;
 use std::path::PathBuf;
 
 use drover_testbed::{Options, Service};
-use drover_tests::{Job, Site, monitor_server as server};
+use drover_tests::{Job, SMALL_SET, Site, monitor_server as server};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::{ListParams, ObjectMeta, Patch, PatchParams};
 
-const SET: &str = "
-apiVersion: resources.cattle.io/v1
-kind: ResourceSet
-metadata: {name: small}
-resourceSelectors:
-- {apiVersion: v1, kindsRegexp: ^namespaces$, resourceNameRegexp: ^kube-}
----
+/// A ResourceSet that selects nothing, so that its Backups fail.
+const EMPTY_SET: &str = "
 apiVersion: resources.cattle.io/v1
 kind: ResourceSet
 metadata: {name: nothing}
@@ -36,7 +31,7 @@ resourceSelectors:
 /// A cluster and NATS, with what the manifests bring for this job.
 async fn start() -> Site {
     let site = Site::start_with(Options::only([Service::ControlPlane, Service::Nats])).await;
-    for set in SET.split("---") {
+    for set in [SMALL_SET, EMPTY_SET] {
         site.resource_set(set).await;
     }
     let metadata = ObjectMeta { name: Some("heartbeat-told".to_owned()), ..ObjectMeta::default() };

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use drover::resources::BackupSpec;
 use drover_testbed::programs::{self, Program};
 use drover_testbed::{Options, Prometheus, Service};
-use drover_tests::Site;
+use drover_tests::{SMALL_SET, Site};
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
@@ -21,15 +21,6 @@ use crate::nats::until;
 
 /// The unit tests of the rules.
 const UNIT_TESTS: &str = include_str!("monitoring/alerts.yaml");
-
-/// What selects what is backed up.
-const SET: &str = "
-apiVersion: resources.cattle.io/v1
-kind: ResourceSet
-metadata: {name: small}
-resourceSelectors:
-- {apiVersion: v1, kindsRegexp: ^namespaces$, resourceNameRegexp: ^kube-}
-";
 
 /// What the component installs, and `more` changes.
 async fn installed(more: &str) -> Vec<Value> {
@@ -127,7 +118,7 @@ async fn the_patches_of_the_documentation_do_what_it_says() {
 async fn a_real_prometheus_finds_the_figures_of_every_rule_in_a_real_run() {
     let services = [Service::ControlPlane, Service::Nats, Service::Minio, Service::Prometheus];
     let site = Site::start_with(Options::only(services)).await;
-    site.resource_set(SET).await;
+    site.resource_set(SMALL_SET).await;
     for name in ["snapshot", "upload", "retention-prune", "restore", "setup"] {
         cron_job(&site, &template(name)).await;
     }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Instant;
 
-use drover::resources::{Backup, BackupSpec};
+use drover::resources::{Backup, BackupSpec, HEARTBEAT_ANNOTATION};
 use drover_tests::monitor_server::{Behaviour, CHECK, Server, TOKEN};
 use kube::ResourceExt;
 use kube::api::PostParams;
@@ -123,8 +123,7 @@ fn large_objects() -> Value {
 impl Monitor {
     /// Writes the Secret with the monitor and adds the component, as a user does to what runs already.
     async fn is_installed(&self, place: &Place) {
-        let url =
-            format!("http://{}:{}/ping/{CHECK}", place.testbed.machine_address().unwrap(), self.server.address.port());
+        let url = self.url(place, &format!("/ping/{CHECK}"));
         // One for each: a check that they share would be told of no success as long as one of them is failing.
         let monitor = |name: &&str| {
             format!(
@@ -274,7 +273,7 @@ impl Monitor {
 async fn a_secret_that_is_missing_is_said(place: &Place) {
     let spec = BackupSpec { storage_location: Some(bucket("misconfigured")), ..of_populated() };
     let mut backup = Backup::new("misconfigured", spec);
-    backup.annotations_mut().insert("drover.dev/heartbeat".to_owned(), "nobody-made-this".to_owned());
+    backup.annotations_mut().insert(HEARTBEAT_ANNOTATION.to_owned(), "nobody-made-this".to_owned());
     place.backups().create(&PostParams::default(), &backup).await.unwrap();
     let of = "reason=HeartbeatMisconfigured";
     place

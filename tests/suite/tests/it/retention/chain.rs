@@ -5,20 +5,12 @@ use drover::events::{Event, Kind};
 use drover::queue::{RETENTION_PRUNE_CONSUMER, STREAM};
 use drover::resources::BackupSpec;
 use drover_testbed::Part;
-use drover_tests::{BUCKET, Site, message};
-
-const SET: &str = "
-apiVersion: resources.cattle.io/v1
-kind: ResourceSet
-metadata: {name: small}
-resourceSelectors:
-- {apiVersion: v1, kindsRegexp: ^namespaces$, resourceNameRegexp: ^kube-}
-";
+use drover_tests::{BUCKET, SMALL_SET, Site, message};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_archive_pushes_the_oldest_out_and_nothing_else() {
     let site = Site::start().await;
-    site.resource_set(SET).await;
+    site.resource_set(SMALL_SET).await;
     for name in ["daily", "rancher-daily"] {
         scheduled(&site, name).await;
     }
