@@ -57,7 +57,7 @@ fn secret_of(backup: &Backup) -> Option<&String> {
 
 /// The name of the monitor that a Secret holds.
 fn name_of(secret: &str) -> String {
-    format!("secret/{secret}")
+    format!("{}{secret}", configuration::ANNOTATED)
 }
 
 /// The name of the monitor that a Backup's annotation names, whether it can be used or not.

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub(crate) use status::{BLOCKED, BackupWish, RestoreWish};
+pub(crate) use status::{BLOCKED, BackupWish, JOB_FAILED, RestoreWish};
 use world::World;
 
 use super::state::{Charge, State};

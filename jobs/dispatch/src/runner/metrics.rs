@@ -22,7 +22,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::decide::BLOCKED;
+use super::decide::{BLOCKED, JOB_FAILED};
 use super::facts::CronJob;
 use super::state::{Charge, Known, Queue, State};
 
@@ -58,9 +58,6 @@ struct OfState {
 }
 
 type Figure<L> = Family<L, Gauge<f64, AtomicU64>>;
-
-/// The reason of the condition [`BLOCKED`] where a Job died.
-const JOB_FAILED: &str = "JobFailed";
 
 /// The stages at which a Backup can be failing, what keeps their Jobs from running, and what is neither.
 const REASONS: [&str; 4] = ["snapshot", "upload", "blocked", "other"];
@@ -100,7 +97,7 @@ fn of_backups(state: &State, now: Timestamp) -> Backups {
     for run in state.runs.iter() {
         runs.entry(&run.spec.backup_uid).or_default().push(run);
     }
-    for backup in state.backups.iter().filter(|backup| backup.metadata.deletion_timestamp.is_none()) {
+    for backup in state.lasting_backups() {
         let own = runs.remove(backup.metadata.uid.as_deref().unwrap_or_default()).unwrap_or_default();
         figures.tell(state, backup, &History::of(backup, own.into_iter().cloned()), now);
     }

@@ -99,6 +99,11 @@ pub(crate) struct Refusal {
 }
 
 impl State {
+    /// The Backups that are there to stay.
+    pub(crate) fn lasting_backups(&self) -> impl Iterator<Item = &Backup> {
+        self.backups.iter().filter(|backup| backup.metadata.deletion_timestamp.is_none())
+    }
+
     /// Whether all watches have told what there is.
     pub(crate) fn is_synced(&self) -> bool {
         self.not_synced().is_empty()

@@ -10,7 +10,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::{Actor, MANAGER, say, warn_of};
-use crate::runner::decide::{Death, Victim};
+use crate::runner::decide::{Death, JOB_FAILED, Victim};
 
 /// The most messages that are kept for a NATS that is away; the statuses say the same.
 const UNSENT_LIMIT: usize = 100;
@@ -57,9 +57,9 @@ impl Actor {
         if run.as_ref().is_some_and(|run| has_gone_on(run, &death.stage)) {
             return None;
         }
-        self.events.warning(&backup, "JobFailed", death.words.clone()).await;
+        self.events.warning(&backup, JOB_FAILED, death.words.clone()).await;
         if death.stage == RETENTION_PRUNE_CONSUMER {
-            let change = |backup: &Backup| Some(pruned(backup, false, "JobFailed", &death.words, Timestamp::now()));
+            let change = |backup: &Backup| Some(pruned(backup, false, JOB_FAILED, &death.words, Timestamp::now()));
             warn_of(set_backup_status(self.client.clone(), name, MANAGER, change).await);
         }
         Some(match run {
@@ -74,7 +74,7 @@ impl Actor {
         if restore.has_ended() {
             return None;
         }
-        self.events.warning(&restore, "JobFailed", death.words.clone()).await;
+        self.events.warning(&restore, JOB_FAILED, death.words.clone()).await;
         let uid = restore.meta().uid.clone().unwrap_or_default();
         Some(of_job(death, Kind::RestoreFailed, name, &uid, &uid))
     }

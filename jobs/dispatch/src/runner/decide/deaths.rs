@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::backups::Case;
-use super::status::BLOCKED;
+use super::status::{BLOCKED, JOB_FAILED};
 use super::world::World;
 use super::{Action, Death, Decision, Victim};
 use crate::runner::facts::{CronJob, Job, Obstacle, Outcome};
@@ -96,7 +96,7 @@ pub(super) fn newest_of_restores(world: &World<'_>, cron_job: &CronJob, waiting:
 }
 
 fn obstacle(world: &World<'_>, job: &Job) -> Obstacle {
-    Obstacle { is_failure: true, ..Obstacle::new("JobFailed", words(world, job)) }
+    Obstacle { is_failure: true, ..Obstacle::new(JOB_FAILED, words(world, job)) }
 }
 
 fn announce(world: &World<'_>, decision: &mut Decision, job: &Job, stage: &str, victims: Vec<Victim>) {

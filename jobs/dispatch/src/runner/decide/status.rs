@@ -17,6 +17,9 @@ use crate::runner::facts::Obstacle;
 /// The condition that holds while something keeps a Job from running.
 pub(crate) const BLOCKED: &str = "Blocked";
 
+/// The reason of conditions and Events where a Job died.
+pub(crate) const JOB_FAILED: &str = "JobFailed";
+
 /// What a Backup's status is to say.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct BackupWish {

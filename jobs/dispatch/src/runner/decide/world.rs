@@ -80,7 +80,7 @@ impl<'a> World<'a> {
 
     /// The Backups that are there to stay.
     pub(super) fn backups(&self) -> impl Iterator<Item = &'a Backup> {
-        self.state.backups.iter().filter(|backup| backup.metadata.deletion_timestamp.is_none())
+        self.state.lasting_backups()
     }
 
     /// Whether the Job of this name has not ended.
