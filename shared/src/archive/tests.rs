@@ -5,6 +5,5 @@ mod damage;
 mod encrypted;
 mod fixture;
 mod names;
-mod operator;
 mod round_trip;
 mod spool;

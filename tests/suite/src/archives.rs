@@ -1,13 +1,14 @@
 use std::path::Path;
 
 use drover::archive::{Key, TypeName, Writer};
+use drover_testbed::rancher;
 use kube::api::DynamicObject;
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use kube::{Api, Client};
 use serde_json::Value;
 
-/// Which object it is. Its type's plural name is its kind with an "s", as of all types that tests make.
+/// Which object it is.
 ///
 /// # Panics
 /// When it has no apiVersion, kind or name.
@@ -16,7 +17,7 @@ pub fn key_of(object: &Value) -> Key {
     let api_version = object["apiVersion"].as_str().unwrap();
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let (group, version) = (group.to_owned(), version.to_owned());
-    let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
+    let plural = rancher::plural_of(object["kind"].as_str().unwrap());
     Key {
         type_name: TypeName { plural, group, version },
         namespace: object["metadata"]["namespace"].as_str().map(str::to_owned),

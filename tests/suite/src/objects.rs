@@ -4,6 +4,20 @@ use std::path::Path;
 use drover::archive::{Limits, Spool};
 use serde_json::Value;
 
+/// An object with this content, at a place that is its name, or its namespace and its name with a slash between them.
+#[must_use]
+pub fn object(api_version: &str, kind: &str, place: &str, content: Value) -> Value {
+    let (namespace, name) = place.split_once('/').map_or((None, place), |(namespace, name)| (Some(namespace), name));
+    let mut object = content;
+    object["apiVersion"] = api_version.into();
+    object["kind"] = kind.into();
+    object["metadata"]["name"] = name.into();
+    if let Some(namespace) = namespace {
+        object["metadata"]["namespace"] = namespace.into();
+    }
+    object
+}
+
 /// The objects of an archive by path, without what every cluster sets anew: the generation, who manages which field, and
 /// the UIDs of owners.
 ///

@@ -32,13 +32,20 @@ pub enum Error {
 }
 
 /// A type of Rancher's, as its definition makes it.
-struct Type {
-    group: &'static str,
-    version: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-    namespaced: bool,
-    status: bool,
+#[derive(Clone, Copy, Debug)]
+pub struct Type {
+    /// The group.
+    pub group: &'static str,
+    /// The only version.
+    pub version: &'static str,
+    /// The kind.
+    pub kind: &'static str,
+    /// The plural name.
+    pub plural: &'static str,
+    /// Whether its objects lie in namespaces.
+    pub namespaced: bool,
+    /// Whether status is a subresource.
+    pub status: bool,
 }
 
 const TYPES: [Type; 7] = [
@@ -58,7 +65,9 @@ const TYPES: [Type; 7] = [
     },
 ];
 
-const fn management(kind: &'static str, plural: &'static str, namespaced: bool, status: bool) -> Type {
+/// A type of Rancher's own group.
+#[must_use]
+pub const fn management(kind: &'static str, plural: &'static str, namespaced: bool, status: bool) -> Type {
     Type { group: "management.cattle.io", version: "v3", kind, plural, namespaced, status }
 }
 
@@ -71,7 +80,7 @@ const fn management(kind: &'static str, plural: &'static str, namespaced: bool, 
 pub async fn populate(client: &Client, scale: usize) -> Result<usize, Error> {
     let definitions: Vec<_> = TYPES.iter().map(definition).collect();
     make_all(client, &definitions).await?;
-    wait_until_served(client).await?;
+    wait_until_served(client, &TYPES).await?;
     let mut made = definitions.len();
     for step in [namespaces(scale), independent(scale)] {
         make_all(client, &step).await?;
@@ -81,7 +90,9 @@ pub async fn populate(client: &Client, scale: usize) -> Result<usize, Error> {
     Ok(made)
 }
 
-fn definition(of: &Type) -> Value {
+/// The definition of a type, which takes any content, as those of Rancher's older types do.
+#[must_use]
+pub fn definition(of: &Type) -> Value {
     let mut version = json!({
         "name": of.version, "served": true, "storage": true,
         "schema": { "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } },
@@ -250,14 +261,19 @@ pub async fn make(client: &Client, object: &Value) -> Result<DynamicObject, Erro
     Ok(made)
 }
 
-fn plural_of(kind: &str) -> String {
-    let rancher = TYPES.iter().find(|of| of.kind == kind).map(|of| of.plural.to_owned());
-    rancher.unwrap_or_else(|| format!("{}s", kind.to_lowercase()))
+/// The plural name of a kind: all that tests make end so.
+#[must_use]
+pub fn plural_of(kind: &str) -> String {
+    format!("{}{}", kind.to_lowercase(), if kind.ends_with('s') { "es" } else { "s" })
 }
 
-/// A definition is served a moment after it was made; until then its objects are "not found".
-async fn wait_until_served(client: &Client) -> Result<(), Error> {
-    for of in &TYPES {
+/// Waits for types whose definitions were made: they are served a moment later, and until then their objects are "not
+/// found".
+///
+/// # Errors
+/// When one is not served in time.
+pub async fn wait_until_served(client: &Client, types: &[Type]) -> Result<(), Error> {
+    for of in types {
         let kind = GroupVersionKind::gvk(of.group, of.version, of.kind);
         let api: Api<DynamicObject> =
             Api::all_with(client.clone(), &ApiResource::from_gvk_with_plural(&kind, of.plural));

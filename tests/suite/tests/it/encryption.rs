@@ -8,12 +8,15 @@ use drover::archive::{Limits, Spool, Unsealing};
 use drover::encryption::{self, CONFIGURATION_KEY};
 use drover::resources::{BackupSpec, Condition, ConditionStatus, DEFAULT_NAMESPACE, Restore, RestoreSpec};
 use drover_testbed::{Options, Service};
-use drover_tests::{Finished, Site, message, shared};
+use drover_tests::inputs::{Inputs, Kind};
+use drover_tests::{Finished, Site, message};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use serde_json::{Value, json};
+
+use crate::rancher::KEPT;
 
 const SETS: &str = "
 apiVersion: resources.cattle.io/v1
@@ -49,7 +52,9 @@ async fn secrets_are_encrypted_on_the_way_and_come_back_by_their_configuration_a
     what_is_not_encrypted_is_said(&site).await;
     on_a_kubeconfig_alone(&site).await;
     keys_in_clear_are_named(&site).await;
-    archives_of_the_operator_plan_the_same(&site).await;
+    for inputs in Inputs::all() {
+        archives_of_the_operator_plan_the_same(&site, &inputs).await;
+    }
     site.testbed.shutdown().await;
 }
 
@@ -297,31 +302,23 @@ async fn keys_in_clear_are_named(site: &Site) {
 }
 
 /// What an encrypted archive of the operator brings back is what its plain one does; and that one holds the keys.
-async fn archives_of_the_operator_plan_the_same(site: &Site) {
-    let Some(folder) = shared("bro-archives") else {
-        eprintln!("skipped: the operator's archives are not beside the checkout");
-        return;
-    };
-    let archive = |kind: &str| {
-        let mut files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
-        let prefix = format!("bro-{kind}-");
-        files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&prefix)).unwrap()
-    };
-    let plan = async |kind: &str, with: &[&Path]| {
-        let archive = archive(kind);
+async fn archives_of_the_operator_plan_the_same(site: &Site, inputs: &Inputs) {
+    let plan = async |kind: Kind, with: &[&Path]| {
+        let archive = inputs.archive(kind);
         let arguments = [&[Path::new("plan"), &archive, Path::new("--output"), Path::new("json")][..], with].concat();
         let shown = site.job("restore").arguments(arguments).succeed().await.output;
         serde_json::from_str::<Value>(&shown).unwrap()
     };
-    let plain = plan("plain", &[]).await;
-    assert!(plain["counts"]["created"].as_u64().unwrap() > 600, "{}", plain["counts"]);
-    for (kind, key) in [("aescbc", "key \"key1\" of aescbc"), ("secretbox", "key \"box\" of secretbox")] {
-        let config = folder.join(format!("{kind}.yaml"));
-        assert!(plan(kind, &[Path::new("--encryption-config"), &config]).await == plain, "{kind}");
-        let text = inspect(site, &archive(kind)).await;
-        assert!(text.contains(key), "{text}");
+    let plain = plan(Kind::Plain, &[]).await;
+    let missing = inputs.paths(Kind::Plain).len() - KEPT.len();
+    assert!(plain["counts"]["created"].as_u64().unwrap() >= missing as u64, "{}", plain["counts"]);
+    for kind in [Kind::AesCbc, Kind::Secretbox] {
+        let configuration = inputs.configuration(kind);
+        assert!(plan(kind, &[Path::new("--encryption-config"), &configuration]).await == plain, "{kind:?}");
+        let text = inspect(site, &inputs.archive(kind)).await;
+        assert!(text.contains(&format!("key {:?} of {}", kind.key(), kind.name())), "{text}");
     }
-    let text = inspect(site, &archive("plain")).await;
+    let text = inspect(site, &inputs.archive(Kind::Plain)).await;
     assert!(text.contains("Keys in clear cattle-resources-system/enc-aescbc"), "{text}");
 }
 

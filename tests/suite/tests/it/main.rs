@@ -35,6 +35,7 @@ mod local;
 mod manifests;
 mod monitoring;
 mod nats;
+mod operators_archives;
 mod places;
 mod populate;
 mod previous;

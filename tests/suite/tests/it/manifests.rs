@@ -1,4 +1,4 @@
-//! The manifests: those that users of the Rancher operator have, each taken as it stands with nothing lost, and drover's own,
+//! The manifests: those that users have, each taken as it stands with nothing lost, and drover's own,
 //! as kustomize builds them and as a cluster takes them.
 
 mod admission;
@@ -9,7 +9,8 @@ mod installed;
 mod rights;
 
 use drover_testbed::{Options, Service};
-use drover_tests::{Site, shared_or_skip};
+use drover_tests::Site;
+use drover_tests::inputs::Inputs;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DynamicObject, Patch, PatchParams, ValidationDirective};
 use kube::core::GroupVersionKind;
@@ -21,19 +22,25 @@ use crate::kubectl;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn manifests_of_users_are_accepted_unchanged_and_whole() {
-    let folder = shared_or_skip!("seed/manifests");
+    for inputs in Inputs::all() {
+        are_accepted_unchanged_and_whole(&inputs).await;
+    }
+}
+
+async fn are_accepted_unchanged_and_whole(inputs: &Inputs) {
     let site = Site::start_with(Options::only([Service::ControlPlane])).await;
     committed_definitions_are_installed(&site.client).await;
-    let mut manifests: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut manifests: Vec<_> =
+        std::fs::read_dir(inputs.manifests()).unwrap().map(|entry| entry.unwrap().path()).collect();
     manifests.sort();
     assert_eq!(manifests.len(), 11);
     for path in manifests {
         let text = std::fs::read_to_string(&path).unwrap();
         for document in text.split("\n---\n") {
             let sent: Value = serde_saphyr::from_str(document).unwrap();
-            let stored = apply(&site.client, &sent).await.unwrap_or_else(|error| panic!("{path:?}: {error}"));
+            let stored = apply(&site.client, &sent).await.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let lost = lost(&expected(sent), &stored, "");
-            assert!(lost.is_empty(), "{path:?} lost {lost:?}");
+            assert!(lost.is_empty(), "{} lost {lost:?}", path.display());
         }
     }
     columns_are_those_of_rancher(&site).await;

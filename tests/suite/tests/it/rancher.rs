@@ -1,13 +1,12 @@
 //! Rancher's objects and the archives of its operator: what drover selects, brings back, and takes over.
-//!
-//! The objects, the ResourceSets and the operator's archive lie beside the checkout.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use drover::archive::Key;
 use drover_testbed::{Options, Service};
-use drover_tests::{Finished, Site, differing_members, objects, shared, shared_or_skip};
+use drover_tests::inputs::{BASIC, FULL, Inputs, Kind};
+use drover_tests::{Finished, Site, differing_members, objects};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
@@ -18,12 +17,7 @@ use serde_json::{Value, json};
 
 use crate::populate::populate;
 
-const SETS: [&str; 2] = ["rancher/rancher-resource-set-full.yaml", "rancher/rancher-resource-set-basic.yaml"];
-const LIST: &str = "bro-archives/plain.list";
-pub(crate) const ARCHIVE: &str =
-    "bro-archives/bro-plain-8ea4e695-6c77-43ec-9323-d6191e5ef67b-2026-11-22T13-05-22Z.tar.gz";
-
-/// What the operator's cluster had and a cluster that populate.py filled has not.
+/// What the operator's cluster had and one that is populated has not.
 const ONLY_THERE: [(&str, &str); 3] = [
     ("secrets.#v1/cattle-resources-system/enc-aescbc.json", "the key of the operator's aescbc archive"),
     ("secrets.#v1/cattle-resources-system/enc-aesgcm.json", "the key of an archive that was not kept"),
@@ -64,22 +58,27 @@ pub(crate) const KEPT: [(&str, &str); 8] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn backup_holds_what_the_operator_selects_and_all_of_it_comes_back() {
-    let list = shared_or_skip!(LIST);
+    for inputs in Inputs::all() {
+        holds_what_the_operator_selects_and_comes_back(&inputs).await;
+    }
+}
+
+async fn holds_what_the_operator_selects_and_comes_back(inputs: &Inputs) {
     let site = Site::start_with(Options::only([Service::Controllers])).await;
-    populate(&site, &[]).await;
-    install_sets(&site).await;
+    populate(&site, inputs).await;
+    install_sets(&site, inputs).await;
     let before = site.folder().join("before.tar.gz");
-    snapshot(&site, &before).await.succeeded();
-    holds_what_the_operator_selects(&list, &before);
+    snapshot(&site, inputs, &before).await.succeeded();
+    holds_what_the_operator_selects(inputs, &before);
 
     delete_all(&site, &before).await;
-    let nothing = snapshot(&site, &site.folder().join("nothing.tar.gz")).await;
+    let nothing = snapshot(&site, inputs, &site.folder().join("nothing.tar.gz")).await;
     assert!(nothing.code == 65 && nothing.log.contains("failed to find any object"), "{}", nothing.log);
     assert!(!site.folder().join("nothing.tar.gz").exists());
 
     apply(&site, &before).await;
     let after = site.folder().join("after.tar.gz");
-    snapshot(&site, &after).await.succeeded();
+    snapshot(&site, inputs, &after).await.succeeded();
     let [before, after] = [before, after].map(|path| objects(&path));
     assert!(before.keys().eq(after.keys()), "{:?} before, {:?} after", before.keys(), after.keys());
     assert_eq!(differing_members(&before, &after), changed());
@@ -98,14 +97,14 @@ impl Succeeded for Finished {
 }
 
 /// Makes the two ResourceSets that Rancher's chart installs.
-async fn install_sets(site: &Site) {
-    for set in SETS {
-        site.resource_set(&std::fs::read_to_string(shared(set).unwrap()).unwrap()).await;
+async fn install_sets(site: &Site, inputs: &Inputs) {
+    for set in [FULL, BASIC] {
+        site.resource_set(&std::fs::read_to_string(inputs.resource_set(set)).unwrap()).await;
     }
 }
 
-pub(crate) async fn snapshot(site: &Site, output: &Path) -> Finished {
-    let set = shared(SETS[0]).unwrap();
+pub(crate) async fn snapshot(site: &Site, inputs: &Inputs, output: &Path) -> Finished {
+    let set = inputs.resource_set(FULL);
     let arguments = [Path::new("--resource-set"), &set, Path::new("--output"), output];
     site.job("snapshot").arguments(arguments).run().await
 }
@@ -119,15 +118,8 @@ async fn apply(site: &Site, archive: &Path) -> Value {
     report["counts"].take()
 }
 
-/// The paths of the operator's list: objects only, for it names directories and the ResourceSet as well.
-fn listed(list: &Path) -> BTreeSet<String> {
-    let text = std::fs::read_to_string(list).unwrap();
-    let is_object = |line: &str| line.strip_suffix(".json").is_some_and(|path| path != "filters/filters");
-    text.lines().filter(|line| is_object(line)).map(str::to_owned).collect()
-}
-
-fn holds_what_the_operator_selects(list: &Path, archive: &Path) {
-    let (theirs, ours) = (listed(list), objects(archive).into_keys().collect::<BTreeSet<_>>());
+fn holds_what_the_operator_selects(inputs: &Inputs, archive: &Path) {
+    let (theirs, ours) = (inputs.paths(Kind::Plain), objects(archive).into_keys().collect::<BTreeSet<_>>());
     let only_ours: Vec<_> = ours.difference(&theirs).collect();
     assert!(only_ours.is_empty(), "{only_ours:?}");
     let only_theirs: Vec<&str> = theirs.difference(&ours).map(String::as_str).collect();
@@ -175,26 +167,33 @@ fn api(client: &Client, key: &Key, kind: &str) -> Api<DynamicObject> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn archive_of_the_operator_comes_back_in_an_empty_cluster() {
-    let archive = shared_or_skip!(ARCHIVE);
+    for inputs in Inputs::all() {
+        comes_back_in_an_empty_cluster(&inputs).await;
+    }
+}
+
+async fn comes_back_in_an_empty_cluster(inputs: &Inputs) {
+    let archive = inputs.archive(Kind::Plain);
     let site = Site::start_with(Options::only([Service::Controllers])).await;
     let first = apply(&site, &archive).await;
-    assert_eq!([&first["created"], &first["updated"], &first["kept"]], [640, 0, 8], "{first}");
-    everything_is_there_and_equal(&site, &archive).await;
+    let missing = inputs.paths(Kind::Plain).len() - KEPT.len();
+    assert_eq!([&first["created"], &first["updated"], &first["kept"]], [missing, 0, KEPT.len()], "{first}");
+    everything_is_there_and_equal(&site, inputs).await;
     let maps: Api<ConfigMap> = Api::namespaced(site.client.clone(), "cattle-system");
     assert!(maps.get_opt("traffic-filters").await.unwrap().is_some());
 
     let again = apply(&site, &archive).await;
     assert_eq!([&again["created"], &again["updated"], &again["failed"]], [0, 0, 0], "{again}");
-    s3_backup_is_still_accepted(&site).await;
+    backup_without_an_endpoint_is_still_accepted(&site).await;
     site.testbed.shutdown().await;
 }
 
-async fn everything_is_there_and_equal(site: &Site, archive: &Path) {
+async fn everything_is_there_and_equal(site: &Site, inputs: &Inputs) {
     let live = site.folder().join("live.tar.gz");
-    snapshot(site, &live).await.succeeded();
+    snapshot(site, inputs, &live).await.succeeded();
     let live = objects(&live);
-    assert_eq!(live.keys().cloned().collect::<BTreeSet<_>>(), listed(&shared(LIST).unwrap()));
-    let mut theirs = objects(archive);
+    assert_eq!(live.keys().cloned().collect::<BTreeSet<_>>(), inputs.paths(Kind::Plain));
+    let mut theirs = objects(&inputs.archive(Kind::Plain));
     for (path, _) in KEPT {
         let kept = theirs.remove(path).unwrap();
         assert_ne!(kept, live[path], "{path} differs and is kept");
@@ -206,8 +205,9 @@ pub(crate) fn changed() -> BTreeSet<String> {
     CHANGED.iter().map(|(member, _)| (*member).to_owned()).collect()
 }
 
-async fn s3_backup_is_still_accepted(site: &Site) {
-    let text = std::fs::read_to_string(shared("seed/manifests/s3-backup.yaml").unwrap()).unwrap();
+async fn backup_without_an_endpoint_is_still_accepted(site: &Site) {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/backup-to-s3.yaml");
+    let text = std::fs::read_to_string(example).unwrap();
     let backup: Value = serde_saphyr::from_str(&text).unwrap();
     let parameters =
         PatchParams { field_validation: Some(kube::api::ValidationDirective::Strict), ..PatchParams::apply("test") };

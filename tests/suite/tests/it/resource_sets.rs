@@ -1,5 +1,5 @@
 //! The ResourceSets in `manifests/resource-sets`: kubectl takes them, and they select what the sets of the Rancher backup
-//! operator select. Those lie beside the checkout.
+//! operator select.
 
 mod changes;
 mod comparison;
@@ -14,7 +14,8 @@ use std::time::Duration;
 use drover::resources::{ResourceSelector, ResourceSet};
 use drover::selection::discover_all;
 use drover_testbed::{Options, Service};
-use drover_tests::{Site, objects, shared, shared_or_skip};
+use drover_tests::inputs::{BASIC, FULL, Inputs};
+use drover_tests::{Site, objects};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
 use kube::api::ListParams;
@@ -23,11 +24,9 @@ use serde_json::Value;
 use self::comparison::Comparison;
 use crate::kubectl;
 use crate::manifests::lost;
-use crate::populate::populate;
+use crate::populate::populate_awkwardly;
 
 const GUIDE: &str = "rancher-resource-set";
-const BASIC: &str = "rancher-resource-set-basic";
-const FULL: &str = "rancher-resource-set-full";
 
 /// What the operator's selectors say to no effect, each by a piece of it, and why.
 const IDLE: [(&str, &str); 6] = [
@@ -52,11 +51,6 @@ fn read(path: &Path) -> ResourceSet {
     serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The operator's set of the same name.
-fn operators(name: &str) -> Option<PathBuf> {
-    shared(&format!("rancher/{name}.yaml"))
-}
-
 #[test]
 fn set_of_the_guide_is_the_full_one_and_the_basic_one_is_that_without_secrets() {
     let [guide, basic, full] = [GUIDE, BASIC, FULL].map(|name| read(&file(name)));
@@ -72,48 +66,59 @@ fn set_of_the_guide_is_the_full_one_and_the_basic_one_is_that_without_secrets() 
 
 #[test]
 fn sets_select_what_those_of_the_operator_select() {
-    let definitions = shared_or_skip!("rancher/crds");
-    for name in [BASIC, FULL] {
-        let [ours, theirs] = [file(name), operators(name).unwrap()].map(|path| read(&path).spec);
+    for (inputs, name) in Inputs::all().iter().flat_map(|inputs| [BASIC, FULL].map(|name| (inputs, name))) {
+        let [ours, theirs] = [file(name), inputs.resource_set(name)].map(|path| read(&path).spec);
         assert_eq!(ours.controller_references, theirs.controller_references);
         let [ours, theirs] = [ours, theirs].map(|set| set.resource_selectors);
-        let comparison = Comparison::new(types::of(&definitions, &[&ours, &theirs]), &[&ours, &theirs]);
+        let comparison = Comparison::new(types::of(inputs.definitions(), &[&ours, &theirs]), &[&ours, &theirs]);
         assert_eq!(comparison.difference(&ours, &theirs), None, "{name}");
     }
 }
 
 #[test]
 fn no_part_of_a_set_can_be_missed() {
-    let definitions = shared_or_skip!("rancher/crds");
-    let [ours, theirs] = [file(FULL), operators(FULL).unwrap()].map(|path| read(&path).spec.resource_selectors);
-    let comparison = Comparison::new(types::of(&definitions, &[&ours, &theirs]), &[&ours, &theirs]);
-    assert_eq!(comparison.unseen(&ours, &theirs), Vec::<String>::new());
+    for inputs in Inputs::all() {
+        let [ours, theirs] = [file(FULL), inputs.resource_set(FULL)].map(|path| read(&path).spec.resource_selectors);
+        let comparison = Comparison::new(types::of(inputs.definitions(), &[&ours, &theirs]), &[&ours, &theirs]);
+        assert_eq!(comparison.unseen(&ours, &theirs), Vec::<String>::new());
+    }
 }
 
 #[test]
 fn probes_reach_every_part_of_the_operators_selectors() {
-    let definitions = shared_or_skip!("rancher/crds");
-    let theirs = read(&operators(FULL).unwrap()).spec.resource_selectors;
-    let comparison = Comparison::new(types::of(&definitions, &[&theirs]), &[&theirs]);
+    for inputs in Inputs::all() {
+        let expected = if matches!(inputs, Inputs::Own(_)) { &[][..] } else { &IDLE };
+        probes_reach_every_part(&inputs, expected);
+    }
+}
+
+fn probes_reach_every_part(inputs: &Inputs, expected: &[(&str, &str)]) {
+    let theirs = read(&inputs.resource_set(FULL)).spec.resource_selectors;
+    let comparison = Comparison::new(types::of(inputs.definitions(), &[&theirs]), &[&theirs]);
     let alone = theirs.chunks(1).flat_map(|selector| comparison.unseen(selector, selector));
     let (idle, unseen): (Vec<String>, Vec<String>) =
-        alone.partition(|selector| IDLE.iter().any(|(piece, _)| selector.contains(piece)));
+        alone.partition(|selector| expected.iter().any(|(piece, _)| selector.contains(piece)));
     assert_eq!(unseen, Vec::<String>::new());
-    for (piece, why) in IDLE {
+    for (piece, why) in expected {
         assert!(idle.iter().any(|selector| selector.contains(piece)), "{piece} is no longer idle, though {why}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn archives_of_a_populated_cluster_have_the_same_entries() {
-    shared_or_skip!("rancher/populate.py");
+    for inputs in Inputs::all() {
+        archives_have_the_same_entries(&inputs).await;
+    }
+}
+
+async fn archives_have_the_same_entries(inputs: &Inputs) {
     let site = Site::start_with(Options::only([Service::Controllers])).await;
-    populate(&site, &["--awkward"]).await;
+    populate_awkwardly(&site, inputs).await;
     root_certificates_are_there(&site).await;
     let discovery = discover_all(&site.client).await.unwrap();
     let mut found = Vec::new();
     for name in [BASIC, FULL] {
-        let paths = [file(name), operators(name).unwrap()];
+        let paths = [file(name), inputs.resource_set(name)];
         let [ours, theirs] = [entries(&site, &paths[0]).await, entries(&site, &paths[1]).await];
         assert_eq!(ours, theirs, "{name}");
         let [of_ours, of_theirs] = paths.map(|path| read(&path).spec.resource_selectors);

@@ -1,54 +1,142 @@
-//! The guide that Rancher's users follow: each of its manifests is applied in turn. Only what no manifest can know is
-//! substituted, by kustomize: endpoint, credentials, key and file name.
+//! The examples of `docs/examples`, and where they are named the manifests of users: each is applied in turn. Only what no
+//! manifest can know is substituted, by kustomize: endpoint, credentials, key and file name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use drover_tests::shared;
+use drover::encryption::CONFIGURATION_KEY;
+use drover::resources::Backup;
+use drover_tests::inputs::Inputs;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use crate::place::{ENDPOINT, Place};
 
-/// The key of `encryption-config.yaml`, 32 bytes in base64.
+/// A key of 32 bytes in base64.
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
-/// The Backups of the guide by file, in its order.
-const BACKUPS: [(&str, &str); 8] = [
-    ("s3-backup.yaml", "rancher-backup-s3"),
-    ("minio-backup.yaml", "rancher-backup-minio"),
-    ("local-backup.yaml", "rancher-backup-local"),
-    ("encrypted-backup.yaml", "rancher-encrypted-backup"),
-    ("scheduled-backup-daily.yaml", "rancher-daily-backup"),
-    ("scheduled-backup-hourly.yaml", "rancher-hourly-backup"),
-    ("scheduled-backup-weekly.yaml", "rancher-weekly-backup"),
-    ("backup-with-heartbeat.yaml", "rancher-monitored-backup"),
-];
+/// A folder of manifests.
+struct Guide {
+    folder: PathBuf,
+    /// Each file with an object of it.
+    objects: Vec<(String, Value)>,
+}
 
 pub(crate) async fn follow(place: &Place) {
-    let Some(manifests) = shared("seed/manifests") else {
-        eprintln!("skipped: the guide's manifests are not beside the checkout");
-        return;
-    };
-    let access = place.kubectl_here(&["get", "secret", "minio-credentials", "--output=json"]).await;
-    let access: Value = serde_json::from_str(&access).unwrap();
-    let data =
-        json!([{"op": "remove", "path": "/stringData"}, {"op": "add", "path": "/data", "value": access["data"]}]);
-    apply(place, &manifests, "s3-secret.yaml", &[("Secret", data)]).await;
-    let configuration = std::fs::read_to_string(manifests.join("encryption-config.yaml")).unwrap();
-    let configuration = configuration.replace("YOUR_BASE64_ENCODED_32_BYTE_KEY", KEY);
-    place.kubectl(&["apply", "-f", &place.write("encryption-config.yaml", &configuration)]).await;
-
-    for (file, name) in BACKUPS {
-        let patches = if file == "local-backup.yaml" { vec![] } else { vec![("Backup", endpoint())] };
-        apply(place, &manifests, file, &patches).await;
-        place.until_completed(name).await;
+    for inputs in Inputs::all() {
+        let guide = Guide::read(inputs.manifests());
+        guide.secrets_are_made(place).await;
+        guide.backups_are_made(place).await;
+        guide.shows_what_users_expect(place).await;
+        guide.each_schedule_is_a_cron_job(place).await;
+        guide.is_restored(place).await;
     }
-    shows_what_the_guide_shows(place).await;
-    each_schedule_is_a_cron_job(place).await;
-    let daily = place.backup_status("rancher-daily-backup").await.filename.unwrap();
-    let file_name = json!([{"op": "replace", "path": "/spec/backupFilename", "value": daily}]);
-    apply(place, &manifests, "restore.yaml", &[("Restore", endpoint()), ("Restore", file_name)]).await;
-    place.until_restored("rancher-restore").await;
+    the_heartbeat_of_an_example_finds_what_it_looks_for(place).await;
+}
+
+impl Guide {
+    fn read(folder: PathBuf) -> Self {
+        let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        let mut objects = Vec::new();
+        for file in files {
+            let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+            let text = std::fs::read_to_string(&file).unwrap();
+            let documents = text.split("\n---\n").map(|document| serde_saphyr::from_str(document).unwrap());
+            objects.extend(documents.map(|object| (name.clone(), object)));
+        }
+        Self { folder, objects }
+    }
+
+    /// The objects of a kind, each with its file.
+    fn of_kind(&self, kind: &str) -> impl Iterator<Item = (&str, &Value)> {
+        self.objects.iter().filter(move |(_, object)| object["kind"] == kind).map(|(file, object)| (&**file, object))
+    }
+
+    fn backups(&self) -> Vec<(&str, Backup)> {
+        let backups =
+            self.of_kind("Backup").map(|(file, object)| (file, serde_json::from_value(object.clone()).unwrap()));
+        let backups: Vec<(&str, Backup)> = backups.collect();
+        assert_eq!(backups.len(), 8, "the examples are of each kind of Backup");
+        backups
+    }
+
+    async fn secrets_are_made(&self, place: &Place) {
+        let access = place.kubectl_here(&["get", "secret", "minio-credentials", "--output=json"]).await;
+        let access: Value = serde_json::from_str(&access).unwrap();
+        let credentials =
+            json!([{"op": "remove", "path": "/stringData"}, {"op": "add", "path": "/data", "value": access["data"]}]);
+        for (file, secret) in self.of_kind("Secret") {
+            let patch = match secret["stringData"][CONFIGURATION_KEY].as_str() {
+                Some(configuration) => with_a_key(configuration),
+                None => credentials.clone(),
+            };
+            apply(place, &self.folder, file, &[("Secret", patch)]).await;
+        }
+    }
+
+    async fn backups_are_made(&self, place: &Place) {
+        for (file, backup) in self.backups() {
+            let patches = if is_in_a_bucket(&backup) { vec![("Backup", endpoint())] } else { vec![] };
+            apply(place, &self.folder, file, &patches).await;
+            place.until_completed(&backup.name_any()).await;
+        }
+    }
+
+    async fn shows_what_users_expect(&self, place: &Place) {
+        let shown = place.kubectl(&["get", "backups.resources.cattle.io"]).await;
+        let head: Vec<&str> = shown.lines().next().unwrap().split_whitespace().collect();
+        assert_eq!(head, ["NAME", "LOCATION", "TYPE", "LATEST-BACKUP", "RESOURCESET", "AGE", "STATUS"]);
+        for (_, backup) in self.backups() {
+            let name = backup.name_any();
+            let line = shown.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+            let location = if is_in_a_bucket(&backup) { "S3" } else { "PV" };
+            assert!(line.contains(location) && line.ends_with("Completed"), "{line}");
+            assert!(line.contains(&format!("{name}-")), "{line} names no archive");
+            let status = place.backup_status(&name).await;
+            let is_encrypted = backup.encryption_secret().is_some();
+            assert_eq!(status.conditions.unwrap().is_true("Encrypted"), is_encrypted, "{name}");
+            assert_eq!(status.filename.unwrap().ends_with(".tar.gz.enc"), is_encrypted, "{name}");
+        }
+    }
+
+    /// `kubectl get cronjobs` shows every schedule, and those of Backups that run once are suspended.
+    async fn each_schedule_is_a_cron_job(&self, place: &Place) {
+        let listed = place.kubectl_here(&["get", "cronjobs", "--output=json"]).await;
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        for (_, backup) in self.backups() {
+            let name = backup.name_any();
+            let cron_job = listed["items"].as_array().unwrap().iter().find(|item| item["metadata"]["name"] == *name);
+            let spec = &cron_job.unwrap_or_else(|| panic!("{name} has no CronJob"))["spec"];
+            assert_eq!(spec["suspend"].as_bool().unwrap_or_default(), backup.spec.schedule.is_none(), "{name}");
+            if let Some(schedule) = &backup.spec.schedule {
+                assert_eq!((&spec["schedule"], &spec["timeZone"]), (&json!(schedule), &json!("Etc/UTC")), "{name}");
+            }
+        }
+    }
+
+    /// The Restore's archive is of the Backup that its manifest names, as far as a file name can.
+    async fn is_restored(&self, place: &Place) {
+        let (file, restore) = self.of_kind("Restore").next().unwrap();
+        let archive = restore["spec"]["backupFilename"].as_str().unwrap();
+        let backups = self.backups();
+        let backup =
+            backups.iter().find(|(_, backup)| archive.starts_with(&format!("{}-", backup.name_any()))).unwrap();
+        let archive = place.backup_status(&backup.1.name_any()).await.filename.unwrap();
+        let file_name = json!([{"op": "replace", "path": "/spec/backupFilename", "value": archive}]);
+        apply(place, &self.folder, file, &[("Restore", endpoint()), ("Restore", file_name)]).await;
+        place.until_restored(restore["metadata"]["name"].as_str().unwrap()).await;
+    }
+}
+
+fn is_in_a_bucket(backup: &Backup) -> bool {
+    backup.spec.storage_location.as_ref().is_some_and(|location| location.s3.is_some())
+}
+
+/// The patch by which an encryption configuration has a key.
+fn with_a_key(configuration: &str) -> Value {
+    let mut configuration: Value = serde_saphyr::from_str(configuration).unwrap();
+    *configuration.pointer_mut("/resources/0/providers/0/aescbc/keys/0/secret").unwrap() = KEY.into();
+    json!([{"op": "replace", "path": format!("/stringData/{CONFIGURATION_KEY}"), "value": configuration.to_string()}])
 }
 
 /// The patch by which a Backup or Restore finds MinIO.
@@ -68,33 +156,12 @@ pub(crate) async fn apply(place: &Place, manifests: &Path, file: &str, patches: 
     place.apply(&place.folder().join(&folder).display().to_string()).await;
 }
 
-async fn shows_what_the_guide_shows(place: &Place) {
-    let shown = place.kubectl(&["get", "backups.resources.cattle.io"]).await;
-    let mut lines = shown.lines();
-    let head: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
-    assert_eq!(head, ["NAME", "LOCATION", "TYPE", "LATEST-BACKUP", "RESOURCESET", "AGE", "STATUS"]);
-    for (_, name) in BACKUPS {
-        let line = shown.lines().find(|line| line.starts_with(name)).unwrap();
-        let location = if name == "rancher-backup-local" { "PV" } else { "S3" };
-        assert!(line.contains(location) && line.ends_with("Completed"), "{line}");
-        assert!(line.contains(&format!("{name}-")), "{line} names no archive");
-    }
-    let encrypted = place.backup_status("rancher-encrypted-backup").await;
-    assert!(encrypted.conditions.unwrap().is_true("Encrypted"));
-    assert!(encrypted.filename.unwrap().ends_with(".tar.gz.enc"));
-}
-
-/// `kubectl get cronjobs` shows every schedule, and those of Backups that run once are suspended.
-async fn each_schedule_is_a_cron_job(place: &Place) {
-    let listed = place.kubectl_here(&["get", "cronjobs", "--output=json"]).await;
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    for (_, name) in BACKUPS {
-        let backup = place.backups().get(name).await.unwrap();
-        let cron_job = listed["items"].as_array().unwrap().iter().find(|item| item["metadata"]["name"] == name);
-        let spec = &cron_job.unwrap_or_else(|| panic!("{} has no CronJob", backup.name_any()))["spec"];
-        assert_eq!(spec["suspend"].as_bool().unwrap_or_default(), backup.spec.schedule.is_none(), "{name}");
-        if let Some(schedule) = &backup.spec.schedule {
-            assert_eq!((&spec["schedule"], &spec["timeZone"]), (&json!(schedule), &json!("Etc/UTC")), "{name}");
-        }
-    }
+/// The example's script searches what the API server answers for a text.
+async fn the_heartbeat_of_an_example_finds_what_it_looks_for(place: &Place) {
+    let example = Inputs::own().manifests().join("backup-with-cron-job.yaml");
+    let text = std::fs::read_to_string(example).unwrap();
+    let [_, path, ..] = text.split("https://kubernetes.default.svc").collect::<Vec<_>>()[..] else { panic!("{text}") };
+    let answer = place.kubectl(&["get", "--raw", path.split(')').next().unwrap()]).await;
+    let wanted = text.split("grep -q '").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+    assert!(answer.contains(wanted), "{wanted} is not in {answer}");
 }

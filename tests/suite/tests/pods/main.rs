@@ -35,7 +35,7 @@ async fn drover_as_its_users_meet_it() {
         return;
     }
     let place = chapter("installation", Place::install()).await;
-    chapter("the guide", guide::follow(&place)).await;
+    chapter("the examples", guide::follow(&place)).await;
     chapter("speed", speed::measure(&place)).await;
     chapter("schedules", schedules::keep_time(&place)).await;
     chapter("reruns", reruns::get_the_work_at_once(&place)).await;

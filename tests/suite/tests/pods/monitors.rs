@@ -38,7 +38,7 @@ pub(crate) async fn are_told(place: &Place) {
     monitor.of_a_lack_of_memory(place).await;
     place.kubectl(&["delete", "-f", &large]).await;
     a_secret_that_is_missing_is_said(place).await;
-    monitor.of_the_guides_backup(place).await;
+    monitor.of_the_documents_backup(place).await;
     monitor.of_a_dead_chain_and_a_lost_key(place).await;
     no_secret_is_readable(place).await;
 }
@@ -218,23 +218,20 @@ impl Monitor {
         self.until_told(place, of, "success", "objects").await;
     }
 
-    /// The guide's Backup with a heartbeat, as the documentation has it, and its one line changed.
-    async fn of_the_guides_backup(&self, place: &Place) {
+    /// A Backup with a heartbeat, as the documentation has it, and its one line changed.
+    async fn of_the_documents_backup(&self, place: &Place) {
         let name = "rancher-monitored-backup";
-        if place.backups().get_opt(name).await.unwrap().is_none() {
-            eprintln!("skipped: the guide was not followed");
-            return;
-        }
         let url = json!([{"op": "replace", "path": "/stringData/url", "value": self.url(place, &format!("/heartbeat/{TOKEN}"))}]);
         let documentation = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
         let patches = [("Backup", guide::endpoint()), ("Secret", url)];
         guide::apply(place, &documentation, "backup-with-heartbeat.yaml", &patches).await;
+        place.until_completed(name).await;
         place.kubectl_here(&["create", "job", &format!("--from=cronjob/{name}"), "monitored-again"]).await;
         let is_told = || {
             let pings = self.server.received();
             pings.iter().any(|ping| ping.target == format!("/heartbeat/{TOKEN}") && ping.body.contains(name))
         };
-        place.until("OneUptime is told of the guide's Backup", async || is_told()).await;
+        place.until("OneUptime is told of the Backup", async || is_told()).await;
     }
 
     /// Neither dispatch nor NATS is there, and the keys are others: the audit tells both, on its own schedule.

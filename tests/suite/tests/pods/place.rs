@@ -247,7 +247,7 @@ impl Place {
     }
 }
 
-/// A second bucket, the one that the guide's manifests name: a folder of MinIO's volume is a bucket.
+/// A second bucket, the one that the examples name: a folder of MinIO's volume is a bucket.
 const GUIDES_BUCKET: &str = "
 patches:
 - target: {kind: StatefulSet, name: minio}

@@ -1,10 +1,17 @@
 //! `kubectl delete -k` takes what runs, and nothing that is not drover's.
 
-use crate::place::{IN_THE_END, Place};
+use std::collections::BTreeMap;
+
+use drover::resources::Backup;
+use kube::ResourceExt;
+use kube::api::ListParams;
+
+use crate::place::{IN_THE_END, Place, ready};
 
 pub(crate) async fn leaves_what_is_not_drovers(place: &Place) {
     let before = kept(place).await;
-    let archive = place.backup_status("rancher-backup-local").await.filename;
+    let archives = archives(place).await;
+    assert!(!archives.is_empty(), "no Backup is Completed");
     place.kubectl(&["delete", "-k", &place.overlay(&IN_THE_END), "--timeout=240s"]).await;
     place
         .until("what ran is gone", async || {
@@ -15,7 +22,18 @@ pub(crate) async fn leaves_what_is_not_drovers(place: &Place) {
         })
         .await;
     assert_eq!(kept(place).await, before);
-    assert_eq!(place.backup_status("rancher-backup-local").await.filename, archive);
+    assert_eq!(self::archives(place).await, archives);
+}
+
+/// What each Backup that is Completed says is its newest archive.
+async fn archives(place: &Place) -> BTreeMap<String, String> {
+    let backups = place.backups().list(&ListParams::default()).await.unwrap().items;
+    let archive = |backup: Backup| {
+        let status = backup.status.as_ref()?;
+        let is_completed = ready(status.conditions.as_ref()) == "Completed";
+        is_completed.then(|| Some((backup.name_any(), status.filename.clone()?)))?
+    };
+    backups.into_iter().filter_map(archive).collect()
 }
 
 /// Definitions, custom resources, the namespace, Secrets of users, volumes.

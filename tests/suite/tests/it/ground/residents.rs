@@ -3,7 +3,7 @@
 
 use drover::resources::{BackupSpec, DEFAULT_NAMESPACE, PART_OF_LABEL, S3Location, StorageLocation};
 use drover_testbed::rancher;
-use drover_tests::{BUCKET, Site};
+use drover_tests::{BUCKET, Site, object};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -79,17 +79,7 @@ pub(super) const STRAYS: [(&str, &str); 6] = [
 
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
-fn object(api_version: &str, kind: &str, place: &str, content: Value) -> Value {
-    let (namespace, name) = place.split_once('/').map_or((None, place), |(namespace, name)| (Some(namespace), name));
-    let mut object = content;
-    object["apiVersion"] = api_version.into();
-    object["kind"] = kind.into();
-    object["metadata"]["name"] = name.into();
-    object["metadata"]["namespace"] = namespace.into();
-    object
-}
-
-/// Everything moves into a cluster that populate.py has filled.
+/// Everything moves into a cluster that is populated.
 pub(super) async fn move_in(site: &Site) {
     for object in [of_drover(), of_users(), strays()].concat() {
         // A definition is served, and a namespace has its account, a moment after it was made.
@@ -149,7 +139,7 @@ fn widgets() -> Value {
     object("apiextensions.k8s.io/v1", "CustomResourceDefinition", name, json!({"spec": spec}))
 }
 
-/// Those of [`STRAYS`] that populate.py does not make.
+/// Those of [`STRAYS`] that populating does not make.
 fn strays() -> Vec<Value> {
     vec![
         object(RBAC, "ClusterRole", "cattle-stray", json!({})),

@@ -1,11 +1,11 @@
 //! Installing and removing drover, as people do it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use drover::resources::DEFAULT_NAMESPACE;
 use drover_testbed::{Options, Service, programs};
-use drover_tests::{Site, shared_or_skip};
+use drover_tests::Site;
+use drover_tests::inputs::Inputs;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::Api;
 use kube::api::PostParams;
@@ -87,7 +87,6 @@ async fn no_part_is_left(site: &Site) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_takes_every_field_and_every_pod_keeps_to_the_restricted_standard() {
-    let guide = shared_or_skip!("seed/manifests/backup-with-heartbeat.yaml");
     let site = Site::start_with(Options::only([Service::Controllers])).await;
     apply(&site, &overlay("local/foundation")).await;
     definitions_of_prometheus_are_there(&site).await;
@@ -95,7 +94,7 @@ async fn the_api_server_takes_every_field_and_every_pod_keeps_to_the_restricted_
     let folder = folder.path().to_str().unwrap();
     kubectl::on(&site, &["apply", "--validate=strict", "--dry-run=server", "-k", folder]).await;
     pods_are_restricted(&site).await;
-    the_cron_job_of_the_guide_is_admitted(&site, &guide).await;
+    cron_jobs_of_users_are_admitted(&site).await;
     site.testbed.shutdown().await;
 }
 
@@ -155,10 +154,20 @@ async fn create_pod(site: &Site, namespace: &str, template: &Value) -> Result<()
     pods.create(&parameters, &serde_json::from_value(pod).unwrap()).await.map(drop)
 }
 
-async fn the_cron_job_of_the_guide_is_admitted(site: &Site, guide: &Path) {
+/// In drover's namespace, and with no word about how restricted its pods are.
+async fn cron_jobs_of_users_are_admitted(site: &Site) {
     account_is_there(site, DEFAULT_NAMESPACE).await;
-    kubectl::on(site, &["apply", "--validate=strict", "-f", guide.to_str().unwrap()]).await;
-    let text = std::fs::read_to_string(guide).unwrap();
-    let cron_job: Value = serde_saphyr::from_str(text.split("\n---\n").nth(1).unwrap()).unwrap();
-    create_pod(site, DEFAULT_NAMESPACE, pod_template(&cron_job).unwrap()).await.unwrap();
+    for inputs in Inputs::all() {
+        let mut admitted = 0;
+        for file in std::fs::read_dir(inputs.manifests()).unwrap().map(|file| file.unwrap().path()) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let mut documents =
+                text.split("\n---\n").map(|document| serde_saphyr::from_str::<Value>(document).unwrap());
+            let Some(cron_job) = documents.find(|object| object["kind"] == "CronJob") else { continue };
+            kubectl::on(site, &["apply", "--validate=strict", "-f", file.to_str().unwrap()]).await;
+            create_pod(site, DEFAULT_NAMESPACE, pod_template(&cron_job).unwrap()).await.unwrap();
+            admitted += 1;
+        }
+        assert_eq!(admitted, 1);
+    }
 }

@@ -1,7 +1,6 @@
 //! The types of a cluster where Rancher runs.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use drover::resources::{ResourceSelector, definitions};
 use drover::selection::{Discovery, ResourceType};
@@ -40,33 +39,28 @@ const BUILT_IN: [Row; 26] = [
     ("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", false),
 ];
 
-/// Types that a set names and of which no definition lies beside the checkout.
+/// Types that a set names, and of which not all inputs have a definition.
 const UNDEFINED: [Row; 3] = [
     ("management.cattle.io/v3", "Token", "tokens", false),
     ("management.cattle.io/v3", "RancherUserNotification", "rancherusernotifications", false),
     ("fleet.cattle.io/v1alpha1", "BundleDeployment", "bundledeployments", true),
 ];
 
-/// The types of Kubernetes, those of the definitions in a folder, those of drover's own, and of each further API version
-/// that a selector of these lists names a namespaced and a cluster-scoped type that nobody names.
-pub(super) fn of(folder: &Path, lists: &[&[ResourceSelector]]) -> Discovery {
+/// The types of Kubernetes, those of these definitions, those of drover's own, and of each further API version that a
+/// selector of these lists names a namespaced and a cluster-scoped type that nobody names.
+pub(super) fn of(rancher: Vec<CustomResourceDefinition>, lists: &[&[ResourceSelector]]) -> Discovery {
     let named = lists.iter().copied().flatten().map(|selector| selector.api_version.as_str());
     let custom: BTreeSet<&str> = named.filter(|version| !BUILT_IN.iter().any(|row| row.0 == *version)).collect();
     let nameless = custom
         .into_iter()
         .flat_map(|version| [(version, "Gadget", "gadgets", false), (version, "Widget", "widgets", true)]);
-    let rows = BUILT_IN.into_iter().chain(UNDEFINED).chain(nameless);
+    let defined: Vec<_> = rancher.into_iter().chain(definitions()).flat_map(|of| types_of(&of)).collect();
+    let is_defined =
+        |row: &(&str, &str, &str, bool)| defined.iter().any(|of| of.api_version() == row.0 && of.plural == row.2);
+    let undefined = UNDEFINED.into_iter().filter(|row| !is_defined(row));
+    let rows = BUILT_IN.into_iter().chain(undefined).chain(nameless);
     let rows = rows.map(|(version, kind, plural, namespaced)| resource_type(version, kind, plural, namespaced));
-    rows.chain(defined(folder)).collect()
-}
-
-fn defined(folder: &Path) -> Vec<ResourceType> {
-    let files = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
-    let documents: Vec<String> =
-        files.flat_map(|text| text.split("\n---").map(str::to_owned).collect::<Vec<_>>()).collect();
-    let documents = documents.iter().filter(|text| text.contains("kind: CustomResourceDefinition"));
-    let read = documents.map(|text| serde_saphyr::from_str(text).unwrap());
-    read.chain(definitions()).flat_map(|definition: CustomResourceDefinition| types_of(&definition)).collect()
+    rows.chain(defined.iter().cloned()).collect()
 }
 
 fn types_of(definition: &CustomResourceDefinition) -> Vec<ResourceType> {
