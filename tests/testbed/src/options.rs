@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use crate::images::Image;
 use crate::part::Part;
+use crate::programs::Program;
 
 /// A service that a testbed can offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
@@ -63,6 +64,7 @@ pub struct Options {
     api_server: Vec<String>,
     audit_log: Option<PathBuf>,
     images: BTreeSet<Image>,
+    is_oldest: bool,
 }
 
 impl Default for Options {
@@ -81,6 +83,7 @@ impl Options {
             api_server: Vec::new(),
             audit_log: None,
             images: Image::ALL.into(),
+            is_oldest: false,
         }
     }
 
@@ -111,6 +114,19 @@ impl Options {
     pub fn api_server_arguments<A: Into<String>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.api_server.extend(arguments.into_iter().map(Into::into));
         self
+    }
+
+    /// With the API server of the oldest Kubernetes that drover promises to run on, which is built for this alone.
+    #[must_use]
+    pub fn oldest_api_server(mut self) -> Self {
+        self.is_oldest = true;
+        self
+    }
+
+    /// The program of a part, where it is one that the testbed builds.
+    pub(crate) fn program(&self, part: Part) -> Option<Program> {
+        let is_other = self.is_oldest && part == Part::ApiServer;
+        if is_other { Some(Program::OldestKubeApiserver) } else { part.program() }
     }
 
     pub(crate) fn audit_log_path(&self) -> Option<&Path> {

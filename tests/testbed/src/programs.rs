@@ -20,7 +20,9 @@ pub use definitions::of_prometheus_operator;
 pub(crate) use search::candidates;
 use snafu::Snafu;
 
-use self::set::{COREDNS, ETCD, KUBECONFORM, KUBERNETES, KUSTOMIZE, MINIO, NATS, PROMETHEUS, Set, VERSITYGW};
+use self::set::{
+    COREDNS, ETCD, KUBECONFORM, KUBERNETES, KUBERNETES_OLDEST, KUSTOMIZE, MINIO, NATS, PROMETHEUS, Set, VERSITYGW,
+};
 
 /// A program that a testbed or its user runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +31,8 @@ pub enum Program {
     Etcd,
     /// `kube-apiserver`.
     KubeApiserver,
+    /// `kube-apiserver` of the oldest Kubernetes that drover promises to run on.
+    OldestKubeApiserver,
     /// `kube-controller-manager`.
     KubeControllerManager,
     /// `kube-scheduler`.
@@ -59,7 +63,7 @@ pub enum Program {
 
 impl Program {
     /// Every program, the quickest to build first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NatsServer,
         Self::Kubeconform,
         Self::Kustomize,
@@ -75,6 +79,7 @@ impl Program {
         Self::KubeProxy,
         Self::Kubelet,
         Self::Coredns,
+        Self::OldestKubeApiserver,
     ];
 
     /// The name of its file.
@@ -82,7 +87,7 @@ impl Program {
     pub fn name(self) -> &'static str {
         match self {
             Self::Etcd => "etcd",
-            Self::KubeApiserver => "kube-apiserver",
+            Self::KubeApiserver | Self::OldestKubeApiserver => "kube-apiserver",
             Self::KubeControllerManager => "kube-controller-manager",
             Self::KubeScheduler => "kube-scheduler",
             Self::Kubectl => "kubectl",
@@ -108,6 +113,7 @@ impl Program {
             | Self::Kubectl
             | Self::Kubelet
             | Self::KubeProxy => &KUBERNETES,
+            Self::OldestKubeApiserver => &KUBERNETES_OLDEST,
             Self::Coredns => &COREDNS,
             Self::NatsServer => &NATS,
             Self::Minio => &MINIO,
@@ -128,7 +134,12 @@ impl Program {
     fn needs_pinned_version(self) -> bool {
         matches!(
             self,
-            Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler | Self::Kubelet | Self::KubeProxy
+            Self::KubeApiserver
+                | Self::OldestKubeApiserver
+                | Self::KubeControllerManager
+                | Self::KubeScheduler
+                | Self::Kubelet
+                | Self::KubeProxy
         )
     }
 }

@@ -33,16 +33,16 @@ macro_rules! set {
     };
 }
 
-pub(super) static KUBERNETES: Set = set!(
-    "kubernetes",
-    "k8s.io/kubernetes",
-    true,
-    Some([
-        "k8s.io/component-base/version.gitVersion",
-        "k8s.io/component-base/version.gitMajor",
-        "k8s.io/component-base/version.gitMinor",
-    ])
-);
+/// Where programs of Kubernetes keep their version.
+const OF_KUBERNETES: Option<[&str; 3]> = Some([
+    "k8s.io/component-base/version.gitVersion",
+    "k8s.io/component-base/version.gitMajor",
+    "k8s.io/component-base/version.gitMinor",
+]);
+
+pub(super) static KUBERNETES: Set = set!("kubernetes", "k8s.io/kubernetes", true, OF_KUBERNETES);
+/// The oldest minor version that drover promises to run on.
+pub(super) static KUBERNETES_OLDEST: Set = set!("kubernetes-oldest", "k8s.io/kubernetes", true, OF_KUBERNETES);
 pub(super) static ETCD: Set = set!("etcd", "go.etcd.io/etcd/server/v3", false, None);
 pub(super) static NATS: Set = set!("nats", "github.com/nats-io/nats-server/v2", false, None);
 pub(super) static MINIO: Set = set!("minio", "github.com/minio/minio", false, None);
@@ -115,6 +115,7 @@ mod tests {
     fn every_set_pins_the_module_of_its_programs() {
         for set in [
             &KUBERNETES,
+            &KUBERNETES_OLDEST,
             &ETCD,
             &NATS,
             &MINIO,
@@ -137,6 +138,7 @@ mod tests {
              -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34"
         );
         assert_eq!(KUBERNETES.minor_version(), "v1.34.");
+        assert_eq!(KUBERNETES_OLDEST.minor_version(), "v1.30.");
     }
 
     #[test]

@@ -62,14 +62,16 @@ impl Materials {
     }
 
     /// The program of a part; what the testbed does not build was found or installed.
-    fn program(&self, part: Part) -> Option<PathBuf> {
-        part.program().map_or_else(|| packages::find(part.name()), |program| self.programs.get(&program).cloned())
+    fn program(&self, options: &Options, part: Part) -> Option<PathBuf> {
+        options
+            .program(part)
+            .map_or_else(|| packages::find(part.name()), |program| self.programs.get(&program).cloned())
     }
 }
 
 /// The programs of the parts, and those that images are made of. A node is filled with kubectl.
 fn wanted(options: &Options) -> impl Iterator<Item = Program> {
-    let parts = options.parts().filter_map(Part::program);
+    let parts = options.parts().filter_map(|part| options.program(part));
     let images = options.wanted_images().filter_map(Image::program);
     let of_the_node = options.has(Part::Kubelet).then_some([Program::Coredns, Program::Kubectl]);
     let all: BTreeSet<Program> = parts.chain(images).chain(of_the_node.into_iter().flatten()).collect();
@@ -134,7 +136,7 @@ impl Plan {
         Ok(Testbed {
             supervisor,
             external: None,
-            parts: options.parts().filter_map(|part| self.part(part, materials)).collect(),
+            parts: options.parts().filter_map(|part| self.part(part, options, materials)).collect(),
             readiness: self.readiness()?,
             kubeconfig: self.control_plane.map(|plane| plane.kubeconfig()),
             nats_url: self.nats.map(|nats| nats.url),
@@ -146,9 +148,9 @@ impl Plan {
         })
     }
 
-    fn part(&self, part: Part, materials: &Materials) -> Option<(Part, (Launch, Vec<String>))> {
+    fn part(&self, part: Part, options: &Options, materials: &Materials) -> Option<(Part, (Launch, Vec<String>))> {
         let Blueprint { arguments, environment, addresses, isolated } = self.blueprint(part)?;
-        let (name, program) = (part.name().to_owned(), materials.program(part)?);
+        let (name, program) = (part.name().to_owned(), materials.program(options, part)?);
         // Nothing of a testbed outlives it, so no part is given time to end.
         let launch = Launch { name, program, arguments, environment, grace: Duration::ZERO, isolated };
         Some((part, (launch, addresses)))

@@ -12,7 +12,8 @@ use crate::Outcome;
 /// Notes what it is asked for, takes a moment, and writes the program that `-o` names.
 const GO: &str = r#"#!/bin/sh
 while [ "$1" != -o ]; do shift; done
-echo "$3" >> "$GO_NOTES"
+set="${2##*/programs/}"
+echo "$3 of ${set%%/*}" >> "$GO_NOTES"
 sleep 0.2
 echo program > "$2"
 "#;
