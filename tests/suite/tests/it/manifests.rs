@@ -6,6 +6,7 @@ pub(crate) mod built;
 mod default_bucket;
 mod image;
 mod installed;
+mod others;
 mod rights;
 
 use drover_testbed::{Options, Service};

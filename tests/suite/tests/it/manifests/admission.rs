@@ -1,7 +1,7 @@
 //! What dispatch may start: nothing but the jobs of drover, as kustomize wrote them.
 
 use drover::resources::DEFAULT_NAMESPACE;
-use drover_testbed::{Options, Service};
+use drover_testbed::{Options, Service, Testbed};
 use drover_tests::Site;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -14,10 +14,13 @@ use super::rights;
 use crate::kubectl;
 use crate::nats::until;
 
-const STAGES: [&str; 6] = ["snapshot", "upload", "retention-prune", "restore", "setup", "heartbeat"];
+/// The image that the base has.
+const DROVER: &str = r#""drover:0.1.0""#;
+
+pub(super) const STAGES: [&str; 6] = ["snapshot", "upload", "retention-prune", "restore", "setup", "heartbeat"];
 
 /// Changes to a pod's spec that dispatch may make, of the stage that is named.
-const ALLOWED: [(&str, &str, &str); 10] = [
+const ALLOWED: [(&str, &str, &str); 19] = [
     ("snapshot", "/restartPolicy", r#""Never""#),
     ("upload", "/restartPolicy", r#""Never""#),
     ("restore", "/restartPolicy", r#""Never""#),
@@ -28,40 +31,101 @@ const ALLOWED: [(&str, &str, &str); 10] = [
     ("retention-prune", "/containers/0/args", r#"["--drain-only"]"#),
     ("upload", "/terminationGracePeriodSeconds", "5"),
     ("heartbeat", "/containers/0/args", r#"["--drain-only"]"#),
+    ("upload", "/containers/0/resources", r#"{"limits": {"memory": "1Gi"}}"#),
+    ("upload", "/containers/0/imagePullPolicy", r#""Always""#),
+    ("upload", "/affinity", r#"{"nodeAffinity": {}}"#),
+    ("upload", "/tolerations", r#"[{"operator": "Exists"}]"#),
+    ("upload", "/nodeSelector", r#"{"disk": "fast"}"#),
+    ("upload", "/priorityClassName", r#""system-cluster-critical""#),
+    ("upload", "/imagePullSecrets", r#"[{"name": "registry"}]"#),
+    ("upload", "/securityContext/runAsUser", "1000"),
+    ("upload", "/volumes/1/emptyDir", r#"{"sizeLimit": "20Gi"}"#),
 ];
 
 /// Changes that would let it do more than start the job, and what each is refused with.
-const REFUSED: [(&str, &str, &str, &str); 30] = [
+const REFUSED: [(&str, &str, &str, &str); 47] = [
     ("restore", "/containers/0/args", r#"["--drain-only"]"#, "arguments --drain-only"),
     ("upload", "/containers/0/args", r#"["--backup=a"]"#, "arguments --backup=a"),
     ("retention-prune", "/containers/0/args", r#"["--backup=a"]"#, "arguments --backup=a"),
     ("snapshot", "/containers/0/args", r#"["--output=/spool/a"]"#, "arguments --output=/spool/a"),
     ("setup", "/containers/0/args", r#"["--replicas=3"]"#, "arguments --replicas=3"),
     ("heartbeat", "/containers/0/args", r#"["--monitors=/a"]"#, "arguments --monitors=/a"),
-    ("heartbeat", "/containers/0/image", r#""evil""#, "in image"),
-    ("restore", "/containers/0/image", r#""evil""#, "in image"),
+    ("heartbeat", "/containers/0/image", r#""evil""#, "the image evil"),
+    ("restore", "/containers/0/image", r#""evil""#, "the image evil"),
+    ("restore", "/containers/0/image", r#""drover:0.1.0@sha256:0""#, "the image drover:0.1.0@sha256:0"),
     ("restore", "/containers/0/command", r#"["/bin/sh"]"#, "in command"),
     ("restore", "/containers/0/command", r#"["/dispatch"]"#, "in command"),
+    ("restore", "/containers/0/command", "[]", "in command"),
     ("restore", "/containers/0/env", r#"[{"name": "KUBERNETES_SERVICE_HOST", "value": "192.0.2.1"}]"#, "in env"),
+    ("restore", "/containers/0/env/0", r#"{"name": "DROVER_NAMESPACE", "value": "b"}"#, "in env (DROVER_NAMESPACE)"),
+    ("restore", "/containers/0/env/3/value", r#""/var/lib/backups""#, "in env (DROVER_SPOOL)"),
     ("restore", "/containers/0/envFrom", r#"[{"configMapRef": {"name": "other"}}]"#, "in envFrom"),
     ("restore", "/containers/0/lifecycle", r#"{"preStop": {"exec": {"command": ["/evil"]}}}"#, "in lifecycle"),
     ("restore", "/containers/0/livenessProbe", r#"{"exec": {"command": ["/evil"]}}"#, "in livenessProbe"),
+    ("restore", "/containers/0/ports", r#"[{"containerPort": 80, "hostPort": 80}]"#, "in ports"),
     ("restore", "/containers/0/securityContext", r#"{"privileged": true}"#, "in securityContext"),
+    ("restore", "/containers/0/securityContext", "{}", "in securityContext"),
+    ("restore", "/containers/0/securityContext/capabilities/add", r#"["NET_RAW"]"#, "in securityContext"),
+    ("restore", "/containers/0/terminationMessagePath", r#""/spool/a""#, "in terminationMessagePath"),
     ("restore", "/containers/0/volumeMounts", r#"[{"name": "spool", "mountPath": "/"}]"#, "in volumeMounts"),
+    ("restore", "/containers/0/volumeMounts/0/mountPath", r#""/spool/a""#, "in volumeMounts (/spool/a)"),
     ("restore", "/containers/0/workingDir", r#""/spool""#, "in workingDir"),
     ("restore", "/containers/1", r#"{"name": "evil", "image": "evil"}"#, "one container"),
     ("restore", "/initContainers", r#"[{"name": "evil", "image": "evil"}]"#, "in initContainers"),
-    ("restore", "/volumes/0", r#"{"name": "nats", "secret": {"secretName": "nats-server"}}"#, "in volumes"),
-    ("restore", "/volumes/1", r#"{"name": "spool", "hostPath": {"path": "/"}}"#, "in volumes"),
+    ("restore", "/volumes/0", r#"{"name": "nats", "secret": {"secretName": "nats-server"}}"#, "in volumes (nats)"),
+    ("restore", "/volumes/0", r#"{"name": "nats", "secret": {"secretName": "nats-setup"}}"#, "in volumes (nats)"),
+    ("restore", "/volumes/1", r#"{"name": "spool", "hostPath": {"path": "/"}}"#, "in volumes (spool)"),
+    ("restore", "/volumes/2", r#"{"name": "a", "persistentVolumeClaim": {"claimName": "data-nats-0"}}"#, "volumes (a)"),
+    ("upload", "/volumes/2", r#"{"name": "a", "persistentVolumeClaim": {"claimName": "data-minio-0"}}"#, "volumes (a)"),
+    ("snapshot", "/volumes/1", r#"{"name": "a", "persistentVolumeClaim": {"claimName": "b"}}"#, "in volumes (a)"),
+    ("upload", "/volumes/2", r#"{"name": "a", "secret": {"secretName": "b"}}"#, "in volumes (a)"),
+    ("upload", "/volumes/2", r#"{"name": "ca-bundle", "configMap": {"name": "b"}}"#, "in volumes (ca-bundle)"),
     ("restore", "/hostNetwork", "true", "in hostNetwork"),
     ("restore", "/hostPID", "true", "in hostPID"),
     ("restore", "/hostAliases", r#"[{"ip": "192.0.2.1", "hostnames": ["s3.amazonaws.com"]}]"#, "in hostAliases"),
     ("restore", "/dnsConfig", r#"{"nameservers": ["192.0.2.1"]}"#, "in dnsConfig"),
     ("restore", "/nodeName", r#""evil""#, "in nodeName"),
     ("restore", "/securityContext", "{}", "in securityContext"),
-    ("upload", "/serviceAccountName", r#""drover-restore""#, "differs from that of the CronJob restore"),
+    ("restore", "/securityContext/runAsUser", "0", "in securityContext"),
+    ("restore", "/securityContext/seccompProfile", r#"{"type": "Unconfined"}"#, "in securityContext"),
+    ("upload", "/serviceAccountName", r#""drover-restore""#, "what drover's manifests make of restore"),
     ("restore", "/serviceAccountName", r#""default""#, "nothing but drover's own jobs"),
     ("restore", "/serviceAccountName", r#""drover-nats""#, "nothing but drover's own jobs"),
+];
+
+/// What an overlay of a site's own may set besides, and its words for the policy.
+const OF_THE_SITE: &str = r#"
+images:
+- {name: drover, newName: registry.example.com:5000/backup/drover, newTag: "1"}
+patches:
+- target: {kind: CronJob}
+  patch: |-
+    - {op: add, path: /spec/jobTemplate/spec/template/spec/hostAliases, value: [{ip: 192.0.2.1, hostnames: [s3.example.com]}]}
+    - {op: add, path: /spec/jobTemplate/spec/template/spec/containers/0/env/-, value: {name: TZ, value: Europe/Berlin}}
+- target: {kind: ValidatingAdmissionPolicy, name: drover-dispatch-templates}
+  patch: |-
+    - op: replace
+      path: /spec/variables/0/expression
+      value: >-
+        dyn({"hostAliases": [{"ip": dyn("192.0.2.1"), "hostnames": dyn(["s3.example.com"])}],
+        "env": [{"name": dyn("TZ"), "value": dyn("Europe/Berlin")}]})
+"#;
+
+/// The components that bring something to a stage's pods, but for those that need definitions of others.
+const COMPONENTS: [&str; 13] = [
+    "heartbeat",
+    "minio",
+    "local-storage",
+    "operator-volume",
+    "further-volume",
+    "default-s3",
+    "cluster-settings/image-pull-secrets",
+    "cluster-settings/node-selector",
+    "cluster-settings/tolerations",
+    "cluster-settings/priority-class",
+    "cluster-settings/proxy",
+    "cluster-settings/ca-bundle",
+    "network-policies",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +136,7 @@ async fn dispatch_starts_the_jobs_of_drover_and_nothing_else() {
     for folder in [&overlay("production/foundation"), &folder] {
         kubectl::on(&site, &["apply", "-k", folder]).await;
     }
-    let dispatch = client_of(&site, "drover-dispatch").await;
+    let dispatch = client_of(&site.testbed, "drover-dispatch").await;
     let templates = templates(&folder).await;
     policies_are_at_work(&dispatch, &templates).await;
     for (stage, path, value) in ALLOWED {
@@ -90,14 +154,42 @@ async fn dispatch_starts_the_jobs_of_drover_and_nothing_else() {
     }
     stages_are_not_changed(&dispatch, &templates[3].1).await;
     cron_jobs_of_others_are_not_touched(&site, &dispatch, &templates[0].1).await;
+    every_component_and_an_overlays_own_image_are_allowed(&site, &dispatch, &templates).await;
     snapshot_opens_no_shell(&site).await;
     rights::are_as_few_as_work(&site).await;
     site.testbed.shutdown().await;
 }
 
+async fn every_component_and_an_overlays_own_image_are_allowed(
+    site: &Site,
+    dispatch: &Client,
+    before: &[(&'static str, Value)],
+) {
+    let folder = own_overlay(&COMPONENTS, OF_THE_SITE);
+    let folder = folder.path().display().to_string();
+    let templates = templates(&folder).await;
+    let refused = try_to_start(dispatch, "Job", &changed(&templates, "upload", "/containers/0/image", DROVER)).await;
+    let said = refused.unwrap_err();
+    assert!(said.contains("in hostAliases") && said.contains("ofTheSite"), "{said}");
+    let refused = changed(before, "upload", "/containers/0/env/-", r#"{"name": "TZ", "value": "UTC"}"#);
+    let said = try_to_start(dispatch, "Job", &refused).await.unwrap_err();
+    assert!(said.contains("in env (TZ)") && said.contains("ConfigMap drover"), "{said}");
+    kubectl::on(site, &["apply", "-k", &folder]).await;
+    policies_are_at_work(dispatch, &templates).await;
+    for (stage, template) in &templates {
+        for kind in ["Job", "CronJob"] {
+            let tried = try_to_start(dispatch, kind, template).await;
+            tried.unwrap_or_else(|said| panic!("{kind} {stage}: {said}"));
+        }
+    }
+    let former = changed(&templates, "upload", "/containers/0/image", DROVER);
+    let said = try_to_start(dispatch, "Job", &former).await.unwrap_err();
+    assert!(said.contains("the image drover:0.1.0") && said.contains("`images:`"), "{said}");
+}
+
 /// A client that is one of drover's ServiceAccounts.
-async fn client_of(site: &Site, account: &str) -> Client {
-    let mut kubeconfig = Kubeconfig::read_from(site.testbed.kubeconfig().unwrap()).unwrap();
+pub(super) async fn client_of(testbed: &Testbed, account: &str) -> Client {
+    let mut kubeconfig = Kubeconfig::read_from(testbed.kubeconfig().unwrap()).unwrap();
     let user = kubeconfig.auth_infos[0].auth_info.as_mut().unwrap();
     user.impersonate = Some(format!("system:serviceaccount:{DEFAULT_NAMESPACE}:{account}"));
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
@@ -105,7 +197,7 @@ async fn client_of(site: &Site, account: &str) -> Client {
 }
 
 /// The stages' Job templates, as kustomize wrote them.
-async fn templates(folder: &str) -> Vec<(&'static str, Value)> {
+pub(super) async fn templates(folder: &str) -> Vec<(&'static str, Value)> {
     let objects = build(folder).await;
     let of = |stage| {
         let is_stage = |object: &&Value| object["kind"] == "CronJob" && text(object, "/metadata/name") == stage;
@@ -115,7 +207,7 @@ async fn templates(folder: &str) -> Vec<(&'static str, Value)> {
 }
 
 /// A stage's Job template with another value at a path of its pod's spec.
-fn changed(templates: &[(&str, Value)], stage: &str, path: &str, value: &str) -> Value {
+pub(super) fn changed(templates: &[(&str, Value)], stage: &str, path: &str, value: &str) -> Value {
     let mut template = templates.iter().find(|(name, _)| *name == stage).unwrap().1.clone();
     let (parent, member) = path.rsplit_once('/').unwrap();
     let parent = template.pointer_mut(&format!("/spec/template/spec{parent}")).unwrap();
@@ -129,7 +221,7 @@ fn changed(templates: &[(&str, Value)], stage: &str, path: &str, value: &str) ->
 }
 
 /// Asks for a Job or CronJob of a template, without making it. What it is refused with is text.
-async fn try_to_start(dispatch: &Client, kind: &str, template: &Value) -> Result<(), String> {
+pub(super) async fn try_to_start(dispatch: &Client, kind: &str, template: &Value) -> Result<(), String> {
     let parameters = PostParams { dry_run: true, ..PostParams::default() };
     let metadata = json!({"name": "tried"});
     let tried = if kind == "Job" {
@@ -192,7 +284,7 @@ async fn suspend(client: &Client, name: &str) -> Result<(), kube::Error> {
 
 /// Who may get everything could, without more, open a web socket to a shell.
 async fn snapshot_opens_no_shell(site: &Site) {
-    let snapshot = client_of(site, "drover-snapshot").await;
+    let snapshot = client_of(&site.testbed, "drover-snapshot").await;
     for path in ["pods/any/exec?command=sh", "pods/any/attach", "pods/any/proxy/", "services/nats/proxy/"] {
         let path = format!("/api/v1/namespaces/{DEFAULT_NAMESPACE}/{path}");
         let request = http::Request::get(&path).body(Vec::new()).unwrap();

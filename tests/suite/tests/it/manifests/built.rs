@@ -65,8 +65,7 @@ pub(crate) async fn build(folder: &str) -> Vec<Value> {
 /// An overlay of a user's own: the base with these components, and what `more` adds to its kustomization.
 pub(crate) fn own_overlay(components: &[&str], more: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let up = "../".repeat(folder.path().canonicalize().unwrap().components().count() - 1);
-    let kustomize = format!("{up}{}/kustomize", root().display().to_string().trim_start_matches('/'));
+    let kustomize = relative(folder.path(), &root().join("kustomize"));
     let settings = root().join("kustomize/components/cluster-settings/settings.yaml");
     std::fs::copy(settings, folder.path().join("settings.yaml")).unwrap();
     let mut text = format!("resources: [{kustomize}/base, settings.yaml]\ncomponents:\n");
@@ -76,6 +75,12 @@ pub(crate) fn own_overlay(components: &[&str], more: &str) -> TempDir {
     text.push_str(more);
     std::fs::write(folder.path().join("kustomization.yaml"), text).unwrap();
     folder
+}
+
+/// A path as kustomize wants it, which takes no absolute one.
+pub(crate) fn relative(from: &Path, to: &Path) -> String {
+    let up = "../".repeat(from.canonicalize().unwrap().components().count() - 1);
+    format!("{up}{}", to.canonicalize().unwrap().display().to_string().trim_start_matches('/'))
 }
 
 /// Everything at once.
@@ -186,6 +191,63 @@ async fn an_overlays_images_alone_set_every_name_and_tag() {
     seen.sort();
     seen.dedup();
     assert_eq!(seen, ["drover", "minio/minio", "nats"]);
+}
+
+/// An overlay over another one, as kustomize takes it.
+fn over(folder: &Path, more: &str) -> TempDir {
+    let outer = tempfile::tempdir().unwrap();
+    let text = format!("resources: [{}]\n{more}\n", relative(outer.path(), folder));
+    std::fs::write(outer.path().join("kustomization.yaml"), text).unwrap();
+    outer
+}
+
+#[tokio::test]
+async fn the_role_of_dispatch_names_the_image_that_overlays_set() {
+    let set = "images: [{name: drover, newName: registry.example.com:5000/a/drover, newTag: set}]";
+    let digest = "sha256:24a0c4b4a4c0eb97a1aabb8e29f18e917d05abfe1b7a7c07857230879ce7d3d3";
+    let inner = over(&root().join("kustomize/overlays/production"), set);
+    let outer =
+        over(inner.path(), &format!("images: [{{name: registry.example.com:5000/a/drover, digest: '{digest}'}}]"));
+    for (folder, expected) in [
+        (overlay("local"), "drover:0.1.0".to_owned()),
+        (inner.path().display().to_string(), "registry.example.com:5000/a/drover:set".to_owned()),
+        (outer.path().display().to_string(), format!("registry.example.com:5000/a/drover@{digest}")),
+    ] {
+        let objects = build(&folder).await;
+        let role = objects.iter().find(|object| title(object) == "Role drover-dispatch").unwrap();
+        let rules = role["rules"].as_array().unwrap();
+        let named: Vec<_> = rules.iter().filter(|rule| rule["apiGroups"][0] == "drover.dev").collect();
+        assert_eq!(named.len(), 1);
+        assert_eq!(named[0]["resourceNames"], serde_json::json!([expected]), "{folder}");
+        let cron_job = objects.iter().find(|object| title(object) == "CronJob restore").unwrap();
+        assert_eq!(text(cron_job, "/spec/jobTemplate/spec/template/spec/containers/0/image"), expected);
+    }
+}
+
+#[tokio::test]
+async fn another_namespace_or_other_names_are_refused_by_kustomize() {
+    for of in ["base", "overlays/production", "overlays/local/foundation"] {
+        for more in ["namespace: other", "namespace: cattle-resources-system", "namePrefix: my-", "nameSuffix: -mine"] {
+            let folder = over(&root().join("kustomize").join(of), more);
+            let said = refused(&folder.path().display().to_string()).await;
+            assert!(said.contains("the names of drover are fixed"), "{of}, {more}: {said}");
+            let twice = over(folder.path(), "");
+            refused(&twice.path().display().to_string()).await;
+        }
+    }
+    let both = over(&root().join("kustomize/base"), "components: []");
+    let foundation = relative(both.path(), &root().join("kustomize/foundation"));
+    let base = relative(both.path(), &root().join("kustomize/base"));
+    std::fs::write(both.path().join("kustomization.yaml"), format!("resources: [{base}, {foundation}]\n")).unwrap();
+    assert!(!build(&both.path().display().to_string()).await.is_empty());
+}
+
+/// What kustomize says about a folder that it refuses.
+async fn refused(folder: &str) -> String {
+    let mut command = Command::new(kubectl::program().await);
+    let output = command.args(["kustomize", folder]).stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
+    assert!(!output.status.success(), "{folder}");
+    String::from_utf8(output.stderr).unwrap()
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ type Right = (&'static str, &'static str, &'static str, &'static str, &'static s
 
 const OWN: &str = DEFAULT_NAMESPACE;
 
-const GIVEN: [Right; 49] = [
+const GIVEN: [Right; 50] = [
     ("snapshot", "list", "", "secrets", "any", ""),
     ("snapshot", "list", "management.cattle.io", "clusters", "", ""),
     ("snapshot", "patch", "resources.cattle.io", "backups/status", "", "a"),
@@ -62,9 +62,10 @@ const GIVEN: [Right; 49] = [
     ("dispatch", "watch", "", "events", OWN, ""),
     ("dispatch", "update", "coordination.k8s.io", "leases", OWN, "drover-dispatch"),
     ("dispatch", "create", "events.k8s.io", "events", "default", ""),
+    ("dispatch", "start", "drover.dev", "images", OWN, "registry.example.com:5000/backup/drover:1"),
 ];
 
-const WITHHELD: [Right; 53] = [
+const WITHHELD: [Right; 55] = [
     ("snapshot", "watch", "", "secrets", OWN, ""),
     ("snapshot", "update", "", "secrets", OWN, "any"),
     ("snapshot", "create", "batch", "jobs", OWN, ""),
@@ -112,6 +113,8 @@ const WITHHELD: [Right; 53] = [
     ("dispatch", "create", "batch", "jobs", "default", ""),
     ("dispatch", "update", "batch", "jobs", OWN, "any"),
     ("dispatch", "delete", "batch", "cronjobs", OWN, "upload"),
+    ("dispatch", "start", "drover.dev", "images", OWN, "drover:0.1.0"),
+    ("snapshot", "start", "drover.dev", "images", OWN, "registry.example.com:5000/backup/drover:1"),
     ("dispatch", "create", "apps", "deployments", OWN, ""),
     ("dispatch", "patch", "", "configmaps", OWN, "drover"),
     ("dispatch", "patch", "resources.cattle.io", "backups", "", "a"),
