@@ -12,7 +12,7 @@ use drover::runs::{RunStore, set_backup_status};
 use drover::status;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1 as batch;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
@@ -55,6 +55,7 @@ impl Actor {
     pub(crate) async fn act(&mut self, action: Action) {
         match action {
             Action::Start { cron_job, name, manifest } => self.start(&cron_job, &name, *manifest).await,
+            Action::Delete { name, uid } => self.delete(&name, uid).await,
             Action::Make { name, manifest, digest } => self.make(&name, *manifest, &digest).await,
             Action::Change { name, uid, spec, labels, digest } => {
                 let changed = self.change(&name, &uid, *spec, labels).await;
@@ -99,6 +100,20 @@ impl Actor {
             }
             Err(error) if error.code() == Some(409) => debug!(job = name, "the Job is there already"),
             Err(error) => self.refused(cron_job, &format!("the Job {name:?}"), &error),
+        }
+    }
+
+    /// Deletes a Job, and its pod with it. One that is gone, or that is another one by now, needs nothing.
+    async fn delete(&self, name: &str, uid: String) {
+        let parameters =
+            DeleteParams::background().preconditions(Preconditions { uid: Some(uid), ..Preconditions::default() });
+        match self.jobs.delete(name, &parameters).await.map_err(ApiError::from) {
+            Ok(_) => info!(
+                job = name,
+                "deleted a Job that could not start, and that its CronJob would make otherwise by now"
+            ),
+            Err(error) if matches!(error.code(), Some(404 | 409)) => {}
+            Err(error) => warn!(job = name, "failed to delete a Job that cannot start: {error}"),
         }
     }
 

@@ -7,6 +7,7 @@ mod obstacles;
 mod place;
 mod restores;
 mod stages;
+mod starting;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,13 @@ pub(crate) enum Action {
         name: String,
         /// The whole Job.
         manifest: Box<Value>,
+    },
+    /// Delete a Job that cannot start, and that nobody would make like that any more.
+    Delete {
+        /// Its name.
+        name: String,
+        /// Its UID.
+        uid: String,
     },
     /// Make a Backup's CronJob.
     Make {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::facts::CronJob;
 use super::pause::text_of;
-use super::words::{ATTEMPTED_ANNOTATION, BACKUP_ANNOTATION, BACKUP_UID_LABEL, STARTED_BY_ANNOTATION};
+use super::words::{ATTEMPTED_ANNOTATION, BACKUP_ANNOTATION, BACKUP_UID_LABEL, POD_ANNOTATION, STARTED_BY_ANNOTATION};
 
 /// The spec and the labels of a stage's CronJob.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +110,7 @@ pub(crate) fn job(
     let mut metadata = template["metadata"].take();
     strip(&mut metadata);
     set(&mut metadata, "annotations", STARTED_BY_ANNOTATION, "dispatch");
+    set(&mut metadata, "annotations", POD_ANNOTATION, &cron_job.pod);
     if !marks.is_empty() {
         set(&mut metadata, "annotations", ATTEMPTED_ANNOTATION, &text_of(marks));
     }
@@ -128,6 +129,15 @@ pub(crate) fn job(
 pub(crate) fn digest(spec: &Value, labels: &BTreeMap<String, String>) -> String {
     // Values hold their keys sorted.
     hex::encode(Sha256::digest(json!([spec, labels]).to_string().as_bytes()))
+}
+
+/// The digest of a pod's spec but for the arguments, which say what a Job does and not how it runs.
+pub(crate) fn pod_digest(pod: &Value) -> String {
+    let mut pod = pod.clone();
+    if let Some(container) = pod.pointer_mut("/containers/0").and_then(Value::as_object_mut) {
+        container.remove("args");
+    }
+    hex::encode(Sha256::digest(pod.to_string().as_bytes()))
 }
 
 fn add_argument(job: &mut Value, argument: &str) {
@@ -221,17 +231,26 @@ mod tests {
     fn a_job_is_what_the_cron_job_says_with_one_argument_more() {
         let mut spec = template().spec;
         spec["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["--a"]);
-        let cron_job = CronJob { name: "upload".into(), uid: "cron".into(), ..CronJob::default() };
+        let cron_job = CronJob { name: "upload".into(), uid: "cron".into(), pod: "p".into(), ..CronJob::default() };
         let marks = BTreeSet::from(["7".to_owned()]);
         let job = job("upload-1", &cron_job, &spec, Some("--drain-only"), &marks);
         let metadata = &job["metadata"];
         assert_eq!(metadata["labels"], json!({"team": "a"}));
-        assert_eq!(metadata["annotations"], json!({STARTED_BY_ANNOTATION: "dispatch", ATTEMPTED_ANNOTATION: "7"}));
+        let expected = json!({STARTED_BY_ANNOTATION: "dispatch", ATTEMPTED_ANNOTATION: "7", POD_ANNOTATION: "p"});
+        assert_eq!(metadata["annotations"], expected);
         assert_eq!(metadata["ownerReferences"][0]["controller"], json!(true));
         assert_eq!(metadata["ownerReferences"][0]["uid"], "cron");
         let container = &job["spec"]["template"]["spec"]["containers"][0];
         assert_eq!(container["args"], json!(["--a", "--drain-only"]));
         assert_eq!((&container["image"], &job["spec"]["backoffLimit"]), (&json!("drover:2"), &json!(3)));
+    }
+
+    #[test]
+    fn pods_that_differ_in_their_arguments_alone_have_one_digest() {
+        let pod = |image: &str, args: Value| json!({"containers": [{"image": image, "args": args}]});
+        let digest = |image: &str, args: Value| pod_digest(&pod(image, args));
+        assert_eq!(digest("a", json!(["--drain-only"])), digest("a", json!([])));
+        assert_ne!(digest("a", json!([])), digest("b", json!([])));
     }
 
     #[test]

@@ -12,6 +12,9 @@ pub(crate) const CONSUMER_ANNOTATION: &str = "drover.dev/consumer";
 /// The annotation of a Job: who started it.
 pub(crate) const STARTED_BY_ANNOTATION: &str = "drover.dev/started-by";
 
+/// The annotation of a Job: the digest of the pod that its CronJob said when it was made.
+pub(crate) const POD_ANNOTATION: &str = "drover.dev/pod";
+
 /// The annotation of a Job that names the work it was started for, and of a CronJob that names the work its Jobs since
 /// the last success were started for. What is not in it is new, and starts a Job at once.
 pub(crate) const ATTEMPTED_ANNOTATION: &str = "drover.dev/attempted";

@@ -8,6 +8,7 @@ mod image;
 mod installed;
 mod others;
 mod rights;
+mod stateful_sets;
 
 use drover_testbed::{Options, Service};
 use drover_tests::Site;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use crate::place::{AT_FIRST, Place};
@@ -76,19 +77,43 @@ async fn by_an_admission_policy(place: &Place) {
     place.until_completed("by-policy").await;
 }
 
-/// The Job of the wrong image stays in the way of dispatch until its deadline; one by hand is of the right image at once.
+/// Wrong images of an overlay keep everything from starting. Once they are mended all comes back by itself, and the Job of the
+/// wrong image is in nobody's way.
 async fn by_an_image(place: &Place) {
-    // Nothing listens there, so nobody outside is asked for it.
-    place.kubectl_here(&["set", "image", "cronjob/snapshot", "snapshot=localhost:9/drover:nowhere"]).await;
+    let right = place.overlay(&AT_FIRST);
+    place.apply(&with_wrong_images(place)).await;
+    for service in ["nats", "minio"] {
+        place.until(&format!("{service} has a wrong image"), async || has_wrong_image(place, service).await).await;
+    }
     says(place, "by-image", &["ErrImagePull", "ImagePullBackOff"]).await;
-    place.apply(&place.overlay(&AT_FIRST)).await;
-    let from = "jsonpath={.spec.jobTemplate.spec.template.spec.containers[0].image}";
+    place.apply(&right).await;
+    for service in ["nats", "minio"] {
+        let set = format!("statefulset/{service}");
+        place.kubectl_here(&["rollout", "status", "--timeout=240s", &set]).await;
+    }
+    place.until_completed("by-image").await;
+    let images = "--output=jsonpath={.items[*].spec.template.spec.containers[*].image}";
     place
-        .until("its CronJob has the right image", async || {
-            !place.kubectl_here(&["get", "cronjob", "by-image", "--output", from]).await.contains("nowhere")
+        .until("no Job of the wrong image is left", async || {
+            !place.kubectl_here(&["get", "jobs", images]).await.contains("nowhere")
         })
         .await;
-    place.kubectl_here(&["create", "job", "--from=cronjob/by-image", "by-image-again"]).await;
-    place.until_completed("by-image").await;
     place.kubectl_here(&["delete", "jobs", "--field-selector=status.successful=0"]).await;
+}
+
+/// An overlay over the one that runs, with images that are nowhere: nothing listens there, so nobody outside is asked.
+fn with_wrong_images(place: &Place) -> String {
+    let names = place.testbed.image_names().unwrap();
+    let wrong = names.iter().map(|(_, full)| {
+        let name = full.rsplit_once(':').map_or(full.as_str(), |(name, _)| name);
+        json!({"name": name, "newName": format!("localhost:9/{name}"), "newTag": "nowhere"})
+    });
+    let overlay = json!({"resources": ["../../overlays/running"], "images": wrong.collect::<Vec<_>>()});
+    let path = place.write("wrong/kustomization.yaml", &overlay.to_string());
+    path.trim_end_matches("/kustomization.yaml").to_owned()
+}
+
+async fn has_wrong_image(place: &Place, component: &str) -> bool {
+    let image = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.containers[0].image.clone());
+    place.pods(component).await.iter().any(|pod| image(pod).is_some_and(|image| image.contains("nowhere")))
 }

@@ -139,7 +139,7 @@ impl Fixture {
 
     /// A Job of a CronJob, made ten seconds before it ended or at `now`.
     pub(super) fn job(&mut self, cron_job: &str, name: &str, outcome: Outcome, attempted: &str) {
-        let owner = self.state.cron_jobs.get(cron_job).unwrap().uid.clone();
+        let CronJob { uid: owner, pod, .. } = self.state.cron_jobs.get(cron_job).unwrap().clone();
         let ended = outcome.ended_at().map(|time| time - SignedDuration::from_secs(10));
         let job = Job {
             name: name.to_owned(),
@@ -147,6 +147,8 @@ impl Fixture {
             created: ended.unwrap_or(self.now),
             owner: Some(owner),
             is_ours: true,
+            is_by_hand: false,
+            pod,
             attempted: crate::runner::pause::marks_of(attempted),
             outcome,
         };

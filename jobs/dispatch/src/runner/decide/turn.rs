@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::world::World;
-use super::{Action, Decision};
+use super::{Action, Decision, starting};
 use crate::runner::facts::CronJob;
 use crate::runner::names::job_name;
 use crate::runner::pause::{Pause, Success, length};
@@ -43,13 +43,13 @@ pub(super) enum Turn {
 }
 
 /// Whose turn it is, and the pause as it now is.
-pub(super) fn turn(world: &World<'_>, cron_job: &CronJob, work: &Work) -> (Turn, Pause) {
+fn turn(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob, work: &Work) -> (Turn, Pause) {
     let jobs = world.jobs_of(cron_job);
     let pause = Pause::read(&cron_job.annotations).counting(jobs, work.success);
     if !work.is_wanted {
         return (Turn::Nothing, pause.over());
     }
-    if jobs.iter().any(|job| job.is_active()) {
+    if jobs.iter().any(|job| job.is_active() && !starting::is_left_over(world, decision, cron_job, job)) {
         return (Turn::AtWork, pause);
     }
     let refusal = world.state.refusals.get(&cron_job.name);
@@ -72,7 +72,8 @@ pub(super) fn take_turn<'s>(
     argument: Option<&str>,
     spec: impl FnOnce() -> Cow<'s, Value>,
 ) {
-    let (turn, pause) = turn(world, cron_job, work);
+    starting::delete_left_over(world, decision, cron_job);
+    let (turn, pause) = turn(world, decision, cron_job, work);
     match turn {
         Turn::Nothing | Turn::AtWork => {}
         Turn::At(time) => decision.wake_at(time),

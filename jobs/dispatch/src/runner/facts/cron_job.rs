@@ -23,6 +23,8 @@ pub(crate) struct CronJob {
     pub(crate) annotations: BTreeMap<String, String>,
     /// The digest of its spec and labels.
     pub(crate) digest: String,
+    /// The digest of the pod that its Jobs are to have.
+    pub(crate) pod: String,
     /// Spec and labels, of a stage's CronJob only.
     pub(crate) template: Option<Arc<Template>>,
 }
@@ -51,6 +53,7 @@ impl CronJob {
             created: object.creation_timestamp().map(|time| time.0),
             is_deleted: object.metadata.deletion_timestamp.is_some(),
             digest: template::digest(spec, object.labels()),
+            pod: template::pod_digest(spec.pointer("/jobTemplate/spec/template/spec").unwrap_or(&Value::Null)),
             template: (is_stage && owner.is_none()).then(template),
             owner,
             annotations,

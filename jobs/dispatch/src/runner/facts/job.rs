@@ -5,7 +5,11 @@ use k8s_openapi::api::batch::v1 as batch;
 use kube::ResourceExt;
 
 use crate::runner::pause::marks_of;
-use crate::runner::words::{ATTEMPTED_ANNOTATION, STARTED_BY_ANNOTATION};
+use crate::runner::template;
+use crate::runner::words::{ATTEMPTED_ANNOTATION, POD_ANNOTATION, STARTED_BY_ANNOTATION};
+
+/// The annotation with which kubectl marks a Job that a person makes of a CronJob.
+const INSTANTIATE_ANNOTATION: &str = "cronjob.kubernetes.io/instantiate";
 
 /// A Job of a CronJob.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,6 +21,10 @@ pub(crate) struct Job {
     pub(crate) owner: Option<String>,
     /// Whether dispatch made it.
     pub(crate) is_ours: bool,
+    /// Whether a person made it.
+    pub(crate) is_by_hand: bool,
+    /// The digest of the pod that its CronJob said when it was made.
+    pub(crate) pod: String,
     /// The work that it was started for.
     pub(crate) attempted: BTreeSet<String>,
     pub(crate) outcome: Outcome,
@@ -63,6 +71,10 @@ impl Job {
             created,
             owner,
             is_ours: annotation(STARTED_BY_ANNOTATION) == "dispatch",
+            is_by_hand: annotation(INSTANTIATE_ANNOTATION) == "manual",
+            pod: Some(annotation(POD_ANNOTATION).to_owned())
+                .filter(|pod| !pod.is_empty())
+                .unwrap_or_else(|| pod_of(job)),
             attempted: marks_of(annotation(ATTEMPTED_ANNOTATION)),
             outcome: outcome(job.status.as_ref(), created),
         }
@@ -72,6 +84,12 @@ impl Job {
     pub(crate) fn is_active(&self) -> bool {
         self.outcome == Outcome::Active
     }
+}
+
+/// Kubernetes' own controller says nothing of the CronJob, but its Jobs are what that said.
+fn pod_of(job: &batch::Job) -> String {
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    template::pod_digest(&serde_json::to_value(pod).unwrap_or_default())
 }
 
 fn outcome(status: Option<&batch::JobStatus>, created: Timestamp) -> Outcome {

@@ -8,7 +8,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use super::{Cluster, arguments};
+use super::{Cluster, arguments, template};
 use crate::nats::until;
 
 #[tokio::test]
@@ -98,6 +98,37 @@ async fn a_job_that_a_person_made_counts() {
     assert_eq!(arguments(&again), ["--backup=once"]);
     let jobs: Vec<_> = cluster.jobs_of("once").await.iter().map(ResourceExt::name_any).collect();
     assert_eq!(jobs.len(), 2, "{jobs:?}");
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_start_makes_room_once_its_cron_job_is_mended_and_one_at_work_stays() {
+    let cluster = Cluster::start().await;
+    let _dispatch = cluster.dispatch().await;
+    cluster.make_backup("once", None).await;
+    let first = cluster.nth_job("once", 1).await;
+    cluster.say_of_pod(&first, "Pending", json!({"waiting": {"reason": "ImagePullBackOff"}})).await;
+    cluster.until_ready_says("once", "ImagePullBackOff").await;
+    set_image(&cluster, "drover:2").await;
+    until("it is gone", async || cluster.jobs().get_opt(&first.name_any()).await.unwrap().is_none()).await;
+    let second = cluster.nth_job("once", 1).await;
+    let pod = second.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+    assert_eq!(pod.containers[0].image.as_deref(), Some("drover:2"));
+    cluster.run_pod(&second).await;
+    until("it is at work", async || cluster.ready("once").await == "Pending").await;
+    set_image(&cluster, "drover:3").await;
+    // What is decided for another one was decided for this one too.
+    cluster.make_backup("another", None).await;
+    let another = cluster.nth_job("another", 1).await;
+    cluster.end_pod(&another, 69).await;
+    cluster.nth_job("another", 2).await;
+    assert_eq!(cluster.nth_job("once", 1).await.metadata.uid, second.metadata.uid);
+}
+
+/// Gives the stage, and thereby all Backups, another image.
+async fn set_image(cluster: &Cluster, image: &str) {
+    let mut stage = template("snapshot");
+    stage["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["image"] = json!(image);
+    cluster.apply(&stage).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use drover::resources::DEFAULT_NAMESPACE;
 use drover_testbed::{Options, Service, Testbed};
 use drover_tests::Site;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
@@ -155,6 +155,7 @@ async fn dispatch_starts_the_jobs_of_drover_and_nothing_else() {
     stages_are_not_changed(&dispatch, &templates[3].1).await;
     cron_jobs_of_others_are_not_touched(&site, &dispatch, &templates[0].1).await;
     every_component_and_an_overlays_own_image_are_allowed(&site, &dispatch, &templates).await;
+    jobs_at_work_are_not_deleted(&site, &dispatch, &templates[1].1).await;
     snapshot_opens_no_shell(&site).await;
     rights::are_as_few_as_work(&site).await;
     site.testbed.shutdown().await;
@@ -185,6 +186,37 @@ async fn every_component_and_an_overlays_own_image_are_allowed(
     let former = changed(&templates, "upload", "/containers/0/image", DROVER);
     let said = try_to_start(dispatch, "Job", &former).await.unwrap_err();
     assert!(said.contains("the image drover:0.1.0") && said.contains("`images:`"), "{said}");
+}
+
+/// dispatch deletes what cannot start, and nothing that works, has ended, or was made by a person.
+async fn jobs_at_work_are_not_deleted(site: &Site, dispatch: &Client, template: &Value) {
+    let all: Api<Job> = Api::namespaced(site.client.clone(), DEFAULT_NAMESPACE);
+    let cron_jobs: Api<CronJob> = Api::namespaced(site.client.clone(), DEFAULT_NAMESPACE);
+    let uid = cron_jobs.get("upload").await.unwrap().metadata.uid;
+    let owner =
+        json!([{"apiVersion": "batch/v1", "kind": "CronJob", "name": "upload", "uid": uid, "controller": true}]);
+    let by_hand = json!({"cronjob.kubernetes.io/instantiate": "manual"});
+    for (name, owners, annotations, ready, reason) in [
+        ("not-of-a-cron-job", json!([]), json!({}), 0, Some("only Jobs of drover's CronJobs")),
+        ("by-hand", owner.clone(), by_hand, 0, Some("made by hand")),
+        ("at-work", owner.clone(), json!({}), 1, Some("at work or has ended")),
+        ("waits", owner, json!({}), 0, None),
+    ] {
+        let metadata = json!({"name": name, "ownerReferences": owners, "annotations": annotations});
+        let mut job = json!({"metadata": metadata, "spec": template["spec"]});
+        // No controller looks after it, so the status stays as it is written.
+        job["spec"]["managedBy"] = json!("example.com/nobody");
+        all.create(&PostParams::default(), &serde_json::from_value(job).unwrap()).await.unwrap();
+        let status =
+            Patch::Merge(json!({"status": {"active": 1, "ready": ready, "startTime": "2026-01-01T00:00:00Z"}}));
+        all.patch_status(name, &PatchParams::default(), &status).await.unwrap();
+        let jobs: Api<Job> = Api::namespaced(dispatch.clone(), DEFAULT_NAMESPACE);
+        let deleted = jobs.delete(name, &DeleteParams::background()).await.map(drop).map_err(|error| error.to_string());
+        match reason {
+            Some(reason) => assert!(deleted.unwrap_err().contains(reason), "{name}"),
+            None => deleted.unwrap(),
+        }
+    }
 }
 
 /// A client that is one of drover's ServiceAccounts.

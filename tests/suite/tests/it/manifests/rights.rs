@@ -12,7 +12,7 @@ type Right = (&'static str, &'static str, &'static str, &'static str, &'static s
 
 const OWN: &str = DEFAULT_NAMESPACE;
 
-const GIVEN: [Right; 50] = [
+const GIVEN: [Right; 51] = [
     ("snapshot", "list", "", "secrets", "any", ""),
     ("snapshot", "list", "management.cattle.io", "clusters", "", ""),
     ("snapshot", "patch", "resources.cattle.io", "backups/status", "", "a"),
@@ -52,6 +52,7 @@ const GIVEN: [Right; 50] = [
     ("nats", "get", "", "secrets", OWN, "nats-server"),
     ("nats", "patch", "", "secrets", OWN, "nats-upload"),
     ("dispatch", "create", "batch", "jobs", OWN, ""),
+    ("dispatch", "delete", "batch", "jobs", OWN, "any"),
     ("dispatch", "create", "batch", "cronjobs", OWN, ""),
     ("dispatch", "update", "batch", "cronjobs", OWN, "rancher-daily-backup"),
     ("dispatch", "patch", "batch", "cronjobs", OWN, "upload"),
@@ -65,7 +66,7 @@ const GIVEN: [Right; 50] = [
     ("dispatch", "start", "drover.dev", "images", OWN, "registry.example.com:5000/backup/drover:1"),
 ];
 
-const WITHHELD: [Right; 55] = [
+const WITHHELD: [Right; 57] = [
     ("snapshot", "watch", "", "secrets", OWN, ""),
     ("snapshot", "update", "", "secrets", OWN, "any"),
     ("snapshot", "create", "batch", "jobs", OWN, ""),
@@ -113,6 +114,8 @@ const WITHHELD: [Right; 55] = [
     ("dispatch", "create", "batch", "jobs", "default", ""),
     ("dispatch", "update", "batch", "jobs", OWN, "any"),
     ("dispatch", "delete", "batch", "cronjobs", OWN, "upload"),
+    ("dispatch", "deletecollection", "batch", "jobs", OWN, ""),
+    ("dispatch", "delete", "batch", "jobs", "default", "any"),
     ("dispatch", "start", "drover.dev", "images", OWN, "drover:0.1.0"),
     ("snapshot", "start", "drover.dev", "images", OWN, "registry.example.com:5000/backup/drover:1"),
     ("dispatch", "create", "apps", "deployments", OWN, ""),

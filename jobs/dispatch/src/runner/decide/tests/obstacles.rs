@@ -2,6 +2,7 @@ use drover::resources::{Conditions, RunState};
 use serde_json::{Value, json};
 
 use super::{Fixture, Outcome, at};
+use crate::runner::decide::Action;
 
 /// A Backup whose Job is there.
 fn blocked() -> Fixture {
@@ -107,4 +108,55 @@ fn a_cron_job_that_makes_no_job_is_told_until_it_makes_one() {
     fixture.now = at(3700);
     fixture.job("daily", "daily-2", Outcome::Completed { at: at(3720) }, "");
     assert_eq!(fixture.ready("daily"), None);
+}
+
+/// An upload that waits for an image, and a CronJob that has another one by now.
+fn left_over() -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.consumer(1, 0, 1);
+    fixture.job("upload", "upload-1", Outcome::Active, "1");
+    fixture.pod("upload-1", &waiting("ImagePullBackOff", "no"));
+    assert!(fixture.decide().actions.is_empty(), "it is what its CronJob says: {:?}", fixture.decide());
+    fixture.stage("upload", 2);
+    fixture
+}
+
+#[test]
+fn a_job_that_cannot_start_and_is_not_what_its_cron_job_says_makes_room_for_one_that_is() {
+    let fixture = left_over();
+    let [Action::Delete { name, uid }, Action::Start { cron_job, manifest, .. }] = &fixture.decide().actions[..] else {
+        panic!("{:?}", fixture.decide())
+    };
+    assert_eq!((name.as_str(), uid.as_str(), cron_job.as_str()), ("upload-1", "uid-upload-1", "upload"));
+    assert_eq!(manifest["spec"]["template"]["spec"]["containers"][0]["image"], "drover:2");
+}
+
+#[test]
+fn a_job_of_another_template_that_may_yet_start_or_is_at_work_is_left_alone() {
+    let mut fixture = left_over();
+    let running = json!({"containerStatuses": [{"name": "snapshot", "ready": true, "image": "", "imageID": "",
+        "restartCount": 0, "state": {"running": {}}}]});
+    for status in [waiting("ContainerCreating", ""), json!({"phase": "Pending"}), running] {
+        fixture.pod("upload-1", &status);
+        assert!(fixture.decide().actions.is_empty(), "{status}: {:?}", fixture.decide());
+    }
+    fixture.pod("upload-1", &json!({"phase": "Pending"}));
+    fixture.now = at(3645);
+    assert_eq!(fixture.starts(), ["upload"], "it took too long to begin");
+}
+
+#[test]
+fn a_job_by_hand_that_cannot_start_is_in_nobodys_way_and_stays() {
+    let mut fixture = left_over();
+    let mut job = fixture.state.jobs.get("upload-1").unwrap().clone();
+    job.is_by_hand = true;
+    fixture.state.jobs.put("upload-1".to_owned(), job);
+    let [Action::Start { .. }] = &fixture.decide().actions[..] else { panic!("{:?}", fixture.decide()) };
+}
+
+#[test]
+fn a_scheduled_job_that_cannot_start_goes_also_where_there_is_no_work() {
+    let mut fixture = left_over();
+    fixture.consumer(0, 0, 1);
+    let [Action::Delete { .. }] = &fixture.decide().actions[..] else { panic!("{:?}", fixture.decide()) };
 }
