@@ -32,6 +32,10 @@ pub struct ClusterOptions {
     #[arg(long, env = "DROVER_JOB_NAME", value_name = "NAME", hide = true)]
     pub job_name: Option<String>,
 
+    /// UID of that Job, which tells it from another one of its name; the deployment sets it.
+    #[arg(long, env = "DROVER_JOB_UID", value_name = "UID", hide = true)]
+    pub job_uid: Option<String>,
+
     /// How long the holder of a Lease may be silent before it counts as dead, in seconds.
     #[arg(long, env = "DROVER_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=3600), value_name = "SECONDS")]
     pub lease_seconds: u16,
@@ -330,6 +334,7 @@ mod tests {
             namespace: DEFAULT_NAMESPACE.to_owned(),
             pod_name: Some("snapshot-1".to_owned()),
             job_name: None,
+            job_uid: None,
             lease_seconds: 15,
         };
         assert!(options.identity().starts_with("snapshot-1_"));

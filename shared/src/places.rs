@@ -125,7 +125,7 @@ mod tests {
             reason: None,
         };
         let places = vec![place("default", StageState::Completed), place("far", StageState::Failed)];
-        let trigger = Trigger { kind: TriggerKind::Job, by: String::new(), scheduled_for: None };
+        let trigger = Trigger { kind: TriggerKind::Job, by: String::new(), job_uid: None, scheduled_for: None };
         let mut run = BackupRun::new(
             "daily-1",
             BackupRunSpec {

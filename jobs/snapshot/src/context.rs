@@ -71,6 +71,7 @@ impl Context {
             let user = std::env::var("USER").unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
             format!("{user} on {}", host_name())
         });
-        Trigger { kind, by, scheduled_for: scheduled_for.map(drover::resources::rfc3339) }
+        let job_uid = self.options.job_uid.clone();
+        Trigger { kind, by, job_uid, scheduled_for: scheduled_for.map(drover::resources::rfc3339) }
     }
 }

@@ -79,6 +79,7 @@ async fn begin(context: &Context, backup: &Backup, run: BackupRun) -> Result<(Ba
         let stage = SnapshotStage {
             state: StageState::InProgress,
             attempts: status_of(run).snapshot.unwrap_or_default().attempts + 1,
+            job_uid: context.options.job_uid.clone(),
             started_at: Some(started_at.clone()),
             ..SnapshotStage::default()
         };

@@ -55,6 +55,9 @@ pub struct Trigger {
     /// The Job's name, or the user and machine of a person.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
+    /// UID of the Job, which tells it from others of its name; none in runs of 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_uid: Option<String>,
     /// For a schedule: the time that was due, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled_for: Option<String>,
@@ -172,6 +175,9 @@ pub struct SnapshotStage {
     /// How often it was begun.
     #[serde(default)]
     pub attempts: i64,
+    /// UID of the Job whose try the last one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_uid: Option<String>,
     /// When the last try began, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::KEPT_RUNS;
 use super::naming::{archive_name, run_name};
-use crate::resources::{Backup, BackupRun, BackupRunSpec, RunState, StageState, Trigger, TriggerKind};
+use crate::resources::{Backup, BackupRun, BackupRunSpec, RunState, SnapshotStage, StageState, Trigger, TriggerKind};
 
 /// All runs of one Backup, oldest first.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +63,7 @@ impl History {
     /// What a snapshot that `trigger` started does now. `cluster_uid` is that of kube-system.
     #[must_use]
     pub fn opening(&self, backup: &Backup, trigger: Trigger, cluster_uid: &str, now: Timestamp) -> Opening {
-        if let Some(run) = self.0.iter().rev().find(|run| is_of_same_job(run, &trigger) && has_snapshot(run)) {
+        if let Some(run) = self.0.iter().rev().find(|run| is_of_same_job(run, &trigger) && has_archive(run)) {
             return Opening::AlreadyDone(Box::new(run.clone()));
         }
         if let Some(run) = self.interrupted() {
@@ -119,9 +119,17 @@ fn state(run: &BackupRun) -> RunState {
     run.status.as_ref().map(|status| status.state).unwrap_or_default()
 }
 
+fn snapshot(run: &BackupRun) -> Option<&SnapshotStage> {
+    run.status.as_ref()?.snapshot.as_ref()
+}
+
 fn has_snapshot(run: &BackupRun) -> bool {
-    let stage = run.status.as_ref().and_then(|status| status.snapshot.as_ref());
-    stage.is_some_and(|stage| stage.state == StageState::Completed)
+    snapshot(run).is_some_and(|stage| stage.state == StageState::Completed)
+}
+
+/// Whether there is an archive of the run, or will be: one that was refused in the end is none.
+fn has_archive(run: &BackupRun) -> bool {
+    has_snapshot(run) && state(run) != RunState::Failed
 }
 
 /// Whether a run's snapshot is done and its upload is not, so that it needs a message.
@@ -130,15 +138,26 @@ pub fn is_awaiting_upload(run: &BackupRun) -> bool {
     !state(run).is_final() && has_snapshot(run)
 }
 
-/// A Job makes one run, however often its pod is started again.
+/// A Job makes one run, however often its pod is started again: it opened it, or went on with what another one left.
+///
+/// It is known by its UID, for a name is used again. A Job that was made by the manifests of 0.1 tells its name alone, from
+/// its first pod to its last, and so does a run that it opened.
 fn is_of_same_job(run: &BackupRun, trigger: &Trigger) -> bool {
-    trigger.kind == TriggerKind::Job && run.spec.trigger.kind == TriggerKind::Job && run.spec.trigger.by == trigger.by
+    if trigger.kind != TriggerKind::Job {
+        return false;
+    }
+    let by = &run.spec.trigger;
+    let last = snapshot(run).and_then(|stage| stage.job_uid.as_ref());
+    match &trigger.job_uid {
+        Some(uid) => [by.job_uid.as_ref(), last].contains(&Some(uid)),
+        None => by.kind == TriggerKind::Job && by.job_uid.is_none() && by.by == trigger.by,
+    }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::resources::{BackupRunStatus, BackupSpec, SnapshotStage};
+    use crate::resources::{BackupRunStatus, BackupSpec};
 
     pub(crate) fn backup() -> Backup {
         let mut backup = Backup::new("daily", BackupSpec { resource_set_name: "set".into(), ..BackupSpec::default() });
@@ -155,7 +174,12 @@ pub(super) mod tests {
             generation: 1,
             id: Uuid::now_v7(),
             number,
-            trigger: Trigger { kind: TriggerKind::Job, by: format!("job-{number}"), scheduled_for: None },
+            trigger: Trigger {
+                kind: TriggerKind::Job,
+                by: format!("job-{number}"),
+                job_uid: None,
+                scheduled_for: None,
+            },
             started_at: crate::resources::rfc3339(started_at),
             filename: String::new(),
         };
@@ -167,7 +191,7 @@ pub(super) mod tests {
     }
 
     fn person() -> Trigger {
-        Trigger { kind: TriggerKind::Person, by: "ops@laptop".into(), scheduled_for: None }
+        Trigger { kind: TriggerKind::Person, by: "ops@laptop".into(), job_uid: None, scheduled_for: None }
     }
 
     fn opening(runs: Vec<BackupRun>, trigger: Trigger) -> Opening {
@@ -207,14 +231,48 @@ pub(super) mod tests {
 
     #[test]
     fn job_that_was_killed_after_its_snapshot_makes_no_second_one() {
-        let again = Trigger { kind: TriggerKind::Job, by: "job-2".into(), scheduled_for: None };
+        let again = Trigger { kind: TriggerKind::Job, by: "job-2".into(), job_uid: None, scheduled_for: None };
         let Opening::AlreadyDone(run) = opening(vec![run(2, RunState::InProgress, true)], again) else { panic!() };
         assert_eq!(run.spec.number, 2);
     }
 
+    fn of_job(name: &str, uid: Option<&str>) -> Trigger {
+        let job_uid = uid.map(str::to_owned);
+        Trigger { kind: TriggerKind::Job, by: name.into(), job_uid, scheduled_for: None }
+    }
+
+    /// Whether a snapshot of the Job `asks` finds that its Job has made its own, where the Job `opened` opened a run and the
+    /// Job of the UID `last` tried it last.
+    #[track_caller]
+    fn check_same_job(opened: &Trigger, last: Option<&str>, asks: &Trigger, is_same: bool) {
+        let mut done = run(2, RunState::InProgress, true);
+        done.spec.trigger = opened.clone();
+        done.status.as_mut().unwrap().snapshot.as_mut().unwrap().job_uid = last.map(str::to_owned);
+        let is_done = matches!(opening(vec![done], asks.clone()), Opening::AlreadyDone(_));
+        assert_eq!(is_done, is_same, "{opened:?}, last {last:?}, asks {asks:?}");
+    }
+
+    #[test]
+    fn a_job_is_known_by_its_uid_and_one_of_0_1_by_its_name() {
+        let (again, other) = (|uid| of_job("again", uid), |uid| of_job("other", uid));
+        check_same_job(&again(Some("1")), Some("1"), &again(Some("1")), true);
+        check_same_job(&again(Some("1")), Some("1"), &again(Some("2")), false);
+        check_same_job(&other(Some("1")), Some("2"), &again(Some("2")), true);
+        check_same_job(&again(None), None, &again(Some("2")), false);
+        check_same_job(&again(Some("1")), Some("1"), &again(None), false);
+        check_same_job(&again(None), None, &again(None), true);
+        check_same_job(&again(None), None, &other(None), false);
+        check_same_job(&person(), None, &of_job(&person().by, None), false);
+    }
+
+    #[test]
+    fn an_archive_that_was_refused_is_none_of_its_job() {
+        assert_eq!(number_of_new(opening(vec![run(2, RunState::Failed, true)], of_job("job-2", None))), 3);
+    }
+
     #[test]
     fn job_whose_run_failed_opens_another_on_its_retry() {
-        let again = Trigger { kind: TriggerKind::Job, by: "job-2".into(), scheduled_for: None };
+        let again = Trigger { kind: TriggerKind::Job, by: "job-2".into(), job_uid: None, scheduled_for: None };
         assert_eq!(number_of_new(opening(vec![run(2, RunState::Failed, false)], again)), 3);
     }
 

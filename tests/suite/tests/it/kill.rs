@@ -85,7 +85,8 @@ impl Scene {
         let spool = self.spool.path().to_str().unwrap();
         let lease = LEASE.as_secs().to_string();
         let job = self.site.job(job).environment("DROVER_LEASE_SECONDS", &lease);
-        job.environment("DROVER_SPOOL", spool).environment("DROVER_JOB_NAME", of_job)
+        let job = job.environment("DROVER_SPOOL", spool);
+        job.environment("DROVER_JOB_NAME", of_job).environment("DROVER_JOB_UID", of_job)
     }
 
     /// Starts what `process` makes and kills it, one time or, to hit also the taking over, two times.

@@ -47,7 +47,7 @@ async fn snapshotted(site: &Site, mebibytes: usize) {
         generation: 1,
         id,
         number: 1,
-        trigger: Trigger { kind: TriggerKind::Person, by: "test".to_owned(), scheduled_for: None },
+        trigger: Trigger { kind: TriggerKind::Person, by: "test".to_owned(), job_uid: None, scheduled_for: None },
         started_at: now_text(),
         filename: "large.tar.gz".to_owned(),
     };

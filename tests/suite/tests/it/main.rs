@@ -12,6 +12,7 @@
 )]
 
 mod artifacts;
+mod asked;
 mod backup;
 mod charge;
 mod closed;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use drover::exit::Chain;
 use drover::policy::Settings;
-use drover::resources::{Backup, BackupType, RunState, TriggerKind};
+use drover::resources::{Backup, BackupType, RunState, Trigger, TriggerKind};
 use drover::runs::{self, History, schedule_of, status_of};
 use drover::schedule::ScheduleError;
 use jiff::{SignedDuration, Timestamp};
@@ -145,7 +145,7 @@ fn work(world: &World<'_>, case: &Case<'_>) -> Work {
     };
     match case.history.interrupted() {
         // A Job of another CronJob makes it: the one that makes whatever is due.
-        Some(run) if world.is_active(&run.spec.trigger.by) => Work::none(Success::Counts),
+        Some(run) if world.is_at_work_on(run) => Work::none(Success::Counts),
         _ => work,
     }
 }
@@ -153,8 +153,8 @@ fn work(world: &World<'_>, case: &Case<'_>) -> Work {
 /// The time before which a Backup that is due is not started.
 fn not_before(world: &World<'_>, case: &Case<'_>, scheduled_for: Option<Timestamp>) -> Option<Timestamp> {
     if let Some(run) = case.history.interrupted() {
-        let is_of_a_job =
-            run.spec.trigger.kind == TriggerKind::Job || world.state.jobs.get(&run.spec.trigger.by).is_some();
+        let Trigger { kind, by, job_uid, .. } = &run.spec.trigger;
+        let is_of_a_job = *kind == TriggerKind::Job || job_uid.is_some() || world.state.jobs.get(by).is_some();
         let begun = status_of(run).snapshot.and_then(|stage| stage.started_at).unwrap_or(run.spec.started_at.clone());
         return if is_of_a_job { None } else { begun.parse::<Timestamp>().ok()?.checked_add(PATIENCE).ok() };
     }

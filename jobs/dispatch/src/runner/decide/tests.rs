@@ -124,7 +124,7 @@ impl Fixture {
             generation: 1,
             id: Uuid::now_v7(),
             number,
-            trigger: Trigger { kind: TriggerKind::Job, by: "nobody".to_owned(), scheduled_for: None },
+            trigger: Trigger { kind: TriggerKind::Job, by: "nobody".to_owned(), job_uid: None, scheduled_for: None },
             started_at: rfc3339(begun),
             filename: String::new(),
         };
@@ -157,9 +157,10 @@ impl Fixture {
 
     /// A pod of a Job.
     pub(super) fn pod(&mut self, job: &str, status: &Value) {
-        let created = self.state.jobs.get(job).unwrap().created;
+        let Job { created, uid, .. } = self.state.jobs.get(job).unwrap().clone();
+        let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": uid, "controller": true});
         let pod = json!({"metadata": {"name": format!("{job}-x"), "uid": format!("uid-{job}-x"),
-            "creationTimestamp": created.to_string(), "labels": {"batch.kubernetes.io/job-name": job}}, "status": status});
+            "creationTimestamp": created.to_string(), "ownerReferences": [owner]}, "status": status});
         self.state.pods.put(format!("{job}-x"), Pod::of(&serde_json::from_value(pod).unwrap()));
     }
 

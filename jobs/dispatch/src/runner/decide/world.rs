@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use drover::resources::{Backup, BackupRun};
-use drover::runs::{History, is_awaiting_upload};
+use drover::resources::{Backup, BackupRun, Trigger};
+use drover::runs::{History, is_awaiting_upload, status_of};
 use jiff::Timestamp;
 
 use crate::runner::facts::{CronJob, Event, Job, Pod};
@@ -65,7 +65,7 @@ impl<'a> World<'a> {
 
     /// The pods of a Job, oldest first.
     pub(super) fn pods_of(&self, job: &Job) -> &[&'a Pod] {
-        self.pods.get(job.name.as_str()).map(Vec::as_slice).unwrap_or_default()
+        self.pods.get(job.uid.as_str()).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The newest telling Event about the object of this UID.
@@ -83,9 +83,15 @@ impl<'a> World<'a> {
         self.state.lasting_backups()
     }
 
-    /// Whether the Job of this name has not ended.
-    pub(super) fn is_active(&self, job: &str) -> bool {
-        self.state.jobs.get(job).is_some_and(Job::is_active)
+    /// Whether a Job that opened this run or tried it last has not ended. A run of 0.1 tells its Job's name alone.
+    pub(super) fn is_at_work_on(&self, run: &BackupRun) -> bool {
+        let Trigger { by, job_uid, .. } = &run.spec.trigger;
+        let last = status_of(run).snapshot.and_then(|stage| stage.job_uid);
+        let is_its = |job: &Job| match [job_uid, &last] {
+            [None, None] => job.name == *by,
+            known => known.into_iter().flatten().any(|uid| *uid == job.uid),
+        };
+        self.state.jobs.iter().any(|job| job.is_active() && is_its(job))
     }
 }
 

@@ -19,7 +19,7 @@ const LAST_WORDS: usize = 512;
 pub(crate) struct Pod {
     pub(crate) name: String,
     pub(crate) uid: String,
-    /// The Job's name.
+    /// The Job's UID: a name is used again, and the pods of before may still be there.
     pub(crate) job: String,
     pub(crate) created: Timestamp,
     /// Whether its container runs or has run.
@@ -39,10 +39,11 @@ impl Pod {
         let none = PodStatus::default();
         let status = pod.status.as_ref().unwrap_or(&none);
         let containers = || status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+        let job = pod.owner_references().iter().find(|owner| owner.controller == Some(true));
         let obstacle = containers().find_map(|container| waiting(&name, container));
         Self {
             uid: pod.uid().unwrap_or_default(),
-            job: pod.labels().get(JOB_LABEL).cloned().unwrap_or_default(),
+            job: job.map(|owner| owner.uid.clone()).unwrap_or_default(),
             created: pod.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
             has_begun: status.container_statuses.iter().flatten().any(has_begun),
             obstacle: obstacle.or_else(|| unscheduled(&name, status)),

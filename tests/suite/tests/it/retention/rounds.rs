@@ -36,7 +36,7 @@ pub(super) fn day(number: i64) -> Timestamp {
 
 pub(super) fn options(site: &Site) -> (ClusterOptions, StorageOptions) {
     let namespace = DEFAULT_NAMESPACE.to_owned();
-    let cluster = ClusterOptions { namespace, pod_name: None, job_name: None, lease_seconds: 5 };
+    let cluster = ClusterOptions { namespace, pod_name: None, job_name: None, job_uid: None, lease_seconds: 5 };
     let volumes = site.testbed.folder().join("volumes");
     (cluster, StorageOptions { folder: site.folder(), volumes, default_s3_secret: None })
 }
@@ -128,7 +128,7 @@ impl<'a> Rounds<'a> {
             generation: 1,
             id: Uuid::now_v7(),
             number,
-            trigger: Trigger { kind: TriggerKind::Schedule, by: "test".to_owned(), scheduled_for: None },
+            trigger: Trigger { kind: TriggerKind::Schedule, by: "test".to_owned(), job_uid: None, scheduled_for: None },
             started_at: rfc3339(day(number)),
             filename: self.archive(number),
         }

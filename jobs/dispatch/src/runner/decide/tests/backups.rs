@@ -245,6 +245,22 @@ fn a_run_that_a_job_left_in_the_middle_is_gone_on_with() {
 }
 
 #[test]
+fn another_job_of_the_same_name_is_not_at_work_on_a_run() {
+    let mut fixture = Fixture::new();
+    fixture.backup("daily", Some("@daily"));
+    fixture.settle();
+    fixture.run("daily", 1, at(3595), RunState::InProgress, false);
+    let mut run = fixture.state.runs.get("daily-1").unwrap().clone();
+    run.spec.trigger.job_uid = Some("uid-of-the-first".to_owned());
+    fixture.state.runs.put("daily-1".to_owned(), run.clone());
+    fixture.job("upload", "nobody", Outcome::Active, "");
+    assert_eq!(fixture.starts(), ["daily"]);
+    run.status.as_mut().unwrap().snapshot.as_mut().unwrap().job_uid = Some("uid-nobody".to_owned());
+    fixture.state.runs.put("daily-1".to_owned(), run);
+    assert!(fixture.starts().is_empty(), "it goes on with it");
+}
+
+#[test]
 fn the_next_time_follows_schedule_and_policy() {
     let mut fixture = Fixture::new();
     fixture.backup("daily", Some("30 2 * * *"));

@@ -41,6 +41,16 @@ fn what_keeps_a_pod_from_running_is_told() {
 }
 
 #[test]
+fn what_kept_the_pod_of_an_earlier_job_of_the_same_name_is_not_told() {
+    let mut fixture = blocked();
+    fixture.pod("daily-1", &waiting("ErrImagePull", "not found"));
+    let mut job = fixture.state.jobs.get("daily-1").unwrap().clone();
+    job.uid = "another".to_owned();
+    fixture.state.jobs.put("daily-1".to_owned(), job);
+    assert_eq!(fixture.ready("daily"), None);
+}
+
+#[test]
 fn a_pod_that_is_slow_is_told_after_a_while() {
     let mut fixture = blocked();
     fixture.pod("daily-1", &json!({"phase": "Pending"}));
