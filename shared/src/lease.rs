@@ -16,6 +16,7 @@
 mod candidate;
 mod name;
 mod observation;
+mod onlooker;
 mod renewal;
 
 use std::future::Future;
@@ -32,8 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::candidate::Candidate;
 use self::candidate::Look;
-pub use self::name::name_for;
-use self::observation::{Judgement, Observation};
+pub use self::name::{RESTORES, name_for};
+pub use self::onlooker::{Onlooker, Sight, Version};
 use self::renewal::{Renewal, Term};
 use crate::exit::{Exit, Fault};
 
@@ -216,30 +217,6 @@ pub async fn acquire(
                 return Ok(Acquired::Busy { holder });
             }
             Look::Held { .. } => sleep(candidate.record.poll_interval()).await,
-        }
-    }
-}
-
-/// Who holds the lease and lives, for somebody who does not want it. Where nobody holds it the answer comes at once;
-/// else it takes as long as it takes to see whether the holder lives.
-///
-/// # Errors
-/// When the Lease cannot be read.
-pub async fn live_holder(
-    client: Client,
-    namespace: &str,
-    name: &str,
-    settings: Settings,
-) -> Result<Option<String>, LeaseError> {
-    let record = Record::new(client, namespace, name, "", settings);
-    let mut observation = Observation::default();
-    loop {
-        let found = record.read().await?;
-        let spec = found.as_ref().and_then(|lease| lease.spec.as_ref());
-        match observation.judge(spec, Instant::now(), settings.whole()) {
-            Judgement::Free | Judgement::Dead { .. } => return Ok(None),
-            Judgement::Held { holder, lives: true } => return Ok(Some(holder)),
-            Judgement::Held { .. } => sleep(record.poll_interval()).await,
         }
     }
 }

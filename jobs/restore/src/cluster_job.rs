@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use drover::archive::{Limits, ReadError, Spool, Unsealing};
 use drover::cluster::Events;
@@ -65,6 +66,14 @@ pub(crate) enum JobError {
         /// The counts, and the first ones by name and reason.
         words: String,
     },
+    /// Another restore is at work.
+    #[snafu(display(
+        "failed to begin: {holder:?} restores this cluster, and what waits is left to the next job; nothing was changed"
+    ))]
+    Busy {
+        /// Who holds the Lease.
+        holder: String,
+    },
     /// The Lease went to somebody else.
     #[snafu(display("failed to keep the Lease of restores; whoever took it goes on"))]
     LoseLease,
@@ -87,7 +96,7 @@ impl Fault for JobError {
         match self {
             Self::ReadArchive { source, .. } => source.exit(),
             Self::Encryption { source } => source.exit(),
-            Self::LoseLease => Exit::Unavailable,
+            Self::Busy { .. } | Self::LoseLease => Exit::Unavailable,
             _ => Exit::Failure,
         }
     }
@@ -117,12 +126,10 @@ pub(crate) async fn restore_all(options: JobOptions, shutdown: &CancellationToke
     }
     let identity = options.cluster.identity();
     let settings = options.cluster.lease_settings();
-    let turn = match exclusive::take(client.clone(), &namespace, &identity, settings, shutdown).await? {
+    let patience = Duration::from_secs(options.wait.into());
+    let turn = match exclusive::take(client.clone(), &namespace, &identity, settings, patience, shutdown).await? {
         Taken::Ours(turn) => turn,
-        Taken::Busy { holder } => {
-            info!(holder, "nothing to do: another restore is at work");
-            return Ok(());
-        }
+        Taken::Busy { holder } => return Err(JobError::Busy { holder }.into()),
     };
     let mut outcome = Box::pin(work(client, server, options, &identity, &turn)).await;
     if outcome.is_err() && turn.lost().is_cancelled() {

@@ -1,13 +1,12 @@
 //! One restore of a cluster at a time, whoever runs it: a job, or a person with the command line.
 
+use std::time::Duration;
+
 use drover::exit::Chain;
 use drover::lease::{self, Acquired, Lease, LeaseError, Settings, Wait};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-
-/// The Lease of a restore, under the operator's own name for it.
-const LEASE: &str = "restore-controller";
 
 /// The right to restore, until it is given back or lost.
 pub(crate) struct Turn {
@@ -27,7 +26,7 @@ pub(crate) enum Taken {
     },
 }
 
-/// Takes the Lease, when nobody who lives holds it. It lies in drover's `namespace`.
+/// Takes the Lease, when nobody who lives holds it, and waits for whoever does. It lies in drover's `namespace`.
 ///
 /// # Errors
 ///
@@ -37,9 +36,21 @@ pub(crate) async fn take(
     namespace: &str,
     identity: &str,
     settings: Settings,
+    patience: Duration,
     shutdown: &CancellationToken,
 ) -> Result<Taken, LeaseError> {
-    match lease::acquire(client, namespace, LEASE, identity, settings, Wait::No).await? {
+    let acquire = |wait| lease::acquire(client.clone(), namespace, lease::RESTORES, identity, settings, wait);
+    let mut acquired = acquire(Wait::No).await?;
+    if let Acquired::Busy { holder } = &acquired
+        && !patience.is_zero()
+    {
+        info!("waits for {holder:?}, which restores this cluster");
+        acquired = tokio::select! {
+            acquired = acquire(Wait::Until(patience)) => acquired?,
+            () = shutdown.cancelled() => acquired,
+        };
+    }
+    match acquired {
         Acquired::Held(lease) => Ok(Taken::Ours(Turn::with(lease, shutdown))),
         Acquired::Busy { holder } => Ok(Taken::Busy { holder }),
     }

@@ -94,6 +94,9 @@ struct JobOptions {
     /// The folder for archives that are read; its file system needs room for the largest one, packed and unpacked.
     #[arg(long, env = "DROVER_SPOOL", value_name = "FOLDER", default_value_os_t = std::env::temp_dir())]
     spool: PathBuf,
+    /// How long to wait for another restore of this cluster, in seconds; then the job ends with 69.
+    #[arg(long, env = "DROVER_WAIT_SECONDS", default_value_t = 600, value_name = "SECONDS")]
+    wait: u32,
     #[command(flatten)]
     limits: WorkLimits,
     #[command(flatten)]

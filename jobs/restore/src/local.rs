@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use drover::archive::{Limits, Spool, Unsealing};
 use drover::cluster::{ApiError, host_name, past_proxies};
@@ -123,7 +124,7 @@ async fn take_turn(client: &Client, namespace: &str, shutdown: &CancellationToke
         return Ok(Turn::without_lease(shutdown));
     }
     let identity = format!("restore-apply-on-{}_{}", host_name(), Uuid::now_v7().simple());
-    match exclusive::take(client.clone(), namespace, &identity, Settings::default(), shutdown).await? {
+    match exclusive::take(client.clone(), namespace, &identity, Settings::default(), Duration::ZERO, shutdown).await? {
         Taken::Ours(turn) => Ok(turn),
         Taken::Busy { holder } => BusySnafu { holder, namespace }.fail().map_err(Failure::from),
     }

@@ -59,6 +59,9 @@ async fn prune(pruner: &Pruner, drain_only: bool, shutdown: &CancellationToken) 
     }
     match worst {
         Exit::Done => Ok(()),
-        exit => Err(Failure::new(exit, "failed to prune every Backup; the condition Pruned of each one says why")),
+        exit => Err(Failure::new(
+            exit,
+            "failed to prune every Backup; the log and the condition Pruned of each one say why",
+        )),
     }
 }

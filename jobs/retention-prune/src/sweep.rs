@@ -24,11 +24,21 @@ pub async fn sweep(pruner: &Pruner, shutdown: &CancellationToken) -> Result<Exit
     let policies = pruner.policies().await?;
     let backups = pruner.backups().await?;
     let (mut worst, mut away) = (Exit::Done, HashSet::new());
-    for backup in backups.iter().filter(|backup| backup.kind_of_backup() == BackupType::Recurring) {
-        if shutdown.is_cancelled() {
-            return Ok(worst);
+    let mut waiting: Vec<_> =
+        backups.iter().filter(|backup| backup.kind_of_backup() == BackupType::Recurring).collect();
+    // What another job works on has a second turn after all others.
+    for when_busy in [None, Some(Exit::Unavailable)] {
+        let mut busy = Vec::new();
+        for backup in waiting {
+            if shutdown.is_cancelled() {
+                return Ok(worst);
+            }
+            match prune(pruner, backup, &mut away).await.or(when_busy) {
+                Some(exit) => worst = worst.max(exit),
+                None => busy.push(backup),
+            }
         }
-        worst = worst.max(prune(pruner, backup, &mut away).await);
+        waiting = busy;
     }
     let mut tidied = HashSet::new();
     for target in backups.iter().flat_map(|backup| targets(backup, &policies.settings(backup))) {
@@ -42,24 +52,22 @@ pub async fn sweep(pruner: &Pruner, shutdown: &CancellationToken) -> Result<Exit
     Ok(worst)
 }
 
-async fn prune(pruner: &Pruner, backup: &Backup, away: &mut HashSet<String>) -> Exit {
+/// How a prune ended; none where another job works on the Backup.
+async fn prune(pruner: &Pruner, backup: &Backup, away: &mut HashSet<String>) -> Option<Exit> {
     let name = backup.name_any();
     match pruner.prune(backup, away, Effort::All).await {
         Ok(Turn::Done(outcome)) => {
             let exit = outcome.exit();
             away.extend(outcome.away);
-            exit
+            Some(exit)
         }
         Ok(Turn::Busy { holder }) => {
-            info!(
-                backup = name,
-                holder, "another job works on this Backup; its next archive or the next look prunes it"
-            );
-            Exit::Done
+            warn!(backup = name, holder, "not pruned: another job works on this Backup");
+            None
         }
         Err(failure) => {
             warn!(backup = name, "{failure}");
-            failure.exit()
+            Some(failure.exit())
         }
     }
 }

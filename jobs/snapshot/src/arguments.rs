@@ -12,6 +12,9 @@ use drover::telemetry::TelemetryOptions;
 /// the job "upload" through NATS. With --resource-set and --output it needs a kubeconfig alone and changes nothing in
 /// the cluster.
 ///
+/// With --backup 0 means that there is a snapshot that began after it was asked for; without it, that no Backup that was
+/// due is left without a run.
+///
 /// Exit codes: 0 done or nothing to do; 64 wrong usage or configuration; 65 data refused; 69 a service is away, a retry
 /// may help; 1 anything else.
 #[derive(Debug, Parser)]
@@ -20,6 +23,11 @@ pub struct Arguments {
     /// Make the archive of this Backup now, due or not; without it, of every Backup that is due.
     #[arg(long, env = "DROVER_BACKUP", value_name = "NAME", conflicts_with_all = ["resource_set", "output"])]
     pub backup: Option<String>,
+
+    /// With --backup: how long to wait for another job that works on the Backup, and for a restore, in seconds; then the
+    /// job ends with 69.
+    #[arg(long, env = "DROVER_WAIT_SECONDS", default_value_t = 600, value_name = "SECONDS")]
+    pub wait: u32,
 
     /// Take the ResourceSet from this YAML file.
     #[arg(long, value_name = "FILE", requires = "output")]

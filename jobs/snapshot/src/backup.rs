@@ -1,10 +1,12 @@
+use std::time::Duration;
+
 use drover::cluster::{ApiError, ClusterOptions};
 use drover::coexistence::{self, Operator};
 use drover::events::Kind;
 use drover::exit::{Exit, Failure, Fault};
-use drover::lease::{self, Acquired, Wait};
+use drover::lease::{Lease, Version};
 use drover::queue::NatsOptions;
-use drover::resources::{Backup, Trigger};
+use drover::resources::{Backup, BackupRun, Trigger};
 use drover::runs::{self, Due, History, Opening, event};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
@@ -13,14 +15,28 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span};
 
 use crate::context::Context;
-use crate::outcome;
-use crate::report;
+use crate::{outcome, report, turn};
 
 /// The job's name, and its field manager.
 pub(crate) const JOB: &str = "snapshot";
 
-/// The Lease that a restore of this cluster holds, the operator's own name for it.
-const RESTORE_LEASE: &str = "restore-controller";
+/// A snapshot that is asked for.
+struct Asked {
+    backup: Backup,
+    trigger: Trigger,
+    /// How long to wait for others, where the Backup was named; none where it is made because it is due.
+    patience: Option<Duration>,
+}
+
+/// A snapshot that has begun.
+pub(crate) struct Begun {
+    pub(crate) backup: Backup,
+    /// The runs before it.
+    pub(crate) history: History,
+    pub(crate) run: BackupRun,
+    /// The Lease of restores as it was before the first object was read.
+    pub(crate) before: Version,
+}
 
 /// Why a Backup has no snapshot.
 #[derive(Debug, Snafu)]
@@ -43,12 +59,6 @@ pub(crate) enum Error {
         /// Which Deployment it is, and what to do.
         message: String,
     },
-    /// A restore is at work.
-    #[snafu(display("failed to begin: {holder:?} restores this cluster; it runs when that has ended"))]
-    RestoreRuns {
-        /// Who holds the restore's Lease.
-        holder: String,
-    },
     /// The Lease went to somebody else.
     #[snafu(display("failed to keep the Lease of the Backup {backup:?}; whoever took it goes on with the run"))]
     LoseLease {
@@ -65,7 +75,7 @@ impl Fault for Error {
         match self {
             Self::ReadBackups { source } => source.exit(),
             Self::FindBackup { .. } | Self::NotInCharge { .. } => Exit::Usage,
-            Self::RestoreRuns { .. } | Self::LoseLease { .. } => Exit::Unavailable,
+            Self::LoseLease { .. } => Exit::Unavailable,
             Self::Interrupted => Exit::Failure,
         }
     }
@@ -77,6 +87,7 @@ pub(crate) async fn snapshot_backups(
     options: ClusterOptions,
     nats: NatsOptions,
     name: Option<String>,
+    patience: Duration,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
     if let Some(operator) = coexistence::operator(&client, &options.namespace).await? {
@@ -85,15 +96,18 @@ pub(crate) async fn snapshot_backups(
     let context = Context::connect(client, options, &nats, shutdown).await?;
     let mut worst: Option<Failure> = None;
     let wanted = match name {
-        Some(name) => vec![(find_backup(&context.client, &name).await?, context.trigger(false, None))],
+        Some(name) => {
+            let backup = find_backup(&context.client, &name).await?;
+            vec![Asked { backup, trigger: context.trigger(false, None), patience: Some(patience) }]
+        }
         None => due_backups(&context, &mut worst).await?,
     };
     if wanted.is_empty() {
         info!("no Backup is due");
     }
-    for (backup, trigger) in wanted {
-        let span = info_span!("backup", backup = backup.name_any());
-        if let Err(failure) = snapshot_backup(&context, &backup, trigger).instrument(span.clone()).await {
+    for asked in wanted {
+        let span = info_span!("backup", backup = asked.backup.name_any());
+        if let Err(failure) = snapshot_backup(&context, &asked).instrument(span.clone()).await {
             span.in_scope(|| error!("{failure}"));
             worst = worst.into_iter().chain([failure]).max_by_key(Failure::exit);
         }
@@ -132,14 +146,16 @@ async fn find_backup(client: &Client, name: &str) -> Result<Backup, Error> {
 }
 
 /// Every Backup that is due, and why. One whose schedule cannot be read says so on itself, and the others go on.
-async fn due_backups(context: &Context, worst: &mut Option<Failure>) -> Result<Vec<(Backup, Trigger)>, Failure> {
+async fn due_backups(context: &Context, worst: &mut Option<Failure>) -> Result<Vec<Asked>, Failure> {
     let mut wanted = Vec::new();
     for backup in list_backups(&context.client).await? {
         let history = context.runs.history(&backup).await?;
         context.republish(&history).await?;
         let settings = context.policies.settings(&backup);
         match runs::due(&backup, &settings, &history, jiff::Timestamp::now()) {
-            Ok(Some(Due { scheduled_for })) => wanted.push((backup, context.trigger(true, scheduled_for))),
+            Ok(Some(Due { scheduled_for })) => {
+                wanted.push(Asked { backup, trigger: context.trigger(true, scheduled_for), patience: None });
+            }
             Ok(None) => {}
             Err(error) => {
                 report::refused(context, &backup, &error).await;
@@ -150,28 +166,19 @@ async fn due_backups(context: &Context, worst: &mut Option<Failure>) -> Result<V
     Ok(wanted)
 }
 
-/// Takes the Backup's Lease and makes its snapshot. Somebody else's Lease is no failure: that run is the run.
-async fn snapshot_backup(context: &Context, backup: &Backup, trigger: Trigger) -> Result<(), Failure> {
-    refuse_during_restore(context).await?;
-    let name = lease::name_for("backup", &backup.name_any());
-    let settings = context.options.lease_settings();
-    let namespace = &context.options.namespace;
-    let acquired =
-        lease::acquire(context.client.clone(), namespace, &name, &context.identity, settings, Wait::No).await?;
-    let lease = match acquired {
-        Acquired::Held(lease) => lease,
-        Acquired::Busy { holder } => {
-            info!(holder, "nothing to do: another job works on this Backup");
-            return Ok(());
-        }
+/// Makes the snapshot of a Backup when it is its turn.
+async fn snapshot_backup(context: &Context, asked: &Asked) -> Result<(), Failure> {
+    let lease = tokio::select! {
+        lease = wait_for_turn(context, asked) => lease?,
+        () = context.shutdown.cancelled() => return Err(Error::Interrupted.into()),
     };
-    if let Some(dead) = lease.taken_over_from() {
-        info!(dead, "took over from a job that died");
-    }
-    let backup_name = backup.name_any();
+    let Some(lease) = lease else {
+        info!("nothing to do: another job has begun what was due");
+        return Ok(());
+    };
     let outcome = tokio::select! {
-        outcome = under_lease(context, &backup_name, trigger) => outcome,
-        () = lost(&lease) => return Err(Error::LoseLease { backup: backup_name }.into()),
+        outcome = under_lease(context, asked) => outcome,
+        () = lost(&lease) => return Err(Error::LoseLease { backup: asked.backup.name_any() }.into()),
     };
     if let Err(error) = lease.release().await {
         info!("the Lease expires by itself: {}", drover::exit::Chain(&error));
@@ -179,37 +186,67 @@ async fn snapshot_backup(context: &Context, backup: &Backup, trigger: Trigger) -
     outcome
 }
 
-async fn lost(lease: &lease::Lease) {
+async fn lost(lease: &Lease) {
     lease.lost().cancelled().await;
 }
 
-/// "No snapshot starts while a restore holds its Lease": what it reads would be half of the one and half of the other.
-async fn refuse_during_restore(context: &Context) -> Result<(), Failure> {
-    let (client, namespace) = (context.client.clone(), &context.options.namespace);
-    match lease::live_holder(client, namespace, RESTORE_LEASE, context.options.lease_settings()).await? {
-        Some(holder) => Err(Error::RestoreRuns { holder }.into()),
-        None => Ok(()),
+/// The Backup's Lease. Whoever asked for the Backup by name waits for it; what is due the next look makes too, so a Backup
+/// that is busy delays no other one. None where it is due no more: whoever is at work on it has begun that run.
+async fn wait_for_turn(context: &Context, asked: &Asked) -> Result<Option<Lease>, Failure> {
+    let Asked { backup, patience, .. } = asked;
+    let patience = patience.unwrap_or_default();
+    turn::after_restores(context, backup, patience).await?;
+    let taken = turn::take(context, backup, patience).await;
+    if taken.is_err() && !is_wanted(context, asked, backup, &context.runs.history(backup).await?)? {
+        return Ok(None);
     }
+    taken.map(Some)
 }
 
-/// What is done while the Lease is held. The Backup is read again, for it may have changed while the Lease was waited for.
-async fn under_lease(context: &Context, name: &str, trigger: Trigger) -> Result<(), Failure> {
-    let backup = find_backup(&context.client, name).await?;
+/// Whether the snapshot is still to be made, by these runs of its Backup.
+fn is_wanted(context: &Context, asked: &Asked, backup: &Backup, history: &History) -> Result<bool, Failure> {
+    let settings = context.policies.settings(backup);
+    Ok(asked.patience.is_some() || runs::due(backup, &settings, history, jiff::Timestamp::now())?.is_some())
+}
+
+/// What is done while the Lease is held. What fails before there is a run is told on the Backup alone.
+async fn under_lease(context: &Context, asked: &Asked) -> Result<(), Failure> {
+    let begun = match begin(context, asked).await {
+        Ok(Some(begun)) => begun,
+        Ok(None) => return Ok(()),
+        Err(failure) => {
+            report::not_begun(context, &asked.backup, &failure).await;
+            return Err(failure);
+        }
+    };
+    let run = &begun.run.spec;
+    let span = info_span!("run", run = %run.id, number = run.number);
+    let outcome = outcome::attempt(context, &begun).instrument(span).await;
+    context.runs.delete(&begun.history.expired()).await;
+    outcome
+}
+
+/// Opens the run, or goes on with one that was left in the middle; none where there is nothing to do. The Backup is read
+/// again, for it may have changed while the Lease was waited for.
+async fn begin(context: &Context, asked: &Asked) -> Result<Option<Begun>, Failure> {
+    let before = turn::after_restores(context, &asked.backup, Duration::ZERO).await?;
+    let backup = find_backup(&context.client, &asked.backup.name_any()).await?;
     let history = context.runs.history(&backup).await?;
     context.republish(&history).await?;
     outcome::purge_leftovers(context, &history).await?;
-    let run = match history.opening(&backup, trigger, &context.cluster_uid, jiff::Timestamp::now()) {
+    if !is_wanted(context, asked, &backup, &history)? {
+        info!("nothing to do: another job has made what was due");
+        return Ok(None);
+    }
+    let run = match history.opening(&backup, asked.trigger.clone(), &context.cluster_uid, jiff::Timestamp::now()) {
         Opening::AlreadyDone(run) => {
             info!(run = %run.spec.id, "nothing to do: this Job has made its snapshot");
-            return Ok(());
+            return Ok(None);
         }
         Opening::Continue(run) => *run,
         Opening::New(spec) => context.runs.open(&backup, *spec).await?,
     };
-    let span = info_span!("run", run = %run.spec.id, number = run.spec.number);
-    let outcome = outcome::attempt(context, &backup, &history, run).instrument(span).await;
-    context.runs.delete(&history.expired()).await;
-    outcome
+    Ok(Some(Begun { backup, history, run, before }))
 }
 
 impl Context {

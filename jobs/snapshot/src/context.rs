@@ -2,6 +2,7 @@ use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events, host_name};
 use drover::events::Event;
 use drover::exit::Failure;
+use drover::lease::{self, Onlooker};
 use drover::policy::Policies;
 use drover::queue::{self, Connection, NatsOptions};
 use drover::resources::{Trigger, TriggerKind};
@@ -23,6 +24,8 @@ pub(crate) struct Context {
     pub(crate) runs: RunStore,
     pub(crate) store: Store,
     pub(crate) events: Events,
+    /// Whoever restores this cluster.
+    pub(crate) restores: Onlooker,
     pub(crate) shutdown: CancellationToken,
     connection: Connection,
 }
@@ -43,6 +46,7 @@ impl Context {
         Ok(Self {
             runs: RunStore::new(client.clone(), JOB),
             events: Events::new(client.clone(), JOB, &identity),
+            restores: Onlooker::new(client.clone(), &options.namespace, lease::RESTORES, options.lease_settings()),
             client,
             lister: drover::cluster::connect_without_retries().await?,
             options,

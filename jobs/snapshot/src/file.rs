@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
+use drover::lease::Onlooker;
 use drover::progress::Progress;
 use drover::resources::ResourceSet;
 use drover::runs::check_sound;
@@ -18,6 +19,7 @@ use tracing::info;
 
 use crate::pipeline::{Counts, Made, Output, Selected, write_archive};
 use crate::report::log_encryption;
+use crate::turn;
 
 /// How often the bar moves.
 const PROGRESS_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
@@ -87,13 +89,19 @@ pub(crate) struct Files {
 }
 
 /// Writes the archive of a ResourceSet file to a file, whole or not at all.
-pub(crate) async fn snapshot_to_file(client: Client, files: Files, shutdown: CancellationToken) -> Result<(), Failure> {
+pub(crate) async fn snapshot_to_file(
+    client: Client,
+    restores: &Onlooker,
+    files: Files,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
     let Files { resource_set, output, encryption_config } = files;
     let set = read_resource_set(&resource_set)?;
     let configuration = encryption_config.as_deref().map(encryption::from_file).transpose()?;
     if output.exists() {
         return Err(Error::OutputExists { path: output }.into());
     }
+    let before = turn::seen_by_a_person(restores).await?;
     let partial = create_partial(&output)?;
     let counts = Arc::new(Counts::default());
     let selected = Selected::of(&client, &set).await?;
@@ -109,6 +117,9 @@ pub(crate) async fn snapshot_to_file(client: Client, files: Files, shutdown: Can
     };
     let name = set.metadata.name.as_deref().unwrap_or_default();
     check_sound(counts.objects(), None, name, None)?;
+    if let Some(before) = before {
+        turn::no_restore_since(restores, &before).await?;
+    }
     keep(file, &output).context(WriteFileSnafu { path: &output })?;
     log_encryption(&encryption);
     info!(objects = counts.objects(), bytes = counts.bytes(), sha256, "wrote {}", output.display());

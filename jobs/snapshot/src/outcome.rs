@@ -15,11 +15,10 @@ use serde_json::{Value, json};
 use snafu::Snafu;
 use tracing::{info, warn};
 
-use crate::backup::{Error, JOB};
-use crate::chunks;
+use crate::backup::{Begun, Error, JOB};
 use crate::context::Context;
 use crate::pipeline::{Counts, Selected, write_archive};
-use crate::report;
+use crate::{chunks, report, turn};
 
 /// How often a run's record and the log say how far the snapshot is.
 const RECORD_EVERY: Duration = Duration::from_secs(3);
@@ -42,16 +41,17 @@ impl Fault for Refusal {
 }
 
 /// One try of the snapshot stage, with its record before and after.
-pub(crate) async fn attempt(
-    context: &Context,
-    backup: &Backup,
-    history: &History,
-    run: BackupRun,
-) -> Result<(), Failure> {
+pub(crate) async fn attempt(context: &Context, begun: &Begun) -> Result<(), Failure> {
+    let Begun { backup, history, run, before } = begun;
     let (run, artifact) = begin(context, backup, run).await?;
     let counts = Arc::new(Counts::default());
+    let making = async {
+        let made = make(context, backup, history, &artifact, &run, &counts).await?;
+        turn::no_restore_since(&context.restores, before).await?;
+        Ok::<_, Failure>(made)
+    };
     let made = tokio::select! {
-        made = make(context, backup, history, &artifact, &run, &counts) => made,
+        made = making => made,
         () = record_progress(context, &run, &counts) => return Ok(()),
         () = context.shutdown.cancelled() => return interrupted(context, &run, artifact).await,
     };
@@ -66,8 +66,8 @@ pub(crate) async fn attempt(
 }
 
 /// Purges what a dead job left, and records where the new artifact's chunks will lie before the first one is sent.
-async fn begin(context: &Context, backup: &Backup, run: BackupRun) -> Result<(BackupRun, Artifact), Failure> {
-    if let Some(left) = status_of(&run).waiting_artifact() {
+async fn begin(context: &Context, backup: &Backup, run: &BackupRun) -> Result<(BackupRun, Artifact), Failure> {
+    if let Some(left) = status_of(run).waiting_artifact() {
         context.store.purge(&left.name, &left.chunks).await?;
         info!(artifact = left.name, "purged what a job that died had left");
     }
@@ -75,7 +75,7 @@ async fn begin(context: &Context, backup: &Backup, run: BackupRun) -> Result<(Ba
     let chunks = artifacts::Store::new_id();
     let artifact = Artifact::new(artifacts::BUCKET, name, chunks);
     let started_at = now_text();
-    let recorded = context.runs.record(&run, |run| {
+    let recorded = context.runs.record(run, |run| {
         let stage = SnapshotStage {
             state: StageState::InProgress,
             attempts: status_of(run).snapshot.unwrap_or_default().attempts + 1,

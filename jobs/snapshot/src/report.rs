@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::backup::JOB;
 use crate::context::Context;
 use crate::outcome::{stage_of, with_artifact};
+use crate::turn::NotNow;
 
 /// The run has begun.
 pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun) -> Result<(), Failure> {
@@ -95,6 +96,25 @@ pub(crate) async fn refused(context: &Context, backup: &Backup, error: &(dyn Err
     let status = |backup: &Backup| report::failed(backup, JOB, &reason, true, Timestamp::now());
     warn_of(set_status(context, backup, status).await);
     context.events.warning(backup, "Refused", reason).await;
+}
+
+/// No run of the Backup could be opened. Where it is another's turn the others say what they do.
+pub(crate) async fn not_begun(context: &Context, backup: &Backup, failure: &Failure) {
+    if failure.find::<NotNow>().is_some() || failure.find::<crate::backup::Error>().is_some() {
+        return;
+    }
+    let reason = failure.to_string();
+    let is_final = matches!(failure.exit(), Exit::Usage | Exit::DataRefused);
+    let status = |backup: &Backup| report::failed(backup, JOB, &reason, is_final, Timestamp::now());
+    warn_of(set_status(context, backup, status).await);
+    context.events.warning(backup, "NotBegun", reason).await;
+}
+
+/// The snapshot waits for somebody.
+pub(crate) async fn waits(context: &Context, backup: &Backup, whom: &str) {
+    let note = format!("waits for {whom}");
+    info!("{note}");
+    context.events.normal(backup, "SnapshotWaits", note).await;
 }
 
 async fn set_status(

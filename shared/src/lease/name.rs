@@ -2,6 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
+/// The Lease that whoever restores a cluster holds, under the Rancher backup operator's own name for it.
+pub const RESTORES: &str = "restore-controller";
+
 /// How long names of Leases may be: a DNS subdomain.
 const NAME_LIMIT: usize = 253;
 

@@ -1,7 +1,17 @@
 //! Whoever asks for a backup by name gets one that began after they asked, or hears that there is none.
 
+use std::time::Duration;
+
+use drover::lease::{self, Acquired, Lease, RESTORES, Settings, Wait};
+use drover::resources::{BackupSpec, DEFAULT_NAMESPACE, RunState};
+use drover_testbed::proxy::{Held, Proxy};
 use drover_testbed::{Options, Service};
-use drover_tests::{Job, SMALL_SET, Site};
+use drover_tests::{Job, Running, SMALL_SET, Site, message};
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
+
+use crate::nats::until;
 
 /// A site with a Backup of this name.
 async fn start(backup: &str) -> Site {
@@ -38,4 +48,130 @@ async fn a_job_makes_one_backup_and_another_job_of_its_name_another() {
     let trigger = &site.runs("daily").await[2].spec.trigger;
     assert_eq!((trigger.by.as_str(), trigger.job_uid.as_deref()), ("again", Some("second")));
     site.testbed.shutdown().await;
+}
+
+/// Somebody who holds this Lease.
+async fn hold(site: &Site, name: &str) -> Lease {
+    let settings = Settings { duration: Duration::from_secs(5) };
+    let client = site.client.clone();
+    match lease::acquire(client, DEFAULT_NAMESPACE, name, "somebody", settings, Wait::No).await.unwrap() {
+        Acquired::Held(lease) => lease,
+        Acquired::Busy { holder } => panic!("held by {holder}"),
+    }
+}
+
+/// Waits until an Event says for whom a snapshot waits.
+async fn until_it_waits(site: &Site, whom: &str) {
+    let events: Api<Event> = Api::namespaced(site.client.clone(), "default");
+    until("it says for whom it waits", async || {
+        let events = events.list(&ListParams::default().fields("reason=SnapshotWaits")).await.unwrap().items;
+        events.iter().any(|event| event.note.as_ref().is_some_and(|note| note.contains(whom)))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_was_asked_for_waits_for_its_turn_or_ends_with_69() {
+    let site = start("daily").await;
+    let of_backup = lease::name_for("backup", "daily");
+    for (lease, whom) in [(of_backup.as_str(), "which works on this Backup"), (RESTORES, "which restores this cluster")]
+    {
+        let before = site.runs("daily").await.len();
+        let held = hold(&site, lease).await;
+        let refused = site.job("snapshot").arguments(["--backup=daily", "--wait=0"]).end_with(69).await;
+        assert!(refused.log.contains("\"somebody\""), "{}", refused.log);
+        assert_eq!(site.runs("daily").await.len(), before);
+        let waiting = site.job("snapshot").arguments(["--backup=daily"]).start();
+        until_it_waits(&site, &format!("\"somebody\", {whom}")).await;
+        held.release().await.unwrap();
+        let finished = waiting.wait().await;
+        assert_eq!(finished.code, 0, "{}", finished.log);
+        assert_eq!(site.runs("daily").await.len(), before + 1);
+    }
+    site.testbed.shutdown().await;
+}
+
+/// What is due and busy is no more done than what is busy alone: only a run that was begun meanwhile ends with 0.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_due_and_busy_is_done_by_whoever_is_at_work_or_ends_with_69() {
+    let site = start("due").await;
+    let held = hold(&site, &lease::name_for("backup", "due")).await;
+    site.backup("free", "small", None).await;
+    let busy = site.job("snapshot").end_with(69).await;
+    assert!(busy.log.contains("\"somebody\" works on the Backup \"due\""), "{}", busy.log);
+    assert_eq!((site.runs("due").await.len(), site.runs("free").await.len()), (0, 1));
+    held.release().await.unwrap();
+    site.job("snapshot").arguments(["--backup=due"]).succeed().await;
+    let _held = hold(&site, &lease::name_for("backup", "due")).await;
+    site.job("snapshot").succeed().await;
+    assert_eq!(site.runs("due").await.len(), 1);
+    site.testbed.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prune_that_leaves_out_a_backup_that_is_busy_ends_with_69() {
+    let site = start("free").await;
+    let spec = BackupSpec {
+        resource_set_name: "small".to_owned(),
+        schedule: Some("@yearly".to_owned()),
+        ..BackupSpec::default()
+    };
+    site.make_backup("busy", spec).await;
+    site.job("retention-prune").succeed().await;
+    let held = hold(&site, &lease::name_for("backup", "busy")).await;
+    let pruned = site.job("retention-prune").end_with(69).await;
+    assert!(pruned.says("busy", &["not pruned", "somebody"]), "{}", pruned.log);
+    held.release().await.unwrap();
+    site.job("retention-prune").succeed().await;
+    site.testbed.shutdown().await;
+}
+
+/// A snapshot that is held at its write number so many.
+fn held_at(site: &Site, proxy: &Proxy, writes: usize) -> (Held, Running) {
+    let held = proxy.hold_after(writes);
+    let kubeconfig = proxy.kubeconfig();
+    // So long that no renewal comes between the writes.
+    let job = site.job("snapshot").environment("DROVER_LEASE_SECONDS", "600");
+    let job = job.environment("KUBECONFIG", kubeconfig.to_str().unwrap()).arguments(["--backup", "daily"]);
+    (held, job.start())
+}
+
+/// Lease, run, its begin: then comes the status of the Backup, and after it the reading.
+const BEGUN: usize = 3;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_a_restore_overtakes_fails_and_is_made_again() {
+    let site = start("daily").await;
+    let proxy = Proxy::start(&site.testbed).await.unwrap();
+    let (held, snapshot) = held_at(&site, &proxy, BEGUN);
+    held.reached().await;
+    // However short it was: it has ended before the snapshot does.
+    hold(&site, RESTORES).await.release().await.unwrap();
+    held.go_on();
+    let overtaken = snapshot.wait().await;
+    assert_eq!(overtaken.code, 69, "{}", overtaken.log);
+    let run = site.runs("daily").await.pop().unwrap().status.unwrap();
+    assert_eq!(run.state, RunState::Failed);
+    assert!(run.message.as_ref().is_some_and(|words| words.contains("a restore was at work meanwhile")), "{run:?}");
+    let left = site.artifacts().await;
+    assert!(left.names.is_empty() && left.chunks.is_empty(), "{left:?}");
+    let ready = message(site.backup_status("daily").await.conditions.as_ref(), "Ready");
+    assert!(ready.starts_with("Failed: ") && ready.contains("a restore was at work meanwhile"), "{ready}");
+
+    site.job("snapshot").succeed().await;
+    site.job("upload").succeed().await;
+    assert_eq!(message(site.backup_status("daily").await.conditions.as_ref(), "Ready"), "Completed");
+    a_file_is_held_to_the_same(&site).await;
+    site.testbed.shutdown().await;
+}
+
+async fn a_file_is_held_to_the_same(site: &Site) {
+    let [set, output] = ["set.yaml", "out.tar.gz"].map(|name| site.testbed.folder().join(name));
+    std::fs::write(&set, SMALL_SET).unwrap();
+    let arguments = ["--resource-set".as_ref(), set.as_os_str(), "--output".as_ref(), output.as_os_str()];
+    let held = hold(site, RESTORES).await;
+    let refused = site.job("snapshot").arguments(arguments).end_with(69).await;
+    assert!(refused.log.contains("\"somebody\" restores this cluster") && !output.exists(), "{}", refused.log);
+    held.release().await.unwrap();
+    site.job("snapshot").arguments(arguments).succeed().await;
 }

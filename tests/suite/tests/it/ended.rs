@@ -34,8 +34,9 @@ async fn one_at_a_time_and_the_next_takes_over_from_the_dead(site: &Site) {
     site.make_restore(&Restore::new("once", spec)).await;
     let first = site.job("restore").start();
     is_going(site, &held).await;
-    let second = site.job("restore").succeed().await;
-    assert!(second.log.contains("nothing to do: another restore is at work"), "{}", second.log);
+    let second = site.job("restore").arguments(["--wait=0"]).end_with(69).await;
+    assert!(second.log.contains("restores this cluster, and what waits is left to the next job"), "{}", second.log);
+    let waiting = site.job("restore").start();
     progress_is_seen(site).await;
 
     let dead = first.kill().await;
@@ -43,7 +44,8 @@ async fn one_at_a_time_and_the_next_takes_over_from_the_dead(site: &Site) {
     let of_the_dead = lease(site).await.holder_identity.unwrap();
     assert!(!of_the_dead.is_empty(), "nobody gave the Lease back");
     let_go(site, &held).await;
-    site.job("restore").succeed().await;
+    let waiting = waiting.wait().await;
+    assert!(waiting.code == 0 && waiting.log.contains("which restores this cluster"), "{}", waiting.log);
     let status = site.restore_status("once").await;
     assert_eq!(message(status.conditions.as_ref(), "Ready"), "Completed");
     assert!(!is_there(site, &held).await);

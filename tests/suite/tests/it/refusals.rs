@@ -233,13 +233,14 @@ async fn held_leases(site: &Site) {
     site.resource_set(&set("any", ".")).await;
     site.backup("waits", "any", None).await;
     let held = hold(site, "restore-controller").await;
-    let finished = snapshot(site, "waits", 69).await;
+    let snapshot = || site.job("snapshot").arguments(["--backup=waits", "--wait=0"]);
+    let finished = snapshot().end_with(69).await;
     assert!(finished.log.contains("\"somebody\" restores this cluster"), "{}", finished.log);
     held.release().await.unwrap();
 
     let held = hold(site, &lease::name_for("backup", "waits")).await;
-    let finished = snapshot(site, "waits", 0).await;
-    assert!(finished.log.contains("another job works on this Backup"), "{}", finished.log);
+    let finished = snapshot().end_with(69).await;
+    assert!(finished.log.contains("\"somebody\" works on the Backup \"waits\""), "{}", finished.log);
     held.release().await.unwrap();
     assert!(site.runs("waits").await.is_empty());
 }

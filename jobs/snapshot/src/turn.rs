@@ -1,0 +1,108 @@
+//! Whose turn it is: one job at a time works on a Backup, and none reads while a restore writes.
+
+use std::time::Duration;
+
+use drover::exit::{Chain, Exit, Failure, Fault};
+use drover::lease::{self, Acquired, Lease, Onlooker, Sight, Version, Wait};
+use drover::resources::Backup;
+use kube::ResourceExt;
+use snafu::Snafu;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use crate::context::Context;
+use crate::report;
+
+/// How often a restore is looked at that is waited for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Why it is not the turn of this snapshot.
+#[derive(Debug, Snafu)]
+pub(crate) enum NotNow {
+    /// A restore is at work.
+    #[snafu(display("failed to begin: {holder:?} restores this cluster; try again when that has ended"))]
+    RestoreRuns {
+        /// Who holds the restore's Lease.
+        holder: String,
+    },
+    /// Another job is at work on the Backup.
+    #[snafu(display(
+        "failed to begin: {holder:?} works on the Backup {backup:?}, and no snapshot was made; try again when that has ended"
+    ))]
+    Busy {
+        /// The Backup.
+        backup: String,
+        /// Who holds its Lease.
+        holder: String,
+    },
+    /// A restore wrote while the objects were read.
+    #[snafu(display(
+        "failed to read one state of the cluster: a restore was at work meanwhile, so the archive would be half of before \
+         it and half of after; the next try makes another"
+    ))]
+    Overtaken,
+}
+
+impl Fault for NotNow {
+    fn exit(&self) -> Exit {
+        Exit::Unavailable
+    }
+}
+
+/// Waits until no restore is at work, for as long as `patience`.
+pub(crate) async fn after_restores(context: &Context, backup: &Backup, patience: Duration) -> Result<Version, Failure> {
+    let begun = Instant::now();
+    let mut is_told = false;
+    loop {
+        match context.restores.look().await? {
+            Sight::Free(version) => return Ok(version),
+            Sight::Held { holder } if begun.elapsed() >= patience => return Err(NotNow::RestoreRuns { holder }.into()),
+            Sight::Held { holder } => {
+                if !std::mem::replace(&mut is_told, true) {
+                    report::waits(context, backup, &format!("{holder:?}, which restores this cluster")).await;
+                }
+                sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+}
+
+/// That no restore is at work, for a person whose rights may not reach that far: then it is said that nobody knows.
+pub(crate) async fn seen_by_a_person(restores: &Onlooker) -> Result<Option<Version>, NotNow> {
+    match restores.look().await {
+        Ok(Sight::Free(version)) => Ok(Some(version)),
+        Ok(Sight::Held { holder }) => Err(NotNow::RestoreRuns { holder }),
+        Err(error) => {
+            warn!("it is not known whether a restore is at work meanwhile: {}", Chain(&error));
+            Ok(None)
+        }
+    }
+}
+
+/// Refuses what was read while a restore was at work: one that began since `before`, and may have ended.
+pub(crate) async fn no_restore_since(restores: &Onlooker, before: &Version) -> Result<(), Failure> {
+    if restores.was_held_since(before).await? { Err(NotNow::Overtaken.into()) } else { Ok(()) }
+}
+
+/// Takes the Backup's Lease, and waits for another job's for as long as `patience`.
+pub(crate) async fn take(context: &Context, backup: &Backup, patience: Duration) -> Result<Lease, Failure> {
+    let name = lease::name_for("backup", &backup.name_any());
+    let (namespace, settings) = (&context.options.namespace, context.options.lease_settings());
+    let acquire = |wait| lease::acquire(context.client.clone(), namespace, &name, &context.identity, settings, wait);
+    let mut acquired = acquire(Wait::No).await?;
+    if let Acquired::Busy { holder } = &acquired
+        && !patience.is_zero()
+    {
+        report::waits(context, backup, &format!("{holder:?}, which works on this Backup")).await;
+        acquired = acquire(Wait::Until(patience)).await?;
+    }
+    match acquired {
+        Acquired::Held(lease) => {
+            if let Some(dead) = lease.taken_over_from() {
+                info!(dead, "took over from a job that died");
+            }
+            Ok(lease)
+        }
+        Acquired::Busy { holder } => Err(NotNow::Busy { backup: backup.name_any(), holder }.into()),
+    }
+}
