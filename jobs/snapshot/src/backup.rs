@@ -231,7 +231,7 @@ async fn under_lease(context: &Context, asked: &Asked) -> Result<(), Failure> {
 async fn begin(context: &Context, asked: &Asked) -> Result<Option<Begun>, Failure> {
     let before = turn::after_restores(context, &asked.backup, Duration::ZERO).await?;
     let backup = find_backup(&context.client, &asked.backup.name_any()).await?;
-    let history = context.runs.history(&backup).await?;
+    let history = context.runs.history_with_former(&backup).await?;
     context.republish(&history).await?;
     outcome::purge_leftovers(context, &history).await?;
     if !is_wanted(context, asked, &backup, &history)? {

@@ -8,7 +8,11 @@ use crate::resources::{Backup, BackupRun, BackupRunSpec, RunState, SnapshotStage
 
 /// All runs of one Backup, oldest first.
 #[derive(Clone, Debug, Default)]
-pub struct History(Vec<BackupRun>);
+pub struct History {
+    own: Vec<BackupRun>,
+    /// Runs of Backups of the same name that are gone, as far as they were asked for: their numbers and times are taken.
+    former: Vec<BackupRun>,
+}
 
 /// What a snapshot does: go on with a run, or open one.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,48 +26,51 @@ pub enum Opening {
 }
 
 impl History {
-    /// The runs of this Backup among all runs. One that was deleted and made again has another UID and a new history.
+    /// The runs of this Backup among all runs. One that was deleted and made again has another UID and a new history, which
+    /// begins behind the runs that were left of the one before.
     #[must_use]
     pub fn of(backup: &Backup, runs: impl IntoIterator<Item = BackupRun>) -> Self {
-        let uid = backup.uid().unwrap_or_default();
-        let mut own: Vec<_> = runs.into_iter().filter(|run| run.spec.backup_uid == uid).collect();
+        let (name, uid) = (backup.name_any(), backup.uid().unwrap_or_default());
+        let (mut own, mut former): (Vec<_>, Vec<_>) =
+            runs.into_iter().partition(|run: &BackupRun| run.spec.backup_uid == uid);
+        former.retain(|run| run.spec.backup == name);
         own.sort_by_key(|run| run.spec.number);
-        Self(own)
+        Self { own, former }
     }
 
     /// The runs, oldest first.
     #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &BackupRun> {
-        self.0.iter()
+        self.own.iter()
     }
 
     /// The newest run.
     #[must_use]
     pub fn newest(&self) -> Option<&BackupRun> {
-        self.0.last()
+        self.own.last()
     }
 
     /// The newest run whose archive is stored and verified.
     #[must_use]
     pub fn last_verified(&self) -> Option<&BackupRun> {
-        self.0.iter().rev().find(|run| state(run) == RunState::Completed)
+        self.own.iter().rev().find(|run| state(run) == RunState::Completed)
     }
 
     /// Runs whose snapshot is done and whose upload is not: each needs a message.
     pub fn awaiting_upload(&self) -> impl Iterator<Item = &BackupRun> {
-        self.0.iter().filter(|run| is_awaiting_upload(run))
+        self.own.iter().filter(|run| is_awaiting_upload(run))
     }
 
     /// A run that a snapshot left in the middle.
     #[must_use]
     pub fn interrupted(&self) -> Option<&BackupRun> {
-        self.0.iter().rev().find(|run| !state(run).is_final() && !is_awaiting_upload(run))
+        self.own.iter().rev().find(|run| !state(run).is_final() && !is_awaiting_upload(run))
     }
 
     /// What a snapshot that `trigger` started does now. `cluster_uid` is that of kube-system.
     #[must_use]
     pub fn opening(&self, backup: &Backup, trigger: Trigger, cluster_uid: &str, now: Timestamp) -> Opening {
-        if let Some(run) = self.0.iter().rev().find(|run| is_of_same_job(run, &trigger) && has_archive(run)) {
+        if let Some(run) = self.own.iter().rev().find(|run| is_of_same_job(run, &trigger) && has_archive(run)) {
             return Opening::AlreadyDone(Box::new(run.clone()));
         }
         if let Some(run) = self.interrupted() {
@@ -77,7 +84,7 @@ impl History {
             backup_uid: backup.uid().unwrap_or_default(),
             generation: backup.metadata.generation.unwrap_or_default(),
             id: Uuid::now_v7(),
-            number: self.newest().map_or(1, |run| run.spec.number + 1),
+            number: self.with_former().map(|run| run.spec.number).max().unwrap_or_default() + 1,
             trigger,
             started_at: crate::resources::rfc3339(started_at),
         }))
@@ -86,26 +93,31 @@ impl History {
     /// `now` in whole seconds, but later than every run before: two runs never share a file name.
     fn next_time(&self, now: Timestamp) -> Timestamp {
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        let last = self.0.iter().filter_map(|run| run.spec.started_at.parse::<Timestamp>().ok()).max();
+        let last = self.with_former().filter_map(|run| run.spec.started_at.parse::<Timestamp>().ok()).max();
         match last {
             Some(last) if last >= now => last.saturating_add(1.second()).unwrap_or(now),
             _ => now,
         }
     }
 
+    fn with_former(&self) -> impl Iterator<Item = &BackupRun> {
+        self.own.iter().chain(&self.former)
+    }
+
     /// Names of the runs that need not be kept: all but the open ones, the newest [`KEPT_RUNS`], the last failed one and
-    /// the last verified one, whose count the next snapshot is measured by.
+    /// the last verified one, whose count the next snapshot is measured by. Those of a Backup that is gone are kept until
+    /// there are as many of this one.
     #[must_use]
     pub fn expired(&self) -> Vec<String> {
-        let last_failed = self.0.iter().rev().find(|run| state(run) == RunState::Failed);
+        let last_failed = self.own.iter().rev().find(|run| state(run) == RunState::Failed);
         let kept = [last_failed, self.last_verified()];
-        let old = self.0.len().saturating_sub(KEPT_RUNS);
-        self.0[..old]
+        let old = self.own.len().saturating_sub(KEPT_RUNS);
+        let own = self.own[..old]
             .iter()
             .filter(|run| state(run).is_final())
-            .filter(|run| !kept.iter().flatten().any(|other| other.spec.number == run.spec.number))
-            .map(|run| run_name(&run.spec.backup, run.spec.number))
-            .collect()
+            .filter(|run| !kept.iter().flatten().any(|other| other.spec.number == run.spec.number));
+        let former = self.former.iter().filter(|_| self.own.len() >= KEPT_RUNS);
+        own.chain(former).map(|run| run_name(&run.spec.backup, run.spec.number)).collect()
     }
 
     /// Whether a run with a higher number has a stored archive: then an older one says nothing more about the Backup.
@@ -212,10 +224,30 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn next_run_is_one_higher_and_runs_of_a_deleted_namesake_do_not_count() {
-        let mut foreign = run(9, RunState::Completed, true);
-        foreign.spec.backup_uid = "older".into();
+    fn next_run_is_one_higher() {
+        let mut foreign = former(9);
+        foreign.spec.backup = "another".into();
         assert_eq!(number_of_new(opening(vec![foreign, run(3, RunState::Completed, true)], person())), 4);
+    }
+
+    /// A run of a Backup of the same name that is gone.
+    fn former(number: i64) -> BackupRun {
+        let mut run = run(number, RunState::Completed, true);
+        run.spec.backup_uid = "older".into();
+        run
+    }
+
+    #[test]
+    fn a_backup_that_was_made_again_goes_on_behind_the_runs_that_were_left() {
+        let left = || [former(8), former(9)];
+        let history = History::of(&backup(), left());
+        assert_eq!((history.newest(), history.last_verified(), history.interrupted()), (None, None, None));
+        let last: Timestamp = former(9).spec.started_at.parse().unwrap();
+        let Opening::New(spec) = history.opening(&backup(), person(), "cluster", last) else { panic!() };
+        assert_eq!((spec.number, spec.started_at.parse::<Timestamp>().unwrap()), (10, last + 1.second()));
+        let own = |count: i64| (10..10 + count).map(|number| run(number, RunState::Completed, true));
+        assert!(History::of(&backup(), left().into_iter().chain(own(9))).expired().is_empty());
+        assert_eq!(History::of(&backup(), left().into_iter().chain(own(10))).expired(), ["daily-8", "daily-9"]);
     }
 
     #[test]

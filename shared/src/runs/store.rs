@@ -72,15 +72,33 @@ impl RunStore {
     /// When they cannot be listed.
     pub async fn history(&self, backup: &Backup) -> Result<History, Error> {
         let label = format!("{BACKUP_UID_LABEL}={}", backup.uid().unwrap_or_default());
-        let mut parameters = ListParams::default().labels(&label).limit(PAGE);
+        let runs = self.list(ListParams::default().labels(&label), |_| true).await;
+        Ok(History::of(backup, runs.context(ListSnafu { backup: backup.name_any() })?))
+    }
+
+    /// All runs of a Backup, and those that are left of one of the same name that is gone.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn history_with_former(&self, backup: &Backup) -> Result<History, Error> {
+        let name = backup.name_any();
+        let runs = self.list(ListParams::default(), |run| run.spec.backup == name).await;
+        Ok(History::of(backup, runs.context(ListSnafu { backup: name })?))
+    }
+
+    async fn list(
+        &self,
+        parameters: ListParams,
+        is_wanted: impl Fn(&BackupRun) -> bool,
+    ) -> Result<Vec<BackupRun>, ApiError> {
+        let mut parameters = parameters.limit(PAGE);
         let mut runs = Vec::new();
         loop {
-            let page = self.api.list(&parameters).await.map_err(ApiError::from);
-            let page = page.context(ListSnafu { backup: backup.name_any() })?;
-            runs.extend(page.items);
+            let page = self.api.list(&parameters).await?;
+            runs.extend(page.items.into_iter().filter(&is_wanted));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => parameters = parameters.continue_token(&token),
-                None => return Ok(History::of(backup, runs)),
+                None => return Ok(runs),
             }
         }
     }

@@ -18,7 +18,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tracing::{debug, info, warn};
 
-use super::decide::Action;
+use super::decide::{Action, Adoption};
 use super::facts::{CronJob, Job};
 use super::shared::Shared;
 
@@ -57,8 +57,8 @@ impl Actor {
             Action::Start { cron_job, name, manifest } => self.start(&cron_job, &name, *manifest).await,
             Action::Delete { name, uid } => self.delete(&name, uid).await,
             Action::Make { name, manifest, digest } => self.make(&name, *manifest, &digest).await,
-            Action::Change { name, uid, spec, labels, digest } => {
-                let changed = self.change(&name, &uid, *spec, labels).await;
+            Action::Change { name, uid, spec, labels, digest, adoption } => {
+                let changed = self.change(&name, &uid, *spec, labels, adoption).await;
                 self.conclude_cron_job(&name, changed, &digest);
             }
             Action::Note { name, uid, annotations } => self.note(&name, &uid, annotations).await,
@@ -132,6 +132,7 @@ impl Actor {
         uid: &str,
         spec: Value,
         labels: std::collections::BTreeMap<String, String>,
+        adoption: Option<Box<Adoption>>,
     ) -> Result<Option<DynamicObject>, ApiError> {
         let Some(mut object) = self.cron_jobs.get_opt(name).await? else { return Ok(None) };
         if object.uid().as_deref() != Some(uid) {
@@ -139,6 +140,13 @@ impl Actor {
         }
         object.data["spec"] = spec;
         object.metadata.labels = Some(labels);
+        if let Some(adoption) = adoption {
+            // What somebody else owns by now is theirs.
+            if !object.owner_references().is_empty() {
+                return Ok(None);
+            }
+            adopt(&mut object, *adoption);
+        }
         let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         Ok(Some(self.cron_jobs.replace(name, &parameters, &object).await?))
     }
@@ -185,6 +193,16 @@ impl Actor {
             let message = format!("{what} was refused: {error}");
             self.shared.change(|state| state.refuse(cron_job, message, Timestamp::now()));
         }
+    }
+}
+
+fn adopt(object: &mut DynamicObject, Adoption { owner, annotations }: Adoption) {
+    object.metadata.owner_references = Some(vec![owner]);
+    for (name, value) in annotations.as_object().into_iter().flatten() {
+        match value.as_str() {
+            Some(value) => object.annotations_mut().insert(name.clone(), value.to_owned()),
+            None => object.annotations_mut().remove(name),
+        };
     }
 }
 

@@ -17,6 +17,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::Value;
 
 pub(crate) use status::{BLOCKED, BackupWish, JOB_FAILED, RestoreWish};
@@ -64,6 +65,8 @@ pub(crate) enum Action {
         labels: BTreeMap<String, String>,
         /// The digest that it is to have.
         digest: String,
+        /// Whose it becomes, where it was left by an earlier Backup.
+        adoption: Option<Box<Adoption>>,
     },
     /// Note on a CronJob when its next Job may start.
     Note {
@@ -94,6 +97,15 @@ pub(crate) enum Action {
     },
     /// Say that a Job died without a word.
     Announce(Death),
+}
+
+/// A CronJob that was left becomes another Backup's.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Adoption {
+    /// The Backup.
+    pub(crate) owner: OwnerReference,
+    /// The annotations, `null` for what is to go: a new Backup has no Jobs behind it.
+    pub(crate) annotations: Value,
 }
 
 /// A Job that died without a word.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use drover::resources::{Backup, PART_OF_LABEL};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -82,15 +83,21 @@ pub(crate) fn manifest(name: &str, backup: &Backup, spec: &Value, labels: &BTree
             "name": name,
             "labels": labels,
             "annotations": { BACKUP_ANNOTATION: backup.name_any() },
-            "ownerReferences": [{
-                "apiVersion": Backup::api_version(&()),
-                "kind": Backup::kind(&()),
-                "name": backup.name_any(),
-                "uid": backup.uid().unwrap_or_default(),
-            }],
+            "ownerReferences": [owner(backup)],
         },
         "spec": spec,
     })
+}
+
+/// The Backup as the owner of its CronJob.
+pub(crate) fn owner(backup: &Backup) -> OwnerReference {
+    OwnerReference {
+        api_version: Backup::api_version(&()).into_owned(),
+        kind: Backup::kind(&()).into_owned(),
+        name: backup.name_any(),
+        uid: backup.uid().unwrap_or_default(),
+        ..OwnerReference::default()
+    }
 }
 
 /// The argument that names the Backup.

@@ -9,7 +9,7 @@ use drover_testbed::{Options, Service};
 use drover_tests::{Job, Running, SMALL_SET, Site, message};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams};
 
 use crate::nats::until;
 
@@ -174,4 +174,26 @@ async fn a_file_is_held_to_the_same(site: &Site) {
     assert!(refused.log.contains("\"somebody\" restores this cluster") && !output.exists(), "{}", refused.log);
     held.release().await.unwrap();
     site.job("snapshot").arguments(arguments).succeed().await;
+}
+
+/// `kubectl delete --cascade=orphan`, and the same manifest again: the runs of before are there, under their names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_was_deleted_without_its_runs_runs_when_it_is_made_again() {
+    let site = Site::start_with(Options::only([Service::ControlPlane, Service::Nats])).await;
+    site.resource_set(SMALL_SET).await;
+    site.backup("daily", "small", None).await;
+    for _ in 0..2 {
+        site.job("snapshot").arguments(["--backup=daily"]).succeed().await;
+        site.job("upload").succeed().await;
+    }
+    // No garbage collector is there to take them with it.
+    site.backups().delete("daily", &DeleteParams::default()).await.unwrap();
+    let backup = site.backup("daily", "small", None).await;
+    site.job("snapshot").succeed().await;
+    site.job("upload").succeed().await;
+    assert_eq!(message(site.backup_status("daily").await.conditions.as_ref(), "Ready"), "Completed");
+    let runs = site.runs("daily").await;
+    assert_eq!(runs.iter().map(|run| run.spec.number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(Some(&runs[2].spec.backup_uid), backup.metadata.uid.as_ref());
+    site.testbed.shutdown().await;
 }

@@ -14,9 +14,9 @@ use kube::ResourceExt;
 use super::place::{Place, place};
 use super::turn::{Work, take_turn};
 use super::world::World;
-use super::{Action, Decision, deaths, obstacles, status};
+use super::{Action, Adoption, Decision, deaths, obstacles, status};
 use crate::runner::facts::{CronJob, Obstacle};
-use crate::runner::pause::{Success, length};
+use crate::runner::pause::{Pause, Success, length};
 use crate::runner::template::{self, Template, Timing};
 use crate::runner::words::SNAPSHOT;
 
@@ -90,7 +90,7 @@ fn keep_cron_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, te
     let never = Timing::never();
     let timing = case.timing.as_ref().unwrap_or(&never);
     let name = match &case.place {
-        Place::Taken(cron_job) => &cron_job.name,
+        Place::Taken(cron_job) | Place::Left(cron_job) => &cron_job.name,
         Place::Free(name) => name,
         Place::Going | Place::Blocked(_) => return,
     };
@@ -102,17 +102,24 @@ fn keep_cron_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, te
     }
     let (spec, labels) = template::cron_job(template, case.backup, timing);
     let digest = template::digest(&spec, &labels);
-    match case.cron_job() {
-        Some(cron_job) if is_as_wanted(world, cron_job, &digest) => {}
-        Some(cron_job) => {
+    match case.place {
+        Place::Taken(cron_job) if is_as_wanted(world, cron_job, &digest) => {}
+        Place::Taken(cron_job) | Place::Left(cron_job) => {
             let (name, uid) = (cron_job.name.clone(), cron_job.uid.clone());
-            decision.act(Action::Change { name, uid, spec: Box::new(spec), labels, digest });
+            let adoption = matches!(case.place, Place::Left(_)).then(|| Box::new(adoption(world, case, cron_job)));
+            decision.act(Action::Change { name, uid, spec: Box::new(spec), labels, digest, adoption });
         }
-        None => {
+        Place::Free(_) | Place::Going | Place::Blocked(_) => {
             let manifest = Box::new(template::manifest(name, case.backup, &spec, &labels));
             decision.act(Action::Make { name: name.clone(), manifest, digest });
         }
     }
+}
+
+/// The Jobs that the CronJob had before are counted, and no pause of the new Backup follows from them.
+fn adoption(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob) -> Adoption {
+    let pause = Pause::read(&cron_job.annotations).counting(world.jobs_of(cron_job), Success::Counts);
+    Adoption { owner: template::owner(case.backup), annotations: pause.over().annotations() }
 }
 
 fn is_as_wanted(world: &World<'_>, cron_job: &CronJob, digest: &str) -> bool {
@@ -198,7 +205,7 @@ pub(super) fn refusal(world: &World<'_>, case: &Case<'_>, has_template: bool) ->
         return Some(Obstacle::lasting("NameTaken", message));
     }
     let name = match &case.place {
-        Place::Taken(cron_job) => &cron_job.name,
+        Place::Taken(cron_job) | Place::Left(cron_job) => &cron_job.name,
         Place::Free(name) => name,
         Place::Going | Place::Blocked(_) => return None,
     };

@@ -20,10 +20,7 @@ const LAG: SignedDuration = SignedDuration::from_secs(5);
 
 /// Announces the death of a Backup's Job.
 pub(super) fn of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob, decision: &mut Decision) {
-    let Some(job) = newest_failed(world, cron_job, decision).filter(|job| is_news(world, job)) else { return };
-    if has_spoken(case, job) {
-        return;
-    }
+    let Some(job) = silent_job(world, case, cron_job, decision).filter(|job| is_news(world, job)) else { return };
     let run = case.history.interrupted().map(ResourceExt::name_any);
     announce(world, decision, job, SNAPSHOT, vec![Victim::Backup { name: case.backup.name_any(), run }]);
 }
@@ -78,8 +75,14 @@ pub(super) fn of_restores(world: &World<'_>, cron_job: &CronJob, waiting: &[&Res
 
 /// The Backup's newest Job, if it died without a word.
 pub(super) fn newest_of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob) -> Option<Obstacle> {
-    let job = newest_failed(world, cron_job, &mut Decision::default())?;
-    (!has_spoken(case, job)).then(|| obstacle(world, job))
+    silent_job(world, case, cron_job, &mut Decision::default()).map(|job| obstacle(world, job))
+}
+
+/// The Backup's newest Job, if it died without a word. One that is older than the Backup was an earlier Backup's.
+fn silent_job<'a>(world: &World<'a>, case: &Case<'_>, cron_job: &CronJob, decision: &mut Decision) -> Option<&'a Job> {
+    let created = case.backup.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let job = newest_failed(world, cron_job, decision)?;
+    (created.is_none_or(|created| job.created >= created) && !has_spoken(case, job)).then_some(job)
 }
 
 /// The newest Job that uploads, if it died without a word about an archive of this Backup.

@@ -194,8 +194,15 @@ impl Fixture {
                     object["metadata"]["uid"] = json!(format!("uid-cron-{name}"));
                     self.cron_job(object);
                 }
-                Action::Change { name, spec, labels, .. } => {
+                Action::Change { name, spec, labels, adoption, .. } => {
+                    if let Some(adoption) = &adoption {
+                        self.note(&name, &adoption.annotations);
+                    }
                     let mut cron_job = self.state.cron_jobs.get(&name).unwrap().clone();
+                    if let Some(adoption) = adoption {
+                        cron_job.owner = cron_job.left_by.take();
+                        cron_job.owner.as_mut().unwrap().uid = adoption.owner.uid;
+                    }
                     cron_job.digest = crate::runner::template::digest(&spec, &labels);
                     self.state.cron_jobs.put(name, cron_job);
                 }

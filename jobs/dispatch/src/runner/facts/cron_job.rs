@@ -8,7 +8,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::Value;
 
 use crate::runner::template::{self, Template};
-use crate::runner::words::{BACKUP_UID_LABEL, CONSUMER_ANNOTATION, RESTORE, SETUP, SNAPSHOT};
+use crate::runner::words::{BACKUP_ANNOTATION, BACKUP_UID_LABEL, CONSUMER_ANNOTATION, RESTORE, SETUP, SNAPSHOT};
 
 /// A CronJob: a stage's, a Backup's, or somebody else's.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,6 +19,9 @@ pub(crate) struct CronJob {
     pub(crate) is_deleted: bool,
     /// The Backup that it was made for, by its ownerReference and its label.
     pub(crate) owner: Option<Owner>,
+    /// The Backup that it was made for, where nobody owns it any more: that Backup was deleted and what was made for it was
+    /// left (`--cascade=orphan`).
+    pub(crate) left_by: Option<Owner>,
     /// drover's own annotations.
     pub(crate) annotations: BTreeMap<String, String>,
     /// The digest of its spec and labels.
@@ -55,6 +58,7 @@ impl CronJob {
             digest: template::digest(spec, object.labels()),
             pod: template::pod_digest(spec.pointer("/jobTemplate/spec/template/spec").unwrap_or(&Value::Null)),
             template: (is_stage && owner.is_none()).then(template),
+            left_by: left_by(object),
             owner,
             annotations,
         }
@@ -75,4 +79,11 @@ fn owner(object: &DynamicObject) -> Option<Owner> {
     };
     let owner = object.owner_references().iter().find(is_backup)?;
     Some(Owner { name: owner.name.clone(), uid: owner.uid.clone() })
+}
+
+/// The Backup that it was made for, where nobody owns it.
+fn left_by(object: &DynamicObject) -> Option<Owner> {
+    let uid = object.labels().get(BACKUP_UID_LABEL)?.clone();
+    let name = object.annotations().get(BACKUP_ANNOTATION)?.clone();
+    object.owner_references().is_empty().then_some(Owner { name, uid })
 }

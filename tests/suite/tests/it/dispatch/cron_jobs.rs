@@ -1,6 +1,6 @@
 use drover::resources::{BackupPolicy, BackupPolicySpec};
 use k8s_openapi::api::batch::v1::CronJob;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -94,6 +94,27 @@ async fn a_cron_job_of_somebody_else_is_never_touched() {
     until("the Backup has a CronJob of another name", async || own().await.is_some()).await;
     assert!(own().await.unwrap().name_any().starts_with("daily-"));
     assert_eq!(cluster.cron_job("daily").await.unwrap().metadata.resource_version, before.metadata.resource_version);
+}
+
+/// `kubectl delete --cascade=orphan`, and the same manifest again.
+#[tokio::test]
+async fn a_backup_that_was_deleted_without_its_cron_job_has_it_again() {
+    let cluster = Cluster::start().await;
+    let _dispatch = cluster.dispatch().await;
+    cluster.make_backup("daily", Some("0 0 1 1 *")).await;
+    let first = cluster.nth_job("daily", 1).await;
+    cluster.end_pod(&first, 1).await;
+    cluster.backups().delete("daily", &DeleteParams::orphan()).await.unwrap();
+    until("it is gone", async || cluster.backups().get_opt("daily").await.unwrap().is_none()).await;
+    let backup = cluster.make_backup("daily", Some("0 0 1 1 *")).await;
+    let owners = async || cluster.cron_job("daily").await.unwrap().owner_references().to_vec();
+    until("it is the new one's", async || {
+        owners().await.iter().map(|owner| &owner.uid).eq(backup.metadata.uid.as_ref())
+    })
+    .await;
+    cluster.nth_job("daily", 2).await;
+    let listed = cluster.cron_jobs().list(&kube::api::ListParams::default()).await.unwrap().items;
+    assert_eq!(listed.iter().filter(|cron_job| cron_job.name_any().starts_with("daily")).count(), 1);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 use drover::resources::{BackupPolicy, BackupPolicySpec, BackupStatus, RunState, rfc3339};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::{Fixture, Outcome, at, failed};
@@ -129,6 +130,29 @@ fn a_backup_that_is_applied_again_waits_until_the_cron_job_of_before_is_gone() {
     assert_eq!(made(&fixture, "daily"), None);
     fixture.state.cron_jobs.remove("daily");
     assert!(made(&fixture, "daily").is_some());
+}
+
+#[test]
+fn the_cron_job_that_an_earlier_backup_left_becomes_the_new_ones_and_holds_nothing_up() {
+    let mut fixture = Fixture::new();
+    fixture.backup("daily", Some("@daily"));
+    fixture.settle();
+    fixture.job("daily", "daily-1", failed(at(3600)), "1");
+    fixture.now = at(3606);
+    fixture.settle();
+    assert!(fixture.starts().is_empty(), "there is a pause");
+    let mut left = fixture.state.cron_jobs.get("daily").unwrap().clone();
+    left.left_by = left.owner.take();
+    fixture.state.cron_jobs.put("daily".to_owned(), left);
+    fixture.edit("daily", |backup| {
+        backup.metadata.uid = Some("another".to_owned());
+        backup.metadata.creation_timestamp = Some(Time(at(3605)));
+    });
+    fixture.settle();
+    let owned: Vec<_> = fixture.state.cron_jobs.iter().filter_map(|cron_job| cron_job.owner.as_ref()).collect();
+    assert_eq!(owned.iter().map(|owner| owner.uid.as_str()).collect::<Vec<_>>(), ["another"]);
+    assert_eq!(fixture.starts(), ["daily"]);
+    assert_eq!(fixture.ready("daily"), None, "of the Job of before nothing is said");
 }
 
 #[test]
