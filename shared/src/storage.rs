@@ -52,7 +52,7 @@ pub use self::label::{Label, Parcel};
 pub(crate) use self::location::names_bucket;
 pub use self::location::{Credentials, Location, LocationError, S3Settings};
 pub use self::meter::Progress;
-pub use self::name::{FolderProblem, NameProblem};
+pub use self::name::{FolderProblem, LONGEST_NAME, NameProblem};
 pub use self::nearest::Nearest;
 pub use self::opened::Opened;
 pub use self::options::{LocateError, StorageOptions};

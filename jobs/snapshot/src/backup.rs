@@ -7,7 +7,7 @@ use drover::exit::{Exit, Failure, Fault};
 use drover::lease::{Lease, Version};
 use drover::queue::NatsOptions;
 use drover::resources::{Backup, BackupRun, Trigger};
-use drover::runs::{self, Due, History, Opening, event};
+use drover::runs::{self, Due, History, Opening, check_archive_name, event};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
@@ -244,7 +244,10 @@ async fn begin(context: &Context, asked: &Asked) -> Result<Option<Begun>, Failur
             return Ok(None);
         }
         Opening::Continue(run) => *run,
-        Opening::New(spec) => context.runs.open(&backup, *spec).await?,
+        Opening::New(spec) => {
+            check_archive_name(&spec.filename)?;
+            context.runs.open(&backup, *spec).await?
+        }
     };
     Ok(Some(Begun { backup, history, run, before }))
 }

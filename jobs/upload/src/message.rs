@@ -6,7 +6,7 @@ use drover::lease::{self, Acquired, Wait};
 use drover::places::{split, targets};
 use drover::queue::{Handler, Outcome};
 use drover::resources::{Backup, BackupRun, RunState, StageState};
-use drover::runs::{History, artifact_name, run_name, status_of};
+use drover::runs::{History, artifact_name, check_archive_name, run_name, status_of};
 use kube::{Api, ResourceExt};
 use tracing::{Instrument, info, info_span, warn};
 
@@ -133,6 +133,8 @@ async fn store(
     let targets = targets(backup, &context.policies.settings(backup));
     let run = report::started(context, backup, run, is_overtaken).await?;
     let stored = async {
+        // An earlier version may have opened it.
+        check_archive_name(&run.spec.filename).map_err(|error| Failure::new(Exit::DataRefused, error))?;
         let archive = Archive::of(&run)?;
         let (verified, pending) = split(&targets, &run);
         let record = |tried: &Tried<'_>| report::place_done(context, &run, &archive, &targets, tried);

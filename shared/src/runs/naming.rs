@@ -1,8 +1,14 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use kube::ResourceExt;
 use sha2::{Digest, Sha256};
+use snafu::Snafu;
 use uuid::Uuid;
+
+use crate::exit::{Exit, Fault};
+use crate::resources::Backup;
+use crate::storage::LONGEST_NAME;
 
 /// The longest name that an object of Kubernetes can have.
 const NAME_BYTES: usize = 253;
@@ -39,6 +45,44 @@ pub fn run_name(backup: &str, number: i64) -> String {
 pub fn archive_name(backup: &str, cluster_uid: &str, started_at: Timestamp, is_encrypted: bool) -> String {
     let ending = if is_encrypted { ENCRYPTED } else { PLAIN };
     format!("{backup}-{cluster_uid}-{}{ending}", time_text(started_at))
+}
+
+/// An archive that has no place anywhere, for its name is longer than one can be.
+#[derive(Debug, Snafu)]
+#[snafu(display(
+    "failed to name the archive {name:?}: that is {surplus} bytes longer than the {LONGEST_NAME} that a file's name may \
+     have; make the Backup again under a name that is so much shorter"
+))]
+pub struct NameTooLong {
+    name: String,
+    surplus: usize,
+}
+
+impl Fault for NameTooLong {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+/// Refuses a name that no archive can have.
+///
+/// # Errors
+/// When it is too long.
+pub fn check_archive_name(name: &str) -> Result<(), NameTooLong> {
+    match name.len().saturating_sub(LONGEST_NAME) {
+        0 => Ok(()),
+        surplus => NameTooLongSnafu { name, surplus }.fail(),
+    }
+}
+
+/// Refuses a Backup whose archives no place could take, by their names: before the first of them is made.
+///
+/// # Errors
+/// When its name is too long.
+pub fn check_backup_name(backup: &Backup) -> Result<(), NameTooLong> {
+    let uid = Uuid::nil().to_string();
+    let is_encrypted = backup.encryption_secret().is_some();
+    check_archive_name(&archive_name(&backup.name_any(), &uid, Timestamp::UNIX_EPOCH, is_encrypted))
 }
 
 /// What the file name of an archive says, behind the name of its Backup.
@@ -109,6 +153,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::resources::BackupSpec;
 
     #[test]
     fn archive_is_named_as_the_operator_names_it() {
@@ -125,6 +170,24 @@ mod tests {
         assert!(names.iter().all(|name| name.len() <= NAME_BYTES && name.ends_with("-12")));
         assert_ne!(names[0], names[1]);
         assert_eq!(run_name("daily", 3), "daily-3");
+    }
+
+    #[test]
+    fn a_backups_name_is_refused_where_its_archives_would_have_none() {
+        let check = |bytes: usize, is_encrypted: bool, fits: bool| {
+            let mut backup = Backup::new(&"b".repeat(bytes), BackupSpec::default());
+            backup.spec.encryption_config_secret_name = is_encrypted.then(|| "keys".to_owned());
+            let checked = check_backup_name(&backup);
+            assert_eq!(checked.is_ok(), fits, "{bytes} {is_encrypted}");
+            let name = archive_name(&backup.name_any(), UID, Timestamp::UNIX_EPOCH, is_encrypted);
+            assert_eq!(name.len() <= 255, fits, "{bytes} {is_encrypted}");
+            checked.map_or_else(|error| error.to_string(), |()| String::new())
+        };
+        check(190, false, true);
+        check(191, false, false);
+        check(186, true, true);
+        let words = check(187, true, false);
+        assert!(words.contains("1 bytes longer than the 255") && words.contains("bbb-00000000-"), "{words}");
     }
 
     const UID: &str = "8ea4e695-6c77-43ec-9323-d6191e5ef67b";

@@ -6,8 +6,9 @@
 use sha2::{Digest, Sha256};
 use snafu::Snafu;
 
-/// The longest name of an archive, in bytes: what file systems take (`NAME_MAX`).
-const LONGEST_NAME: usize = 255;
+/// The longest name of an archive, in bytes: what file systems take (`NAME_MAX`). What drover writes beside an archive, and
+/// what it has not finished, has room under any such name, and so has a key in the longest folder of a bucket.
+pub const LONGEST_NAME: usize = 255;
 
 /// The longest key of an object, in bytes (Amazon S3, "Creating object key names").
 const LONGEST_KEY: usize = 1024;

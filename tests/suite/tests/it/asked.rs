@@ -197,3 +197,23 @@ async fn a_backup_that_was_deleted_without_its_runs_runs_when_it_is_made_again()
     assert_eq!(Some(&runs[2].spec.backup_uid), backup.metadata.uid.as_ref());
     site.testbed.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_whose_archive_can_have_no_name_is_refused_before_its_first_byte() {
+    let name = "x".repeat(191);
+    let site = start(&name).await;
+    for arguments in [vec!["--backup", name.as_str()], vec![]] {
+        let refused = site.job("snapshot").arguments(arguments).end_with(64).await;
+        assert!(refused.log.contains("1 bytes longer than the 255"), "{}", refused.log);
+    }
+    assert_eq!(site.runs(&name).await, []);
+    let conditions = site.backup_status(&name).await.conditions.unwrap();
+    let ready = message(Some(&conditions), "Ready");
+    assert!(ready.starts_with("Failed: failed to name the archive ") && conditions.is_true("Stalled"), "{ready}");
+    // One byte less is stored.
+    site.backup(&name[1..], "small", None).await;
+    site.job("snapshot").arguments(["--backup", &name[1..]]).succeed().await;
+    site.job("upload").succeed().await;
+    assert_eq!(message(site.backup_status(&name[1..]).await.conditions.as_ref(), "Ready"), "Completed");
+    site.testbed.shutdown().await;
+}

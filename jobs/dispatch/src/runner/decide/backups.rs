@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use drover::exit::Chain;
 use drover::policy::Settings;
 use drover::resources::{Backup, BackupType, RunState, Trigger, TriggerKind};
-use drover::runs::{self, History, schedule_of, status_of};
-use drover::schedule::ScheduleError;
+use drover::runs::{self, History, check_backup_name, schedule_of, status_of};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
@@ -31,7 +30,7 @@ pub(super) struct Case<'a> {
     pub(super) backup: &'a Backup,
     pub(super) settings: Settings,
     pub(super) history: History,
-    pub(super) timing: Result<Timing, ScheduleError>,
+    pub(super) timing: Result<Timing, Obstacle>,
     pub(super) place: Place<'a>,
 }
 
@@ -70,11 +69,13 @@ impl<'a> Case<'a> {
 
 /// When the Backup's CronJob runs. Kubernetes reads schedules as Rancher's operator does, but for the time zone, which has
 /// a field of its own and is always said: the default would be the zone of Kubernetes' own controller.
-fn timing(backup: &Backup, settings: &Settings, is_ours: bool) -> Result<Timing, ScheduleError> {
+fn timing(backup: &Backup, settings: &Settings, is_ours: bool) -> Result<Timing, Obstacle> {
+    check_backup_name(backup).map_err(|error| Obstacle::lasting("NameTooLong", error.to_string()))?;
     if backup.kind_of_backup() == BackupType::OneTime {
         return Ok(Timing::never());
     }
-    let schedule = schedule_of(backup, settings)?;
+    let schedule = schedule_of(backup, settings);
+    let schedule = schedule.map_err(|error| Obstacle::lasting("ScheduleRefused", Chain(&error).to_string()))?;
     let text = backup.spec.schedule.as_deref().unwrap_or_default();
     let has_zone = text.starts_with("CRON_TZ=") || text.starts_with("TZ=");
     let text = if has_zone { text.split_once(' ').map_or("", |(_, rest)| rest) } else { text };
@@ -85,7 +86,7 @@ fn timing(backup: &Backup, settings: &Settings, is_ours: bool) -> Result<Timing,
     })
 }
 
-/// Makes the Backup's CronJob what it is to be. One whose schedule is refused is kept, and runs nothing by itself.
+/// Makes the Backup's CronJob what it is to be. One whose schedule or name is refused is kept, and runs nothing by itself.
 fn keep_cron_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, template: &Template) {
     let never = Timing::never();
     let timing = case.timing.as_ref().unwrap_or(&never);
@@ -142,7 +143,9 @@ fn start_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, templa
 
 fn work(world: &World<'_>, case: &Case<'_>) -> Work {
     let due = runs::due(case.backup, &case.settings, &case.history, world.now);
-    let Ok(Some(due)) = due else { return Work::none(Success::Counts) };
+    let Some(due) = due.ok().flatten().filter(|_| check_backup_name(case.backup).is_ok()) else {
+        return Work::none(Success::Counts);
+    };
     let generation = case.backup.metadata.generation.unwrap_or_default();
     let work = Work {
         is_wanted: true,
@@ -193,8 +196,8 @@ pub(super) fn refusal(world: &World<'_>, case: &Case<'_>, has_template: bool) ->
             format!("the CronJob {SNAPSHOT:?} of drover is missing in its namespace; apply drover's manifests again");
         return Some(Obstacle::lasting("TemplateMissing", message));
     }
-    if let Err(error) = &case.timing {
-        return Some(Obstacle::lasting("ScheduleRefused", Chain(error).to_string()));
+    if let Err(obstacle) = &case.timing {
+        return Some(obstacle.clone());
     }
     if let Place::Blocked(name) = &case.place {
         let message = format!(

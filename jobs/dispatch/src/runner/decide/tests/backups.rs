@@ -85,6 +85,21 @@ fn a_schedule_that_is_refused_is_told_and_taken_back() {
 }
 
 #[test]
+fn a_name_that_leaves_no_room_for_an_archives_is_told_and_starts_nothing() {
+    let name = "x".repeat(200);
+    for schedule in [None, Some("@daily")] {
+        let mut fixture = Fixture::new();
+        fixture.backup(&name, schedule);
+        fixture.settle();
+        assert!(fixture.starts().is_empty());
+        let conditions = fixture.told(&name).unwrap().conditions.unwrap();
+        assert!(conditions.is_true("Blocked") && conditions.is_true("Stalled"));
+        let ready = fixture.ready(&name).unwrap();
+        assert!(ready.starts_with("Failed: failed to name the archive \"xxx"), "{ready}");
+    }
+}
+
+#[test]
 fn a_change_of_the_template_or_of_the_cron_job_is_put_right() {
     let mut fixture = Fixture::new();
     fixture.backup("daily", Some("@daily"));
