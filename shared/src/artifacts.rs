@@ -108,6 +108,12 @@ impl Store {
         Uuid::now_v7().simple().to_string()
     }
 
+    /// Whether an id is one that [`Store::new_id`] makes; what somebody else put into the bucket has another.
+    #[must_use]
+    pub fn is_own_id(id: &str) -> bool {
+        Uuid::parse_str(id).is_ok_and(|uuid| uuid.get_version_num() == 7 && uuid.simple().to_string() == id)
+    }
+
     /// What is known of an artifact, from the leader of the stream; none where it does not exist.
     ///
     /// # Errors
@@ -132,9 +138,23 @@ impl Store {
         ensure!(is_id(id), IdSnafu { id });
         // The description first: an artifact without chunks is never to be seen.
         for subject in [meta_subject(name), chunk_subject(id)] {
-            let purge = self.stream.purge().filter(subject).await;
-            purge.map_err(|error| missing_or_away(error.into(), "purge", name))?;
+            self.purge_subject(subject, name).await?;
         }
+        Ok(())
+    }
+
+    /// Removes the chunks of an id, of which there is no artifact.
+    ///
+    /// # Errors
+    /// As [`Store::purge`].
+    pub async fn purge_chunks(&self, id: &str) -> Result<(), StoreError> {
+        ensure!(is_id(id), IdSnafu { id });
+        self.purge_subject(chunk_subject(id), id).await
+    }
+
+    async fn purge_subject(&self, subject: String, name: &str) -> Result<(), StoreError> {
+        let purge = self.stream.purge().filter(subject).await;
+        purge.map_err(|error| missing_or_away(error.into(), "purge", name))?;
         Ok(())
     }
 
@@ -267,7 +287,7 @@ mod tests {
 
     #[test]
     fn an_id_names_only_its_own_chunks() {
-        assert!(is_id(&Store::new_id()));
+        assert!(is_id(&Store::new_id()) && Store::is_own_id(&Store::new_id()));
         for id in ["", "*", ">", "a.b", "a b", "a\r\nPUB", &"a".repeat(65)] {
             assert!(!is_id(id), "{id:?}");
         }

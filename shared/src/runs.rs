@@ -17,8 +17,8 @@ pub use encryption::{Encryption, KeysInClear};
 pub use history::{History, Opening, is_awaiting_upload};
 pub use messages::{event, failed_event};
 pub use naming::{
-    ArchiveName, NameTooLong, archive_name, artifact_name, check_archive_name, check_backup_name, parse_archive_name,
-    run_name, split_archive_name,
+    ArchiveName, NameTooLong, archive_name, artifact_name, check_archive_name, check_backup_name, is_artifact_name,
+    parse_archive_name, run_name, split_archive_name,
 };
 pub use sound::{ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, Unsound, check_sound};
 pub use store::{Error, RunStore, now_text, set_backup_status, status_of};

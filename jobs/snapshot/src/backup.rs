@@ -65,6 +65,14 @@ pub(crate) enum Error {
         /// The Backup.
         backup: String,
     },
+    /// The Backup was deleted while its snapshot was taken.
+    #[snafu(display(
+        "failed to finish: the Backup {backup:?} or its run was deleted meanwhile; the archive was dropped"
+    ))]
+    Deleted {
+        /// The Backup.
+        backup: String,
+    },
     /// Somebody ended it.
     #[snafu(display("failed to finish: the job was asked to end; the next one goes on with the run"))]
     Interrupted,
@@ -74,7 +82,7 @@ impl Fault for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::ReadBackups { source } => source.exit(),
-            Self::FindBackup { .. } | Self::NotInCharge { .. } => Exit::Usage,
+            Self::FindBackup { .. } | Self::NotInCharge { .. } | Self::Deleted { .. } => Exit::Usage,
             Self::LoseLease { .. } => Exit::Unavailable,
             Self::Interrupted => Exit::Failure,
         }

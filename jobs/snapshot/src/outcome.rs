@@ -7,7 +7,7 @@ use drover::events::Kind;
 use drover::exit::{Exit, Failure, Fault};
 use drover::resources::{Artifact, Backup, BackupRun, BackupType, ResourceSet, RunState, SnapshotStage, StageState};
 use drover::runs::{
-    ALLOW_ANNOTATION, Encryption, History, artifact_name, check_sound, event, now_text, schedule_of, status_of,
+    self, ALLOW_ANNOTATION, Encryption, History, artifact_name, check_sound, event, now_text, schedule_of, status_of,
 };
 use jiff::Timestamp;
 use kube::{Api, ResourceExt};
@@ -56,7 +56,13 @@ pub(crate) async fn attempt(context: &Context, begun: &Begun) -> Result<(), Fail
         () = context.shutdown.cancelled() => return interrupted(context, &run, artifact).await,
     };
     match made {
-        Ok((put, encryption)) => complete(context, backup, &run, &encryption, &put).await,
+        Ok((put, encryption)) => {
+            let completed = complete(context, backup, &run, &encryption, &put).await;
+            match &completed {
+                Err(failure) if is_gone(failure) => deleted(context, backup, artifact).await,
+                _ => completed,
+            }
+        }
         Err(failure) => {
             let left = purge(context, artifact).await;
             report::failed(context, backup, &run, &failure, left).await;
@@ -218,6 +224,16 @@ async fn interrupted(context: &Context, run: &BackupRun, artifact: Artifact) -> 
     });
     recorded.await?;
     Err(Error::Interrupted.into())
+}
+
+fn is_gone(failure: &Failure) -> bool {
+    failure.find::<runs::Error>().is_some_and(runs::Error::is_gone)
+}
+
+/// The Backup was deleted meanwhile, and its run with it: nobody asks for the artifact any more.
+async fn deleted(context: &Context, backup: &Backup, artifact: Artifact) -> Result<(), Failure> {
+    purge(context, artifact).await;
+    Err(Error::Deleted { backup: backup.name_any() }.into())
 }
 
 /// Purges an artifact, and gives back what could not be purged: it stays in the run's record, from where the next

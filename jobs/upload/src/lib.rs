@@ -8,6 +8,7 @@ mod report;
 mod spool;
 mod sweep;
 mod transfer;
+mod unknown;
 
 use drover::exit::Failure;
 use drover::queue::{self, UPLOAD_CONSUMER};
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub use arguments::Arguments;
 use context::Context;
 
-/// Drains the queue, and looks for runs that have lost their message.
+/// Drains the queue, looks for runs that have lost their message, and drops artifacts that have lost their run.
 ///
 /// # Errors
 /// With the failure that the job exits with: the worst of all messages.
@@ -31,7 +32,9 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
         summary.worst = summary.worst.max(swept.worst);
         summary.failed += swept.failed;
     }
+    let tidied = if drain_only || summary.interrupted { Ok(()) } else { unknown::drop_unknown(&context).await };
     summary.conclude(|waiting, refused| {
         format!("failed to store every archive: {waiting} wait for the next try, {refused} were refused")
-    })
+    })?;
+    tidied
 }

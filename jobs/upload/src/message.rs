@@ -9,6 +9,7 @@ use drover::resources::{Backup, BackupRun, RunState, StageState};
 use drover::runs::{History, artifact_name, check_archive_name, run_name, status_of};
 use kube::{Api, ResourceExt};
 use tracing::{Instrument, info, info_span, warn};
+use uuid::Uuid;
 
 use crate::context::Context;
 use crate::report::{self, Failed};
@@ -39,7 +40,7 @@ fn waits(reason: String, exit: Exit, away: Vec<String>) -> Outcome {
 
 async fn try_handle(context: &Context, data: &Data, away: &HashSet<String>) -> Result<Outcome, Failure> {
     let Some((backup, run)) = find(context, data).await? else {
-        return drop_orphan(context, data).await;
+        return drop_orphan(context, &data.name, data.run).await;
     };
     let name = lease::name_for("backup", &backup.name_any());
     let (client, namespace) = (context.client.clone(), &context.options.namespace);
@@ -76,12 +77,12 @@ async fn find(context: &Context, data: &Data) -> Result<Option<(Backup, BackupRu
 
 /// A Backup or a run that is gone wants no archive. The artifact's name follows from the Backup's name and the run id;
 /// which chunks are its own the object store says, not the message.
-async fn drop_orphan(context: &Context, data: &Data) -> Result<Outcome, Failure> {
-    let name = artifact_name(&data.name, data.run);
+async fn drop_orphan(context: &Context, backup: &str, run: Uuid) -> Result<Outcome, Failure> {
+    let name = artifact_name(backup, run);
     if let Some(artifact) = context.store.info(&name).await? {
         context.store.purge(&name, &artifact.id).await?;
     }
-    let reason = format!("the Backup {:?} or its run {} is gone; the artifact was dropped", data.name, data.run);
+    let reason = format!("the Backup {backup:?} or its run {run} is gone; the artifact was dropped");
     Ok(Outcome::Refused { reason })
 }
 
@@ -94,7 +95,7 @@ async fn under_lease(
 ) -> Result<Outcome, Failure> {
     let history = context.runs.history(backup).await?;
     let Some(run) = history.iter().find(|other| other.spec.id == run.spec.id) else {
-        return Ok(Outcome::Refused { reason: "the run was deleted".to_owned() });
+        return drop_orphan(context, &run.spec.backup, run.spec.id).await;
     };
     let newer_is_open = newer_is_open(&history, run);
     match status_of(run).state {

@@ -54,10 +54,13 @@ fn upload() -> User {
         // A run whose message was lost has it sent again by the upload's sweep.
         .tells([Kind::BackupSnapshotted, Kind::BackupUploaded, Kind::BackupFailed])
         .drains(UPLOAD_CONSUMER)
-        .asks(&format!("STREAM.INFO.{}", artifacts::STREAM), "whether there is an object store")
+        .asks(&format!("STREAM.INFO.{}", artifacts::STREAM), "whether there is an object store, and what lies in it")
         .asks(&format!("STREAM.MSG.GET.{}", artifacts::STREAM), "for an artifact's description, from the leader")
         .asks(&format!("DIRECT.GET.{}", artifacts::STREAM), "for an artifact's chunks")
-        .asks(&format!("STREAM.PURGE.{}", artifacts::STREAM), "to drop an artifact that is stored")
+        .asks(
+            &format!("STREAM.PURGE.{}", artifacts::STREAM),
+            "to drop an artifact that is stored, or that no run knows",
+        )
 }
 
 fn retention_prune() -> User {

@@ -145,7 +145,14 @@ fn time_text(time: Timestamp) -> String {
 /// The artifact's name in the object store: never that of another run.
 #[must_use]
 pub fn artifact_name(backup: &str, id: Uuid) -> String {
-    format!("{backup}/{id}.tar.gz")
+    format!("{backup}/{id}{PLAIN}")
+}
+
+/// Whether an object of the store has such a name.
+#[must_use]
+pub fn is_artifact_name(name: &str) -> bool {
+    let parts = name.strip_suffix(PLAIN).and_then(|name| name.split_once('/'));
+    parts.is_some_and(|(backup, id)| Uuid::parse_str(id).is_ok_and(|id| artifact_name(backup, id) == name))
 }
 
 #[cfg(test)]
@@ -188,6 +195,14 @@ mod tests {
         check(186, true, true);
         let words = check(187, true, false);
         assert!(words.contains("1 bytes longer than the 255") && words.contains("bbb-00000000-"), "{words}");
+    }
+
+    #[test]
+    fn only_what_is_named_like_an_artifact_is_one() {
+        assert!(is_artifact_name(&artifact_name("daily", Uuid::now_v7())));
+        for name in ["notes.txt", "daily/notes.tar.gz", "a/b/8ea4e695-6c77-43ec-9323-d6191e5ef67b.tar.gz"] {
+            assert!(!is_artifact_name(name), "{name}");
+        }
     }
 
     const UID: &str = "8ea4e695-6c77-43ec-9323-d6191e5ef67b";

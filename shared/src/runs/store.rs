@@ -27,6 +27,12 @@ pub enum Error {
         /// What the server said.
         source: ApiError,
     },
+    /// The runs cannot be listed.
+    #[snafu(display("failed to list the BackupRuns; are drover's CRDs installed?"))]
+    ListAll {
+        /// What the server said.
+        source: ApiError,
+    },
     /// A run cannot be opened.
     #[snafu(display("failed to open the BackupRun {name:?}"))]
     Open {
@@ -46,9 +52,17 @@ pub enum Error {
 impl Fault for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::List { source, .. } | Self::Open { source, .. } => source.exit(),
+            Self::List { source, .. } | Self::ListAll { source } | Self::Open { source, .. } => source.exit(),
             Self::Record { source } => source.exit(),
         }
+    }
+}
+
+impl Error {
+    /// Whether the run is gone, as with its Backup.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Record { source } if source.is_gone())
     }
 }
 
@@ -74,6 +88,14 @@ impl RunStore {
         let label = format!("{BACKUP_UID_LABEL}={}", backup.uid().unwrap_or_default());
         let runs = self.list(ListParams::default().labels(&label), |_| true).await;
         Ok(History::of(backup, runs.context(ListSnafu { backup: backup.name_any() })?))
+    }
+
+    /// The runs of all Backups.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn all(&self) -> Result<Vec<BackupRun>, Error> {
+        self.list(ListParams::default(), |_| true).await.context(ListAllSnafu)
     }
 
     /// All runs of a Backup, and those that are left of one of the same name that is gone.

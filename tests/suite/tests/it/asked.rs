@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use drover::artifacts::{CHUNK_SIZE, Store};
 use drover::lease::{self, Acquired, Lease, RESTORES, Settings, Wait};
-use drover::resources::{BackupSpec, DEFAULT_NAMESPACE, RunState};
+use drover::queue::STREAM;
+use drover::resources::{BackupRun, BackupSpec, DEFAULT_NAMESPACE, RunState, S3Location, StorageLocation};
 use drover_testbed::proxy::{Held, Proxy};
 use drover_testbed::{Options, Service};
-use drover_tests::{Job, Running, SMALL_SET, Site, message};
+use drover_tests::{BUCKET, Job, Running, SMALL_SET, Site, message};
 use k8s_openapi::api::events::v1::Event;
-use kube::Api;
 use kube::api::{DeleteParams, ListParams};
+use kube::{Api, ResourceExt};
 
 use crate::nats::until;
 
@@ -136,8 +138,8 @@ fn held_at(site: &Site, proxy: &Proxy, writes: usize) -> (Held, Running) {
     (held, job.start())
 }
 
-/// Lease, run, its begin: then comes the status of the Backup, and after it the reading.
-const BEGUN: usize = 3;
+/// Lease, run, its begin, the status of the Backup, the Event about it: the reading comes next.
+const BEGUN: usize = 5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_that_a_restore_overtakes_fails_and_is_made_again() {
@@ -215,5 +217,66 @@ async fn a_backup_whose_archive_can_have_no_name_is_refused_before_its_first_byt
     site.job("snapshot").arguments(["--backup", &name[1..]]).succeed().await;
     site.job("upload").succeed().await;
     assert_eq!(message(site.backup_status(&name[1..]).await.conditions.as_ref(), "Ready"), "Completed");
+    site.testbed.shutdown().await;
+}
+
+/// Deleted in the middle, and its runs with it, as the garbage collector does.
+async fn delete(site: &Site, backup: &str) {
+    let runs: Api<BackupRun> = Api::all(site.client.clone());
+    site.backups().delete(backup, &DeleteParams::default()).await.unwrap();
+    for run in site.runs(backup).await {
+        runs.delete(&run.name_any(), &DeleteParams::default()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_deleted_during_its_snapshot_leaves_nothing() {
+    let site = start("daily").await;
+    let proxy = Proxy::start(&site.testbed).await.unwrap();
+    let (held, snapshot) = held_at(&site, &proxy, BEGUN);
+    held.reached().await;
+    delete(&site, "daily").await;
+    held.go_on();
+    let deleted = snapshot.wait().await;
+    assert_eq!(deleted.code, 64, "{}", deleted.log);
+    assert!(deleted.log.contains("the Backup \"daily\" or its run was deleted meanwhile"), "{}", deleted.log);
+    let left = site.artifacts().await;
+    assert!(left.names.is_empty() && left.chunks.is_empty(), "{left:?}");
+    site.testbed.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_run_knows_is_dropped_and_what_waits_is_not() {
+    let site = start("gone").await;
+    let credential_secret_name = Some("forgotten".to_owned());
+    let s3 = S3Location { bucket_name: BUCKET.to_owned(), credential_secret_name, ..S3Location::default() };
+    site.backup("waits", "small", Some(StorageLocation { s3: Some(s3) })).await;
+    site.job("snapshot").arguments(["--backup=waits"]).succeed().await;
+    site.job("upload").end_with(64).await;
+    let waiting = site.artifacts().await;
+    assert_eq!(waiting.names.len(), 1);
+
+    site.job("snapshot").arguments(["--backup=gone"]).succeed().await;
+    delete(&site, "gone").await;
+    let jetstream = async_nats::jetstream::new(site.testbed.nats().await.unwrap());
+    jetstream.get_stream(STREAM).await.unwrap().purge().await.unwrap();
+    // What a killed put left, and what somebody else put there.
+    let store = Store::open(&jetstream).await.unwrap();
+    let mut cut_off = store.begin("cut-off", &Store::new_id()).unwrap();
+    cut_off.write(vec![0_u8; 2 * CHUNK_SIZE].into()).await.unwrap();
+    let bytes = futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from_static(b"notes"))]);
+    store.put("notes.txt", "notes", bytes).await.unwrap();
+    until("the chunks are there", async || site.artifacts().await.chunks.len() == 4).await;
+    site.job("upload").arguments(["--drain-only"]).succeed().await;
+    assert_eq!(site.artifacts().await.chunks.len(), 4);
+
+    let swept = site.job("upload").run().await;
+    assert!(swept.log.contains("dropped an artifact that no run knows"), "{}", swept.log);
+    assert!(swept.log.contains("dropped chunks that no run knows"), "{}", swept.log);
+    let mut expected = waiting;
+    expected.names.push("notes.txt".to_owned());
+    expected.names.sort();
+    expected.chunks.insert("notes".to_owned(), 1);
+    assert_eq!(site.artifacts().await, expected);
     site.testbed.shutdown().await;
 }
