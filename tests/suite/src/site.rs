@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use drover::artifacts::{Contents, Store};
@@ -6,7 +5,8 @@ use drover::resources::{
     Backup, BackupRun, BackupSpec, BackupStatus, DEFAULT_NAMESPACE, ResourceSet, Restore, RestoreSpec, RestoreStatus,
     S3Location, StorageLocation,
 };
-use drover_testbed::{Options, Testbed, binaries, prepare};
+use drover_testbed::binaries::{self, Binaries};
+use drover_testbed::{Options, Testbed, prepare};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -35,7 +35,7 @@ pub struct Site {
     pub testbed: Testbed,
     /// An administrator's client.
     pub client: Client,
-    jobs: BTreeMap<String, PathBuf>,
+    jobs: &'static Binaries,
 }
 
 impl Site {
@@ -49,9 +49,7 @@ impl Site {
     /// # Panics
     /// When they do not start.
     pub async fn start_with(options: Options) -> Self {
-        let jobs = binaries::build(&["dispatch", "snapshot", "upload", "retention-prune", "restore", "heartbeat"])
-            .await
-            .unwrap();
+        let jobs = binaries::build().await.unwrap();
         let testbed = Testbed::start(options).await.unwrap();
         prepare::prepare(&testbed).await.unwrap();
         testbed.create_bucket(BUCKET).await.unwrap();

@@ -8,13 +8,13 @@ use std::process::Stdio;
 use serde::Deserialize;
 use snafu::{OptionExt, ResultExt, Snafu, ensure};
 use tokio::process::Command;
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 
-/// The binaries of packages, by name.
+/// Binaries, by name.
 pub type Binaries = BTreeMap<String, PathBuf>;
 
-/// What this process has had built, by the arguments that select it.
-static BUILT: Mutex<BTreeMap<Vec<String>, Binaries>> = Mutex::const_new(BTreeMap::new());
+/// What this process has had built.
+static BUILT: OnceCell<Binaries> = OnceCell::const_new();
 
 /// Why binaries are not there.
 #[derive(Debug, Snafu)]
@@ -29,13 +29,10 @@ pub enum Error {
     },
 
     /// Cargo failed, and has said why on stderr.
-    #[snafu(display("failed to build {:?}: cargo says why above", selection.join(" ")))]
-    Build {
-        /// The arguments that select what to build.
-        selection: Vec<String>,
-    },
+    #[snafu(display("failed to build the binaries of this workspace: cargo says why above"))]
+    Build,
 
-    /// A package has no such binary.
+    /// The workspace has no such binary.
     #[snafu(display("failed to find the binary {name:?} in what cargo has built"))]
     NoBinary {
         /// The binary.
@@ -43,46 +40,36 @@ pub enum Error {
     },
 }
 
-/// Builds every binary of packages of this workspace, in the profile of the caller.
+/// Builds the binaries of this workspace, in the profile of the caller.
 ///
-/// It happens once in a process for the same packages. Cargo's progress goes to stderr.
-///
-/// # Errors
-/// When cargo cannot be run or a package does not build.
-pub async fn build(packages: &[&str]) -> Result<Binaries, Error> {
-    let packages = packages.iter().flat_map(|package| ["--package", package]);
-    build_once(packages.chain(["--bins"]).map(str::to_owned).collect()).await
-}
-
-/// Builds one binary of a package as [`build`] does and tells where it is.
+/// All of them, for what cargo builds of packages alone has other features than what it builds of the workspace, and nearly
+/// every dependency would be compiled once more for each choice. It happens once in a process. Cargo's progress goes to
+/// stderr.
 ///
 /// # Errors
-/// As [`build`], or when the package has no such binary.
-pub async fn binary(package: &str, name: &str) -> Result<PathBuf, Error> {
-    let selection = ["--package", package, "--bin", name].map(str::to_owned);
-    build_once(selection.to_vec()).await?.remove(name).context(NoBinarySnafu { name })
+/// When cargo cannot be run or the workspace does not build.
+pub async fn build() -> Result<&'static Binaries, Error> {
+    BUILT.get_or_try_init(run_cargo).await
 }
 
-async fn build_once(selection: Vec<String>) -> Result<Binaries, Error> {
-    let mut built = BUILT.lock().await;
-    if let Some(binaries) = built.get(&selection) {
-        return Ok(binaries.clone());
-    }
-    let binaries = run_cargo(&selection).await?;
-    built.insert(selection, binaries.clone());
-    Ok(binaries)
+/// Builds the binaries as [`build`] does, and tells where one of them is.
+///
+/// # Errors
+/// As [`build`], or when there is no such binary.
+pub async fn binary(name: &str) -> Result<PathBuf, Error> {
+    build().await?.get(name).cloned().context(NoBinarySnafu { name })
 }
 
-async fn run_cargo(selection: &[String]) -> Result<Binaries, Error> {
+async fn run_cargo() -> Result<Binaries, Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = command(&cargo, selection).output().await.context(RunCargoSnafu { cargo })?;
-    ensure!(output.status.success(), BuildSnafu { selection });
+    let output = command(&cargo).output().await.context(RunCargoSnafu { cargo })?;
+    ensure!(output.status.success(), BuildSnafu);
     Ok(executables(&output.stdout))
 }
 
-fn command(cargo: &OsString, selection: &[String]) -> Command {
+fn command(cargo: &OsString) -> Command {
     let mut command = Command::new(cargo);
-    command.args(["build", "--message-format=json-render-diagnostics"]).args(selection);
+    command.args(["build", "--message-format=json-render-diagnostics", "--workspace", "--bins"]);
     command.args((!cfg!(debug_assertions)).then_some("--release"));
     if let Some(target) = std::env::current_exe().ok().as_deref().and_then(target_folder) {
         command.arg("--target-dir").arg(target);

@@ -175,7 +175,7 @@ impl Cluster {
 impl Dispatch {
     /// Starts a runner that looks after the testbed's cluster.
     pub(crate) async fn start(testbed: &Testbed) -> Self {
-        let program = binaries::binary("dispatch", "dispatch").await.unwrap();
+        let program = binaries::binary("dispatch").await.unwrap();
         let log = testbed.folder().join(format!("dispatch-{}.log", uuid::Uuid::now_v7()));
         let child = Command::new(program)
             .args(["--listen", "127.0.0.1:0"])

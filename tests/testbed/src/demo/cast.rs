@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -10,7 +9,7 @@ use tokio::process::Command;
 
 use super::story::tell;
 use super::{Error, KubernetesSnafu, MachineSnafu};
-use crate::binaries;
+use crate::binaries::{self, Binaries};
 use crate::programs::{self, Program};
 use crate::testbed::Testbed;
 
@@ -28,12 +27,12 @@ pub(super) struct Cast {
     pub(super) testbed: Testbed,
     pub(super) client: Client,
     pub(super) stage: Stage,
-    jobs: BTreeMap<String, PathBuf>,
+    jobs: &'static Binaries,
 }
 
 impl Cast {
     pub(super) async fn assemble(testbed: Testbed, stage: Stage) -> Result<Self, Error> {
-        let jobs = binaries::build(&["snapshot", "upload", "restore"]).await?;
+        let jobs = binaries::build().await?;
         let client = testbed.client().await?;
         Ok(Self { testbed, client, stage, jobs })
     }

@@ -23,7 +23,8 @@ impl Images {
     /// Builds the jobs where the image of drover is wanted; the programs are there.
     pub(crate) async fn prepare(images: &[Image], programs: &BTreeMap<Program, PathBuf>) -> Result<Self, Error> {
         let jobs = if images.contains(&Image::Drover) {
-            binaries::build(&JOBS).await.context(BuildJobsSnafu)?
+            let built = binaries::build().await.context(BuildJobsSnafu)?.clone();
+            built.into_iter().filter(|(name, _)| JOBS.contains(&name.as_str())).collect()
         } else {
             Binaries::new()
         };

@@ -12,5 +12,5 @@ pub(crate) async fn executable() -> Result<PathBuf, Error> {
     if PLAYS_ROLES.get().is_some() {
         return Ok(PathBuf::from(OWN_EXECUTABLE));
     }
-    binaries::binary(env!("CARGO_PKG_NAME"), "testbed").await.context(BuildSupervisorSnafu)
+    binaries::binary("testbed").await.context(BuildSupervisorSnafu)
 }
