@@ -14,7 +14,7 @@ use crate::kubectl;
 pub(crate) const OVERLAYS: [&str; 3] = ["local", "production", "cron-only"];
 
 /// Every component, in an order in which all of them go together.
-const COMPONENTS: [&str; 16] = [
+pub(crate) const COMPONENTS: [&str; 16] = [
     "heartbeat",
     "monitoring",
     "minio",
