@@ -6,6 +6,7 @@
 //! secrets.#v1/cattle-system/tls.json     an object, compact JSON
 //! clusterroles.rbac.authorization.k8s.io#v1/u-4h2k4:view.json
 //! filters/filters.json                   the ResourceSet that selected them
+//! filters/drover.json                    what was listed and what was left out: see [`Contents`]
 //! ```
 //!
 //! An encrypted object is a JSON string in the place of the object; see [`crate::encryption`].
@@ -15,6 +16,7 @@
 //! anything. All three block: they belong on a thread of their own (`tokio::task::spawn_blocking`).
 
 mod content;
+mod contents;
 mod error;
 mod gzip;
 mod header;
@@ -30,6 +32,7 @@ mod writer;
 mod tests;
 
 pub use self::content::ContentError;
+pub use self::contents::{Contents, LeftOut, ListedType, Metadata, Reason};
 pub use self::error::ReadError;
 pub use self::key::{Key, PathError, TypeName};
 pub use self::reader::{Entry, Fingerprint, Limits, Reader};
@@ -40,8 +43,12 @@ pub use self::writer::{GZIP_LEVEL, Totals, WriteError, Writer};
 /// The entry that holds the ResourceSet. Only this whole path is special: an object may well be named `filters`.
 const RESOURCE_SET_PATH: &str = "filters/filters.json";
 
-/// The directory of that entry.
-const RESOURCE_SET_DIRECTORY: &str = "filters";
+/// The entry that says what was listed and what was left out. Rancher's operator passes over every path that holds
+/// `filters`, so its restores are not disturbed.
+const CONTENTS_PATH: &str = "filters/drover.json";
+
+/// The directory of these entries.
+const FILTERS_DIRECTORY: &str = "filters";
 
 /// Largest object, in bytes, that is written, and that is read unless told otherwise.
 ///
@@ -49,6 +56,9 @@ const RESOURCE_SET_DIRECTORY: &str = "filters";
 /// is about twice the protobuf that etcd holds of a built-in type, and an encrypted object a third more in base64. One
 /// object is held in memory at a time.
 const OBJECT_BYTES: u64 = 8 << 20;
+
+/// Largest [`Contents`] in bytes that is read: some 16,000 types.
+const CONTENTS_BYTES: u64 = 4 << 20;
 
 /// Longest path of an entry, in bytes: Linux's `PATH_MAX`, beyond which no archive could be unpacked.
 const PATH_BYTES: usize = 4096;

@@ -134,7 +134,8 @@ pub enum LatestError {
     /// None of them was verified.
     #[snafu(display(
         "failed to find a verified archive of the Backup {backup:?} at {place}: beside none of the {count} that lie there is \
-         a SHA-256 recorded, as drover does; name the one to restore in `backupFilename`"
+         a SHA-256 recorded, as drover does, or what they have lacks types that could not be read; name the one to restore in \
+         `backupFilename`"
     ))]
     NoneVerified {
         /// The Backup.
@@ -156,7 +157,7 @@ impl Fault for LatestError {
 }
 
 /// The name of the newest verified archive of a Backup at a place: one with a recorded SHA-256, which whoever reads it
-/// compares, and that is not marked as bad.
+/// compares, that is not marked as bad, and that lacks no types.
 ///
 /// # Errors
 /// When there is none, or there are some of several clusters and `cluster_uid` names none; or when the place refuses.
@@ -167,7 +168,8 @@ pub async fn latest(storage: &Storage, backup: &str, cluster_uid: Option<&str>) 
     let count = candidates.len();
     let asked = candidates.into_iter().map(|archive| async move {
         let label = label(storage, &archive.file.name).await?;
-        Ok::<_, storage::Error>(label.filter(is_verified).map(|_| archive.file.name.clone()))
+        let is_backup = |label: &Label| is_verified(label) && !label.lacks_types;
+        Ok::<_, storage::Error>(label.filter(is_backup).map(|_| archive.file.name.clone()))
     });
     let mut asked = stream::iter(asked).buffered(LABELS_AT_ONCE);
     while let Some(name) = asked.try_next().await? {

@@ -35,6 +35,8 @@ pub enum Body {
     List(Bytes),
     /// One object, of a type that cannot be listed.
     Object(Bytes),
+    /// Nothing more of the type: the server refuses it, and [`Options::goes_on`] says to go on with the others.
+    Refused(Box<ListError>),
 }
 
 /// How lists are read. The defaults were measured (2 cores, 100,000 objects of 2.7 kB): pages of 2,000 are nearly as
@@ -53,6 +55,8 @@ pub struct Options {
     pub types_ahead: usize,
     /// Time and tries for one page.
     pub limits: Limits,
+    /// Whether the other types are read where one cannot be.
+    pub goes_on: bool,
 }
 
 impl Default for Options {
@@ -65,6 +69,7 @@ impl Default for Options {
             most_limit: 5_000,
             types_ahead: 4,
             limits: Limits { timeout: Duration::from_mins(2), ..Limits::default() },
+            goes_on: false,
         }
     }
 }

@@ -20,8 +20,8 @@ use serde::Serialize;
 pub use backup::{Backup, BackupSpec, BackupStatus, BackupType, HEARTBEAT_ANNOTATION};
 pub use backup_policy::{BackupPolicy, BackupPolicySpec, Retention};
 pub use backup_run::{
-    Artifact, BackupRun, BackupRunSpec, BackupRunStatus, Place, RunState, SnapshotStage, StageState, Trigger,
-    TriggerKind, UploadStage,
+    Artifact, BackupRun, BackupRunSpec, BackupRunStatus, LossReason, Losses, Place, RunState, SnapshotStage,
+    StageState, Trigger, TriggerKind, TypeLoss, UploadStage,
 };
 pub use condition::{Condition, ConditionStatus, Conditions, Ready, rfc3339};
 pub use location::{

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! names at a place ──▶ of this Backup? ──▶ of this cluster, or of an adopted one? ──▶ counted: fills slots of the policy
-//!                       no: not seen       no: kept                                  ├─ bad, or of the future: does not
+//!                       no: not seen       no: kept                                  ├─ bad, lacking, of the future: does not
 //!                                                                                    └─ promised: kept whatever it says
 //! ```
 //!
 //! What a plan never deletes, whatever the policy says: the newest verified archive; while none is known to be verified,
-//! any; one that an unfinished Restore names; the two archives between which the number of objects fell sharply; one whose
-//! time is in the future; another cluster's. What is left after a plan was carried out is what the same plan keeps: it
+//! any; one that an unfinished Restore names; one that has what a later one lacks, until somebody confirms; the two archives
+//! between which the number of objects fell sharply; one whose time is in the future; another cluster's. What is left after a plan was carried out is what the same plan keeps: it
 //! deletes nothing more, however often it is made.
 
 mod policy;
@@ -36,6 +36,8 @@ pub struct Found {
     pub is_bad: bool,
     /// How many objects it holds, where that was recorded.
     pub objects: Option<u64>,
+    /// Whether it lacks types that could not be read, so that it is no backup.
+    pub lacks_types: bool,
 }
 
 /// What a plan depends on besides the archives and the policy.
@@ -49,6 +51,8 @@ pub struct Circumstances {
     pub adopted_clusters: Vec<String>,
     /// The Restores that have not ended.
     pub restoring: Restoring,
+    /// Names of archives that are kept whatever the policy says, each with the reason.
+    pub held: BTreeMap<String, String>,
     /// When it is.
     pub now: Timestamp,
 }
@@ -121,6 +125,7 @@ pub fn plan(found: &[Found], policy: &Policy, circumstances: &Circumstances) -> 
     judge_uncounted(&mut own, policy, circumstances.now);
     for entry in own.iter_mut().chain(&mut others) {
         keep_for_restores(entry, &circumstances.restoring);
+        keep_held(entry, &circumstances.held);
     }
     for entry in &mut own {
         if entry.keeps.is_empty() && !has_verified {
@@ -144,12 +149,16 @@ fn entries_of<'a>(backup: &str, found: &'a [Found]) -> Vec<Entry<'a>> {
 
 impl Entry<'_> {
     fn counts(&self, now: Timestamp) -> bool {
-        !self.found.is_bad && self.time <= now
+        !self.found.is_bad && !self.found.lacks_types && self.time <= now
     }
 
     fn judged(self, policy: &Policy) -> Judged {
         let Self { found, cluster_uid: _, time, keeps } = self;
-        let expired = || if found.is_bad { Expired::Bad } else { policy.expired() };
+        let expired = || match found {
+            Found { is_bad: true, .. } => Expired::Bad,
+            Found { lacks_types: true, .. } => Expired::LacksTypes,
+            _ => policy.expired(),
+        };
         let verdict = if keeps.is_empty() { Verdict::Delete(expired()) } else { Verdict::Keep(keeps) };
         Judged { name: found.name.clone(), time, is_bad: found.is_bad, verdict }
     }
@@ -185,7 +194,8 @@ fn keep_around_drops(counted: &mut [&mut Entry<'_>]) {
     }
 }
 
-/// Judges those that fill no slot: of the future, and bad. A bad one expires when it would if it were good.
+/// Judges those that fill no slot: of the future, bad, and without some types. A bad one expires when it would if it were
+/// good, and so does one that lacks types.
 fn judge_uncounted(own: &mut [&mut Entry<'_>], policy: &Policy, now: Timestamp) {
     let counted: Vec<_> = own.iter().filter(|entry| entry.counts(now)).map(|entry| entry.time).collect();
     for entry in own.iter_mut().filter(|entry| !entry.counts(now)) {
@@ -198,7 +208,8 @@ fn judge_uncounted(own: &mut [&mut Entry<'_>], policy: &Policy, now: Timestamp) 
         times.insert(at, entry.time);
         if let Some(keeps) = policy.slots(&times).get(at).filter(|keeps| !keeps.is_empty()) {
             let keeps_all = matches!(keeps[..], [Keep::OneTime | Keep::Everything]);
-            entry.keeps.extend(if keeps_all { keeps.clone() } else { vec![Keep::BadButYoung] });
+            let young = if entry.found.is_bad { Keep::BadButYoung } else { Keep::LackingButYoung };
+            entry.keeps.extend(if keeps_all { keeps.clone() } else { vec![young] });
         }
     }
 }
@@ -208,6 +219,11 @@ fn keep_for_restores(entry: &mut Entry<'_>, restoring: &Restoring) {
     if let Some(restore) = named.or(restoring.newest_of_backup.as_ref()) {
         entry.keeps.push(Keep::Restoring { restore: restore.clone() });
     }
+}
+
+fn keep_held(entry: &mut Entry<'_>, held: &BTreeMap<String, String>) {
+    let reason = held.get(&entry.found.name).cloned();
+    entry.keeps.extend(reason.map(|reason| Keep::Held { reason }));
 }
 
 /// The clock that buckets go by where no policy names one.

@@ -3,25 +3,31 @@
 //! A [`BackupRun`] is the truth about a run; messages only point to it. What is decided here is decided from the runs
 //! alone, by pure functions; the jobs carry it out under the Lease of the Backup.
 
+mod allowed;
 mod due;
 mod encryption;
 mod history;
+mod losses;
 mod messages;
 mod naming;
 pub mod report;
 mod sound;
 mod store;
+mod wholeness;
 
+pub use allowed::{ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, ALLOW_MISSING_TYPES, Allowed};
 pub use due::{Due, due, expected_at, schedule_of};
 pub use encryption::{Encryption, KeysInClear};
 pub use history::{History, Opening, is_awaiting_upload};
+pub use losses::{Counted, Hold, hold, losses, measure, open_losses};
 pub use messages::{event, failed_event};
 pub use naming::{
     ArchiveName, NameTooLong, archive_name, artifact_name, check_archive_name, check_backup_name, is_artifact_name,
     parse_archive_name, run_name, split_archive_name,
 };
-pub use sound::{ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, Unsound, check_sound};
+pub use sound::{Unsound, check_sound};
 pub use store::{Error, RunStore, now_text, set_backup_status, status_of};
+pub use wholeness::{WHOLE, Wholeness, lacking, missing_words};
 
 /// Runs that are kept of each Backup, besides the last failed one and those that are open.
 pub const KEPT_RUNS: usize = 10;

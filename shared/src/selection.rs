@@ -1,8 +1,10 @@
 //! What a ResourceSet selects of what a cluster serves.
 //!
-//! [`discover`] asks the cluster which types it serves, [`plan`] decides which of them are listed and how, and
+//! [`discover`] asks the cluster which types it serves, [`plan()`] decides which of them are listed and how, and
 //! [`TypePlan::selects`] which of the objects that come belong to the set. The rules are those of the Rancher backup
-//! operator, but that each type is listed once at most, and that `excludeKinds` holds without `kinds` too.
+//! operator, but that each type is listed once at most, that `excludeKinds` holds without `kinds` too, and that a type which
+//! is not served in the version that a selector names is taken in one that is: the version is a form of the objects, and
+//! says nothing of which are meant. A snapshot and the prune of a restore both decide by [`plan()`] alone.
 
 mod discovery;
 mod error;
@@ -14,10 +16,10 @@ mod resource_type;
 #[cfg(test)]
 mod tests;
 
-pub use discovery::{Discovery, DiscoveryError, discover, discover_all};
+pub use discovery::{Discovery, DiscoveryError, Unavailable, discover, discover_all, group_of};
 pub use error::PlanError;
 pub use pattern::{Pattern, PatternError};
-pub use plan::{Plan, Request, TypePlan, plan};
+pub use plan::{Plan, Request, TypePlan, Unknown, plan};
 pub use resource_type::ResourceType;
 
 pub(crate) use plan::field_condition;

@@ -4,7 +4,7 @@ use drover::events::{Data, Event, Kind};
 use drover::exit::{Exit, Failure};
 use drover::queue::Outcome;
 use drover::resources::{Backup, BackupRun, Restore, RunState, rfc3339};
-use drover::runs::{History, status_of};
+use drover::runs::{History, lacking, status_of};
 use jiff::{SignedDuration, Timestamp};
 use tracing::{Instrument, info, info_span};
 
@@ -50,7 +50,7 @@ async fn try_handle(context: &Context, event: &Event) -> Result<Outcome, Failure
     };
     match event.kind {
         Kind::RestoreStarted | Kind::RestoreCompleted | Kind::RestoreFailed => of_restore(context, event, phase).await,
-        _ => of_backup(context, event, phase).await,
+        _ => Box::pin(of_backup(context, event, phase)).await,
     }
 }
 
@@ -83,13 +83,18 @@ async fn of_backup(context: &Context, event: &Event, phase: Phase) -> Result<Out
         }
         Standing::Untrue(reason) => return Ok(Outcome::Refused { reason }),
     };
+    let lacks = if phase == Phase::Done { lacking(&history, &backup).join("; ") } else { String::new() };
+    // No success: somebody has to look at what it lacks.
+    let phase = if lacks.is_empty() { phase } else { Phase::FailedLater };
     let mark = Mark { known: newest_known(&history, &event.data), ..mark(event, phase) };
+    let reason = (!lacks.is_empty()).then(|| format!("its archive is stored and verified, but {lacks}"));
     let ping = of_run(event, phase, run);
+    let ping = Ping { reason: reason.or(ping.reason), ..ping };
     let told = tell(context, &backup, &found.monitors, &ping, &mark).await;
-    if let Some(error) = found.refused {
-        return Err(refused(context, &backup, error).await);
+    match found.refused {
+        Some(error) => Err(refused(context, &backup, error).await),
+        None => told.map(outcome),
     }
-    told.map(outcome)
 }
 
 /// A message about what another job tells just now waits for it.

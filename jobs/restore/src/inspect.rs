@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use drover::archive::{Loaded, Spool, TypeSummary};
+use drover::archive::{Contents, LeftOut, ListedType, Loaded, Reason, Spool, TypeSummary};
 use drover::encryption::{Seal, holds_configuration};
 use drover::exit::{Exit, Fault};
 use drover::object::Object;
@@ -19,6 +19,12 @@ use crate::report::printable;
 /// Why an archive that was read cannot be summed up.
 #[derive(Debug, Snafu)]
 pub(crate) enum InspectError {
+    /// What it says of its making cannot be read.
+    #[snafu(display("failed to read the entry filters/drover.json of the archive"))]
+    Contents {
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
     /// Its ResourceSet is none.
     #[snafu(display("failed to read the ResourceSet of the archive"))]
     ResourceSet {
@@ -36,7 +42,7 @@ pub(crate) enum InspectError {
 impl Fault for InspectError {
     fn exit(&self) -> Exit {
         match self {
-            Self::ResourceSet { .. } => Exit::DataRefused,
+            Self::Contents { .. } | Self::ResourceSet { .. } => Exit::DataRefused,
             Self::Load { .. } => Exit::Failure,
         }
     }
@@ -74,6 +80,9 @@ pub(crate) struct Inspection<'a> {
     /// The ResourceSet that selected the objects, where the archive holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_set: Option<ResourceSetInspection>,
+    /// What was listed and what was left out, where the archive says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contents: Option<Contents>,
     /// Every object, in the archive's order.
     entries: Entries<'a>,
 }
@@ -135,6 +144,7 @@ impl<'a> Inspection<'a> {
             object_bytes: types.iter().map(|summary| summary.bytes).sum(),
             types,
             resource_set: spool.resource_set().map(ResourceSetInspection::new).transpose().context(ResourceSetSnafu)?,
+            contents: spool.contents().context(ContentsSnafu)?,
             entries: Entries(spool),
         })
     }
@@ -169,6 +179,9 @@ impl<'a> Inspection<'a> {
             let ControllerReference { api_version, resource, namespace, name, replicas: _ } = reference;
             field("Controller", &format!("{resource} {namespace}/{name} ({api_version})"))?;
         }
+        for (name, value) in self.contents.iter().flat_map(making) {
+            field(name, &value)?;
+        }
         field("Objects", &self.objects.to_string())?;
         self.table(out)?;
         if entries { self.entries.text(out) } else { Ok(()) }
@@ -194,6 +207,38 @@ impl<'a> Inspection<'a> {
         }
         Ok(())
     }
+}
+
+/// What an archive says of its making, in lines of a name and words.
+fn making(contents: &Contents) -> Vec<(&'static str, String)> {
+    let Contents { drover_version, kubernetes_version, types, left_out, .. } = contents;
+    let of = kubernetes_version.as_ref().map(|version| format!(", of Kubernetes {version}")).unwrap_or_default();
+    let mut lines = vec![("Made by", format!("drover {drover_version}{of}"))];
+    for ListedType { name, version, named, being_deleted, of_drover, .. } in types {
+        if !named.is_empty() {
+            let named = named.join(", ");
+            lines.push((
+                "Version",
+                format!("{name} in {version}; {named}, which the ResourceSet names, was not served"),
+            ));
+        }
+        if *being_deleted > 0 {
+            lines.push(("Left out", format!("{being_deleted} of {name}, which were being deleted")));
+        }
+        if *of_drover > 0 {
+            lines.push(("Left out", format!("{of_drover} of {name}, which are drover's own")));
+        }
+    }
+    for LeftOut { name, reason, message } in left_out {
+        let why = match reason {
+            Reason::NotServed => "the cluster did not serve it".to_owned(),
+            Reason::NotListed => format!("MISSING, it could not be read: {message}"),
+            Reason::NoNames => "it can only be read by name, and the ResourceSet gives no names".to_owned(),
+            Reason::Other => message.clone(),
+        };
+        lines.push(("Left out", format!("{name}: {why}")));
+    }
+    lines
 }
 
 /// The types, sorted by name, each with its keys.

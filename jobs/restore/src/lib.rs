@@ -10,6 +10,7 @@
 //!
 //! Memory holds a few bytes for each object of the archive and no list of objects: they lie in the spool's temporary file.
 
+mod account;
 mod archive;
 mod chosen;
 mod cluster_job;

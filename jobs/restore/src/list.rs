@@ -128,6 +128,8 @@ struct Row {
 enum Verified {
     /// Its SHA-256 is recorded beside it.
     Yes,
+    /// The same, but it lacks types that could not be read when it was made.
+    Partial,
     /// Nothing is recorded: another program made it.
     Unknown,
     /// It was read back and differed.
@@ -138,6 +140,7 @@ impl Verified {
     const fn word(self) -> &'static str {
         match self {
             Self::Yes => "yes",
+            Self::Partial => "lacks types",
             Self::Unknown => "unknown",
             Self::Bad => "BAD",
         }
@@ -256,6 +259,7 @@ async fn rows(storage: &Storage) -> Result<Vec<Row>, Failure> {
 fn row(archive: Archive, label: Option<Label>) -> Row {
     let verified = match &label {
         _ if archive.file.is_bad => Verified::Bad,
+        Some(label) if archives::is_verified(label) && label.lacks_types => Verified::Partial,
         Some(label) if archives::is_verified(label) => Verified::Yes,
         _ => Verified::Unknown,
     };
@@ -327,7 +331,8 @@ mod tests {
 
     #[test]
     fn a_table_says_what_is_known_and_what_is_not() {
-        let recorded = Label { bytes: 1234, sha256: Some([7; 32]), objects: Some(700), is_bad: false };
+        let recorded =
+            Label { bytes: 1234, sha256: Some([7; 32]), objects: Some(700), lacks_types: false, is_bad: false };
         let encrypted = format!("daily-{UID}-2026-11-22T13-05-22Z.tar.gz.enc");
         let archives = vec![
             found(&encrypted, false, Some(recorded)),

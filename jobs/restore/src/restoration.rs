@@ -9,6 +9,7 @@ use drover::resources::ResourceSet;
 use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
 
+use crate::account::Account;
 use crate::archive::{Archive, ArchiveError};
 use crate::controllers::{Controllers, ControllersError, Foreseen, Hold};
 use crate::definitions::Definition;
@@ -34,6 +35,11 @@ enum RestorationError {
     #[snafu(display("failed to wait for the archive's objects to be looked at"))]
     Aborted { source: tokio::task::JoinError },
     #[snafu(display(
+        "failed to read in the archive's filters/drover.json which types it would have; choose another archive, or restore \
+         without prune"
+    ))]
+    Contents { source: serde_json::Error },
+    #[snafu(display(
         "failed to restore: neither the cluster nor the archive itself knows these types of the archive: {}; nothing \
          was changed. Install what serves them, or restore the rest with spec.ignoreErrors: true (--ignore-errors)",
         types.join(", ")
@@ -45,7 +51,7 @@ impl Fault for RestorationError {
     fn exit(&self) -> Exit {
         match self {
             Self::Aborted { .. } => Exit::Failure,
-            Self::NotServed { .. } => Exit::DataRefused,
+            Self::Contents { .. } | Self::NotServed { .. } => Exit::DataRefused,
         }
     }
 }
@@ -112,14 +118,15 @@ impl Restoration {
     ///
     /// Where the cluster cannot be looked at.
     pub(crate) async fn plan(&self) -> Result<Finished, Failure> {
-        let (types, _) = self.known_types().await?;
+        let (types, definitions) = self.known_types().await?;
         if let Err(error) = self.refuse_unknown_types(&types) {
             tracing::warn!("apply would refuse: {error}");
         }
         let set = self.resource_set()?;
         let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?.foreseen();
         let types = Arc::new(types);
-        let selection = self.selection(set.as_ref(), &types)?;
+        let selection = self.selection(set.as_ref(), &types, &definitions)?;
+        warn_of_unaccounted(&selection);
         let first = self.survey(&self.definitions, &types, &selection.only(Type::is_definition)).await?;
         let mut rest = self.survey(&self.rest, &types, &selection.only(|known| !known.is_definition())).await?;
         rest.candidates.extend(first.candidates);
@@ -179,7 +186,7 @@ impl Restoration {
         shutdown: &CancellationToken,
     ) -> Result<Finished, Failure> {
         let types = Arc::new(types);
-        let selection = self.selection(set, &types)?.only(Type::is_definition);
+        let selection = self.selection(set, &types, definitions)?.only(Type::is_definition);
         let mut surveyed = self.survey(&self.definitions, &types, &selection).await?;
         let candidates = std::mem::take(&mut surveyed.candidates);
         let (results, lost) = self.carry_out(&self.definitions, surveyed, shutdown).await;
@@ -190,7 +197,8 @@ impl Restoration {
             return Ok(finished);
         }
         let types = Arc::new(establish::wait(&self.server, definitions, shutdown).await?);
-        let selection = self.selection(set, &types)?.only(|known| !known.is_definition());
+        let selection = self.selection(set, &types, definitions)?.only(|known| !known.is_definition());
+        warn_of_unaccounted(&selection);
         let mut surveyed = self.survey(&self.rest, &types, &selection).await?;
         surveyed.candidates.extend(candidates);
         let prune = self.prune_plan(&types, &mut surveyed).await?;
@@ -265,12 +273,18 @@ impl Restoration {
         Ok(set)
     }
 
-    /// What belongs to the archive's ResourceSet; nothing where nothing is pruned.
-    fn selection(&self, set: Option<&ResourceSet>, types: &Types) -> Result<Selection, Failure> {
-        match (self.wishes.prune, set) {
-            (Some(_), Some(set)) => Ok(Selection::of(set, types)?),
-            _ => Ok(Selection::default()),
-        }
+    /// What belongs to the archive's ResourceSet, as far as the archive accounts for it; nothing where nothing is pruned.
+    fn selection(
+        &self,
+        set: Option<&ResourceSet>,
+        types: &Types,
+        definitions: &[Definition],
+    ) -> Result<Selection, Failure> {
+        let (Some(_), Some(set)) = (self.wishes.prune, set) else { return Ok(Selection::default()) };
+        let contents = self.spool.contents().context(ContentsSnafu)?;
+        let held = self.spool.types().iter().map(|held| (held.name.kubectl_name(), held.name.api_version()));
+        let account = Account::of(contents.as_ref(), held, definitions);
+        Ok(Selection::of(set, types, &account)?)
     }
 
     /// Looks at the archive's objects and at what is live of them, and decides.
@@ -323,6 +337,16 @@ impl Restoration {
             })
             .collect();
         if unknown.is_empty() || self.wishes.ignore_errors { Ok(()) } else { NotServedSnafu { types: unknown }.fail() }
+    }
+}
+
+fn warn_of_unaccounted(selection: &Selection) {
+    let types = selection.unaccounted();
+    if !types.is_empty() {
+        tracing::warn!(
+            "nothing of these types is pruned, for the archive does not tell that it would have it: {}",
+            types.join(", ")
+        );
     }
 }
 

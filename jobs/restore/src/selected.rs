@@ -7,6 +7,7 @@ use drover::resources::ResourceSet;
 use drover::selection::{self, Discovery, PlanError, TypePlan};
 use snafu::{ResultExt, Snafu};
 
+use crate::account::Account;
 use crate::types::{Type, Types};
 
 /// Why it is not known what belongs to the ResourceSet.
@@ -22,27 +23,38 @@ impl Fault for SelectionError {
     }
 }
 
-/// What belongs to a ResourceSet, of each type of it that the cluster serves.
+/// What belongs to a ResourceSet, of each type of it that the cluster serves and that the archive accounts for.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
     plans: Vec<(Arc<Type>, Arc<TypePlan>)>,
+    /// Types that the set selects too, but of which it is not known that the archive would have them.
+    unaccounted: Vec<String>,
 }
 
 impl Selection {
-    /// What the set selects of what the cluster serves.
+    /// What the set selects of what the cluster serves, by the same rule as a snapshot.
     ///
     /// # Errors
     ///
     /// Where the set cannot be read.
-    pub(crate) fn of(set: &ResourceSet, types: &Types) -> Result<Self, SelectionError> {
+    pub(crate) fn of(set: &ResourceSet, types: &Types, account: &Account<'_>) -> Result<Self, SelectionError> {
         let served: Discovery = types.iter().filter(|known| known.served).map(|known| known.resource_type()).collect();
         let plan = selection::plan(set, &served).context(SelectionSnafu)?;
-        let plans = plan.types.into_iter().filter_map(|plan| {
+        let mut selection = Self::default();
+        for plan in plan.types {
             let resource = &plan.resource;
-            let known = types.by_plural(&resource.plural, &resource.group, &resource.version)?;
-            Some((Arc::clone(known), Arc::new(plan)))
-        });
-        Ok(Self { plans: plans.collect() })
+            if !account.covers(&plan) {
+                selection.unaccounted.push(resource.type_name());
+            } else if let Some(known) = types.by_plural(&resource.plural, &resource.group, &resource.version) {
+                selection.plans.push((Arc::clone(known), Arc::new(plan)));
+            }
+        }
+        Ok(selection)
+    }
+
+    /// Types of which nothing is pruned, since the archive may lack them for other reasons than that there was nothing.
+    pub(crate) fn unaccounted(&self) -> &[String] {
+        &self.unaccounted
     }
 
     /// The types, each with which of its objects belong to the set.
@@ -52,6 +64,7 @@ impl Selection {
 
     /// Keeps some of the types.
     pub(crate) fn only(&self, keep: impl Fn(&Type) -> bool) -> Self {
-        Self { plans: self.plans.iter().filter(|(known, _)| keep(known)).cloned().collect() }
+        let plans = self.plans.iter().filter(|(known, _)| keep(known)).cloned().collect();
+        Self { plans, unaccounted: self.unaccounted.clone() }
     }
 }

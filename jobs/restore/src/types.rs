@@ -150,6 +150,7 @@ fn hex_digit(nibble: u8) -> char {
 /// Every type that is known, found by plural name and by kind.
 #[derive(Debug, Default)]
 pub(crate) struct Types {
+    all: Vec<Arc<Type>>,
     by_plural: HashMap<(String, String, String), Arc<Type>>,
     by_kind: HashMap<(String, String), Arc<Type>>,
 }
@@ -174,12 +175,13 @@ impl Types {
         let kind = (candidate.group.clone(), candidate.kind.clone());
         let candidate = Arc::new(candidate);
         self.by_kind.entry(kind).or_insert_with(|| Arc::clone(&candidate));
+        self.all.push(Arc::clone(&candidate));
         self.by_plural.insert(plural, candidate);
     }
 
-    /// All types, in no order.
+    /// All types, of several versions of a group those of the preferred one first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Type>> {
-        self.by_plural.values()
+        self.all.iter()
     }
 
     /// The type of that plural name.

@@ -31,6 +31,7 @@ pub(crate) enum Effort {
 struct Recorded {
     is_verified: bool,
     objects: Option<u64>,
+    lacks_types: bool,
 }
 
 /// The archives of a Backup at a place, with what is known of each.
@@ -57,15 +58,18 @@ async fn known(
     listed: Listed,
 ) -> Result<Option<Found>, drover::storage::Error> {
     let Listed { name, is_bad, .. } = listed;
-    if let Some(Recorded { is_verified: true, objects }) = recorded.get(&name).filter(|known| known.objects.is_some()) {
-        return Ok(Some(Found { name, is_verified: true, is_bad, objects: *objects }));
+    let known = recorded.get(&name).filter(|known| known.objects.is_some());
+    if let Some(Recorded { is_verified: true, objects, lacks_types }) = known {
+        let (objects, lacks_types) = (*objects, *lacks_types);
+        return Ok(Some(Found { name, is_verified: true, is_bad, objects, lacks_types }));
     }
     let Some(label) = storage.label(&name).await? else { return Ok(None) };
     let run = recorded.get(&name);
     // In a bucket a digest is announced with the bytes; where a run knows of the archive, only its reading back counts.
     let is_verified = run.map_or(label.sha256.is_some(), |run| run.is_verified);
     let objects = label.objects.or(run.and_then(|run| run.objects));
-    Ok(Some(Found { name, is_verified, is_bad: is_bad || label.is_bad, objects }))
+    let lacks_types = label.lacks_types || run.is_some_and(|run| run.lacks_types);
+    Ok(Some(Found { name, is_verified, is_bad: is_bad || label.is_bad, objects, lacks_types }))
 }
 
 fn recorded(storage: &Storage, place: &str, history: &History) -> BTreeMap<String, Recorded> {
@@ -76,8 +80,9 @@ fn recorded(storage: &Storage, place: &str, history: &History) -> BTreeMap<Strin
         let here = storage.path_of(&run.spec.filename);
         let is_verified =
             places.iter().any(|other| other.name == place && other.is_verified() && other.location == here);
+        let lacks_types = status.snapshot.as_ref().is_some_and(|snapshot| !snapshot.missing_types.is_empty());
         let objects = status.snapshot.and_then(|snapshot| u64::try_from(snapshot.objects).ok());
-        (run.spec.filename.clone(), Recorded { is_verified, objects })
+        (run.spec.filename.clone(), Recorded { is_verified, objects, lacks_types })
     };
     history.iter().map(of_run).collect()
 }

@@ -10,7 +10,7 @@ use drover::policy::{Policies, Settings};
 use drover::queue::Connection;
 use drover::resources::{Backup, Restore};
 use drover::retention::{Circumstances, Plan, Policy, Restoring, plan};
-use drover::runs::{History, RunStore};
+use drover::runs::{Allowed, History, RunStore, hold};
 use drover::storage::{Storage, StorageOptions};
 use jiff::Timestamp;
 use kube::api::ListParams;
@@ -206,13 +206,16 @@ impl Pruner {
     /// What the plan of a Backup depends on.
     pub(crate) async fn case(&self, backup: &Backup, settings: &Settings) -> Result<Case, Failure> {
         let name = backup.name_any();
+        let history = self.runs.history(backup).await?;
+        let held = hold(&history, Allowed::on(backup)).map(|hold| (hold.archive, hold.reason));
         Ok(Case {
             policy: Policy::of(backup, settings)?,
-            history: self.runs.history(backup).await?,
+            history,
             targets: targets(backup, settings),
             backup: backup.clone(),
             circumstances: Circumstances {
                 restoring: self.restoring(&name).await?,
+                held: held.into_iter().collect(),
                 backup: name,
                 cluster_uid: self.cluster_uid.clone(),
                 adopted_clusters: settings.adopted_clusters.clone(),

@@ -4,6 +4,7 @@ use clap::Parser;
 use drover::cluster::ClusterOptions;
 use drover::job::JobArguments;
 use drover::queue::NatsOptions;
+use drover::runs::ALLOW_MISSING_TYPES;
 use drover::telemetry::TelemetryOptions;
 
 /// Makes archives of the cluster's objects.
@@ -41,6 +42,11 @@ pub struct Arguments {
     /// Backup names its Secret itself.
     #[arg(long, value_name = "FILE", requires = "output")]
     pub encryption_config: Option<PathBuf>,
+
+    /// Write the archive also where types that the ResourceSet selects cannot be read. A Backup says it in its annotation
+    /// drover.dev/allow.
+    #[arg(long, value_name = "missing-types", value_parser = [ALLOW_MISSING_TYPES], requires = "output")]
+    pub allow: Option<String>,
 
     /// Where drover runs.
     #[command(flatten)]

@@ -8,17 +8,17 @@ use drover::exit::{Exit, Failure, Fault};
 use drover::lease::Onlooker;
 use drover::progress::Progress;
 use drover::resources::ResourceSet;
-use drover::runs::check_sound;
+use drover::runs::{ALLOW_MISSING_TYPES, Allowed, check_sound};
 use jiff::Timestamp;
-use kube::Client;
 use sha2::{Digest, Sha256};
 use snafu::{ResultExt, Snafu};
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::pipeline::{Counts, Made, Output, Selected, write_archive};
+use crate::pipeline::{Counts, Made, Output, write_archive};
 use crate::report::log_encryption;
+use crate::selected::{MissingTypes, Selected};
 use crate::turn;
 
 /// How often the bar moves.
@@ -90,9 +90,9 @@ pub(crate) struct Files {
 
 /// Writes the archive of a ResourceSet file to a file, whole or not at all.
 pub(crate) async fn snapshot_to_file(
-    client: Client,
     restores: &Onlooker,
     files: Files,
+    allow: Option<&str>,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
     let Files { resource_set, output, encryption_config } = files;
@@ -104,25 +104,28 @@ pub(crate) async fn snapshot_to_file(
     let before = turn::seen_by_a_person(restores).await?;
     let partial = create_partial(&output)?;
     let counts = Arc::new(Counts::default());
-    let selected = Selected::of(&client, &set).await?;
-    for version in selected.not_served() {
-        info!(version, "skipped: the cluster does not serve it");
-    }
     let lister = drover::cluster::connect_without_retries().await?;
+    let allowed = Allowed::by(allow);
+    let missing = MissingTypes { are_allowed: allowed.has(ALLOW_MISSING_TYPES), how: "give --allow missing-types" };
+    let selected = Selected::of(&lister, &set, missing).await?;
     let writing = write_archive(lister, selected, configuration, Timestamp::now(), partial, Arc::clone(&counts));
-    let Made { whole: (file, sha256), encryption, .. } = tokio::select! {
+    let Made { whole: (file, sha256), encryption, contents, .. } = tokio::select! {
         written = writing => written?,
         () = show_progress(&counts) => return Err(Error::Interrupted.into()),
         () = shutdown.cancelled() => return Err(Error::Interrupted.into()),
     };
     let name = set.metadata.name.as_deref().unwrap_or_default();
-    check_sound(counts.objects(), None, name, None)?;
+    check_sound(counts.objects(), None, name, allowed)?;
     if let Some(before) = before {
         turn::no_restore_since(restores, &before).await?;
     }
     keep(file, &output).context(WriteFileSnafu { path: &output })?;
     log_encryption(&encryption);
     info!(objects = counts.objects(), bytes = counts.bytes(), sha256, "wrote {}", output.display());
+    let missing: Vec<_> = contents.missing().map(|left_out| left_out.name.as_str()).collect();
+    if !missing.is_empty() {
+        warn!("the archive is no whole backup: it lacks what could not be read: {}", missing.join(", "));
+    }
     Ok(())
 }
 

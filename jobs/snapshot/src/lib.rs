@@ -13,6 +13,7 @@ mod file;
 mod outcome;
 mod pipeline;
 mod report;
+mod selected;
 mod turn;
 
 use std::time::Duration;
@@ -28,13 +29,14 @@ pub use arguments::Arguments;
 /// # Errors
 /// With the failure that the job exits with; of several Backups, the one with the highest exit code.
 pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
-    let Arguments { telemetry: _, cluster, nats, backup, wait, resource_set, output, encryption_config } = arguments;
+    let Arguments { telemetry: _, cluster, nats, backup, wait, resource_set, output, encryption_config, allow } =
+        arguments;
     let client = drover::cluster::connect().await?;
     if let (Some(resource_set), Some(output)) = (resource_set, output) {
         let files = file::Files { resource_set, output, encryption_config };
         let settings = cluster.lease_settings();
-        let restores = Onlooker::new(client.clone(), &cluster.namespace, lease::RESTORES, settings);
-        return file::snapshot_to_file(client, &restores, files, shutdown).await;
+        let restores = Onlooker::new(client, &cluster.namespace, lease::RESTORES, settings);
+        return file::snapshot_to_file(&restores, files, allow.as_deref(), shutdown).await;
     }
     let patience = Duration::from_secs(wait.into());
     Box::pin(backup::snapshot_backups(client, cluster, nats, backup, patience, shutdown)).await

@@ -7,7 +7,8 @@ use drover::events::Kind;
 use drover::exit::{Exit, Failure, Fault};
 use drover::resources::{Artifact, Backup, BackupRun, BackupType, ResourceSet, RunState, SnapshotStage, StageState};
 use drover::runs::{
-    self, ALLOW_ANNOTATION, Encryption, History, artifact_name, check_sound, event, now_text, schedule_of, status_of,
+    self, ALLOW_MISSING_TYPES, Allowed, Encryption, History, Wholeness, artifact_name, check_sound, event, losses,
+    measure, now_text, schedule_of, status_of,
 };
 use jiff::Timestamp;
 use kube::{Api, ResourceExt};
@@ -17,11 +18,15 @@ use tracing::{info, warn};
 
 use crate::backup::{Begun, Error, JOB};
 use crate::context::Context;
-use crate::pipeline::{Counts, Selected, write_archive};
+use crate::pipeline::{Counts, Made, write_archive};
+use crate::selected::{MissingTypes, Selected};
 use crate::{chunks, report, turn};
 
 /// How often a run's record and the log say how far the snapshot is.
 const RECORD_EVERY: Duration = Duration::from_secs(3);
+
+/// Types that a run names which its archive lacks.
+const MISSING_NAMED: usize = 50;
 
 /// Why a Backup's wish cannot be fulfilled as it stands.
 #[derive(Debug, Snafu)]
@@ -56,8 +61,8 @@ pub(crate) async fn attempt(context: &Context, begun: &Begun) -> Result<(), Fail
         () = context.shutdown.cancelled() => return interrupted(context, &run, artifact).await,
     };
     match made {
-        Ok((put, encryption)) => {
-            let completed = complete(context, backup, &run, &encryption, &put).await;
+        Ok(taken) => {
+            let completed = complete(context, backup, &run, &taken).await;
             match &completed {
                 Err(failure) if is_gone(failure) => deleted(context, backup, artifact).await,
                 _ => completed,
@@ -69,6 +74,15 @@ pub(crate) async fn attempt(context: &Context, begun: &Begun) -> Result<(), Fail
             Err(failure)
         }
     }
+}
+
+/// A snapshot that lies in the object store, whole.
+pub(crate) struct Taken {
+    pub(crate) put: Put,
+    pub(crate) encryption: Encryption,
+    pub(crate) wholeness: Wholeness,
+    /// What the run's record says of it.
+    stage: SnapshotStage,
 }
 
 /// Purges what a dead job left, and records where the new artifact's chunks will lie before the first one is sent.
@@ -105,16 +119,14 @@ async fn make(
     artifact: &Artifact,
     run: &BackupRun,
     counts: &Arc<Counts>,
-) -> Result<(Put, Encryption), Failure> {
+) -> Result<Taken, Failure> {
     let configuration = configuration(context, backup).await?;
     if backup.kind_of_backup() == BackupType::Recurring {
         schedule_of(backup, &context.policies.settings(backup))?;
     }
     let set = resource_set(context, backup).await?;
-    let selected = Selected::of(&context.client, &set).await?;
-    for version in selected.not_served() {
-        info!(version, "skipped: the cluster does not serve it");
-    }
+    let allowed = Allowed::on(backup);
+    let selected = Selected::of(&context.lister, &set, missing_types(allowed)).await?;
     let (writer, chunks) = chunks::channel();
     let modified = run.spec.started_at.parse().unwrap_or_else(|_| Timestamp::now());
     let lister = context.lister.clone();
@@ -122,10 +134,35 @@ async fn make(
     let (written, put) = tokio::join!(writing, context.store.put(&artifact.name, &artifact.chunks, chunks));
     let (made, put) = first_reason(written, put)?;
     let last_verified = history.last_verified().and_then(|run| status_of(run).snapshot).map(|stage| stage.objects);
-    let allowed = backup.annotations().get(ALLOW_ANNOTATION).map(String::as_str);
     let last_verified = last_verified.and_then(|objects| u64::try_from(objects).ok());
     check_sound(counts.objects(), last_verified, &set.name_any(), allowed)?;
-    Ok((put, made.encryption))
+    Ok(taken(backup, history, made, put))
+}
+
+fn missing_types(allowed: Allowed<'_>) -> MissingTypes {
+    let how = "annotate the Backup with drover.dev/allow=missing-types";
+    MissingTypes { are_allowed: allowed.has(ALLOW_MISSING_TYPES), how }
+}
+
+/// What a snapshot came to, held against the one that it is measured by.
+fn taken(backup: &Backup, history: &History, made: Made<()>, put: Put) -> Taken {
+    let Made { whole: (), encryption, contents, counted } = made;
+    let allowed = Allowed::on(backup);
+    let losses = measure(history, allowed).and_then(|base| losses(base, &counted));
+    let wholeness = Wholeness::of(&backup.name_any(), &contents, losses.as_ref(), allowed);
+    let stage = SnapshotStage {
+        state: StageState::Completed,
+        objects: to_i64(encryption.objects),
+        encrypted: to_i64(encryption.encrypted),
+        types: counted.remembered(),
+        missing_types: contents.missing().take(MISSING_NAMED).map(|left_out| left_out.name.clone()).collect(),
+        losses,
+        keys_in_clear: encryption.keys_in_clear.first.clone(),
+        bytes: to_i64(put.bytes),
+        sha256: Some(put.sha256.clone()),
+        ..SnapshotStage::default()
+    };
+    Taken { put, encryption, wholeness, stage }
 }
 
 /// The encryption configuration that the Backup names, read and checked before the first byte of the archive.
@@ -175,31 +212,18 @@ async fn record_progress(context: &Context, run: &BackupRun, counts: &Counts) {
 }
 
 /// The archive lies in the object store, whole: says so in the run first, for the message only points to it.
-async fn complete(
-    context: &Context,
-    backup: &Backup,
-    run: &BackupRun,
-    encryption: &Encryption,
-    put: &Put,
-) -> Result<(), Failure> {
+async fn complete(context: &Context, backup: &Backup, run: &BackupRun, taken: &Taken) -> Result<(), Failure> {
+    let Taken { put, encryption, stage, .. } = taken;
     let (ended_at, objects) = (now_text(), encryption.objects);
     let recorded = context.runs.record(run, |run| {
-        let stage = SnapshotStage {
-            state: StageState::Completed,
-            ended_at: Some(ended_at.clone()),
-            objects: to_i64(objects),
-            encrypted: to_i64(encryption.encrypted),
-            keys_in_clear: encryption.keys_in_clear.first.clone(),
-            bytes: to_i64(put.bytes),
-            sha256: Some(put.sha256.clone()),
-            ..stage_of(run)
-        };
+        let SnapshotStage { attempts, job_uid, started_at, .. } = stage_of(run);
+        let stage = SnapshotStage { attempts, job_uid, started_at, ended_at: Some(ended_at.clone()), ..stage.clone() };
         let message = format!("{objects} objects, waiting for the upload");
         Some(json!({ "state": RunState::InProgress, "message": message, "artifact": status_of(run).artifact, "snapshot": stage }))
     });
     let run = recorded.await?;
     context.publish(&event(Kind::BackupSnapshotted, JOB, &run)).await?;
-    report::snapshotted(context, backup, encryption, put.bytes).await;
+    report::snapshotted(context, backup, taken).await;
     info!(
         objects,
         encrypted = encryption.encrypted,

@@ -1,28 +1,32 @@
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use drover::archive::{self, Key, TypeName};
+use drover::archive::{self, Contents, Key, ListedType, TypeName};
 use drover::encryption::{self, Configuration};
-use drover::exit::{Exit, Fault};
+use drover::exit::{Chain, Exit, Fault};
 use drover::listing::{self, Body, ListError, Page};
 use drover::object::{ListPage, Object, ParseError};
-use drover::resources::{PART_OF_LABEL, ResourceSet};
-use drover::runs::Encryption;
-use drover::selection::{self, DiscoveryError, Plan, PlanError, TypePlan};
+use drover::resources::PART_OF_LABEL;
+use drover::runs::{Counted, Encryption};
+use drover::selection::{DiscoveryError, Plan, PlanError};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use kube::Client;
 use snafu::{ResultExt, Snafu};
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
-use tracing::info;
+use tracing::{info, warn};
+
+use crate::selected::{MissingTypes, Selected, tallies};
 
 /// Pages between the listing and the archive's thread: one is in use, one lies ready.
 const PAGES_IN_FLIGHT: usize = 1;
 
 /// Why an archive could not be made.
 #[derive(Debug, Snafu)]
+#[snafu(visibility(pub(crate)))]
 pub(crate) enum Error {
     /// The ResourceSet cannot be used.
     #[snafu(display("failed to read the ResourceSet {name:?}"))]
@@ -44,7 +48,25 @@ pub(crate) enum Error {
         /// Why.
         source: serde_json::Error,
     },
-    /// A type cannot be listed.
+    /// The cluster does not say what an API has that the ResourceSet names.
+    #[snafu(display("{what}; to store the rest all the same, {how}"))]
+    Unknown {
+        /// Which APIs, and why.
+        what: String,
+        /// What allows it.
+        how: &'static str,
+        /// How the job exits.
+        exit: Exit,
+    },
+    /// A type cannot be read, and the others could.
+    #[snafu(display("failed to read all that the ResourceSet selects; to store the rest all the same, {how}"))]
+    ListType {
+        /// What allows it.
+        how: &'static str,
+        /// Which, and why.
+        source: ListError,
+    },
+    /// A type cannot be read.
     #[snafu(display("failed to read the cluster's objects"))]
     List {
         /// Which, and why.
@@ -83,7 +105,8 @@ impl Fault for Error {
         match self {
             Self::ReadResourceSet { source, .. } => source.exit(),
             Self::Discover { source } => source.exit(),
-            Self::List { source } => source.exit(),
+            Self::Unknown { exit, .. } => *exit,
+            Self::List { source } | Self::ListType { source, .. } => source.exit(),
             Self::ReadObjects { .. } => Exit::DataRefused,
             Self::EncodeResourceSet { .. } | Self::Write { .. } | Self::Finish { .. } | Self::Join { .. } => {
                 Exit::Failure
@@ -130,30 +153,6 @@ impl Counts {
     }
 }
 
-/// What goes into an archive: decided before the first object is asked for.
-pub(crate) struct Selected {
-    plan: Plan,
-    resource_set: Vec<u8>,
-}
-
-impl Selected {
-    /// Asks the cluster what it serves and decides what of it the ResourceSet selects.
-    pub(crate) async fn of(client: &Client, set: &ResourceSet) -> Result<Self, Error> {
-        let name = set.metadata.name.as_deref().unwrap_or_default();
-        let versions = set.spec.resource_selectors.iter().map(|selector| selector.api_version.as_str());
-        let discovery = selection::discover(client, versions).await.context(DiscoverSnafu)?;
-        let plan = selection::plan(set, &discovery).context(ReadResourceSetSnafu { name })?;
-        let mut stored = set.clone();
-        stored.metadata.managed_fields = None;
-        Ok(Self { plan, resource_set: serde_json::to_vec(&stored).context(EncodeResourceSetSnafu)? })
-    }
-
-    /// Group versions that the ResourceSet names and the cluster does not serve.
-    pub(crate) fn not_served(&self) -> &[String] {
-        &self.plan.not_served
-    }
-}
-
 /// Where an archive goes. Only [`Output::finish`] tells a whole archive from one that was cut off.
 pub(crate) trait Output: Write + Send + 'static {
     /// What is known of the output when it is whole.
@@ -169,6 +168,10 @@ pub(crate) struct Made<T> {
     pub(crate) whole: T,
     /// How much of it is encrypted.
     pub(crate) encryption: Encryption,
+    /// What it says of itself: what was listed and what was left out.
+    pub(crate) contents: Contents,
+    /// The same as the next snapshot is measured by it.
+    pub(crate) counted: Counted,
 }
 
 /// Streams the archive of `selected` into `output`, and gives what is known of it when it is whole. What `configuration`
@@ -187,12 +190,13 @@ pub(crate) async fn write_archive<W>(
 where
     W: Output,
 {
-    let Selected { plan, resource_set } = selected;
-    let plan = Arc::new(plan);
+    let mut selected = selected;
+    let plan = Arc::new(std::mem::take(&mut selected.plan));
+    let missing = selected.missing;
     let (sender, receiver) = mpsc::channel(PAGES_IN_FLIGHT);
-    let encoder = Encoder::new(Arc::clone(&plan), configuration, modified, output, counts);
-    let encoding = tokio::task::spawn_blocking(move || encoder.encode(&resource_set, receiver));
-    let listed = send_pages(client, plan, sender).await;
+    let encoder = Encoder::new(Arc::clone(&plan), selected, configuration, modified, output, counts);
+    let encoding = tokio::task::spawn_blocking(move || encoder.encode(receiver));
+    let listed = send_pages(client, plan, missing, sender).await;
     // When the encoder failed it closed the channel, and its reason is the one to tell.
     let encoded = encoding.await.context(JoinSnafu)?;
     match (listed, encoded) {
@@ -201,15 +205,25 @@ where
     }
 }
 
-async fn send_pages(client: Client, plan: Arc<Plan>, sender: mpsc::Sender<Message>) -> Result<(), Error> {
-    let mut pages = std::pin::pin!(listing::pages(client, plan, listing::Options::default()));
-    while let Some(page) = pages.try_next().await.context(ListSnafu)? {
+async fn send_pages(
+    client: Client,
+    plan: Arc<Plan>,
+    missing: MissingTypes,
+    sender: mpsc::Sender<Message>,
+) -> Result<(), Error> {
+    let options = listing::Options { goes_on: missing.are_allowed, ..listing::Options::default() };
+    let mut pages = std::pin::pin!(listing::pages(client, plan, options));
+    while let Some(page) = pages.try_next().await.map_err(|source| list_error(missing, source))? {
         if sender.send(Message::Page(page)).await.is_err() {
             return Ok(());
         }
     }
     drop(sender.send(Message::End).await);
     Ok(())
+}
+
+fn list_error(missing: MissingTypes, source: ListError) -> Error {
+    if source.is_of_one_type() { Error::ListType { how: missing.how, source } } else { Error::List { source } }
 }
 
 /// What the listing tells the encoder. An archive is finished only after `End`: a channel that closes without it means
@@ -221,17 +235,21 @@ enum Message {
 
 struct Encoder<W: Write> {
     plan: Arc<Plan>,
+    selected: Selected,
+    /// What was found of each type of the plan.
+    tallies: Vec<ListedType>,
+    /// The types that could not be read to their end.
+    refused: BTreeMap<usize, Box<ListError>>,
     writer: archive::Writer<Counting<W>>,
     counts: Arc<Counts>,
     encryption: Encryption,
-    /// Secrets of drover itself, which stay out of every archive: a restore must not bring older ones back.
-    own_secrets: u64,
     buffer: Vec<u8>,
 }
 
 impl<W: Output> Encoder<W> {
     fn new(
         plan: Arc<Plan>,
+        selected: Selected,
         configuration: Option<Arc<Configuration>>,
         modified: Timestamp,
         output: W,
@@ -240,14 +258,15 @@ impl<W: Output> Encoder<W> {
         let output = Counting { output, counts: Arc::clone(&counts) };
         let encryption = Encryption { is_configured: configuration.is_some(), ..Encryption::default() };
         let writer = archive::Writer::new(output, modified).encrypting(configuration);
-        Self { plan, writer, counts, encryption, own_secrets: 0, buffer: Vec::new() }
+        let (tallies, refused, buffer) = (tallies(&plan), BTreeMap::new(), Vec::new());
+        Self { plan, selected, tallies, refused, writer, counts, encryption, buffer }
     }
 
-    fn encode(mut self, resource_set: &[u8], mut pages: mpsc::Receiver<Message>) -> Result<Made<W::Whole>, Error> {
-        self.writer.resource_set(resource_set).context(WriteSnafu)?;
+    fn encode(mut self, mut pages: mpsc::Receiver<Message>) -> Result<Made<W::Whole>, Error> {
+        self.writer.resource_set(&self.selected.resource_set).context(WriteSnafu)?;
         while let Some(message) = pages.blocking_recv() {
             match message {
-                Message::Page(page) => self.page(&page)?,
+                Message::Page(page) => self.page(page)?,
                 Message::End => return self.finish(),
             }
         }
@@ -256,39 +275,52 @@ impl<W: Output> Encoder<W> {
     }
 
     fn finish(self) -> Result<Made<W::Whole>, Error> {
-        let Self { writer, mut encryption, own_secrets, .. } = self;
-        let (counting, totals) = writer.finish().context(WriteSnafu)?;
-        let whole = counting.output.finish().context(FinishSnafu)?;
-        (encryption.objects, encryption.encrypted) = (totals.objects, totals.encrypted);
+        let Self { selected, tallies, refused, mut writer, mut encryption, .. } = self;
+        let own_secrets: u64 = tallies.iter().map(|listed| listed.of_drover).sum();
         if own_secrets > 0 {
             info!(secrets = own_secrets, "left out: Secrets of drover itself, labelled {PART_OF_LABEL}=drover");
         }
-        Ok(Made { whole, encryption })
+        let (contents, counted) = selected.holding(tallies, &refused);
+        writer.contents(&contents).context(WriteSnafu)?;
+        let (counting, totals) = writer.finish().context(WriteSnafu)?;
+        let whole = counting.output.finish().context(FinishSnafu)?;
+        (encryption.objects, encryption.encrypted) = (totals.objects, totals.encrypted);
+        Ok(Made { whole, encryption, contents, counted })
     }
 
-    fn page(&mut self, page: &Page) -> Result<(), Error> {
-        let plan = Arc::clone(&self.plan);
-        let type_plan = &plan.types[page.type_index];
-        let resource = &type_plan.resource.plural;
-        match &page.body {
+    fn page(&mut self, page: Page) -> Result<(), Error> {
+        let (plan, index) = (Arc::clone(&self.plan), page.type_index);
+        let resource = &plan.types[index].resource;
+        match page.body {
             Body::List(body) => {
-                let list = ListPage::parse(body).context(ReadObjectsSnafu { resource })?;
-                list.items.iter().try_for_each(|item| self.object(type_plan, item.get().as_bytes()))
+                let list = ListPage::parse(&body).context(ReadObjectsSnafu { resource: &resource.plural })?;
+                list.items.iter().try_for_each(|item| self.object(index, item.get().as_bytes()))
             }
-            Body::Object(body) => self.object(type_plan, body),
+            Body::Object(body) => self.object(index, &body),
+            Body::Refused(error) => {
+                warn!(resource = resource.type_name(), "left out: {}", Chain(error.as_ref()));
+                self.refused.insert(index, error);
+                Ok(())
+            }
         }
     }
 
-    fn object(&mut self, type_plan: &TypePlan, json: &[u8]) -> Result<(), Error> {
+    fn object(&mut self, index: usize, json: &[u8]) -> Result<(), Error> {
+        let (plan, tally) = (Arc::clone(&self.plan), &mut self.tallies[index]);
+        let type_plan = &plan.types[index];
         let resource = &type_plan.resource;
         let object = Object::parse(json).context(ReadObjectsSnafu { resource: &resource.plural })?;
-        if object.is_vanishing(&resource.kind) || !type_plan.selects(&object) {
+        if !type_plan.selects(&object) {
+            return Ok(());
+        }
+        if object.is_vanishing(&resource.kind) {
+            tally.being_deleted += 1;
             return Ok(());
         }
         let is_encrypted = self.writer.encrypts(&resource.plural, &resource.group);
         if resource.plural == "secrets" && resource.group.is_empty() {
             if is_own(&object) {
-                self.own_secrets += 1;
+                tally.of_drover += 1;
                 return Ok(());
             }
             if !is_encrypted && encryption::holds_configuration(&object) {
@@ -307,6 +339,7 @@ impl<W: Output> Encoder<W> {
             name: object.name().to_owned(),
         };
         self.writer.append(&key, &self.buffer).context(WriteSnafu)?;
+        tally.objects += 1;
         self.counts.objects.fetch_add(1, Ordering::Relaxed);
         self.counts.encrypted.fetch_add(is_encrypted.into(), Ordering::Relaxed);
         Ok(())

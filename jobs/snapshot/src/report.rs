@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::backup::JOB;
 use crate::context::Context;
-use crate::outcome::{stage_of, with_artifact};
+use crate::outcome::{Taken, stage_of, with_artifact};
 use crate::turn::NotNow;
 
 /// The run has begun.
@@ -26,16 +26,22 @@ pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun)
     Ok(())
 }
 
-/// The archive waits for its upload. What is wrong with its encryption is said now, for the archive is what it is.
-pub(crate) async fn snapshotted(context: &Context, backup: &Backup, encryption: &Encryption, bytes: u64) {
-    let objects = encryption.objects;
+/// The archive waits for its upload. What is wrong with its encryption and what it lacks is said now, for the archive is what
+/// it is.
+pub(crate) async fn snapshotted(context: &Context, backup: &Backup, taken: &Taken) {
+    let Taken { put, encryption, wholeness, .. } = taken;
+    let (objects, bytes) = (encryption.objects, put.bytes);
     let detail = format!("{objects} objects, waiting for the upload");
-    let status = |backup: &Backup| report::snapshotted(backup, &detail, encryption, Timestamp::now());
+    let status = |backup: &Backup| report::snapshotted(backup, &detail, encryption, wholeness, Timestamp::now());
     warn_of(set_status(context, backup, status).await);
     context.events.normal(backup, "SnapshotTaken", format!("{objects} objects, {bytes} bytes")).await;
     log_encryption(encryption);
     if let Some(words) = encryption.warning() {
         context.events.warning(backup, encryption.reason(), words).await;
+    }
+    if let Some(words) = wholeness.warning() {
+        warn!("{words}");
+        context.events.warning(backup, wholeness.reason, words).await;
     }
 }
 

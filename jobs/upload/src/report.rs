@@ -4,7 +4,7 @@ use drover::events::Kind;
 use drover::exit::{Exit, Failure};
 use drover::places::Target;
 use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, Place, RunState, StageState, UploadStage};
-use drover::runs::{event, failed_event, now_text, report, set_backup_status, status_of};
+use drover::runs::{event, failed_event, missing_words, now_text, report, set_backup_status, status_of};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -107,7 +107,8 @@ pub(crate) async fn tried(
         if !places.iter().all(Place::is_verified) {
             return Some(json!({ "state": RunState::InProgress, "upload": UploadStage { places, ..stage } }));
         }
-        let message = format!("stored and verified: {}", locations(&places));
+        let lacks = missing_words(run).map(|words| format!("; {words}")).unwrap_or_default();
+        let message = format!("stored and verified: {}{lacks}", locations(&places));
         let (state, ended_at) = (StageState::Completed, Some(at.clone()));
         let stage = UploadStage { state, ended_at, places, reason: None, ..stage };
         Some(json!({ "state": RunState::Completed, "message": message, "endedAt": at, "upload": stage }))

@@ -87,6 +87,7 @@ pub(crate) struct Archive {
     pub(crate) filename: String,
     pub(crate) content: Content,
     pub(crate) objects: i64,
+    lacks_types: bool,
     artifact: Option<Artifact>,
 }
 
@@ -101,11 +102,13 @@ impl Archive {
         let text = stage.sha256.context(IncompleteRecordSnafu)?;
         hex::decode_to_slice(text, &mut sha256).ok().context(IncompleteRecordSnafu)?;
         let filename = run.spec.filename.clone();
-        Ok(Self { filename, content: Content { bytes, sha256 }, objects: stage.objects, artifact })
+        let lacks_types = !stage.missing_types.is_empty();
+        Ok(Self { filename, content: Content { bytes, sha256 }, objects: stage.objects, lacks_types, artifact })
     }
 
     fn parcel(&self) -> Parcel {
-        Parcel { content: self.content, objects: u64::try_from(self.objects).ok() }
+        let (content, lacks_types) = (self.content, self.lacks_types);
+        Parcel { content, objects: u64::try_from(self.objects).ok(), lacks_types }
     }
 }
 

@@ -29,6 +29,12 @@ impl TypeName {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 
+    /// The type as kubectl names it, without its version: `secrets`, `clusters.management.cattle.io`.
+    #[must_use]
+    pub fn kubectl_name(&self) -> String {
+        if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
+    }
+
     fn check(&self) -> Result<(), PathError> {
         let group = self.group.is_empty() || is_subdomain(&self.group);
         if group && is_label(&self.plural) && is_label(&self.version) {
@@ -207,7 +213,7 @@ pub(super) fn check_path(path: &str) -> Result<(), PathError> {
 /// Checks the path of a directory: a type, or a namespace in it.
 pub(super) fn check_directory(path: &str) -> Result<(), PathError> {
     check_path(path)?;
-    if path == super::RESOURCE_SET_DIRECTORY {
+    if path == super::FILTERS_DIRECTORY {
         return Ok(());
     }
     let (type_name, namespace) = match path.split_once('/') {

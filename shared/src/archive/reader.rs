@@ -16,7 +16,7 @@ use super::key::{Key, PathError, check_directory};
 use super::sealed::{Opened, Opener, Unsealing};
 use super::seen::Seen;
 use super::stream::Blocks;
-use super::{OBJECT_BYTES, RESOURCE_SET_PATH, shown};
+use super::{CONTENTS_BYTES, CONTENTS_PATH, OBJECT_BYTES, RESOURCE_SET_PATH, shown};
 use crate::encryption::Seal;
 use crate::object::DEPTH_LIMIT;
 
@@ -70,6 +70,8 @@ pub enum Entry<'a> {
     },
     /// The ResourceSet that selected the objects.
     ResourceSet(&'a [u8]),
+    /// What was listed and what was left out, which archives of others lack: see [`Contents`](super::Contents).
+    Contents(&'a [u8]),
 }
 
 /// The archive itself, known when it was read to its end.
@@ -107,6 +109,7 @@ enum Step {
     Opened(Key, Arc<Seal>),
     Sealed(Key, Arc<Seal>),
     ResourceSet,
+    Contents,
     Directory,
     End,
 }
@@ -157,6 +160,7 @@ impl<R: Read> Reader<R> {
             Step::Opened(key, seal) => Some(Entry::Object { key, bytes: self.opener.object(), seal: Some(seal) }),
             Step::Sealed(key, seal) => Some(Entry::Sealed { key, bytes: self.content.len() as u64, seal }),
             Step::ResourceSet => Some(Entry::ResourceSet(&self.content)),
+            Step::Contents => Some(Entry::Contents(&self.content)),
             Step::Directory | Step::End => None,
         })
     }
@@ -243,11 +247,15 @@ impl<R: Read> Reader<R> {
 
     fn file(&mut self, path: &str, size: u64, entry: String) -> Result<Step, ReadError> {
         let key = match path {
-            RESOURCE_SET_PATH => None,
+            RESOURCE_SET_PATH | CONTENTS_PATH => None,
             path => Some(Key::from_path(path).context(PathSnafu { entry: &entry })?),
         };
+        let (filter, most) = match path {
+            CONTENTS_PATH => (Step::Contents, CONTENTS_BYTES),
+            _ => (Step::ResourceSet, u64::MAX),
+        };
         ensure!(self.seen.insert(path), DoubledSnafu { entry });
-        let limit = self.limits.object_bytes;
+        let limit = self.limits.object_bytes.min(most);
         ensure!(size <= limit, EntryTooLargeSnafu { entry, bytes: size, limit });
         self.blocks.content(small(size), &mut self.content)?;
         match key {
@@ -259,7 +267,7 @@ impl<R: Read> Reader<R> {
             }
             key => {
                 check(key.as_ref(), &self.content, self.limits.depth).context(ContentSnafu { entry })?;
-                Ok(key.map_or(Step::ResourceSet, Step::Object))
+                Ok(key.map_or(filter, Step::Object))
             }
         }
     }

@@ -13,7 +13,7 @@ use super::error::{MixedScopeSnafu, ReadError, RefusedSnafu, SpoolSnafu, TooMany
 use super::key::{Key, TypeName};
 use super::reader::{Entry, Fingerprint, Limits, Reader};
 use super::sealed::{FillingSeals, Seals, Unsealing};
-use super::shown;
+use super::{Contents, shown};
 use crate::encryption::Seal;
 
 /// Most types of one archive. Clusters with every operator there is serve a few thousand.
@@ -32,6 +32,7 @@ pub struct Spool {
     slots: Vec<Slot>,
     types: Vec<TypeSummary>,
     resource_set: Option<Vec<u8>>,
+    contents: Option<Vec<u8>>,
     fingerprint: Fingerprint,
     seals: Seals,
     keeps_sealed: bool,
@@ -116,6 +117,7 @@ impl Spool {
         while let Some(entry) = reader.next_entry()? {
             match entry {
                 Entry::ResourceSet(json) => filling.resource_set = Some(json.to_vec()),
+                Entry::Contents(json) => filling.contents = Some(json.to_vec()),
                 Entry::Object { key, bytes, seal } => {
                     filling.append(&key, Content::Clear(bytes), seal)?;
                     on_progress(filling.progress);
@@ -135,6 +137,14 @@ impl Spool {
     #[must_use]
     pub fn resource_set(&self) -> Option<&[u8]> {
         self.resource_set.as_deref()
+    }
+
+    /// What was listed and what was left out when the archive was made, which archives of others and of before lack.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn contents(&self) -> Result<Option<Contents>, serde_json::Error> {
+        self.contents.as_deref().map(serde_json::from_slice).transpose()
     }
 
     /// SHA-256 of the archive as it was read, in lower-case hex.
@@ -248,6 +258,7 @@ struct Filling {
     types: Vec<TypeSummary>,
     type_indices: HashMap<TypeName, u16>,
     resource_set: Option<Vec<u8>>,
+    contents: Option<Vec<u8>>,
     seals: FillingSeals,
     keeps_sealed: bool,
     progress: Progress,
@@ -262,6 +273,7 @@ impl Filling {
             types: Vec::new(),
             type_indices: HashMap::new(),
             resource_set: None,
+            contents: None,
             seals: FillingSeals::default(),
             keeps_sealed,
             progress: Progress::default(),
@@ -313,10 +325,9 @@ impl Filling {
     }
 
     fn finish(self, fingerprint: Fingerprint) -> Result<Spool, ReadError> {
-        let Self { file, offset: _, mut slots, types, type_indices: _, resource_set, seals, keeps_sealed, progress: _ } =
-            self;
+        let Self { file, mut slots, types, resource_set, contents, seals, keeps_sealed, .. } = self;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error).context(SpoolSnafu)?;
         slots.shrink_to_fit();
-        Ok(Spool { file, slots, types, resource_set, fingerprint, seals: seals.finish(), keeps_sealed })
+        Ok(Spool { file, slots, types, resource_set, contents, fingerprint, seals: seals.finish(), keeps_sealed })
     }
 }

@@ -12,7 +12,7 @@ use tar::{Builder, EntryType, Header};
 use super::content::{ContentError, check};
 use super::key::{Key, PathError};
 use super::seen::Seen;
-use super::{OBJECT_BYTES, RESOURCE_SET_DIRECTORY, RESOURCE_SET_PATH};
+use super::{CONTENTS_PATH, Contents, FILTERS_DIRECTORY, OBJECT_BYTES, RESOURCE_SET_PATH};
 use crate::encryption::{Configuration, SealError, Sealer};
 use crate::exit::{Exit, Fault};
 use crate::object::DEPTH_LIMIT;
@@ -126,9 +126,22 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// As [`Writer::append`].
     pub fn resource_set(&mut self, json: &[u8]) -> Result<(), WriteError> {
-        self.accept(RESOURCE_SET_PATH, None, json)?;
-        self.directory(RESOURCE_SET_DIRECTORY)?;
-        self.entry(RESOURCE_SET_PATH, EntryType::Regular, json)
+        self.filter(RESOURCE_SET_PATH, json)
+    }
+
+    /// Appends what was listed and what was left out. It is known when all else was appended, so it comes last.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub fn contents(&mut self, contents: &Contents) -> Result<(), WriteError> {
+        let json = serde_json::to_vec(contents).context(EncodeSnafu)?;
+        self.filter(CONTENTS_PATH, &json)
+    }
+
+    fn filter(&mut self, path: &str, json: &[u8]) -> Result<(), WriteError> {
+        self.accept(path, None, json)?;
+        self.directory(FILTERS_DIRECTORY)?;
+        self.entry(path, EntryType::Regular, json)
     }
 
     /// Writes the end of the archive, flushes, and gives the output back.
@@ -280,6 +293,12 @@ pub enum WriteError {
         /// Its size.
         bytes: u64,
     },
+    /// What was listed has no JSON form.
+    #[snafu(display("failed to write down what was listed; this is a fault of drover"))]
+    Encode {
+        /// Why.
+        source: serde_json::Error,
+    },
     /// The object cannot be encrypted.
     #[snafu(display("failed to encrypt {path:?}"))]
     Seal {
@@ -299,9 +318,12 @@ pub enum WriteError {
 impl Fault for WriteError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Output { .. } | Self::Finish { .. } | Self::Closed | Self::Doubled { .. } | Self::Seal { .. } => {
-                Exit::Failure
-            }
+            Self::Output { .. }
+            | Self::Finish { .. }
+            | Self::Closed
+            | Self::Doubled { .. }
+            | Self::Encode { .. }
+            | Self::Seal { .. } => Exit::Failure,
             Self::Path { .. } | Self::Content { .. } | Self::TooLarge { .. } => Exit::DataRefused,
         }
     }

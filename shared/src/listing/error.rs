@@ -72,7 +72,8 @@ pub enum ListError {
     },
     /// The server did not answer, or with an error.
     #[snafu(display(
-        "failed to {verb} {resource:?}; see whether its server is well (kubectl get apiservices), then run again"
+        "failed to {verb} {resource:?}; see whether what serves it is well, an aggregated API (kubectl get apiservices) or the \
+         conversion webhook of its definition, then run again"
     ))]
     Ask {
         /// The type.
@@ -102,6 +103,16 @@ pub enum ListError {
 }
 
 impl ListError {
+    /// Whether it is about this one type: the others may be read all the same.
+    #[must_use]
+    pub fn is_of_one_type(&self) -> bool {
+        match self {
+            Self::Permit { source, .. } | Self::Ask { source, .. } => source.is_of_question(),
+            Self::Finish { .. } => false,
+            _ => true,
+        }
+    }
+
     /// The error for a request that failed.
     pub(super) fn new(resource: &ResourceType, verb: &'static str, source: RequestError) -> Self {
         let (name, code) = (resource.type_name(), source.code());

@@ -1,6 +1,6 @@
 //! One question to the API server, with its time, its tries and a limit for the answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use bytes::{Bytes, BytesMut};
@@ -20,6 +20,9 @@ const MOST_ERROR_BYTES: usize = 64 << 10;
 
 /// How much of the server's words an error repeats, in bytes.
 const MOST_MESSAGE_BYTES: usize = 1 << 10;
+
+/// How long after the first question it is asked again where the server answers that it failed.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a pause that the server asks for is kept at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -99,6 +102,21 @@ impl RequestError {
         }
     }
 
+    /// Whether it says something of what was asked for, and nothing of the whole server or of who asks: the rest may be had.
+    pub(crate) fn is_of_question(&self) -> bool {
+        match self {
+            Self::Refuse { code, .. } => !matches!(code, 401 | 429),
+            Self::Wait { .. } | Self::Hold { .. } => true,
+            Self::Reach { .. } | Self::Read { .. } | Self::Write { .. } => false,
+        }
+    }
+
+    /// Whether the server answered that it failed: what a webhook or an aggregated API that is down comes to, of which every
+    /// answer may take half a minute.
+    fn is_failure_of_server(&self) -> bool {
+        matches!(self, Self::Refuse { code: 500..=599, .. })
+    }
+
     /// Whether asking again may help.
     fn is_transient(&self) -> bool {
         match self {
@@ -142,9 +160,10 @@ pub(crate) async fn ask(
         .with_max_delay(Duration::from_secs(8))
         .with_max_times(limits.retries)
         .with_jitter();
+    let begun = Instant::now();
     (|| ask_once(client, path, list, limits))
         .retry(backoff)
-        .when(RequestError::is_transient)
+        .when(|error| error.is_transient() && !(error.is_failure_of_server() && begun.elapsed() > PATIENCE))
         .adjust(|error, delay| {
             let wanted = error.pause().unwrap_or_default().min(LONGEST_PAUSE);
             delay.map(|delay| delay.max(wanted))

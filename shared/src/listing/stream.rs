@@ -83,8 +83,18 @@ impl Reader {
         let mut beginnings = futures::stream::iter(0..self.plan.types.len()).map(begin).buffered(ahead).enumerate();
         while let Some((index, beginning)) = beginnings.next().await {
             let resource = &self.plan.types[index].resource;
-            let beginning = beginning.with_context(|_| FinishSnafu { resource: resource.type_name() })??;
-            if !self.read_type(index, beginning, sender).await? {
+            let beginning = beginning.with_context(|_| FinishSnafu { resource: resource.type_name() })?;
+            let is_wanted = match beginning {
+                Ok(beginning) => self.read_type(index, beginning, sender).await,
+                Err(error) => Err(error),
+            };
+            let is_wanted = match is_wanted {
+                Err(error) if self.options.goes_on && error.is_of_one_type() => {
+                    send(sender, index, Body::Refused(Box::new(error))).await
+                }
+                is_wanted => is_wanted?,
+            };
+            if !is_wanted {
                 break;
             }
         }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -190,6 +192,18 @@ pub struct SnapshotStage {
     /// How many of them are encrypted.
     #[serde(default)]
     pub encrypted: i64,
+    /// Objects of each type that was read to its end, by `<plural>.<group>`; of more than 1,000 types those with the most.
+    /// The next snapshot is measured by them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
+    pub types: BTreeMap<String, i64>,
+    /// Types and API versions that could not be read and that the archive lacks; of more than 50 the first. An archive that
+    /// lacks any is no backup.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_types: Vec<String>,
+    /// What an archive before held and this one lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub losses: Option<Losses>,
     /// The first Secrets with encryption keys that lie in the archive in clear, each as `namespace/name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys_in_clear: Vec<String>,
@@ -202,6 +216,48 @@ pub struct SnapshotStage {
     /// Why the last try failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// What an archive before held and one of a later run lacks.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Losses {
+    /// File name of the archive before, which is kept until somebody confirms.
+    pub kept: String,
+    /// The word that confirms them, in the annotation `drover.dev/allow` of the Backup.
+    pub confirmation: String,
+    /// How many types it is about.
+    #[serde(default)]
+    pub count: i64,
+    /// The types; of more than 20 the first.
+    #[serde(default)]
+    pub types: Vec<TypeLoss>,
+}
+
+/// A type of which an archive lacks what one before held.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TypeLoss {
+    /// `<plural>.<group>`.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// Objects before.
+    pub before: i64,
+    /// Objects now.
+    pub now: i64,
+    /// NotServed, NotSelected or Fewer.
+    pub reason: LossReason,
+}
+
+/// Why an archive lacks objects.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum LossReason {
+    /// The cluster serves the type no longer.
+    NotServed,
+    /// The ResourceSet selects the type no longer.
+    NotSelected,
+    /// There are fewer objects.
+    Fewer,
 }
 
 /// What the upload stage did.

@@ -47,6 +47,11 @@ pub enum Keep {
         /// The Restore.
         restore: String,
     },
+    /// It has what a later one lacks, and nobody has confirmed that.
+    Held {
+        /// What, and what confirms it.
+        reason: String,
+    },
     /// The next one holds less than half of its objects.
     BeforeDrop {
         /// How many it holds.
@@ -70,6 +75,8 @@ pub enum Keep {
     },
     /// It is bad, and would not have expired yet if it were good.
     BadButYoung,
+    /// It lacks types, and would not have expired yet if it did not.
+    LackingButYoung,
 }
 
 /// Why an archive is deleted.
@@ -81,6 +88,8 @@ pub enum Expired {
     Tiers,
     /// It is bad, and would have expired also if it were good.
     Bad,
+    /// It lacks types, and would have expired also if it did not.
+    LacksTypes,
 }
 
 impl fmt::Display for Keep {
@@ -94,6 +103,7 @@ impl fmt::Display for Keep {
             Self::NewestVerified => write!(formatter, "the newest verified one"),
             Self::NoneVerified => write!(formatter, "none is known to be verified, so none is deleted"),
             Self::Restoring { restore } => write!(formatter, "the Restore {restore:?} has not ended"),
+            Self::Held { reason } => formatter.write_str(reason),
             Self::BeforeDrop { objects, left } => {
                 write!(formatter, "the last one before a drop from {objects} to {left} objects")
             }
@@ -108,6 +118,9 @@ impl fmt::Display for Keep {
             Self::BadButYoung => {
                 write!(formatter, "marked as bad; it fills no place of the policy and has not expired yet")
             }
+            Self::LackingButYoung => {
+                write!(formatter, "it lacks types; it fills no place of the policy and has not expired yet")
+            }
         }
     }
 }
@@ -118,6 +131,7 @@ impl fmt::Display for Expired {
             Self::Count(count) => write!(formatter, "older than the newest {count}"),
             Self::Tiers => write!(formatter, "kept by no rule of the BackupPolicy"),
             Self::Bad => write!(formatter, "marked as bad, and expired"),
+            Self::LacksTypes => write!(formatter, "it lacks types, and expired"),
         }
     }
 }

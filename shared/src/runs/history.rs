@@ -2,8 +2,8 @@ use jiff::{Timestamp, ToSpan};
 use kube::ResourceExt;
 use uuid::Uuid;
 
-use super::KEPT_RUNS;
 use super::naming::{archive_name, run_name};
+use super::{Allowed, KEPT_RUNS};
 use crate::resources::{Backup, BackupRun, BackupRunSpec, RunState, SnapshotStage, StageState, Trigger, TriggerKind};
 
 /// All runs of one Backup, oldest first.
@@ -50,10 +50,10 @@ impl History {
         self.own.last()
     }
 
-    /// The newest run whose archive is stored and verified.
+    /// The newest run whose archive is stored and verified, and lacks no type.
     #[must_use]
     pub fn last_verified(&self) -> Option<&BackupRun> {
-        self.own.iter().rev().find(|run| state(run) == RunState::Completed)
+        self.own.iter().rev().find(|run| is_backup(run))
     }
 
     /// Runs whose snapshot is done and whose upload is not: each needs a message.
@@ -104,13 +104,13 @@ impl History {
         self.own.iter().chain(&self.former)
     }
 
-    /// Names of the runs that need not be kept: all but the open ones, the newest [`KEPT_RUNS`], the last failed one and
-    /// the last verified one, whose count the next snapshot is measured by. Those of a Backup that is gone are kept until
-    /// there are as many of this one.
+    /// Names of the runs that need not be kept: all but the open ones, the newest [`KEPT_RUNS`], the last failed one, the
+    /// last verified one, and the last of those since which nothing is lost: the next snapshot is measured by their counts.
+    /// Those of a Backup that is gone are kept until there are as many of this one.
     #[must_use]
     pub fn expired(&self) -> Vec<String> {
         let last_failed = self.own.iter().rev().find(|run| state(run) == RunState::Failed);
-        let kept = [last_failed, self.last_verified()];
+        let kept = [last_failed, self.last_verified(), super::measure(self, Allowed::default())];
         let old = self.own.len().saturating_sub(KEPT_RUNS);
         let own = self.own[..old]
             .iter()
@@ -125,6 +125,13 @@ impl History {
     pub fn has_newer_verified(&self, number: i64) -> bool {
         self.last_verified().is_some_and(|run| run.spec.number > number)
     }
+}
+
+/// Whether a run's archive is stored and verified, and lacks no type.
+pub(super) fn is_backup(run: &BackupRun) -> bool {
+    let snapshot = run.status.as_ref().and_then(|status| status.snapshot.as_ref());
+    let is_whole = snapshot.is_none_or(|snapshot| snapshot.missing_types.is_empty());
+    state(run) == RunState::Completed && is_whole
 }
 
 fn state(run: &BackupRun) -> RunState {

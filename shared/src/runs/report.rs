@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Encryption, schedule_of};
+use super::{Encryption, WHOLE, Wholeness, missing_words, schedule_of};
 use crate::coexistence;
 use crate::policy::Settings;
 use crate::resources::{
@@ -20,12 +20,20 @@ pub fn in_progress(backup: &Backup, detail: &str, now: Timestamp) -> BackupStatu
     })
 }
 
-/// The status of a Backup whose archive is made and waits for its upload, with the condition `Encrypted` about it.
+/// The status of a Backup whose archive is made and waits for its upload, with the conditions `Encrypted` and [`WHOLE`] about
+/// it.
 #[must_use]
-pub fn snapshotted(backup: &Backup, detail: &str, encryption: &Encryption, now: Timestamp) -> BackupStatus {
+pub fn snapshotted(
+    backup: &Backup,
+    detail: &str,
+    encryption: &Encryption,
+    wholeness: &Wholeness,
+    now: Timestamp,
+) -> BackupStatus {
     let mut status = in_progress(backup, detail, now);
     let conditions = status.conditions.get_or_insert_default();
     conditions.set("Encrypted", encryption.status(), encryption.reason(), &encryption.message(), now);
+    conditions.set(WHOLE, wholeness.status, wholeness.reason, &wholeness.message, now);
     status
 }
 
@@ -60,7 +68,8 @@ pub fn pruned(backup: &Backup, is_done: bool, reason: &str, message: &str, now: 
 }
 
 /// The status of a Backup whose run `run` is stored and verified. An older run than the one that the status already
-/// names changes nothing; `newer_is_open`: a later run is at work, to which `Ready` belongs.
+/// names changes nothing; `newer_is_open`: a later run is at work, to which `Ready` belongs. An archive that lacks types is
+/// stored, but no backup: the status goes on to name the one before.
 #[must_use]
 pub fn stored(
     backup: &Backup,
@@ -76,12 +85,23 @@ pub fn stored(
     }
     let mut status = change(backup, now, |conditions| {
         conditions.set("Uploaded", ConditionStatus::True, "Completed", &run.spec.filename, now);
-        if !newer_is_open {
-            conditions.set_ready(Ready::Completed, "", now);
-            conditions.set("Reconciling", ConditionStatus::False, "Completed", "", now);
-            conditions.set("Stalled", ConditionStatus::False, "Completed", "", now);
+        match missing_words(run) {
+            _ if newer_is_open => {}
+            Some(words) => {
+                conditions.set_ready(Ready::Failed, &words, now);
+                conditions.set("Reconciling", ConditionStatus::False, "MissingTypes", "", now);
+                conditions.set("Stalled", ConditionStatus::True, "MissingTypes", &words, now);
+            }
+            None => {
+                conditions.set_ready(Ready::Completed, "", now);
+                conditions.set("Reconciling", ConditionStatus::False, "Completed", "", now);
+                conditions.set("Stalled", ConditionStatus::False, "Completed", "", now);
+            }
         }
     });
+    if missing_words(run).is_some() {
+        return Some(status);
+    }
     status.last_snapshot_ts = Some(run.spec.started_at.clone());
     status.filename = Some(run.spec.filename.clone());
     status.summary = Some(summary.to_owned());
@@ -143,7 +163,9 @@ pub fn place_word(location: Option<&StorageLocation>, default_is_bucket: bool) -
 #[cfg(test)]
 mod tests {
     use super::super::history::tests::{backup, run};
+    use super::super::{Allowed, status_of};
     use super::*;
+    use crate::archive::Contents;
     use crate::resources::RunState;
 
     fn now() -> Timestamp {
@@ -194,6 +216,22 @@ mod tests {
     }
 
     #[test]
+    fn an_archive_that_lacks_types_is_stored_and_no_backup() {
+        let (mut backup, _) = stored_after(2, false);
+        let before = backup.status.clone().unwrap();
+        let mut lacking = run(3, RunState::Completed, true);
+        let mut snapshot = status_of(&lacking).snapshot.unwrap();
+        snapshot.missing_types = vec!["things.a.io".into()];
+        lacking.status.as_mut().unwrap().snapshot = Some(snapshot);
+        backup.status = stored(&backup, &lacking, "", false, now());
+        let status = backup.status.unwrap();
+        let conditions = status.conditions.unwrap();
+        assert!(conditions.is_true("Uploaded") && conditions.is_true("Stalled") && !conditions.is_true("Ready"));
+        assert!(conditions.get("Ready").unwrap().message.as_ref().unwrap().contains("things.a.io"));
+        assert_eq!((status.filename, status.last_snapshot_ts), (before.filename, before.last_snapshot_ts));
+    }
+
+    #[test]
     fn ready_belongs_to_the_run_that_is_at_work() {
         let mut backup = backup();
         backup.status = Some(in_progress(&backup, "snapshot", now()));
@@ -207,10 +245,11 @@ mod tests {
     fn what_the_snapshot_said_of_the_encryption_outlives_the_upload() {
         let mut backup = backup();
         let encryption = Encryption { is_configured: true, objects: 3, encrypted: 2, ..Encryption::default() };
-        backup.status = Some(snapshotted(&backup, "3 objects", &encryption, now()));
+        let wholeness = Wholeness::of("daily", &Contents::default(), None, Allowed::default());
+        backup.status = Some(snapshotted(&backup, "3 objects", &encryption, &wholeness, now()));
         backup.status = stored(&backup, &run(2, RunState::Completed, true), "", false, now());
         let conditions = backup.status.unwrap().conditions.unwrap();
-        assert!(conditions.is_true("Encrypted") && conditions.is_true("Ready"));
+        assert!(["Encrypted", WHOLE, "Ready"].iter().all(|type_| conditions.is_true(type_)), "{conditions:?}");
         assert_eq!(conditions.get("Encrypted").unwrap().message.as_deref(), Some("2 of 3 objects are encrypted"));
     }
 

@@ -1,12 +1,7 @@
 use snafu::Snafu;
 
+use super::{ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, Allowed};
 use crate::exit::{Exit, Fault};
-
-/// The annotation of a Backup that allows, for as long as it stands there, what drover otherwise refuses.
-pub const ALLOW_ANNOTATION: &str = "drover.dev/allow";
-
-/// The word in [`ALLOW_ANNOTATION`] that lets a snapshot with far fewer objects than the last one count as good.
-pub const ALLOW_FEWER_OBJECTS: &str = "fewer-objects";
 
 /// Why a snapshot that was written without an error is still not a good backup.
 #[derive(Debug, Eq, PartialEq, Snafu)]
@@ -41,7 +36,7 @@ impl Fault for Unsound {
 
 /// Refuses a snapshot that is suspiciously empty: without objects, or with less than half of the last verified count.
 ///
-/// `allowed` is the value of [`ALLOW_ANNOTATION`]. Nothing allows an empty one.
+/// Nothing allows an empty one.
 ///
 /// # Errors
 /// When it is.
@@ -49,12 +44,12 @@ pub fn check_sound(
     objects: u64,
     last_verified: Option<u64>,
     resource_set: &str,
-    allowed: Option<&str>,
+    allowed: Allowed<'_>,
 ) -> Result<(), Unsound> {
     if objects == 0 {
         return EmptySnafu { resource_set }.fail();
     }
-    let is_allowed = allowed.is_some_and(|words| words.split(',').any(|word| word.trim() == ALLOW_FEWER_OBJECTS));
+    let is_allowed = allowed.has(ALLOW_FEWER_OBJECTS);
     match last_verified {
         Some(before) if objects < before.div_ceil(2) && !is_allowed => FarFewerSnafu { objects, before }.fail(),
         _ => Ok(()),
@@ -67,7 +62,11 @@ mod tests {
 
     #[track_caller]
     fn check(objects: u64, before: Option<u64>, allowed: Option<&str>, is_sound: bool) {
-        assert_eq!(check_sound(objects, before, "set", allowed).is_ok(), is_sound, "{objects} after {before:?}");
+        assert_eq!(
+            check_sound(objects, before, "set", Allowed::by(allowed)).is_ok(),
+            is_sound,
+            "{objects} after {before:?}"
+        );
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::discovery::group_of;
 use super::labels::Labels;
 use super::matcher::{Matcher, has_field};
-use super::{Discovery, Facts, PlanError, ResourceType};
+use super::{Discovery, Facts, PlanError, ResourceType, Unavailable};
 use crate::resources::ResourceSet;
 
 /// What is read for a ResourceSet.
@@ -13,18 +14,32 @@ use crate::resources::ResourceSet;
 pub struct Plan {
     /// The types, each once: definitions of types first, then cluster-scoped types, then namespaced ones, each by name.
     pub types: Vec<TypePlan>,
-    /// API versions that selectors name and that the cluster does not serve.
+    /// API versions that selectors name, that the cluster does not serve, and of whose types it serves none that they take
+    /// in another version.
     pub not_served: Vec<String>,
+    /// API versions that selectors name and of which the cluster cannot say which types they have.
+    pub unknown: Vec<Unknown>,
     /// Types that selectors take, that can only be read by name, and of which no selector gives names (for a namespaced
     /// type, names and namespaces): `<plural>.<group>`.
     pub without_names: Vec<String>,
 }
 
+/// An API version that a selector names, and of which it is not known what belongs to it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unknown {
+    /// The API version.
+    pub api_version: String,
+    /// Why it is not known.
+    pub why: Unavailable,
+}
+
 /// How one type is read, and which of its objects belong to the set.
 #[derive(Clone, Debug)]
 pub struct TypePlan {
-    /// The type.
+    /// The type, in the version that is read.
     pub resource: ResourceType,
+    /// The versions that selectors name and that do not serve it; empty where one of those named is read.
+    pub named: Vec<String>,
     /// What is asked of the server.
     pub request: Request,
     matchers: Vec<Arc<Matcher>>,
@@ -54,28 +69,45 @@ pub enum Request {
     },
 }
 
-/// Decides what is read for a ResourceSet.
+/// Decides what is read for a ResourceSet: the one place of this rule, for snapshots and for prunes alike.
+///
+/// A type is read in a version that a selector names, of several in the one that the cluster prefers. Where it is served in
+/// none of these, it is read in the preferred one of those that serve it.
 ///
 /// # Errors
 /// When a selector cannot be read.
 pub fn plan(set: &ResourceSet, discovery: &Discovery) -> Result<Plan, PlanError> {
-    let mut not_served = BTreeSet::new();
-    let mut selected: BTreeMap<_, (&ResourceType, Vec<Arc<Matcher>>)> = BTreeMap::new();
+    let (mut not_served, mut unknown) = (BTreeSet::new(), BTreeMap::new());
+    let mut selected: BTreeMap<(String, String), Taken<'_>> = BTreeMap::new();
     for (index, selector) in set.spec.resource_selectors.iter().enumerate() {
-        let matcher = Arc::new(Matcher::new(index, selector)?);
-        let Some(types) = discovery.types(&selector.api_version) else {
-            not_served.insert(selector.api_version.clone());
+        let (api_version, matcher) = (&selector.api_version, Arc::new(Matcher::new(index, selector)?));
+        if let Some(why) = why_unknown(discovery, api_version) {
+            unknown.insert(api_version.clone(), why.clone());
             continue;
-        };
-        for resource in types.iter().filter(|resource| is_readable(resource) && matcher.takes_type(resource)) {
-            selected.entry(rank(resource)).or_insert((resource, Vec::new())).1.push(Arc::clone(&matcher));
+        }
+        let mut takes_any = false;
+        for offers in discovery.offers(group_of(api_version)).into_values() {
+            let offers: Vec<_> = offers.into_iter().filter(|offer| is_readable(offer)).collect();
+            let named = offers.iter().find(|offer| offer.api_version() == *api_version);
+            let Some(resource) = named.or(offers.first()).filter(|resource| matcher.takes_type(resource)) else {
+                continue;
+            };
+            let key = (resource.group.clone(), resource.plural.clone());
+            let taken = selected.entry(key).or_insert_with(|| Taken::new(offers.clone()));
+            taken.add(api_version, Arc::clone(&matcher));
+            takes_any = true;
+        }
+        if !takes_any && discovery.types(api_version).is_none() {
+            not_served.insert(api_version.clone());
         }
     }
-    let mut plan = Plan { not_served: not_served.into_iter().collect(), ..Plan::default() };
-    for (resource, matchers) in selected.into_values() {
-        let type_plan = TypePlan::new(resource.clone(), matchers);
+    let unknown = unknown.into_iter().map(|(api_version, why)| Unknown { api_version, why });
+    let mut plan = Plan { not_served: not_served.into_iter().collect(), unknown: unknown.collect(), ..Plan::default() };
+    let mut types: Vec<_> = selected.into_values().map(Taken::plan).collect();
+    types.sort_by_cached_key(|type_plan| rank(&type_plan.resource));
+    for type_plan in types {
         if matches!(&type_plan.request, Request::Get { objects } if objects.is_empty()) {
-            plan.without_names.push(resource.type_name());
+            plan.without_names.push(type_plan.resource.type_name());
         } else {
             plan.types.push(type_plan);
         }
@@ -83,19 +115,60 @@ pub fn plan(set: &ResourceSet, discovery: &Discovery) -> Result<Plan, PlanError>
     Ok(plan)
 }
 
+/// Why it is not known what belongs to an API version: the cluster cannot answer for it or, where it does not serve it, for
+/// another of its group that may have the types.
+fn why_unknown<'a>(discovery: &'a Discovery, api_version: &str) -> Option<&'a Unavailable> {
+    if discovery.types(api_version).is_some() {
+        return None;
+    }
+    let of_group = || discovery.unavailable_of(group_of(api_version)).map(|(_, why)| why);
+    discovery.unavailable().get(api_version).or_else(of_group)
+}
+
+/// A type that selectors take.
+struct Taken<'a> {
+    /// The type in each version that serves it, the preferred one first.
+    offers: Vec<&'a ResourceType>,
+    /// The API versions that selectors name.
+    named: BTreeSet<String>,
+    matchers: Vec<Arc<Matcher>>,
+}
+
+impl<'a> Taken<'a> {
+    const fn new(offers: Vec<&'a ResourceType>) -> Self {
+        Self { offers, named: BTreeSet::new(), matchers: Vec::new() }
+    }
+
+    fn add(&mut self, api_version: &str, matcher: Arc<Matcher>) {
+        self.named.insert(api_version.to_owned());
+        self.matchers.push(matcher);
+    }
+
+    fn plan(self) -> TypePlan {
+        let Self { offers, named, matchers } = self;
+        let is_named = |offer: &&&ResourceType| named.contains(&offer.api_version());
+        let as_named = offers.iter().find(is_named);
+        let instead = as_named.is_none().then_some(&named).into_iter().flatten();
+        let versions = instead.map(|name| name.rsplit('/').next().unwrap_or_default().to_owned()).collect();
+        // A type is taken only where there is an offer.
+        let resource = as_named.or(offers.first()).map(|offer| (*offer).clone()).unwrap_or_default();
+        TypePlan { named: versions, ..TypePlan::new(resource, matchers) }
+    }
+}
+
 /// Subresources are no types of their own, and some types, such as reviews of access, can only be created.
 fn is_readable(resource: &ResourceType) -> bool {
     (resource.can_list || resource.can_get) && !resource.plural.contains('/')
 }
 
-fn rank(resource: &ResourceType) -> (u8, String, String) {
+fn rank(resource: &ResourceType) -> (u8, String) {
     let is_definition = resource.group == "apiextensions.k8s.io" && resource.plural == "customresourcedefinitions";
     let class = match (is_definition, resource.namespaced) {
         (true, _) => 0,
         (false, false) => 1,
         (false, true) => 2,
     };
-    (class, resource.type_name(), resource.version.clone())
+    (class, resource.type_name())
 }
 
 impl TypePlan {
@@ -104,7 +177,8 @@ impl TypePlan {
             let objects: BTreeSet<_> =
                 matchers.iter().flat_map(|matcher| matcher.named_objects(resource.namespaced)).collect();
             let request = Request::Get { objects: objects.into_iter().collect() };
-            return Self { resource, request, matchers, labels_asked: false, fields_asked: BTreeMap::new() };
+            let (named, fields_asked) = (Vec::new(), BTreeMap::new());
+            return Self { resource, named, request, matchers, labels_asked: false, fields_asked };
         }
         let labels = common(&matchers, |matcher| Some(&matcher.labels)).filter(|labels| !labels.is_empty());
         let fields_asked = common_fields(&matchers);
@@ -116,7 +190,7 @@ impl TypePlan {
             field_selector: (!fields_asked.is_empty()).then(|| to_query(&fields_asked)),
         };
         let labels_asked = labels.is_some();
-        Self { resource, request, matchers, labels_asked, fields_asked }
+        Self { resource, named: Vec::new(), request, matchers, labels_asked, fields_asked }
     }
 
     /// Whether an object that came belongs to the set: whether any selector takes it.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// A type that the cluster serves.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ResourceType {
     /// Group; empty for the core group.
     pub group: String,

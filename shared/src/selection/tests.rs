@@ -1,6 +1,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "a table reads best with `json!({…})` as the argument itself")]
 
 mod refusals;
+mod versions;
 
 use std::collections::BTreeMap;
 

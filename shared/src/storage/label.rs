@@ -5,8 +5,11 @@
 //!
 //! ```text
 //! # objects: 700
+//! # lacks types
 //! 4355a46b…39eaa  rancher-daily-….tar.gz
 //! ```
+//!
+//! The second line stands there only where types could not be read when the archive was made.
 
 use std::collections::HashMap;
 
@@ -18,6 +21,12 @@ const DIGEST_METADATA: &str = "drover-sha256";
 /// The name of the metadata that holds the number of objects.
 const OBJECTS_METADATA: &str = "drover-objects";
 
+/// The name of the metadata that an archive has which lacks types.
+const LACKS_TYPES_METADATA: &str = "drover-lacks-types";
+
+/// The line of a file beside such an archive.
+const LACKS_TYPES_LINE: &str = "# lacks types";
+
 /// What stands before the number of objects in a file.
 const OBJECTS_LINE: &str = "# objects: ";
 
@@ -28,11 +37,13 @@ pub struct Parcel {
     pub content: Content,
     /// How many objects it holds, where that is known.
     pub objects: Option<u64>,
+    /// Whether it lacks types that could not be read, so that it is no backup.
+    pub lacks_types: bool,
 }
 
 impl From<Content> for Parcel {
     fn from(content: Content) -> Self {
-        Self { content, objects: None }
+        Self { content, objects: None, lacks_types: false }
     }
 }
 
@@ -40,7 +51,7 @@ impl Content {
     /// This content, known to hold so many objects.
     #[must_use]
     pub const fn with_objects(self, objects: u64) -> Parcel {
-        Parcel { content: self, objects: Some(objects) }
+        Parcel { content: self, objects: Some(objects), lacks_types: false }
     }
 }
 
@@ -53,6 +64,8 @@ pub struct Label {
     pub sha256: Option<[u8; 32]>,
     /// How many objects it holds, where that is recorded.
     pub objects: Option<u64>,
+    /// It lacks types that could not be read when it was made.
+    pub lacks_types: bool,
     /// It is marked as a bad copy, and not read.
     pub is_bad: bool,
 }
@@ -62,11 +75,13 @@ pub struct Label {
 pub(super) struct Recorded {
     pub(super) sha256: Option<[u8; 32]>,
     pub(super) objects: Option<u64>,
+    pub(super) lacks_types: bool,
 }
 
 impl From<Parcel> for Recorded {
     fn from(parcel: Parcel) -> Self {
-        Self { sha256: Some(parcel.content.sha256), objects: parcel.objects }
+        let Parcel { content, objects, lacks_types } = parcel;
+        Self { sha256: Some(content.sha256), objects, lacks_types }
     }
 }
 
@@ -74,7 +89,8 @@ impl Recorded {
     /// The text of the file beside the archive `name`.
     pub(super) fn file(parcel: Parcel, name: &str) -> String {
         let objects = parcel.objects.map(|objects| format!("{OBJECTS_LINE}{objects}\n")).unwrap_or_default();
-        format!("{objects}{}  {name}\n", hex::encode(parcel.content.sha256))
+        let lacks_types = if parcel.lacks_types { format!("{LACKS_TYPES_LINE}\n") } else { String::new() };
+        format!("{objects}{lacks_types}{}  {name}\n", hex::encode(parcel.content.sha256))
     }
 
     /// Reads the file beside the archive `name`, which anybody may have written.
@@ -88,6 +104,7 @@ impl Recorded {
         Self {
             sha256: text.lines().find_map(digest),
             objects: text.lines().find_map(|line| line.strip_prefix(OBJECTS_LINE)?.trim().parse().ok()),
+            lacks_types: text.lines().any(|line| line.trim() == LACKS_TYPES_LINE),
         }
     }
 
@@ -95,7 +112,8 @@ impl Recorded {
     pub(super) fn metadata(parcel: Parcel) -> HashMap<String, String> {
         let digest = (DIGEST_METADATA.to_owned(), hex::encode(parcel.content.sha256));
         let objects = parcel.objects.map(|objects| (OBJECTS_METADATA.to_owned(), objects.to_string()));
-        std::iter::once(digest).chain(objects).collect()
+        let lacks_types = parcel.lacks_types.then(|| (LACKS_TYPES_METADATA.to_owned(), "true".to_owned()));
+        std::iter::once(digest).chain(objects).chain(lacks_types).collect()
     }
 
     /// Reads the metadata of an object.
@@ -104,16 +122,20 @@ impl Recorded {
         Self {
             sha256: text(DIGEST_METADATA).and_then(parse_digest),
             objects: text(OBJECTS_METADATA).and_then(|text| text.parse().ok()),
+            lacks_types: text(LACKS_TYPES_METADATA).is_some(),
         }
     }
 
     /// Whether all that is to be recorded of this parcel is.
     pub(super) fn covers(self, parcel: Parcel) -> bool {
-        self.sha256 == Some(parcel.content.sha256) && (parcel.objects.is_none() || self.objects == parcel.objects)
+        self.sha256 == Some(parcel.content.sha256)
+            && (parcel.objects.is_none() || self.objects == parcel.objects)
+            && self.lacks_types == parcel.lacks_types
     }
 
     pub(super) const fn label(self, bytes: u64, is_bad: bool) -> Label {
-        Label { bytes, sha256: self.sha256, objects: self.objects, is_bad }
+        let Self { sha256, objects, lacks_types } = self;
+        Label { bytes, sha256, objects, lacks_types, is_bad }
     }
 }
 
@@ -128,20 +150,21 @@ mod tests {
     use super::*;
 
     fn parcel(objects: Option<u64>) -> Parcel {
-        Parcel { content: Content { bytes: 7, sha256: [0xab; 32] }, objects }
+        Parcel { content: Content { bytes: 7, sha256: [0xab; 32] }, objects, lacks_types: false }
     }
 
     #[test]
     fn what_is_recorded_is_read_again() {
-        for objects in [None, Some(0), Some(700)] {
-            let parcel = parcel(objects);
+        for (objects, lacks_types) in [(None, false), (Some(0), true), (Some(700), false), (None, true)] {
+            let parcel = Parcel { lacks_types, ..parcel(objects) };
             let text = Recorded::file(parcel, "a b.tar.gz");
             for read in [
                 Recorded::of_file(&text, "a b.tar.gz"),
                 Recorded::of_metadata(&Recorded::metadata(parcel)),
                 Recorded::from(parcel),
             ] {
-                assert_eq!((read.sha256, read.objects), (Some([0xab; 32]), objects), "{text}");
+                let expected = Recorded { sha256: Some([0xab; 32]), objects, lacks_types };
+                assert_eq!(read, expected, "{text}");
                 assert!(read.covers(parcel));
             }
         }

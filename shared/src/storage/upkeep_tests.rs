@@ -78,7 +78,8 @@ async fn sha256sum_proves_an_archive_by_its_label() {
 async fn a_label_that_a_kill_prevented_is_made_up() {
     let scene = Scene::of(b"archive").await;
     assert!(!scene.store(NAME).await);
-    let expected = Label { bytes: 7, sha256: Some(scene.content.sha256), objects: Some(700), is_bad: false };
+    let expected =
+        Label { bytes: 7, sha256: Some(scene.content.sha256), objects: Some(700), lacks_types: false, is_bad: false };
     assert_eq!(scene.label().await, expected);
     for damage in [|path| std::fs::remove_file(path), |path: std::path::PathBuf| std::fs::write(path, "x")] {
         damage(scene.path("a.tar.gz.sha256")).unwrap();

@@ -10,7 +10,7 @@ use drover::places::{Target, split, targets};
 use drover::policy::{Policies, Settings};
 use drover::resources::{Backup, BackupRun, BackupType, ConditionStatus, Place};
 use drover::runs::report::PRUNED;
-use drover::runs::{schedule_of, status_of};
+use drover::runs::{lacking, schedule_of, status_of};
 use drover::storage::{Label, Opened, Storage};
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -56,6 +56,7 @@ pub(super) async fn gather(
         suspended_by: settings.suspended_by,
         timing,
         archive,
+        lacking: lacking(&history, backup),
     };
     Ok((facts, run))
 }

@@ -19,6 +19,8 @@ pub(crate) struct Facts {
     pub(crate) timing: Timing,
     /// Its newest verified archive.
     pub(crate) archive: Option<Archive>,
+    /// What its archives lack, in words.
+    pub(crate) lacking: Vec<String>,
 }
 
 /// When a Backup runs.
@@ -94,6 +96,7 @@ pub(crate) fn judge(facts: &Facts, freshness: Freshness, now: Timestamp) -> Verd
     .into_iter()
     .flatten()
     .chain(not_elsewhere(facts))
+    .chain(facts.lacking.clone())
     .collect();
     if reasons.is_empty() { Verdict::Fresh } else { Verdict::Stale(reasons) }
 }
@@ -199,6 +202,7 @@ mod tests {
                 elsewhere: vec![("far".into(), Presence::Whole)],
                 decryption: Decryption::NotNeeded,
             }),
+            lacking: Vec::new(),
         }
     }
 
@@ -269,6 +273,7 @@ mod tests {
         check(&archive(|a| a.decryption = Decryption::Works), usual, NOON, &[]);
         let replaced = archive(|a| a.decryption = Decryption::Fails("no key \"k\"".into()));
         check(&replaced, usual, NOON, &["cannot be decrypted: no key \"k\""]);
+        check(&Facts { lacking: vec!["fewer objects".into()], ..good() }, usual, NOON, &["fewer objects"]);
         let all = Facts { ready: failed, suspended_by: Some("p".into()), ..replaced };
         check(&all, usual, "2026-11-30T00:00:00Z", &["Ready", "suspends", "missing", "decrypted"]);
     }

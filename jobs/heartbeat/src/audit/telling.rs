@@ -182,7 +182,14 @@ fn overtaken(finding: &Finding<'_>, told: Option<&Told>, monitor: &str, signal: 
 fn is_contradicted(Finding { facts, run, .. }: &Finding<'_>, told: &Told) -> bool {
     let Some(archive) = &facts.archive else { return false };
     let stored = run.and_then(|run| status_of(run).ended_at?.parse().ok()).unwrap_or(archive.begun);
-    told.is_failed_since(archive.number, stored, facts.pruned)
+    told.is_failed_since(archive.number, stored, over(facts.pruned, *run))
+}
+
+/// When what failed after the newest archive was stored is over: with the prune that went well or, where the archive lacked
+/// something that was confirmed since, now.
+fn over(pruned: Option<Timestamp>, run: Option<&BackupRun>) -> Option<Timestamp> {
+    let had_losses = run.and_then(|run| status_of(run).snapshot?.losses).is_some();
+    pruned.map(|pruned| if had_losses { Timestamp::MAX } else { pruned })
 }
 
 /// Whether a monitor was told of a success since then. No clocks are compared, for those of two nodes differ.

@@ -124,6 +124,7 @@ pub(super) fn read_within(archive: impl Read, limits: Limits) -> Result<Entries,
             Entry::Object { key, bytes, .. } => (key.path(), bytes.to_vec()),
             Entry::Sealed { key, .. } => panic!("{key} stayed encrypted"),
             Entry::ResourceSet(bytes) => (String::new(), bytes.to_vec()),
+            Entry::Contents(bytes) => ("filters/drover.json".to_owned(), bytes.to_vec()),
         });
     }
     assert!(reader.fingerprint().is_some(), "an archive that was whole has a digest");

@@ -303,3 +303,42 @@ fn the_oldest_goes_first() {
     let order: Vec<_> = plan.expired().map(|(judged, _)| judged.time).collect();
     assert!(order.is_sorted() && order.len() == 3, "{order:?}");
 }
+
+#[test]
+fn one_that_lacks_types_fills_no_place_and_pushes_nothing_out() {
+    let young = "keep: it lacks types; it fills no place of the policy and has not expired yet";
+    check(
+        &newest(2),
+        &[
+            ("2026-11-28 verified lacking", young),
+            ("2026-11-27 verified lacking 9", young),
+            ("2026-11-26 verified 700", "keep: number 1 of the newest 2; the newest verified one"),
+            ("2026-11-25 verified lacking", young),
+            ("2026-11-24 verified 700", "keep: number 2 of the newest 2"),
+            ("2026-11-23 verified lacking", "delete: it lacks types, and expired"),
+            ("2026-11-22 verified", EXPIRED),
+        ],
+    );
+    let none = "none is known to be verified, so none is deleted";
+    check(
+        &newest(1),
+        &[
+            ("2026-11-28 verified lacking", young),
+            ("2026-11-27", "keep: number 1 of the newest 1"),
+            ("2026-11-26", &format!("keep: {none}")),
+        ],
+    );
+}
+
+#[test]
+fn one_that_is_held_stays_for_as_long_as_it_is_and_displaces_none() {
+    let archives = ["2026-11-28 verified", "2026-11-27 verified", "2026-11-26 verified"].map(found);
+    let held = |name: &str| Circumstances {
+        held: [(name.to_owned(), "it has what others lack".to_owned())].into(),
+        ..circumstances()
+    };
+    let with = held(&archives[2].name);
+    let kept = verdicts(&plan(&archives, &newest(1), &with));
+    assert_eq!(kept[1..], ["delete: older than the newest 1", "keep: it has what others lack"]);
+    assert_eq!(deleted(&plan(&archives, &newest(1), &held("another"))).len(), 2);
+}

@@ -24,7 +24,7 @@ pub(super) fn circumstances() -> Circumstances {
     }
 }
 
-/// An archive in words: a date or time, and then any of `verified`, `bad`, `adopted`, `other` and a number of objects.
+/// An archive in words: a date or time, and then any of `verified`, `bad`, `lacking`, `adopted`, `other` and a number of objects.
 pub(super) fn found(words: &str) -> Found {
     let (when, words) = words.split_once(' ').unwrap_or((words, ""));
     let mut found = Found::default();
@@ -33,6 +33,7 @@ pub(super) fn found(words: &str) -> Found {
         match word {
             "verified" => found.is_verified = true,
             "bad" => found.is_bad = true,
+            "lacking" => found.lacks_types = true,
             "adopted" => cluster = ADOPTED,
             "other" => cluster = OTHER,
             objects => found.objects = Some(objects.parse().unwrap()),

@@ -19,11 +19,12 @@ fn archive() -> impl Strategy<Value = Found> {
     let backup = prop_oneof![9 => Just("daily"), 1 => Just("rancher-daily"), 1 => Just("daily-2")];
     let cluster = prop_oneof![8 => Just(OWN), 2 => Just(ADOPTED), 1 => Just(OTHER)];
     let objects = option::weighted(0.7, select(vec![0_u64, 1, 300, 340, 600, 700, 1500]));
-    let flags = (any::<bool>(), proptest::bool::weighted(0.6), proptest::bool::weighted(0.1));
+    let seldom = || proptest::bool::weighted(0.1);
+    let flags = (any::<bool>(), proptest::bool::weighted(0.6), seldom(), seldom());
     (minutes, backup, cluster, objects, flags).prop_map(|(minutes, backup, cluster, objects, flags)| {
-        let (is_encrypted, is_verified, is_bad) = flags;
+        let (is_encrypted, is_verified, is_bad, lacks_types) = flags;
         let at = now() - SignedDuration::from_mins(minutes);
-        Found { name: archive_name(backup, cluster, at, is_encrypted), is_verified, is_bad, objects }
+        Found { name: archive_name(backup, cluster, at, is_encrypted), is_verified, is_bad, objects, lacks_types }
     })
 }
 
@@ -78,11 +79,11 @@ impl History {
         plan(&self.archives, &self.policy, &self.circumstances)
     }
 
-    /// The archives that are of the Backup, of this or an adopted cluster, good and not of the future, oldest first.
+    /// The archives that are of the Backup, of this or an adopted cluster, good, whole and not of the future, oldest first.
     fn counted(&self) -> Vec<(Timestamp, &str, String, &Found)> {
         let read = |found| {
             let name = own_name(found)?;
-            let counts = !found.is_bad && name.time <= self.circumstances.now;
+            let counts = !found.is_bad && !found.lacks_types && name.time <= self.circumstances.now;
             counts.then_some((name.time, found.name.as_str(), name.cluster_uid, found))
         };
         let mut counted: Vec<_> = self.archives.iter().filter_map(read).collect();
@@ -195,7 +196,8 @@ proptest! {
             let circumstances = Circumstances { now, restoring: Restoring::default(), ..history.circumstances.clone() };
             let gone = deleted(&plan(&lying, &history.policy, &circumstances));
             lying.retain(|found| !gone.contains(&found.name));
-            let has_verified = lying.iter().any(|found| found.is_verified && !found.is_bad && own_name(found).is_some());
+            let is_good = |found: &Found| found.is_verified && !found.is_bad && !found.lacks_types;
+            let has_verified = lying.iter().any(|found| is_good(found) && own_name(found).is_some());
             once_verified |= has_verified;
             prop_assert!(!once_verified || has_verified, "the last verified archive is gone");
         }

@@ -4,6 +4,7 @@
 mod audit;
 mod hanging;
 mod kinds;
+mod lacking;
 mod late;
 mod shared;
 mod trouble;

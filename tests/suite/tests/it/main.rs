@@ -34,6 +34,7 @@ mod lease;
 mod listing;
 mod local;
 mod manifests;
+mod missing;
 mod monitoring;
 mod nats;
 mod operators_archives;

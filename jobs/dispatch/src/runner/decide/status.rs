@@ -5,7 +5,7 @@ use drover::coexistence::{self, Operator};
 use drover::resources::{
     Backup, BackupStatus, BackupType, ConditionStatus, Conditions, Ready, Restore, RestoreStatus, RunState, rfc3339,
 };
-use drover::runs::{History, schedule_of, status_of};
+use drover::runs::{History, missing_words, schedule_of, status_of};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -131,8 +131,12 @@ fn said_stalled(conditions: &Conditions) -> bool {
 }
 
 fn otherwise(history: &History) -> (Ready, String) {
-    let Some(status) = history.newest().map(status_of) else { return (Ready::Pending, String::new()) };
+    let Some(run) = history.newest() else { return (Ready::Pending, String::new()) };
+    let status = status_of(run);
     let message = status.message.unwrap_or_default();
+    if let Some(words) = missing_words(run).filter(|_| status.state == RunState::Completed) {
+        return (Ready::Failed, words);
+    }
     match status.state {
         RunState::Completed => (Ready::Completed, String::new()),
         RunState::Failed => (Ready::Failed, message),

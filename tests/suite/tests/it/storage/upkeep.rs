@@ -28,7 +28,13 @@ async fn digest_and_objects_are_recorded_and_go_with_the_archive() {
         for length in [1000, 6 << 20] {
             let (file, content) = spool(length);
             storage.store(NAME, file.path(), content.with_objects(700), |_| ()).await.unwrap();
-            let label = Label { bytes: length as u64, sha256: Some(content.sha256), objects: Some(700), is_bad: false };
+            let label = Label {
+                bytes: length as u64,
+                sha256: Some(content.sha256),
+                objects: Some(700),
+                lacks_types: false,
+                is_bad: false,
+            };
             assert_eq!(storage.label(NAME).await.unwrap(), Some(label));
             assert_eq!(storage.remove(NAME).await.unwrap(), Removal::Removed);
             assert_eq!(storage.remove(NAME).await.unwrap(), Removal::Gone);
@@ -37,7 +43,7 @@ async fn digest_and_objects_are_recorded_and_go_with_the_archive() {
         // What others put there says nothing of itself.
         let put = s3.client().unwrap().put_object().bucket(BUCKET).key("label/b.tar.gz").body(b"x".to_vec().into());
         put.send().await.unwrap();
-        let label = Label { bytes: 1, sha256: None, objects: None, is_bad: false };
+        let label = Label { bytes: 1, sha256: None, objects: None, lacks_types: false, is_bad: false };
         assert_eq!(storage.label("b.tar.gz").await.unwrap(), Some(label));
         let nowhere = open(s3, &S3Location { bucket_name: "nowhere".to_owned(), ..place(s3, "label") }).await;
         assert_eq!(nowhere.label(NAME).await.unwrap_err().exit(), Exit::Usage);

@@ -1,0 +1,138 @@
+//! Of which types an archive would have the objects, had there been any: what it lacks of others it may lack since it could
+//! not be had, and that is no reason to delete anything.
+
+use std::collections::BTreeSet;
+
+use drover::archive::Contents;
+use drover::selection::{ResourceType, TypePlan};
+
+use crate::definitions::Definition;
+
+/// What an archive tells of its types.
+#[derive(Debug)]
+pub(crate) enum Account<'a> {
+    /// It says itself what was read to its end.
+    Listed(BTreeSet<&'a str>),
+    /// It says nothing, as archives of others do not, and those of before: what it holds has to tell.
+    Held {
+        /// The types that it holds objects of, without their versions.
+        types: BTreeSet<String>,
+        /// The API versions that it holds objects of.
+        api_versions: BTreeSet<String>,
+        /// What was defined when it was made, as far as it tells.
+        definitions: &'a [Definition],
+    },
+}
+
+impl<'a> Account<'a> {
+    /// The account of an archive that holds objects of these types, each a type as kubectl names it and an API version.
+    pub(crate) fn of(
+        contents: Option<&'a Contents>,
+        held: impl Iterator<Item = (String, String)>,
+        definitions: &'a [Definition],
+    ) -> Self {
+        if let Some(contents) = contents {
+            return Self::Listed(contents.listed());
+        }
+        let (types, api_versions) = held.unzip();
+        Self::Held { types, api_versions, definitions }
+    }
+
+    /// Whether the archive would have the objects of a type.
+    ///
+    /// Who says nothing has listed what was served in the very version that the ResourceSet names, and nothing else.
+    pub(crate) fn covers(&self, plan: &TypePlan) -> bool {
+        let resource = &plan.resource;
+        match self {
+            Self::Listed(types) => types.contains(resource.type_name().as_str()),
+            Self::Held { types, api_versions, definitions } => {
+                let was_served = is_always_served(&resource.group)
+                    || api_versions.contains(&resource.api_version())
+                    || definitions.iter().any(|definition| defines(definition, resource));
+                types.contains(&resource.type_name()) || (plan.named.is_empty() && was_served)
+            }
+        }
+    }
+}
+
+/// Groups of the API server itself; those of definitions and of aggregated APIs have other names.
+fn is_always_served(group: &str) -> bool {
+    !group.contains('.') || group.ends_with(".k8s.io")
+}
+
+fn defines(definition: &Definition, resource: &ResourceType) -> bool {
+    let spec = &definition.spec;
+    let is_version = || spec.versions.iter().any(|version| version.served && version.name == resource.version);
+    spec.group == resource.group && spec.names.plural == resource.plural && is_version()
+}
+
+#[cfg(test)]
+mod tests {
+    use drover::archive::ListedType;
+    use drover::resources::ResourceSet;
+    use drover::selection::{Discovery, plan};
+    use serde_json::json;
+
+    use super::*;
+
+    /// The plan of a set that names `apiVersion`, where the cluster serves `served`.
+    fn planned(api_version: &str, served: &str, plural: &str) -> TypePlan {
+        let (group, version) = served.split_once('/').unwrap_or(("", served));
+        let resource = ResourceType {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: "Kind".to_owned(),
+            plural: plural.to_owned(),
+            can_list: true,
+            ..ResourceType::default()
+        };
+        let set: ResourceSet = serde_json::from_value(json!({
+            "apiVersion": "resources.cattle.io/v1", "kind": "ResourceSet", "metadata": {"name": "set"},
+            "resourceSelectors": [{"apiVersion": api_version}],
+        }))
+        .unwrap();
+        let discovery: Discovery = [resource].into_iter().collect();
+        plan(&set, &discovery).unwrap().types.remove(0)
+    }
+
+    fn definition() -> Definition {
+        serde_json::from_value(json!({"spec": {
+            "group": "a.io", "scope": "Cluster", "names": {"kind": "Empty", "plural": "empties"},
+            "versions": [{"name": "v2", "served": true}, {"name": "v3", "served": false}],
+        }}))
+        .unwrap()
+    }
+
+    #[track_caller]
+    fn check(named: &str, served: &str, plural: &str, expected: bool) {
+        let held = [("things.a.io".to_owned(), "a.io/v1".to_owned()), ("others.b.io".to_owned(), "b.io/v1".to_owned())];
+        let definitions = [definition()];
+        let account = Account::of(None, held.into_iter(), &definitions);
+        assert_eq!(account.covers(&planned(named, served, plural)), expected, "{plural} in {served} for {named}");
+    }
+
+    #[test]
+    fn an_archive_that_says_nothing_covers_what_was_surely_served_as_named() {
+        check("v1", "v1", "secrets", true);
+        check("rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io/v1", "roles", true);
+        check("a.io/v1", "a.io/v1", "things", true);
+        check("a.io/v1", "a.io/v1", "further", true);
+        check("a.io/v2", "a.io/v2", "things", true);
+        check("a.io/v2", "a.io/v2", "empties", true);
+        check("a.io/v3", "a.io/v3", "empties", false);
+        check("a.io/v2", "a.io/v2", "further", false);
+        check("a.io/v2", "a.io/v1", "further", false);
+        check("cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta2", "clusters", false);
+        check("cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta1", "clusters", false);
+    }
+
+    #[test]
+    fn an_archive_covers_what_it_says_that_it_listed_and_nothing_else() {
+        let listed = ListedType { name: "clusters.cluster.x-k8s.io".to_owned(), ..ListedType::default() };
+        let contents = Contents { types: vec![listed], ..Contents::default() };
+        let account = Account::of(Some(&contents), [("secrets".to_owned(), "v1".to_owned())].into_iter(), &[]);
+        assert!(account.covers(&planned("cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta1", "clusters")));
+        assert!(account.covers(&planned("cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta2", "clusters")));
+        assert!(!account.covers(&planned("v1", "v1", "secrets")));
+    }
+}

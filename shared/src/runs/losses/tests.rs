@@ -1,0 +1,112 @@
+use super::super::history::tests::{backup, run};
+use super::*;
+use crate::resources::{RunState, SnapshotStage};
+
+/// A run that is stored, with these counts.
+fn stored(number: i64, types: &[(&str, i64)], losses: Option<Losses>) -> BackupRun {
+    let mut run = run(number, RunState::Completed, true);
+    run.spec.filename = format!("daily-{number}.tar.gz");
+    let types = types.iter().map(|(name, objects)| ((*name).to_owned(), *objects)).collect();
+    let snapshot = SnapshotStage { types, losses, ..status_of(&run).snapshot.unwrap() };
+    run.status.as_mut().unwrap().snapshot = Some(snapshot);
+    run
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The cluster serves the core group and two types of `a.io`.
+fn counted(types: &[(&str, u64)]) -> Counted {
+    Counted {
+        types: types.iter().map(|(name, objects)| ((*name).to_owned(), *objects)).collect(),
+        groups: names(&["", "a.io", "gone.io", "down.io"]),
+        served: names(&["secrets", "configmaps", "things.a.io", "others.a.io"]),
+        missing: names(&["others.a.io"]),
+        unknown_groups: names(&["down.io"]),
+    }
+}
+
+#[track_caller]
+fn check(name: &str, before: i64, now: Option<u64>, expected: Option<LossReason>) {
+    let now: Vec<_> = now.map(|now| (name, now)).into_iter().collect();
+    let found = losses(&stored(1, &[(name, before)], None), &counted(&now));
+    assert_eq!(found.map(|losses| losses.types[0].reason), expected, "{name}: {before}, then {now:?}");
+}
+
+#[test]
+fn a_type_is_lost_that_is_served_no_longer_or_of_which_fewer_than_half_are_left_and_three_are_gone() {
+    use LossReason::{Fewer, NotSelected, NotServed};
+    check("secrets", 10, Some(5), None);
+    check("secrets", 10, Some(4), Some(Fewer));
+    check("secrets", 5, Some(2), Some(Fewer));
+    check("secrets", 3, Some(0), Some(Fewer));
+    check("secrets", 3, Some(1), None);
+    check("secrets", 2, Some(0), None);
+    check("secrets", 0, None, None);
+    check("events", 1_000, Some(0), None);
+    check("things.gone.io", 1, None, Some(NotServed));
+    check("lost.a.io", 1, None, Some(NotServed));
+    check("tokens.gone.io", 40, None, Some(NotServed));
+    check("things.a.io", 3, None, Some(NotSelected));
+    check("things.a.io", 2, None, None);
+    check("things.never-named.io", 3, None, Some(NotSelected));
+    check("others.a.io", 50, None, None);
+    check("things.down.io", 50, None, None);
+}
+
+#[test]
+fn a_confirmation_is_for_these_types_since_that_archive() {
+    let word = |base: i64, types: &[(&str, i64)], now: &[(&str, u64)]| {
+        losses(&stored(base, types, None), &counted(now)).unwrap().confirmation
+    };
+    let one = word(1, &[("things.gone.io", 5)], &[]);
+    assert!(one.starts_with("loss-") && one.len() == 13, "{one}");
+    assert_eq!(word(1, &[("things.gone.io", 7), ("secrets", 4)], &[("secrets", 4)]), one);
+    assert_ne!(word(2, &[("things.gone.io", 5)], &[]), one, "another archive");
+    assert_ne!(word(1, &[("things.gone.io", 5), ("secrets", 4)], &[("secrets", 0)]), one, "a further type");
+}
+
+#[test]
+fn the_same_loss_is_told_until_it_is_confirmed_or_mended() {
+    let full = [("secrets", 10), ("things.gone.io", 5)];
+    let base = stored(1, &full, None);
+    let lost = losses(&base, &counted(&[("secrets", 10)])).unwrap();
+    let second = stored(2, &[("secrets", 10)], Some(lost.clone()));
+    let third = stored(3, &[("secrets", 10)], Some(lost.clone()));
+    let history = History::of(&backup(), [base.clone(), second.clone(), third]);
+    let none = Allowed::default();
+    assert_eq!(measure(&history, none).unwrap().spec.number, 1);
+    let held = hold(&history, none).unwrap();
+    assert_eq!(held.archive, "daily-1.tar.gz");
+    for words in ["things.gone.io (5 before, 0 now, the cluster serves it no longer)", lost.confirmation.as_str()] {
+        assert!(held.reason.contains(words), "{}", held.reason);
+    }
+
+    let words = format!("fewer-objects, {}", lost.confirmation);
+    let confirmed = Allowed::by(Some(&words));
+    assert_eq!((measure(&history, confirmed).unwrap().spec.number, hold(&history, confirmed)), (3, None));
+    let others = Allowed::by(Some("loss-00000000,fewer-objects"));
+    assert!(hold(&history, others).is_some());
+
+    let mended = History::of(&backup(), [base, second, stored(3, &full, None)]);
+    assert_eq!((measure(&mended, none).unwrap().spec.number, hold(&mended, none)), (3, None));
+}
+
+#[test]
+fn only_what_is_there_is_remembered_and_of_too_many_types_the_largest() {
+    let some = counted(&[("secrets", 4), ("configmaps", 0)]);
+    assert_eq!(some.remembered(), BTreeMap::from([("secrets".to_owned(), 4)]));
+    let types = (0..2_000).map(|number| (format!("type-{number:04}"), number)).collect();
+    let many = Counted { types, ..Counted::default() }.remembered();
+    assert_eq!((many.len(), many.first_key_value().unwrap().0.as_str()), (1_000, "type-1000"));
+}
+
+#[test]
+fn of_many_losses_the_first_are_named() {
+    let known: Vec<_> = (0..30).map(|number| format!("things{number:02}.gone.io")).collect();
+    let known: Vec<_> = known.iter().map(|name| (name.as_str(), 1)).collect();
+    let lost = losses(&stored(1, &known, None), &counted(&[])).unwrap();
+    assert_eq!((lost.count, lost.types.len()), (30, 20));
+    assert!(lost.to_string().ends_with(" and 10 more types"), "{lost}");
+}

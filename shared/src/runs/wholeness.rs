@@ -1,0 +1,149 @@
+use kube::ResourceExt;
+
+use super::{ALLOW_ANNOTATION, ALLOW_MISSING_TYPES, Allowed, History, open_losses, status_of};
+use crate::archive::Contents;
+use crate::resources::{Backup, BackupRun, ConditionStatus, Losses, RunState};
+
+/// The condition that says whether an archive has all that it should.
+pub const WHOLE: &str = "Whole";
+
+/// Types that a message names.
+const NAMED: usize = 5;
+
+/// What the condition [`WHOLE`] says of an archive.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wholeness {
+    /// Whether the condition holds.
+    pub status: ConditionStatus,
+    /// Its reason: `Whole`, `MissingTypes` or `FewerObjects`.
+    pub reason: &'static str,
+    /// Its message.
+    pub message: String,
+}
+
+impl Wholeness {
+    /// Of an archive of the Backup `backup` that holds this, and lacks that. What is confirmed is no loss any more.
+    #[must_use]
+    pub fn of(backup: &str, contents: &Contents, losses: Option<&Losses>, allowed: Allowed<'_>) -> Self {
+        let missing: Vec<_> =
+            contents.missing().map(|left_out| format!("{} ({})", left_out.name, left_out.message)).collect();
+        if !missing.is_empty() {
+            let message = format!(
+                "{} could not be read and are missing: {}; the archive is stored, but \"latest\" never means it, and it fills \
+                 no place of the retention. Mend what is named, and take {ALLOW_MISSING_TYPES} out of the annotation \
+                 {ALLOW_ANNOTATION}",
+                missing.len(),
+                first(&missing, NAMED)
+            );
+            return Self { status: ConditionStatus::False, reason: "MissingTypes", message };
+        }
+        match losses.filter(|losses| !allowed.confirms(losses)) {
+            Some(losses) => {
+                let message = lost(backup, losses, allowed);
+                Self { status: ConditionStatus::False, reason: "FewerObjects", message }
+            }
+            None => Self { status: ConditionStatus::True, reason: WHOLE, message: whole(contents, losses) },
+        }
+    }
+
+    /// The message where something is lacking.
+    #[must_use]
+    pub fn warning(&self) -> Option<&str> {
+        (self.status != ConditionStatus::True).then_some(self.message.as_str())
+    }
+}
+
+/// What is lost, and how somebody says that this is right.
+fn lost(backup: &str, losses: &Losses, allowed: Allowed<'_>) -> String {
+    let words = allowed.with(&losses.confirmation);
+    format!(
+        "fewer objects than before: {losses}. {:?}, which has them, is kept until they are back or somebody confirms: kubectl \
+         annotate backups.resources.cattle.io {backup} --overwrite {ALLOW_ANNOTATION}={words}",
+        losses.kept
+    )
+}
+
+/// What the archives of a Backup lack, in words: the newest one types that could not be read, or the newest backup what one
+/// before has and nobody has confirmed.
+#[must_use]
+pub fn lacking(history: &History, backup: &Backup) -> Vec<String> {
+    let stored = history.iter().rev().find(|run| status_of(run).state == RunState::Completed);
+    let allowed = Allowed::on(backup);
+    let losses = open_losses(history, allowed).map(|losses| lost(&backup.name_any(), &losses, allowed));
+    stored.and_then(missing_words).into_iter().chain(losses).collect()
+}
+
+fn whole(contents: &Contents, confirmed: Option<&Losses>) -> String {
+    let types = contents.types.iter().filter(|listed| listed.objects > 0).count();
+    let instead = contents.types.iter().filter(|listed| !listed.named.is_empty());
+    let instead =
+        instead.map(|listed| format!("{} in {} for {}", listed.name, listed.version, listed.named.join(", ")));
+    let instead: Vec<_> = instead.collect();
+    let instead = (!instead.is_empty()).then(|| {
+        let first = first(&instead, NAMED);
+        format!("in a version that is served for the one that the ResourceSet names: {first}")
+    });
+    let confirmed = confirmed.map(|losses| format!("confirmed: {losses}"));
+    [Some(format!("{types} types")), instead, confirmed].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// The types that a run's archive lacks, in words; none where it lacks none.
+#[must_use]
+pub fn missing_words(run: &BackupRun) -> Option<String> {
+    let missing = &run.status.as_ref()?.snapshot.as_ref()?.missing_types;
+    (!missing.is_empty()).then(|| {
+        let (filename, types) = (&run.spec.filename, first(missing, NAMED));
+        format!("{filename:?} is stored, but no backup: it lacks what could not be read: {types}")
+    })
+}
+
+fn first(all: &[String], most: usize) -> String {
+    let named = all.iter().take(most).cloned().collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(most) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::{LeftOut, ListedType, Reason};
+    use crate::resources::{LossReason, TypeLoss};
+
+    #[track_caller]
+    fn check(wholeness: &Wholeness, reason: &str, words: &[&str]) {
+        assert_eq!(wholeness.reason, reason, "{wholeness:?}");
+        assert_eq!(wholeness.warning().is_some(), reason != WHOLE, "{wholeness:?}");
+        assert!(words.iter().all(|words| wholeness.message.contains(words)), "{}", wholeness.message);
+    }
+
+    #[test]
+    fn the_condition_says_what_is_lacking_and_what_to_do() {
+        let named = vec!["v1beta2".to_owned()];
+        let clusters = ListedType {
+            name: "clusters.a.io".into(),
+            version: "v1beta1".into(),
+            named,
+            objects: 2,
+            ..ListedType::default()
+        };
+        let mut contents = Contents { types: vec![clusters], ..Contents::default() };
+        let instead = "clusters.a.io in v1beta1 for v1beta2";
+        check(&Wholeness::of("daily", &contents, None, Allowed::default()), WHOLE, &["1 types", instead]);
+
+        let loss = TypeLoss { type_: "things.b.io".into(), before: 5, now: 0, reason: LossReason::NotServed };
+        let losses =
+            Losses { kept: "a.tar.gz".into(), confirmation: "loss-01234567".into(), count: 1, types: vec![loss] };
+        let of = |words| Wholeness::of("daily", &contents, Some(&losses), Allowed::by(words));
+        let command = "kubectl annotate backups.resources.cattle.io daily --overwrite drover.dev/allow=loss-01234567";
+        check(&of(None), "FewerObjects", &["things.b.io (5 before, 0 now", "\"a.tar.gz\"", command]);
+        check(&of(Some("other")), "FewerObjects", &["drover.dev/allow=other,loss-01234567"]);
+        check(&of(Some("other,loss-01234567")), WHOLE, &["confirmed: things.b.io"]);
+
+        let message = "503".to_owned();
+        contents.left_out = vec![LeftOut { name: "down.io/v1".into(), reason: Reason::NotListed, message }];
+        let missing = Wholeness::of("daily", &contents, Some(&losses), Allowed::default());
+        check(&missing, "MissingTypes", &["down.io/v1 (503)", "latest"]);
+    }
+}

@@ -1,0 +1,129 @@
+use drover::resources::{BackupSpec, ConditionStatus, Losses};
+use drover_testbed::{Options, Service};
+use drover_tests::message;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DeleteParams, ObjectMeta};
+
+use super::*;
+
+const GROUP: &str = "lost.example.io";
+
+const BACKUP: &str = "daily";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_archive_before_held_is_kept_and_named_until_somebody_confirms() {
+    let site = Site::start_with(Options::only([Service::ControlPlane, Service::Nats])).await;
+    let api_version = format!("{GROUP}/v1");
+    define(&site, &definition(GROUP, &[("v1", true)])).await;
+    make_things(&site, &api_version, 2).await;
+    let maps: Api<ConfigMap> = Api::namespaced(site.client.clone(), "default");
+    for index in 0..6 {
+        make_map(&maps, index).await;
+    }
+    let items = json!({"apiVersion": "v1", "kinds": ["ConfigMap"], "resourceNameRegexp": "^item-"});
+    let set = set("set", &[all_of(&api_version), items]);
+    site.resource_set(&set.to_string()).await;
+    let spec = BackupSpec {
+        resource_set_name: "set".to_owned(),
+        schedule: Some("@yearly".to_owned()),
+        retention_count: Some(1),
+        ..BackupSpec::default()
+    };
+    site.make_backup(BACKUP, spec).await;
+    let first = backed_up(&site).await;
+    assert_eq!((whole(&site).await.0, losses(&site).await), (ConditionStatus::True, None));
+
+    let definitions: Api<Definition> = Api::all(site.client.clone());
+    definitions.delete(&format!("things.{GROUP}"), &DeleteParams::default()).await.unwrap();
+    let things = format!("/apis/{GROUP}/v1/things");
+    until("the type is gone", async || {
+        !is_served(&site, &things).await && !is_served(&site, "/apis/lost.example.io").await
+    })
+    .await;
+    for index in 0..4 {
+        maps.delete(&format!("item-{index}"), &DeleteParams::default()).await.unwrap();
+    }
+    let second = backed_up(&site).await;
+    let found = losses(&site).await.unwrap();
+    assert_eq!((found.kept.as_str(), found.count), (first.as_str(), 2), "{found:?}");
+    let (status, words) = whole(&site).await;
+    assert_eq!(status, ConditionStatus::False);
+    let of_things = format!("things.{GROUP} (2 before, 0 now, the cluster serves it no longer)");
+    for expected in [&of_things, "configmaps (6 before, 2 now)", &first, &found.confirmation] {
+        assert!(words.contains(expected), "{expected}: {words}");
+    }
+    let status = site.backup_status(BACKUP).await;
+    assert_eq!(message(status.conditions.as_ref(), "Ready"), "Completed", "it is stored and verified as any");
+
+    // The next one lacks no more than that one, and says the same; the one that has all outlives the others.
+    let third = backed_up(&site).await;
+    assert_eq!(losses(&site).await.as_ref(), Some(&found));
+    assert_eq!(pruned(&site).await, sorted([&first, &third]));
+    // A confirmation of something else confirms nothing.
+    annotate(&site, "fewer-objects,loss-00000000").await;
+    assert_eq!(pruned(&site).await, sorted([&first, &third]));
+    assert!(!site.folder().join(&second).exists());
+
+    annotate(&site, &format!("fewer-objects,{}", found.confirmation)).await;
+    assert_eq!(pruned(&site).await, [third]);
+    let fourth = backed_up(&site).await;
+    assert_eq!((whole(&site).await.0, losses(&site).await), (ConditionStatus::True, None));
+
+    // It was for that loss alone.
+    for index in 6..12 {
+        make_map(&maps, index).await;
+    }
+    backed_up(&site).await;
+    for index in 6..12 {
+        maps.delete(&format!("item-{index}"), &DeleteParams::default()).await.unwrap();
+    }
+    let last = backed_up(&site).await;
+    let again = losses(&site).await.unwrap();
+    assert_eq!((whole(&site).await.0, again.confirmation == found.confirmation), (ConditionStatus::False, false));
+    assert_eq!(pruned(&site).await, sorted([&again.kept, &last]));
+    assert!(again.kept > fourth, "{again:?}");
+    site.testbed.shutdown().await;
+}
+
+async fn make_map(maps: &Api<ConfigMap>, index: usize) {
+    let metadata = ObjectMeta { name: Some(format!("item-{index}")), ..ObjectMeta::default() };
+    maps.create(&PostParams::default(), &ConfigMap { metadata, ..ConfigMap::default() }).await.unwrap();
+}
+
+/// Makes a backup, and gives its file.
+async fn backed_up(site: &Site) -> String {
+    site.job("snapshot").arguments(["--backup", BACKUP]).succeed().await;
+    site.job("upload").succeed().await;
+    site.backup_status(BACKUP).await.filename.unwrap()
+}
+
+async fn whole(site: &Site) -> (ConditionStatus, String) {
+    let conditions = site.backup_status(BACKUP).await.conditions.unwrap();
+    (conditions.get("Whole").unwrap().status, message(Some(&conditions), "Whole"))
+}
+
+/// What the newest run says that it lost.
+async fn losses(site: &Site) -> Option<Losses> {
+    site.runs(BACKUP).await.pop().unwrap().status.unwrap().snapshot.unwrap().losses
+}
+
+/// Prunes, and gives the archives that are left.
+async fn pruned(site: &Site) -> Vec<String> {
+    site.job("retention-prune").environment("NATS_CONNECT_SECONDS", "1").succeed().await;
+    let files =
+        std::fs::read_dir(site.folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut archives: Vec<_> = files.filter(|name| name.ends_with(".tar.gz")).collect();
+    archives.sort();
+    archives
+}
+
+fn sorted<const N: usize>(names: [&String; N]) -> Vec<String> {
+    let mut names: Vec<_> = names.into_iter().cloned().collect();
+    names.sort();
+    names
+}
+
+async fn annotate(site: &Site, words: &str) {
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {"drover.dev/allow": words}}}));
+    site.backups().patch(BACKUP, &PatchParams::default(), &patch).await.unwrap();
+}
