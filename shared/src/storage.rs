@@ -41,6 +41,7 @@ mod refusal;
 mod removal;
 mod tls;
 mod upkeep;
+mod verified;
 
 pub use self::default_bucket::DefaultBucketError;
 pub use self::endpoint::EndpointProblem;
@@ -62,12 +63,11 @@ pub use self::removal::Removal;
 pub use self::tls::{CertificateProblem, install_tls_provider};
 
 use self::bucket::Bucket;
-use self::error::{FindSnafu, MarkedSnafu, StoreSnafu, UseNameSnafu, VerifySnafu};
+use self::error::{FindSnafu, MarkedSnafu, StoreSnafu, UseNameSnafu};
 use self::folder::Folder;
 use self::meter::{Meter, reporting};
 use self::name::{Companion, check_name};
 use self::nearest::Search;
-use crate::exit::Chain;
 
 /// The folder of the default location: where the Rancher backup operator mounts its volume.
 pub const DEFAULT_FOLDER: &str = "/var/lib/backups";
@@ -113,6 +113,16 @@ pub enum Verification {
     Differs(Found),
 }
 
+impl Verification {
+    fn of(found: Found, expected: Content) -> Self {
+        match found {
+            Found::Nothing => Self::Missing,
+            Found::Content(content) if content == expected => Self::Verified,
+            found => Self::Differs(found),
+        }
+    }
+}
+
 /// An archive in a listing.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Listed {
@@ -156,11 +166,12 @@ impl Storage {
     /// Stores the archive in the local `file` under `name`, reads it back, and records what is known of it beside it.
     ///
     /// Where the same bytes are there already, only what is missing beside them is written; other bytes are replaced, as a
-    /// name belongs to one run. Dropping the future stops it; see [`Storage::settle`].
+    /// name belongs to one run. Where other bytes come back, they are read again over a new connection, and where that
+    /// does not help the archive is stored again. Dropping the future stops it; see [`Storage::settle`].
     ///
     /// # Errors
-    /// When it could not be stored, or when other bytes came back ([`Error::Verify`]); then nothing lies under the name,
-    /// unless the error says so.
+    /// When it could not be stored, or when other bytes came back each time ([`Error::Verify`], which says what became of
+    /// the copy).
     pub async fn store(
         &self,
         name: &str,
@@ -199,35 +210,6 @@ impl Storage {
             // To the caller it is the storing that failed.
             Err(Error::Read { name, place, source }) => Err(Error::Store { name, place, source }),
             Err(error) => Err(error),
-        }
-    }
-
-    async fn write(&self, name: &str, file: &Path, parcel: Parcel, meter: &Arc<Meter>) -> Result<(), Error> {
-        let bucket = match &self.place {
-            Place::Folder(folder) => return folder.store(name, file, parcel, meter.clone()).await,
-            Place::Bucket(bucket) => bucket,
-        };
-        bucket.put(name, file, parcel, meter).await?;
-        let expected = parcel.content;
-        let found = self.found(name, expected.bytes, |bytes| meter.read_back(bytes)).await?;
-        if found == Found::Content(expected) {
-            return Ok(());
-        }
-        let copy = self.discard(bucket, name, &Difference { expected, found, copy: BadCopy::Left }).await;
-        let difference = Difference { expected, found, copy };
-        VerifySnafu { name, place: self.location.to_string(), difference }.fail()
-    }
-
-    /// Removes a bad copy, or marks it where the bucket keeps it.
-    async fn discard(&self, bucket: &Bucket, name: &str, difference: &Difference) -> BadCopy {
-        let Err(refusal) = bucket.delete(name).await else { return BadCopy::Removed };
-        tracing::error!(name, %refusal, "failed to remove an archive that is not what was stored; marking it");
-        match self.mark_bad(name, difference).await {
-            Ok(()) => BadCopy::Marked,
-            Err(error) => {
-                tracing::error!(name, error = %Chain::of(&error), "failed to mark an archive as a bad copy");
-                BadCopy::Left
-            }
         }
     }
 
@@ -284,24 +266,20 @@ impl Storage {
     /// # Errors
     /// When the place refuses; an archive that is missing or differs is no error.
     pub async fn verify(&self, name: &str, expected: Content) -> Result<Verification, Error> {
-        Ok(match self.found(name, expected.bytes, |_| ()).await? {
-            Found::Nothing => Verification::Missing,
-            Found::Content(content) if content == expected => Verification::Verified,
-            found => Verification::Differs(found),
-        })
+        Ok(Verification::of(self.found(name, expected.bytes, |_| ()).await?, expected))
     }
 
-    /// Reads an archive that another try may have stored, compares it with what it should be, and makes up what a kill kept
-    /// that one from writing beside it. A place that says "denied" is taken to have none, as it does to those who may not
+    /// Reads an archive that another try may have stored, as often as after storing it, compares it with what it should be,
+    /// and makes up what a kill kept that one from writing beside it. A place that says "denied" is taken to have none, as it does to those who may not
     /// list.
     ///
     /// # Errors
     /// When the place refuses; an archive that is missing or differs is no error.
     pub async fn confirm(&self, name: &str, parcel: impl Into<Parcel> + Send) -> Result<Verification, Error> {
         let parcel = parcel.into();
-        let verification = match self.verify(name, parcel.content).await {
+        let verification = match self.found_again(name, parcel.content, |_| ()).await {
             Err(error) if error.is_denied() => Verification::Missing,
-            verification => verification?,
+            found => Verification::of(found?, parcel.content),
         };
         if verification == Verification::Verified {
             self.complete(name, parcel).await?;

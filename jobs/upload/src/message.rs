@@ -142,22 +142,22 @@ async fn store(
         let task = Task { archive: &archive, verified, pending, record: &record };
         let tried = transfer(context, &task, away).await?;
         let run = report::tried(context, backup, &run, &archive, &targets, &tried).await?;
-        let told = (report::reason_of(&tried, &targets), worst(&tried), is_refused(&tried), sites_away(&tried));
+        let told = (report::reason_of(&tried, &targets), worst(&tried), sites_away(&tried));
         Ok::<_, Failure>((run, told))
     };
-    let (run, (reason, exit, is_refused, away)) = match stored.await {
+    let (run, (reason, exit, away), is_final) = match stored.await {
         Ok((run, _)) if status_of(&run).state == RunState::Completed => {
             report::conclude(context, backup, &run, newer_is_open).await?;
             return Ok(Outcome::Done);
         }
-        Ok(told) => told,
+        // Whatever a place says or gives back: the artifact is good, and the next try may store it.
+        Ok((run, told)) => (run, told, false),
+        // The artifact itself is damaged, or gone, and no place has the archive.
         Err(failure) => {
             let exit = failure.exit();
-            (run.clone(), (failure.to_string(), exit, exit == Exit::DataRefused, Vec::new()))
+            (run.clone(), (failure.to_string(), exit, Vec::new()), exit == Exit::DataRefused)
         }
     };
-    // An archive that is verified somewhere is a backup, whatever other places refuse.
-    let is_final = is_refused && split(&targets, &run).0.is_empty();
     report::failed(context, backup, &run, &Failed { reason: &reason, exit, is_final, is_overtaken }).await;
     if is_final {
         report::drop_artifact(context, &run).await?;
@@ -173,11 +173,7 @@ fn worst(tried: &[Tried<'_>]) -> Exit {
     may_be_mended.or_else(|| exits().max()).unwrap_or(Exit::Failure)
 }
 
-/// Whether the archive itself is refused, wherever it was to go. A place that somebody has to mend may still take it.
-fn is_refused(tried: &[Tried<'_>]) -> bool {
-    tried.iter().all(|tried| tried.outcome.as_ref().is_err_and(|failure| failure.exit() == Exit::DataRefused))
-}
-
+/// The places that are away. One that gave back other bytes than it got is none: it may be this one archive.
 fn sites_away(tried: &[Tried<'_>]) -> Vec<String> {
     let is_away = |tried: &&Tried<'_>| tried.outcome.as_ref().is_err_and(|failure| failure.exit() == Exit::Unavailable);
     tried.iter().filter(is_away).map(|tried| tried.target.site()).collect()
@@ -190,9 +186,9 @@ mod tests {
 
     use super::*;
 
-    /// How a try ends, and whether the archive itself is refused, when the places say this; `Done` is a place that has it.
+    /// How a try ends, and how many places are away, when they say this; `Done` is a place that has it.
     #[track_caller]
-    fn check(exits: &[Exit], expected: Exit, refused: bool) {
+    fn check(exits: &[Exit], expected: Exit, away: usize) {
         let further = |name: &str| FurtherLocation {
             name: name.to_owned(),
             s3: None,
@@ -206,20 +202,18 @@ mod tests {
         };
         let tried = targets.iter().zip(exits).map(|(target, exit)| Tried { target, outcome: outcome(exit) });
         let tried: Vec<_> = tried.collect();
-        assert_eq!((worst(&tried), is_refused(&tried)), (expected, refused), "{exits:?}");
-        let away = exits.iter().filter(|exit| **exit == Exit::Unavailable).count();
-        assert_eq!(sites_away(&tried).len(), away, "{exits:?}");
+        assert_eq!((worst(&tried), sites_away(&tried).len()), (expected, away), "{exits:?}");
     }
 
     #[test]
-    fn an_archive_is_refused_only_where_no_place_may_still_take_it() {
+    fn a_try_ends_as_one_that_may_help_again_if_it_may_at_one_place() {
         use Exit::{DataRefused, Done, Failure, Unavailable, Usage};
-        check(&[DataRefused], DataRefused, true);
-        check(&[DataRefused, DataRefused, DataRefused], DataRefused, true);
-        check(&[Usage, DataRefused], Usage, false);
-        check(&[Failure, DataRefused], Failure, false);
-        check(&[DataRefused, Unavailable, Usage], Unavailable, false);
-        check(&[Done, DataRefused], DataRefused, false);
-        check(&[Done, Unavailable], Unavailable, false);
+        check(&[DataRefused], DataRefused, 0);
+        check(&[DataRefused, DataRefused, DataRefused], DataRefused, 0);
+        check(&[Usage, DataRefused], Usage, 0);
+        check(&[Failure, DataRefused], Failure, 0);
+        check(&[DataRefused, Unavailable, Usage], Unavailable, 1);
+        check(&[Done, DataRefused], DataRefused, 0);
+        check(&[Done, Unavailable], Unavailable, 1);
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use drover::artifacts::{Expected, GetError};
-use drover::exit::{Exit, Failure, Fault};
+use drover::exit::{Chain, Exit, Failure, Fault};
 use drover::places::Target;
 use drover::progress::Progress;
 use drover::resources::{Artifact, BackupRun, SnapshotStage};
@@ -17,6 +17,9 @@ use tracing::{info, warn};
 
 use crate::context::Context;
 use crate::spool::SpoolFile;
+
+/// How often an artifact or a copy is read that is not what it should be.
+const READS: u32 = 3;
 
 /// How many places an archive is brought to at once: each has two parts of it on their way.
 const PLACES_AT_ONCE: usize = 3;
@@ -63,18 +66,12 @@ pub(crate) enum Error {
         /// The other name.
         other: String,
     },
-    /// A place gave other bytes than it was seen to hold.
-    #[snafu(display("failed to copy the archive from {location:?}: it is not what was stored there"))]
-    Source {
-        /// The place.
-        location: String,
-    },
 }
 
 impl Fault for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::ArtifactGone { .. } | Self::IncompleteRecord | Self::Source { .. } => Exit::DataRefused,
+            Self::ArtifactGone { .. } | Self::IncompleteRecord => Exit::DataRefused,
             Self::Spool { .. } => Exit::Failure,
             Self::KnownAway { .. } => Exit::Unavailable,
             Self::Double { .. } => Exit::Usage,
@@ -160,18 +157,15 @@ pub(crate) async fn transfer<'a>(
     if opened.is_empty() {
         return Ok(tried);
     }
-    let mut spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
-    let missing = match fetch(context, task.archive, &mut spool, !task.verified.is_empty()).await? {
-        Fetched::Whole => opened,
-        Fetched::Gone => {
-            let (there, missing) = look(task, opened, &mut tried).await;
-            if !missing.is_empty() {
-                spool = fetch_from_places(context, task, there, &missing, &tried).await?;
-            }
-            missing
-        }
-    };
-    tried.extend(store_all(task, &missing, &spool).await);
+    if let Some(spool) = fetch(context, task.archive, !task.verified.is_empty()).await? {
+        tried.extend(store_all(task, &opened, &spool).await);
+        return Ok(tried);
+    }
+    let (there, missing) = look(task, opened, &mut tried).await;
+    if !missing.is_empty() {
+        let spool = fetch_from_places(context, task, there, &missing, &tried).await?;
+        tried.extend(store_all(task, &missing, &spool).await);
+    }
     Ok(tried)
 }
 
@@ -223,27 +217,25 @@ fn without_doubles<'a>(
     single
 }
 
-enum Fetched {
-    Whole,
-    Gone,
-}
-
-/// Fetches the artifact into the spool; its SHA-256 is compared before a byte of it is used. One that is damaged is as good
-/// as gone where a place has the archive.
-async fn fetch(
-    context: &Context,
-    archive: &Archive,
-    spool: &mut SpoolFile,
-    is_elsewhere: bool,
-) -> Result<Fetched, Failure> {
-    let Some(artifact) = &archive.artifact else { return Ok(Fetched::Gone) };
+/// Fetches the artifact into the spool; its SHA-256 is compared before a byte of it is used. One that is damaged, each time
+/// that it is read, is as good as gone where a place has the archive.
+async fn fetch(context: &Context, archive: &Archive, is_elsewhere: bool) -> Result<Option<SpoolFile>, Failure> {
+    let Some(artifact) = &archive.artifact else { return Ok(None) };
     let Content { bytes, sha256 } = archive.content;
     let expected = Expected { bytes, sha256: hex::encode(sha256) };
-    match context.store.get(&artifact.name, &expected, spool.writer()).await {
-        Ok(_) => Ok(Fetched::Whole),
-        Err(GetError::Missing { .. }) => Ok(Fetched::Gone),
-        Err(error) if is_elsewhere && error.exit() == Exit::DataRefused => Ok(Fetched::Gone),
-        Err(error) => Err(error.into()),
+    let mut reads = 1;
+    loop {
+        let mut spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
+        match context.store.get(&artifact.name, &expected, spool.writer()).await {
+            Ok(_) => return Ok(Some(spool)),
+            Err(GetError::Missing { .. }) => return Ok(None),
+            Err(error) if error.exit() == Exit::DataRefused && reads < READS => {
+                warn!(artifact = artifact.name, "reading it again: {}", Chain(&error));
+                reads += 1;
+            }
+            Err(error) if error.exit() == Exit::DataRefused && is_elsewhere => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
@@ -288,12 +280,12 @@ async fn fetch_from_places(
     let failed = failed.into_iter().filter_map(|failed| failed.outcome.err());
     let mut unasked: Vec<Failure> = failed.filter(|failure| failure.exit() != Exit::DataRefused).collect();
     for open in there.into_iter().chain(known) {
-        let mut spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
-        match fetch_from(&open.storage, task.archive, &mut spool).await {
-            Ok(()) => return Ok(spool),
+        match fetch_from(context, &open.storage, task.archive).await {
+            Ok(Some(spool)) => return Ok(spool),
+            Ok(None) => warn!(place = open.target.name, "the archive is not here any more, or not as it was"),
             Err(failure) => {
                 warn!(place = open.target.name, "the archive cannot be copied from here: {failure}");
-                unasked.extend((failure.exit() == Exit::Unavailable).then_some(failure));
+                unasked.push(failure);
             }
         }
     }
@@ -309,14 +301,24 @@ async fn fetch_from_places(
     Err(Error::ArtifactGone { name, locations: locations.join(", ") }.into())
 }
 
-async fn fetch_from(storage: &Storage, archive: &Archive, spool: &mut SpoolFile) -> Result<(), Failure> {
+/// Copies the archive into a spool; none where the place does not have it as it was, each time that it was read.
+async fn fetch_from(context: &Context, storage: &Storage, archive: &Archive) -> Result<Option<SpoolFile>, Failure> {
     let location = storage.path_of(&archive.filename);
-    let found = storage.fetch_to(&archive.filename, spool.writer()).await?;
-    if found != archive.content {
-        return Err(Error::Source { location }.into());
+    let mut storage = storage.clone();
+    for _ in 0..READS {
+        let mut spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
+        match storage.fetch_to(&archive.filename, spool.writer()).await {
+            Ok(found) if found == archive.content => {
+                info!(location, "the artifact is gone; the archive is copied from a place that has it");
+                return Ok(Some(spool));
+            }
+            Ok(found) => warn!(location, %found, "this is not what was stored there"),
+            Err(error) if error.is_missing() || error.exit() == Exit::DataRefused => warn!("{}", Chain(&error)),
+            Err(error) => return Err(error.into()),
+        }
+        storage = storage.anew();
     }
-    info!(location, "the artifact is gone; the archive is copied from a place that has it");
-    Ok(())
+    Ok(None)
 }
 
 /// Stores what lies in the spool at the places.

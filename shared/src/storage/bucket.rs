@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use super::endpoint::Endpoint;
 use super::error::{BuildSnafu, Error, FindCredentialsSnafu, GetCredentialsSnafu, OpenError, ReachSnafu, Reason};
-use super::http::{Client as HttpClient, IDLE_TIMEOUT};
+use super::http::{BuildProblem, Client as HttpClient, IDLE_TIMEOUT};
 use super::label::Parcel;
 use super::location::S3Settings;
 use super::meter::Meter;
@@ -87,6 +87,12 @@ impl Bucket {
             encryption: settings.encryption.clone(),
             cleaning: TaskTracker::new(),
         })
+    }
+
+    /// The same bucket over connections of its own: those of before may lead to a server or proxy that gives wrong bytes.
+    pub(super) fn anew(&self, trust: &Trust) -> Result<Self, BuildProblem> {
+        let configuration = self.client.config().to_builder().http_client(HttpClient::new(trust)?).build();
+        Ok(Self { client: aws_sdk_s3::Client::from_conf(configuration), ..self.clone() })
     }
 
     fn key(&self, name: &str) -> String {

@@ -194,11 +194,13 @@ pub struct Difference {
 /// What became of a copy that is not what was stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BadCopy {
-    /// It was removed.
+    /// None is to be seen.
+    Unseen,
+    /// It was removed: it had no name yet, or what was sent was not the archive.
     Removed,
-    /// It could not be removed, so it is marked: it is never read or restored.
+    /// It is marked: it is never read or restored before a good one is stored, or it turns out to be good.
     Marked,
-    /// It could be neither removed nor marked.
+    /// It could not be marked.
     Left,
 }
 
@@ -206,9 +208,10 @@ impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { expected, found, copy } = self;
         let copy = match copy {
+            BadCopy::Unseen => "is not to be seen there",
             BadCopy::Removed => "was removed",
-            BadCopy::Marked => "could not be removed, is marked as bad,",
-            BadCopy::Left => "could be neither removed nor marked as bad",
+            BadCopy::Marked => "is marked as bad",
+            BadCopy::Left => "could not be marked as bad",
         };
         write!(formatter, "{found} came back instead of {expected}; it {copy} and has to be stored anew")
     }

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::exit::{Exit, Fault};
 use crate::storage::error::{BadCopy, Content, FolderRefusalKind, Found};
+use crate::storage::verified::STORES;
 
 struct Scene {
     folder: TempDir,
@@ -75,6 +76,49 @@ async fn a_file_that_is_not_what_was_announced_is_not_stored() {
         "{error:?}"
     );
     assert_eq!(error.exit(), Exit::DataRefused);
+    assert_eq!(scene.entries(), Vec::<String>::new());
+}
+
+/// Turns over the first byte of each unfinished file, so many of them, while it is still being written.
+fn damage(folder: &std::path::Path, files: usize) -> std::thread::JoinHandle<usize> {
+    use std::os::unix::fs::FileExt;
+    let folder = folder.to_owned();
+    std::thread::spawn(move || {
+        let mut damaged = std::collections::BTreeSet::new();
+        while damaged.len() < files && folder.exists() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let has_bytes = entry.metadata().is_ok_and(|metadata| metadata.len() > 0);
+                if !entry.file_name().to_string_lossy().ends_with(".partial") || !has_bytes {
+                    continue;
+                }
+                let file = std::fs::OpenOptions::new().write(true).open(entry.path());
+                if file.is_ok_and(|file| file.write_all_at(&[8], 0).is_ok()) {
+                    damaged.insert(entry.file_name());
+                }
+            }
+        }
+        damaged.len()
+    })
+}
+
+#[tokio::test]
+async fn a_copy_with_a_wrong_byte_is_written_again() {
+    let scene = Scene::of(&vec![7; 32 << 20]);
+    let damaging = damage(scene.folder.path(), 1);
+    scene.store("a.tar.gz").await.unwrap();
+    assert_eq!(damaging.join().unwrap(), 1);
+    let opened = scene.folder().open("a.tar.gz").await.unwrap();
+    assert_eq!(opened.content(|_| ()).await.unwrap(), scene.content);
+    assert_eq!(scene.entries(), ["a.tar.gz", "a.tar.gz.sha256"]);
+}
+
+#[tokio::test]
+async fn a_folder_that_damages_every_copy_gets_no_archive() {
+    let scene = Scene::of(&vec![7; 32 << 20]);
+    let damaging = damage(scene.folder.path(), STORES as usize);
+    let error = scene.store("a.tar.gz").await.unwrap_err();
+    assert!(matches!(&error, Error::Verify { .. }), "{error:?}");
+    assert_eq!(damaging.join().unwrap(), STORES as usize);
     assert_eq!(scene.entries(), Vec::<String>::new());
 }
 

@@ -38,6 +38,12 @@ impl Meter {
         self.read_back.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// The archive is stored from its beginning once more.
+    pub(super) fn restart(&self) {
+        self.sent.store(0, Ordering::Relaxed);
+        self.read_back.store(0, Ordering::Relaxed);
+    }
+
     fn unsent(&self, bytes: u64) {
         self.sent.fetch_sub(bytes, Ordering::Relaxed);
     }

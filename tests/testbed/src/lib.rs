@@ -25,6 +25,7 @@ mod certificates;
 pub mod cli;
 pub mod compare;
 mod control_plane;
+pub mod damage;
 pub mod demo;
 mod ending;
 mod external;

@@ -4,7 +4,7 @@
 //! matched, and its label follows; where a kill lies between, the next try finds the archive and writes the label.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use super::super::error::{
 use super::super::label::Parcel;
 use super::super::meter::Meter;
 use super::super::name::Companion;
+use super::super::verified::{READS, STORES};
 use super::{BUFFER_SIZE, beside, partial};
 
 /// One archive on its way into a folder; it blocks, so it runs on a thread of its own.
@@ -34,16 +35,30 @@ pub(super) struct Writing {
 
 impl Writing {
     pub(super) fn run(&self) -> Result<(), Error> {
+        let expected = self.parcel.content;
+        let mut found = self.once()?;
+        for _ in 1..STORES {
+            let Some(content) = found else { return Ok(()) };
+            tracing::warn!(name = self.name, found = %content, "not the archive came back; storing it again");
+            self.meter.restart();
+            found = self.once()?;
+        }
+        let Some(content) = found else { return Ok(()) };
+        // The unfinished file is gone with its handle.
+        let difference = Difference { expected, found: Found::Content(content), copy: BadCopy::Removed };
+        VerifySnafu { name: &self.name, place: self.folder.display().to_string(), difference }.fail()
+    }
+
+    /// Writes an unfinished file and gives it its name, or tells what came back of it instead of the archive.
+    fn once(&self) -> Result<Option<Content>, Error> {
         let mut partial = self.prepare().with_context(|_| self.storing())?;
         self.copy(&mut partial)?;
-        let found = self.read_back(partial.as_file_mut()).with_context(|_| self.storing())?;
-        let expected = self.parcel.content;
-        if found != expected {
-            // The unfinished file goes with its handle.
-            let difference = Difference { expected, found: Found::Content(found), copy: BadCopy::Removed };
-            return VerifySnafu { name: &self.name, place: self.folder.display().to_string(), difference }.fail();
+        let found = self.read_back_again(&partial).with_context(|_| self.storing())?;
+        if found != self.parcel.content {
+            return Ok(Some(found));
         }
-        self.finish(partial).with_context(|_| self.storing())
+        self.finish(partial).with_context(|_| self.storing())?;
+        Ok(None)
     }
 
     fn storing(&self) -> StoreSnafu<&str, String> {
@@ -78,14 +93,27 @@ impl Writing {
         partial.as_file().sync_all().map_err(|error| file_refused(&error)).with_context(|_| self.storing())
     }
 
+    /// Reads the unfinished file, opened anew each time, until it is the archive or was read too often.
+    fn read_back_again(&self, partial: &NamedTempFile) -> Result<Content, Reason> {
+        let mut found = self.read_back(partial)?;
+        for _ in 1..READS {
+            if found == self.parcel.content {
+                break;
+            }
+            tracing::warn!(name = self.name, %found, "not the archive came back; reading it again");
+            found = self.read_back(partial)?;
+        }
+        Ok(found)
+    }
+
     /// Reads the unfinished file from the disk: its pages are dropped from the cache first, as far as the system obeys.
-    fn read_back(&self, file: &mut File) -> Result<Content, Reason> {
+    fn read_back(&self, partial: &NamedTempFile) -> Result<Content, Reason> {
+        let mut file = partial.reopen().map_err(|error| file_refused(&error))?;
         // Advice that is not taken only means that the cache answers.
-        let _ = fadvise(&*file, 0, None, Advice::DontNeed);
+        let _ = fadvise(&file, 0, None, Advice::DontNeed);
         let mut digest = Sha256::new();
         let mut bytes = 0;
         let mut buffer = vec![0; BUFFER_SIZE];
-        file.rewind().map_err(|error| file_refused(&error))?;
         loop {
             let length = self.go_on().and_then(|()| file.read(&mut buffer)).map_err(|error| file_refused(&error))?;
             let Some(chunk) = buffer.get(..length).filter(|chunk| !chunk.is_empty()) else { break };

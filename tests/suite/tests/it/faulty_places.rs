@@ -1,6 +1,8 @@
 //! What is wrong with a place is said on the Backup: what it is, where, and what to do about it. Each against a real server.
 
-use drover::resources::{S3Location, StorageLocation};
+use drover::artifacts::Store;
+use drover::resources::{RunState, S3Location, StorageLocation};
+use drover_testbed::damage::{self, Damage};
 use drover_testbed::{Options, Service};
 use drover_tests::{CREDENTIALS, SMALL_SET, Site, message};
 
@@ -86,4 +88,57 @@ async fn what_is_wrong_with_a_place_stands_on_the_backup() {
     assert!(site.artifacts().await.names.is_empty());
     assert_eq!(mended.s3.unwrap().credential_secret_name.as_deref(), Some(CREDENTIALS));
     site.testbed.shutdown().await;
+}
+
+/// The bucket of a site, behind a way that damages answers.
+fn damaged(site: &Site, way: &Damage) -> StorageLocation {
+    let s3 = S3Location { endpoint: Some(way.url()), ..site.bucket("damaged").s3.unwrap() };
+    StorageLocation { s3: Some(s3) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_answer_ends_no_run_and_drops_no_artifact() {
+    let site = Site::start_with(Options::only([Service::ControlPlane, Service::Nats, Service::Minio])).await;
+    site.resource_set(SMALL_SET).await;
+    let way = Damage::start(&site.testbed.s3().unwrap().endpoint).await.unwrap();
+    site.backup("damaged", "small", Some(damaged(&site, &way))).await;
+    for fault in [damage::Fault::WrongByte, damage::Fault::NotFound] {
+        // Once: nobody notices but the log.
+        way.damage(fault, 1);
+        site.job("snapshot").arguments(["--backup", "damaged"]).succeed().await;
+        let uploaded = site.job("upload").succeed().await;
+        assert!(uploaded.log.contains("reading it again"), "{}", uploaded.log);
+        assert_eq!((way.deletions(), state(&site).await), (0, RunState::Completed));
+        // Each time: the try fails, with the artifact kept for the next one.
+        way.damage(fault, usize::MAX);
+        site.job("snapshot").arguments(["--backup", "damaged"]).succeed().await;
+        site.job("upload").end_with(65).await;
+        let ready = message(site.backup_status("damaged").await.conditions.as_ref(), "Ready");
+        assert!(ready.starts_with("Failed: failed to verify ") && ready.contains(" came back instead of "), "{ready}");
+        assert_eq!((way.deletions(), state(&site).await), (0, RunState::InProgress));
+        assert_eq!(site.artifacts().await.names.len(), 1);
+        way.damage(fault, 0);
+        site.job("upload").succeed().await;
+        assert_eq!((state(&site).await, site.artifacts().await.names.len()), (RunState::Completed, 0));
+    }
+    the_artifact_is_gone_and_an_answer_is_wrong(&site, &way).await;
+    site.testbed.shutdown().await;
+}
+
+async fn state(site: &Site) -> RunState {
+    site.runs("damaged").await.pop().unwrap().status.unwrap().state
+}
+
+/// A try that was killed after it had stored the archive, whose artifact has expired since: one wrong answer is no reason to
+/// end the run.
+async fn the_artifact_is_gone_and_an_answer_is_wrong(site: &Site, way: &Damage) {
+    site.job("snapshot").arguments(["--backup", "damaged"]).succeed().await;
+    way.damage(damage::Fault::WrongByte, 9);
+    site.job("upload").end_with(65).await;
+    let artifact = site.runs("damaged").await.pop().unwrap().status.unwrap().artifact.unwrap();
+    let jetstream = async_nats::jetstream::new(site.testbed.nats().await.unwrap());
+    Store::open(&jetstream).await.unwrap().purge(&artifact.name, &artifact.chunks).await.unwrap();
+    way.damage_known(damage::Fault::WrongByte, 1);
+    site.job("upload").succeed().await;
+    assert_eq!(state(site).await, RunState::Completed);
 }

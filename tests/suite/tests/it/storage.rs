@@ -26,6 +26,8 @@ mod broken;
 mod child;
 #[path = "storage/cuts.rs"]
 mod cuts;
+#[path = "storage/damaged.rs"]
+mod damaged;
 #[path = "storage/memory.rs"]
 mod memory;
 #[path = "storage/proxy.rs"]
