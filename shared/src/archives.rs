@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use snafu::Snafu;
 
+use crate::clock::{self, is_future};
 use crate::exit::{Chain, Exit, Fault};
 use crate::resources::{Restore, rfc3339};
 use crate::runs::{ArchiveName, split_archive_name};
@@ -162,7 +163,8 @@ impl Fault for LatestError {
 /// # Errors
 /// When there is none, or there are some of several clusters and `cluster_uid` names none; or when the place refuses.
 pub async fn latest(storage: &Storage, backup: &str, cluster_uid: Option<&str>) -> Result<String, LatestError> {
-    let all = at(storage).await?;
+    let mut all = at(storage).await?;
+    put_future_last(&mut all, clock::now());
     let place = storage.location().to_string();
     let candidates = candidates(&all, backup, cluster_uid, &place)?;
     let count = candidates.len();
@@ -178,6 +180,11 @@ pub async fn latest(storage: &Storage, backup: &str, cluster_uid: Option<&str>) 
         }
     }
     NoneVerifiedSnafu { backup, place, count }.fail()
+}
+
+/// Puts archives whose names are of the future behind all others: a clock was wrong, and when they were made is not known.
+fn put_future_last(archives: &mut [Archive], now: Timestamp) {
+    archives.sort_by_key(|archive| archive.time().is_some_and(|time| is_future(time, now)));
 }
 
 /// Whether what is recorded beside an archive says that it was stored whole.
@@ -258,6 +265,19 @@ mod tests {
         let times: Vec<_> = found.iter().map(|archive| archive.time().unwrap().to_string()).collect();
         assert_eq!(times, ["2026-11-22T00:00:00Z", "2026-11-21T00:00:00Z"]);
         assert_eq!(candidates(&all, "rancher-daily", None, "s3://b/").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_name_in_the_future_is_the_latest_only_where_there_is_no_other() {
+        let latest = |now: &str| {
+            let mut all = some();
+            put_future_last(&mut all, now.parse().unwrap());
+            let names = candidates(&all, "daily", Some(ONE), "s3://b/").unwrap();
+            names.iter().map(|archive| archive.time().unwrap().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(latest("2026-11-30T00:00:00Z"), ["2026-11-22T00:00:00Z", "2026-11-21T00:00:00Z"]);
+        assert_eq!(latest("2026-11-21T12:00:00Z"), ["2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"]);
+        assert_eq!(latest("2026-11-01T00:00:00Z"), ["2026-11-22T00:00:00Z", "2026-11-21T00:00:00Z"]);
     }
 
     #[test]

@@ -7,11 +7,14 @@ use std::time::Duration;
 use clap::Args;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::client::ClientBuilder;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Config, Resource, ResourceExt};
 use snafu::{ResultExt, Snafu};
+use tower::util::MapResponseLayer;
 use tracing::warn;
 
+use crate::clock;
 use crate::exit::{Chain, Exit, Fault};
 use crate::lease;
 use crate::resources::DEFAULT_NAMESPACE;
@@ -202,8 +205,14 @@ pub fn past_proxies(mut config: Config) -> Config {
     config
 }
 
+/// A client that takes the time from each answer.
 fn client_of(config: Config) -> Result<Client, Error> {
-    Client::try_from(config).map_err(ApiError::from).context(MakeClientSnafu)
+    let builder = ClientBuilder::try_from(config).map_err(ApiError::from).context(MakeClientSnafu)?;
+    let observing = MapResponseLayer::new(|response: http::Response<_>| {
+        clock::observe(response.headers());
+        response
+    });
+    Ok(builder.with_layer(&observing).build())
 }
 
 /// The UID of the namespace kube-system, which stands for the cluster's identity in the names of archives.

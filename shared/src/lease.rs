@@ -36,6 +36,7 @@ use self::candidate::Look;
 pub use self::name::{RESTORES, name_for};
 pub use self::onlooker::{Onlooker, Sight, Version};
 use self::renewal::{Renewal, Term};
+use crate::clock;
 use crate::exit::{Exit, Fault};
 
 /// How a lease is held.
@@ -293,7 +294,7 @@ impl Record {
     }
 
     fn spec(&self, transitions: i32) -> LeaseSpec {
-        let now = MicroTime(jiff::Timestamp::now());
+        let now = MicroTime(clock::now());
         LeaseSpec {
             acquire_time: Some(now.clone()),
             holder_identity: Some(self.identity.clone()),
@@ -312,7 +313,7 @@ impl Record {
             let mut emptied = ours.clone();
             if let Some(spec) = emptied.spec.as_mut() {
                 spec.holder_identity = Some(String::new());
-                spec.renew_time = Some(MicroTime(jiff::Timestamp::now()));
+                spec.renew_time = Some(MicroTime(clock::now()));
             }
             match self.answer("release", self.api.replace(&self.name, &PostParams::default(), &emptied)).await? {
                 Ok(_) => return Ok(()),

@@ -14,6 +14,7 @@
 pub mod archive;
 pub mod archives;
 pub mod artifacts;
+pub mod clock;
 pub mod cluster;
 pub mod coexistence;
 pub mod encryption;

@@ -4,6 +4,7 @@
 //! alone, by pure functions; the jobs carry it out under the Lease of the Backup.
 
 mod allowed;
+mod begun;
 mod due;
 mod encryption;
 mod history;
@@ -16,6 +17,7 @@ mod store;
 mod wholeness;
 
 pub use allowed::{ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, ALLOW_MISSING_TYPES, Allowed};
+pub use begun::{begun_at, recorded_at};
 pub use due::{Due, due, expected_at, schedule_of};
 pub use encryption::{Encryption, KeysInClear};
 pub use history::{History, Opening, is_awaiting_upload};

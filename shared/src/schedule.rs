@@ -24,9 +24,6 @@ use duration::parse_duration;
 /// A Backup is a whole pass over the cluster; one that is due again before a minute is over is a mistake (design.md).
 const SHORTEST_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 
-/// A last run that lies further ahead than this was written by a wrong clock, and says nothing about when to run next.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(1);
-
 /// The names that stand for five fields.
 const NAMED: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
@@ -87,13 +84,11 @@ impl Schedule {
 ///
 /// A Backup that never ran (`last` is `None`) is due since it was `created`; otherwise since the first time of the
 /// schedule after the `last` run began. Several missed times count once: after the one run that makes up for them, the
-/// next is in the future. A `last` more than an hour ahead of `now` comes from a wrong clock and would silence the Backup
-/// until then, so it counts as due `now`.
+/// next is in the future. A `last` of a wrong clock is to be left out by the caller.
 #[must_use]
 pub fn due(schedule: &Schedule, last: Option<Timestamp>, created: Timestamp, now: Timestamp) -> Option<Timestamp> {
     match last {
         None => Some(created.min(now)),
-        Some(last) if last.duration_since(now) > CLOCK_TOLERANCE => Some(now),
         Some(last) => schedule.next(last).filter(|next| *next <= now),
     }
 }

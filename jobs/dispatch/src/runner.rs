@@ -26,6 +26,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::clock;
 use drover::cluster::ClusterOptions;
 use drover::exit::{Chain, Exit, Failure, Fault};
 use drover::lease::{self, Acquired, Lease, Wait};
@@ -159,7 +160,7 @@ impl Runner {
         let identity = self.cluster.identity();
         let mut actor = Actor::new(self.client.clone(), &self.cluster.namespace, &identity, Arc::clone(&self.shared));
         loop {
-            let decision = decide(&self.shared.state(), Timestamp::now());
+            let decision = decide(&self.shared.state(), clock::now());
             for action in decision.actions {
                 self.health.turn();
                 actor.act(action).await;
@@ -176,7 +177,7 @@ impl Runner {
 
 /// How long until it is time to look again.
 fn until(wake: Option<Timestamp>) -> Duration {
-    let left = wake.map(|wake| wake.duration_since(Timestamp::now()));
+    let left = wake.map(|wake| wake.duration_since(clock::now()));
     // A little later rather than earlier, when nothing would have changed.
     let left = left.map(|left| Duration::try_from(left).unwrap_or_default() + BURST / 2);
     left.map_or(INTERVAL, |left| left.min(INTERVAL))

@@ -10,6 +10,7 @@ mod telling;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use drover::clock;
 use drover::cluster::ApiError;
 use drover::coexistence;
 use drover::exit::{Exit, Failure};
@@ -248,7 +249,7 @@ async fn judge_and_tell(
             return Err(failure);
         }
     };
-    let now = Timestamp::now();
+    let now = clock::now();
     let verdicts: Vec<_> = monitors.iter().map(|monitor| (monitor, judge(&facts, monitor.freshness, now))).collect();
     let reasons = reasons(&verdicts);
     for reason in &reasons {
@@ -322,7 +323,7 @@ impl Unknown {
 
 /// Takes back what the condition of a Backup says, where it says anything: that nobody has looked is no verdict.
 async fn set_unknown(context: &Context, backup: &Backup, unknown: Unknown) -> Result<(), Failure> {
-    let change = |backup: &Backup| with_unknown(backup, unknown, Timestamp::now());
+    let change = |backup: &Backup| with_unknown(backup, unknown, clock::now());
     if change(backup).is_none() {
         return Ok(());
     }
@@ -372,7 +373,7 @@ async fn forget_others(context: &Context, backups: &[Backup], memories: &BTreeMa
         Ok(listed) => listed.items,
         Err(error) => return warn!("failed to list the Restores: {error}"),
     };
-    let now = Timestamp::now();
+    let now = clock::now();
     let is_recent = |restore: &&Restore| restore.creation_timestamp().is_some_and(|time| is_remembered(time.0, now));
     let of_backups = backups.iter().filter_map(ResourceExt::uid).map(|uid| memory::member(Concern::Backup, &uid));
     let of_restores = restores.iter().filter(is_recent).filter_map(ResourceExt::uid);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use drover::clock::{self, is_future};
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Fault};
 use jiff::{SignedDuration, Timestamp};
@@ -112,6 +113,15 @@ impl Mark {
 }
 
 impl Told {
+    /// Takes times away that lie in the future: a wrong clock made them, and they would be newer than all that follows.
+    fn forget_future(&mut self, now: Timestamp) {
+        for mark in [&mut self.start, &mut self.end].into_iter().flatten() {
+            if is_future(mark.time, now) {
+                mark.time = Timestamp::UNIX_EPOCH;
+            }
+        }
+    }
+
     /// Whether this is news to the monitor.
     pub(crate) fn news(&self, mark: &Mark, now: Timestamp) -> News {
         if mark.phase == Phase::Began {
@@ -298,7 +308,9 @@ pub(crate) fn failing_elsewhere<'a>(
 
 /// Reads a member. What somebody wrote into it that is none counts as nothing: a monitor is then told once more.
 pub(crate) fn read(text: Option<&String>) -> Memory {
-    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    let mut memory: Memory = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    memory.values_mut().for_each(|told| told.forget_future(clock::now()));
+    memory
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! One event of the queue.
 
+use drover::clock;
 use drover::events::{Data, Event, Kind};
 use drover::exit::{Exit, Failure};
 use drover::queue::Outcome;
 use drover::resources::{Backup, BackupRun, Restore, RunState, rfc3339};
-use drover::runs::{History, lacking, status_of};
+use drover::runs::{History, lacking, recorded_at, status_of};
 use jiff::{SignedDuration, Timestamp};
 use tracing::{Instrument, info, info_span};
 
@@ -35,7 +36,10 @@ pub(crate) async fn handle(context: &Context, event: &Event) -> Outcome {
 }
 
 async fn try_handle(context: &Context, event: &Event) -> Result<Outcome, Failure> {
-    if is_too_old(event.time, Timestamp::now()) {
+    let now = clock::now();
+    // A wrong clock may have put it into the future, and would have it remembered as newer than all that follows.
+    let event = &Event { time: event.time.min(now), ..event.clone() };
+    if is_too_old(event.time, now) {
         let (time, hours) = (rfc3339(event.time), IS_TOLD.as_hours());
         info!("not told: it is of {time}, and nothing older than {hours} hours is told");
         return Ok(Outcome::Done);
@@ -75,7 +79,7 @@ async fn of_backup(context: &Context, event: &Event, phase: Phase) -> Result<Out
         return Ok(Outcome::Done);
     }
     let history = context.runs.history(&backup).await?;
-    let run = match standing(&history, data, phase, event.time) {
+    let run = match standing(&history, data, phase, (event.time, clock::now())) {
         Standing::News(run) => run,
         Standing::Old(why) => {
             info!("not told: {why}");
@@ -173,10 +177,10 @@ enum Standing<'a> {
     Untrue(String),
 }
 
-/// Holds an event against the runs of its Backup.
-fn standing<'a>(history: &'a History, data: &Data, phase: Phase, time: Timestamp) -> Standing<'a> {
+/// Holds an event of a `time` against the runs of its Backup, as they are `now`.
+fn standing<'a>(history: &'a History, data: &Data, phase: Phase, (time, now): (Timestamp, Timestamp)) -> Standing<'a> {
     let Some(number) = data.number else {
-        return without_run(history, phase, time);
+        return without_run(history, phase, time, now);
     };
     let is_over = |run: &&BackupRun| run.spec.number > number && status_of(run).state.is_final();
     if history.iter().rev().any(|run| is_over(&run)) {
@@ -196,12 +200,12 @@ fn standing<'a>(history: &'a History, data: &Data, phase: Phase, time: Timestamp
 }
 
 /// Holds an event that names no run against the runs of its Backup: only a Job that died before it opened one tells such.
-fn without_run(history: &History, phase: Phase, time: Timestamp) -> Standing<'static> {
+fn without_run(history: &History, phase: Phase, time: Timestamp, now: Timestamp) -> Standing<'static> {
     if !matches!(phase, Phase::Failed | Phase::FailedLater) {
         return Standing::Untrue("it names no run".to_owned());
     }
     let completed = history.iter().filter(|run| status_of(run).state == RunState::Completed);
-    let ended = |run: &BackupRun| status_of(run).ended_at.and_then(|at| at.parse::<Timestamp>().ok());
+    let ended = |run: &BackupRun| recorded_at(run, status_of(run).ended_at.as_deref()?, now);
     if completed.filter_map(ended).any(|ended| ended > time) {
         return Standing::Old("a later run went well");
     }
@@ -311,7 +315,8 @@ mod tests {
     fn check(runs: Vec<BackupRun>, number: Option<i64>, phase: Phase, expected: &str) {
         let data = Data { number, run: RUN.parse().unwrap(), ..Data::default() };
         let history = history(runs);
-        let found = match standing(&history, &data, phase, Timestamp::UNIX_EPOCH) {
+        let now = "2026-11-24T00:00:00Z".parse().unwrap();
+        let found = match standing(&history, &data, phase, (Timestamp::UNIX_EPOCH, now)) {
             Standing::News(_) => "news",
             Standing::Old(_) => "old",
             Standing::Untrue(_) => "untrue",

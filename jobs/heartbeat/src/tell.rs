@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use drover::clock;
 use drover::exit::{Failure, Fault};
 use futures::future::join_all;
-use jiff::Timestamp;
 use kube::Resource;
 use tracing::{info, warn};
 
@@ -113,7 +113,7 @@ struct Due<'a> {
 impl<'a> Due<'a> {
     /// What is to be done, by what all members of the memory say; `own` is that of whom the message is about.
     fn of(monitors: &'a [Monitor], memories: &BTreeMap<String, String>, own: &str, ping: &Ping, mark: &Mark) -> Self {
-        let (now, memory) = (Timestamp::now(), memory::read(memories.get(own)));
+        let (now, memory) = (clock::now(), memory::read(memories.get(own)));
         let mut due = Self { told: Vec::new(), well: Vec::new() };
         for monitor in monitors.iter().filter(|monitor| monitor.signals.contains(&ping.signal)) {
             let told = memory.get(&monitor.name).cloned().unwrap_or_default();
@@ -162,7 +162,7 @@ mod tests {
     const URL: &str = "https://hc-ping.com/6c0f0c1e-3b6f-4a5e-9f0c-1e3b6f4a5e9f";
 
     fn mark(number: i64, phase: Phase) -> Mark {
-        Mark { id: format!("{number}.{phase:?}"), number: Some(number), known: None, phase, time: Timestamp::now() }
+        Mark { id: format!("{number}.{phase:?}"), number: Some(number), known: None, phase, time: clock::now() }
     }
 
     /// The memory of a Backup whose monitor `m` was told these.
@@ -180,7 +180,7 @@ mod tests {
     fn check(others: &[(&str, String)], monitor: &Monitor, own: &str, phase: Phase, expected: (bool, bool)) {
         let memories: BTreeMap<_, _> = others.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
         let concern = if own.starts_with("backup") { Concern::Backup } else { Concern::Restore };
-        let ping = Ping::new(concern, "daily", crate::memory::signal(phase), Origin::Event, Timestamp::now());
+        let ping = Ping::new(concern, "daily", crate::memory::signal(phase), Origin::Event, clock::now());
         let monitors = [monitor.clone()];
         let due = Due::of(&monitors, &memories, own, &ping, &mark(9, phase));
         assert_eq!((!due.told.is_empty(), !due.well.is_empty()), expected, "{others:?} {own}");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::clock;
 use drover::coexistence::{self, Operator};
 use drover::events::{Data, Event, Kind};
 use drover::exit::Failure;
@@ -94,7 +95,7 @@ pub(crate) async fn stopped(context: &Context, restore: &Restore, words: &str) -
 /// The Rancher backup operator is in charge of the Restore. Its own words about it stay as they are.
 pub(crate) async fn not_in_charge(client: &Client, restore: &Restore, operator: &Operator) {
     let change = |status: &mut RestoreStatus| {
-        coexistence::note(status.conditions.get_or_insert_default(), Some(operator), Timestamp::now());
+        coexistence::note(status.conditions.get_or_insert_default(), Some(operator), clock::now());
     };
     if let Err(failure) = set_status(client, restore, change).await {
         warn!("{failure}");
@@ -105,12 +106,12 @@ pub(crate) async fn not_in_charge(client: &Client, restore: &Restore, operator: 
 pub(crate) async fn refused(client: &Client, restore: &Restore, reason: &str) -> Result<(), Failure> {
     warn!(restore = restore.name_any(), "not carried out: {reason}");
     let ending = Ending::Failed { reason: reason.to_owned() };
-    set_status(client, restore, |status| end(status, &ending, Timestamp::now())).await?;
+    set_status(client, restore, |status| end(status, &ending, clock::now())).await?;
     Ok(())
 }
 
 fn in_progress(status: &mut RestoreStatus, detail: &str) {
-    let (conditions, now) = (status.conditions.get_or_insert_default(), Timestamp::now());
+    let (conditions, now) = (status.conditions.get_or_insert_default(), clock::now());
     coexistence::note(conditions, None, now);
     conditions.set_ready(Ready::InProgress, detail, now);
     conditions.set("Reconciling", ConditionStatus::True, "InProgress", detail, now);
@@ -144,7 +145,7 @@ pub(crate) async fn ended(context: &Context, restore: &Restore, ending: &Ending)
             context.events.warning(restore, "RestoreFailed", reason).await;
         }
     }
-    if !set_status(&context.client, restore, |status| end(status, ending, Timestamp::now())).await? {
+    if !set_status(&context.client, restore, |status| end(status, ending, clock::now())).await? {
         info!("the Restore was deleted as it ended");
     }
     Ok(())
@@ -206,7 +207,7 @@ async fn publish(context: &Context, restore: &Restore, kind: Kind, reason: Optio
         reason: reason.map(str::to_owned),
         ..Data::default()
     };
-    context.connection.publish(&Event::new(kind, JOB, Timestamp::now(), data)).await?;
+    context.connection.publish(&Event::new(kind, JOB, clock::now(), data)).await?;
     Ok(())
 }
 

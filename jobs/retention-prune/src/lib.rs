@@ -16,6 +16,7 @@ mod report;
 mod sweep;
 mod table;
 
+use drover::clock;
 use drover::exit::{Exit, Failure};
 use drover::queue::{self, RETENTION_PRUNE_CONSUMER};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,10 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
     if let Some(operator) = pruner.operator().await? {
         tracing::info!("nothing is deleted: {}", operator.message());
         return Ok(());
+    }
+    if clock::of_server().is_none() {
+        let words = "failed to learn the time: the API server's answers have no Date; nothing is deleted by this machine's clock";
+        return Err(Failure::new(Exit::Unavailable, words));
     }
     let pruner = pruner.telling(queue::connect(&nats, JOB).await?);
     Box::pin(prune(&pruner, drain_only, &shutdown)).await

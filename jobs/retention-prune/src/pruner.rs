@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use drover::archives::latest_of;
+use drover::clock;
 use drover::cluster::{ApiError, ClusterOptions, Events};
 use drover::coexistence::{self, Operator};
 use drover::exit::{Exit, Failure};
@@ -89,7 +90,7 @@ impl Pruner {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.now.unwrap_or_else(Timestamp::now)
+        self.now.unwrap_or_else(clock::now)
     }
 
     pub(crate) const fn connection(&self) -> Option<&Connection> {

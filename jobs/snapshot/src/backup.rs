@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use drover::clock;
 use drover::cluster::{ApiError, ClusterOptions};
 use drover::coexistence::{self, Operator};
 use drover::events::Kind;
@@ -160,7 +161,7 @@ async fn due_backups(context: &Context, worst: &mut Option<Failure>) -> Result<V
         let history = context.runs.history(&backup).await?;
         context.republish(&history).await?;
         let settings = context.policies.settings(&backup);
-        match runs::due(&backup, &settings, &history, jiff::Timestamp::now()) {
+        match runs::due(&backup, &settings, &history, clock::now()) {
             Ok(Some(Due { scheduled_for })) => {
                 wanted.push(Asked { backup, trigger: context.trigger(true, scheduled_for), patience: None });
             }
@@ -214,7 +215,7 @@ async fn wait_for_turn(context: &Context, asked: &Asked) -> Result<Option<Lease>
 /// Whether the snapshot is still to be made, by these runs of its Backup.
 fn is_wanted(context: &Context, asked: &Asked, backup: &Backup, history: &History) -> Result<bool, Failure> {
     let settings = context.policies.settings(backup);
-    Ok(asked.patience.is_some() || runs::due(backup, &settings, history, jiff::Timestamp::now())?.is_some())
+    Ok(asked.patience.is_some() || runs::due(backup, &settings, history, clock::now())?.is_some())
 }
 
 /// What is done while the Lease is held. What fails before there is a run is told on the Backup alone.
@@ -246,7 +247,7 @@ async fn begin(context: &Context, asked: &Asked) -> Result<Option<Begun>, Failur
         info!("nothing to do: another job has made what was due");
         return Ok(None);
     }
-    let run = match history.opening(&backup, asked.trigger.clone(), &context.cluster_uid, jiff::Timestamp::now()) {
+    let run = match history.opening(&backup, asked.trigger.clone(), &context.cluster_uid, clock::now()) {
         Opening::AlreadyDone(run) => {
             info!(run = %run.spec.id, "nothing to do: this Job has made its snapshot");
             return Ok(None);

@@ -3,13 +3,13 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use drover::clock;
 use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
 use drover::lease::Onlooker;
 use drover::progress::Progress;
 use drover::resources::ResourceSet;
 use drover::runs::{ALLOW_MISSING_TYPES, Allowed, check_sound};
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use snafu::{ResultExt, Snafu};
 use tempfile::NamedTempFile;
@@ -108,7 +108,7 @@ pub(crate) async fn snapshot_to_file(
     let allowed = Allowed::by(allow);
     let missing = MissingTypes { are_allowed: allowed.has(ALLOW_MISSING_TYPES), how: "give --allow missing-types" };
     let selected = Selected::of(&lister, &set, missing).await?;
-    let writing = write_archive(lister, selected, configuration, Timestamp::now(), partial, Arc::clone(&counts));
+    let writing = write_archive(lister, selected, configuration, clock::now(), partial, Arc::clone(&counts));
     let Made { whole: (file, sha256), encryption, contents, .. } = tokio::select! {
         written = writing => written?,
         () = show_progress(&counts) => return Err(Error::Interrupted.into()),

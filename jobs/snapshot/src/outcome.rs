@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover::artifacts::{self, Put};
+use drover::clock;
 use drover::encryption::{self, Configuration};
 use drover::events::Kind;
 use drover::exit::{Exit, Failure, Fault};
@@ -10,7 +11,6 @@ use drover::runs::{
     self, ALLOW_MISSING_TYPES, Allowed, Encryption, History, Wholeness, artifact_name, check_sound, event, losses,
     measure, now_text, schedule_of, status_of,
 };
-use jiff::Timestamp;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use snafu::Snafu;
@@ -128,7 +128,7 @@ async fn make(
     let allowed = Allowed::on(backup);
     let selected = Selected::of(&context.lister, &set, missing_types(allowed)).await?;
     let (writer, chunks) = chunks::channel();
-    let modified = run.spec.started_at.parse().unwrap_or_else(|_| Timestamp::now());
+    let modified = run.spec.started_at.parse().unwrap_or_else(|_| clock::now());
     let lister = context.lister.clone();
     let writing = write_archive(lister, selected, configuration, modified, writer, Arc::clone(counts));
     let (written, put) = tokio::join!(writing, context.store.put(&artifact.name, &artifact.chunks, chunks));

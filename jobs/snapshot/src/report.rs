@@ -2,12 +2,12 @@
 
 use std::error::Error;
 
+use drover::clock;
 use drover::coexistence::Operator;
 use drover::events::Kind;
 use drover::exit::{Chain, Exit, Failure};
 use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, RunState, SnapshotStage, StageState};
 use drover::runs::{Encryption, event, failed_event, now_text, report, set_backup_status, status_of};
-use jiff::Timestamp;
 use kube::{Client, ResourceExt};
 use serde_json::json;
 use tracing::{info, warn};
@@ -19,10 +19,13 @@ use crate::turn::NotNow;
 
 /// The run has begun.
 pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun) -> Result<(), Failure> {
-    set_status(context, backup, |backup| report::in_progress(backup, "taking the snapshot", Timestamp::now())).await?;
+    set_status(context, backup, |backup| report::in_progress(backup, "taking the snapshot", clock::now())).await?;
     context.publish(&event(Kind::BackupStarted, JOB, run)).await?;
     let note = format!("run {} began: {}", run.spec.number, run.spec.filename);
     context.events.normal(backup, "SnapshotStarted", note).await;
+    if let Some(words) = clock::deviation() {
+        context.events.warning(backup, "ClockDeviates", words).await;
+    }
     Ok(())
 }
 
@@ -32,7 +35,7 @@ pub(crate) async fn snapshotted(context: &Context, backup: &Backup, taken: &Take
     let Taken { put, encryption, wholeness, .. } = taken;
     let (objects, bytes) = (encryption.objects, put.bytes);
     let detail = format!("{objects} objects, waiting for the upload");
-    let status = |backup: &Backup| report::snapshotted(backup, &detail, encryption, wholeness, Timestamp::now());
+    let status = |backup: &Backup| report::snapshotted(backup, &detail, encryption, wholeness, clock::now());
     warn_of(set_status(context, backup, status).await);
     context.events.normal(backup, "SnapshotTaken", format!("{objects} objects, {bytes} bytes")).await;
     log_encryption(encryption);
@@ -80,7 +83,7 @@ pub(crate) async fn failed(
     });
     warn_of(recorded.await);
     let is_final = matches!(failure.exit(), Exit::Usage | Exit::DataRefused);
-    let status = |backup: &Backup| report::failed(backup, JOB, &reason, is_final, Timestamp::now());
+    let status = |backup: &Backup| report::failed(backup, JOB, &reason, is_final, clock::now());
     warn_of(set_status(context, backup, status).await);
     let attempt = status_of(run).snapshot.unwrap_or_default().attempts;
     if let Err(error) = context.publish(&failed_event(JOB, run, attempt, &reason)).await {
@@ -91,7 +94,7 @@ pub(crate) async fn failed(
 
 /// The Rancher backup operator is in charge of the Backup. Its own words about it stay as they are.
 pub(crate) async fn not_in_charge(client: &Client, backup: &Backup, operator: &Operator) {
-    let status = |backup: &Backup| Some(report::not_in_charge(backup, operator, Timestamp::now()));
+    let status = |backup: &Backup| Some(report::not_in_charge(backup, operator, clock::now()));
     warn_of(set_backup_status(client.clone(), &backup.name_any(), JOB, status).await);
 }
 
@@ -99,7 +102,7 @@ pub(crate) async fn not_in_charge(client: &Client, backup: &Backup, operator: &O
 pub(crate) async fn refused(context: &Context, backup: &Backup, error: &(dyn Error + Send + Sync + 'static)) {
     let reason = Chain::of(error).to_string();
     tracing::error!(backup = backup.name_any(), "{reason}");
-    let status = |backup: &Backup| report::failed(backup, JOB, &reason, true, Timestamp::now());
+    let status = |backup: &Backup| report::failed(backup, JOB, &reason, true, clock::now());
     warn_of(set_status(context, backup, status).await);
     context.events.warning(backup, "Refused", reason).await;
 }
@@ -111,7 +114,7 @@ pub(crate) async fn not_begun(context: &Context, backup: &Backup, failure: &Fail
     }
     let reason = failure.to_string();
     let is_final = matches!(failure.exit(), Exit::Usage | Exit::DataRefused);
-    let status = |backup: &Backup| report::failed(backup, JOB, &reason, is_final, Timestamp::now());
+    let status = |backup: &Backup| report::failed(backup, JOB, &reason, is_final, clock::now());
     warn_of(set_status(context, backup, status).await);
     context.events.warning(backup, "NotBegun", reason).await;
 }
@@ -130,7 +133,7 @@ async fn set_status(
 ) -> Result<(), Failure> {
     let change = |backup: &Backup| {
         let settings = context.policies.settings(backup);
-        Some(report::with_next(change(backup), backup, &settings, Timestamp::now()))
+        Some(report::with_next(change(backup), backup, &settings, clock::now()))
     };
     Ok(set_backup_status(context.client.clone(), &backup.name_any(), JOB, change).await?)
 }

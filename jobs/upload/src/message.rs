@@ -98,10 +98,12 @@ async fn under_lease(
         return drop_orphan(context, &run.spec.backup, run.spec.id).await;
     };
     let newer_is_open = newer_is_open(&history, run);
+    // Of an older run the Backup, which has a newer archive, says nothing.
+    let is_overtaken = history.has_newer_verified(run.spec.number);
     match status_of(run).state {
         RunState::Completed => {
             info!("nothing to do: this archive is stored and verified");
-            report::conclude(context, backup, run, newer_is_open).await?;
+            report::conclude(context, backup, run, newer_is_open, is_overtaken).await?;
             Ok(Outcome::Done)
         }
         RunState::Failed => {
@@ -109,8 +111,6 @@ async fn under_lease(
             Ok(Outcome::Refused { reason: "the run has failed".to_owned() })
         }
         RunState::Pending | RunState::InProgress => {
-            // Of an older run's trouble the Backup, which has a newer archive, says nothing.
-            let is_overtaken = history.has_newer_verified(run.spec.number);
             store(context, backup, run, newer_is_open, is_overtaken, away).await
         }
     }
@@ -147,7 +147,7 @@ async fn store(
     };
     let (run, (reason, exit, away), is_final) = match stored.await {
         Ok((run, _)) if status_of(&run).state == RunState::Completed => {
-            report::conclude(context, backup, &run, newer_is_open).await?;
+            report::conclude(context, backup, &run, newer_is_open, is_overtaken).await?;
             return Ok(Outcome::Done);
         }
         // Whatever a place says or gives back: the artifact is good, and the next try may store it.

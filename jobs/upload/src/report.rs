@@ -1,5 +1,6 @@
 //! What an upload tells about itself: the run's record, the Backup's status, its Events, and the messages.
 
+use drover::clock;
 use drover::events::Kind;
 use drover::exit::{Exit, Failure};
 use drover::places::Target;
@@ -7,7 +8,6 @@ use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, Place, RunSta
 use drover::runs::{event, failed_event, missing_words, now_text, report, set_backup_status, status_of};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::json;
 use tracing::warn;
@@ -40,7 +40,7 @@ pub(crate) async fn started(
     });
     let run = recorded.await?;
     let change =
-        |backup: &Backup| (!is_overtaken).then(|| report::in_progress(backup, "storing the archive", Timestamp::now()));
+        |backup: &Backup| (!is_overtaken).then(|| report::in_progress(backup, "storing the archive", clock::now()));
     set_status(context, backup, change).await?;
     Ok(run)
 }
@@ -151,13 +151,17 @@ pub(crate) async fn conclude(
     backup: &Backup,
     run: &BackupRun,
     newer_is_open: bool,
+    is_overtaken: bool,
 ) -> Result<(), Failure> {
     let status = status_of(run);
     let snapshot = status.snapshot.clone().unwrap_or_default();
     let sha256 = snapshot.sha256.unwrap_or_default();
     let summary = format!("{} objects, {} bytes, sha256 {sha256}", snapshot.objects, snapshot.bytes);
-    set_status(context, backup, |backup| report::stored(backup, run, &summary, newer_is_open, Timestamp::now()))
-        .await?;
+    let change = |backup: &Backup| {
+        let stored = || report::stored(backup, run, &summary, newer_is_open, clock::now());
+        if is_overtaken { None } else { stored() }
+    };
+    set_status(context, backup, change).await?;
     context.publish(&event(Kind::BackupUploaded, JOB, run)).await?;
     drop_artifact(context, run).await
 }
@@ -211,9 +215,8 @@ pub(crate) async fn failed(context: &Context, backup: &Backup, run: &BackupRun, 
     });
     warn_of(recorded.await);
     let needs_somebody = is_final || exit == Exit::Usage;
-    let change = |backup: &Backup| {
-        (!is_overtaken).then(|| report::failed(backup, JOB, reason, needs_somebody, Timestamp::now()))
-    };
+    let change =
+        |backup: &Backup| (!is_overtaken).then(|| report::failed(backup, JOB, reason, needs_somebody, clock::now()));
     warn_of(set_status(context, backup, change).await);
     warn_of(context.publish(&failed_event(JOB, run, attempts, reason)).await);
     context.events.warning(backup, "UploadFailed", reason.to_owned()).await;

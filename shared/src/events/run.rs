@@ -1,8 +1,7 @@
 //! The events of a run of a Backup, made from its record.
 
-use jiff::Timestamp;
-
 use super::{Data, Event, Kind};
+use crate::clock;
 use crate::resources::BackupRun;
 
 impl Event {
@@ -12,14 +11,14 @@ impl Event {
         let attempt = run.status.as_ref().and_then(|status| Some(status.snapshot.as_ref()?.attempts));
         // Of the tries of one stage each one begins; the first needs no number to be told from those of other runs.
         let data = Data { attempt: attempt.filter(|attempt| *attempt > 1), ..data(run) };
-        Self::new(Kind::BackupStarted, "snapshot", Timestamp::now(), data)
+        Self::new(Kind::BackupStarted, "snapshot", clock::now(), data)
     }
 
     /// The run's archive lies in the object store. The event is the same whenever it is made from one record, but for
     /// its time, so that it can be published again.
     #[must_use]
     pub fn backup_snapshotted(run: &BackupRun) -> Self {
-        Self::new(Kind::BackupSnapshotted, "snapshot", Timestamp::now(), data(run))
+        Self::new(Kind::BackupSnapshotted, "snapshot", clock::now(), data(run))
     }
 
     /// The run's archive lies at its places and was read back.
@@ -28,7 +27,7 @@ impl Event {
         let upload = run.status.as_ref().and_then(|status| status.upload.as_ref());
         let places = upload.map(|upload| upload.places.iter().map(|place| place.location.clone()).collect());
         let data = Data { places: places.unwrap_or_default(), artifact: None, ..data(run) };
-        Self::new(Kind::BackupUploaded, "upload", Timestamp::now(), data)
+        Self::new(Kind::BackupUploaded, "upload", clock::now(), data)
     }
 
     /// A try of a stage failed.
@@ -40,7 +39,7 @@ impl Event {
             reason: Some(reason.to_owned()),
             ..data(run)
         };
-        Self::new(Kind::BackupFailed, stage, Timestamp::now(), data)
+        Self::new(Kind::BackupFailed, stage, clock::now(), data)
     }
 }
 

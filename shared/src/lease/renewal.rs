@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Record, is_race, same_term};
+use crate::clock;
 use crate::exit::Chain;
 
 /// A record that is ours, and when the request that made it so was sent: the earliest time from which anybody can have
@@ -100,7 +101,7 @@ async fn renew_until_answered(record: &Record, term: &Term) -> Option<Term> {
 async fn renew(record: &Record, known: &LeaseObject) -> Result<LeaseObject, kube::Error> {
     let mut lease = known.clone();
     if let Some(spec) = lease.spec.as_mut() {
-        spec.renew_time = Some(MicroTime(jiff::Timestamp::now()));
+        spec.renew_time = Some(MicroTime(clock::now()));
     }
     record.api.replace(&record.name, &PostParams::default(), &lease).await
 }

@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 
-use super::{History, status_of};
+use super::{History, begun_at, status_of};
+use crate::clock::is_future;
 use crate::policy::Settings;
 use crate::resources::{Backup, BackupStatus, BackupType, RunState};
 use crate::schedule::{self, Schedule};
@@ -32,7 +33,7 @@ pub fn due(
     if settings.is_suspended() {
         return Ok(None);
     }
-    let last = last_time(backup, history, |state| state != RunState::Failed);
+    let last = last_time(backup, history, now, |state| state != RunState::Failed);
     let created = backup.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     match backup.kind_of_backup() {
         BackupType::OneTime => Ok(last.is_none().then_some(Due { scheduled_for: None })),
@@ -53,15 +54,16 @@ pub fn expected_at(
     backup: &Backup,
     settings: &Settings,
     history: &History,
+    now: Timestamp,
 ) -> Result<Option<Timestamp>, schedule::ScheduleError> {
     if settings.is_suspended() {
         return Ok(None);
     }
-    let last = last_time(backup, history, |state| state == RunState::Completed);
+    let last = last_time(backup, history, now, |state| state == RunState::Completed);
     let created = || backup.metadata.creation_timestamp.as_ref().map(|time| time.0);
     match (backup.kind_of_backup(), last) {
         (BackupType::OneTime, Some(_)) => Ok(None),
-        (BackupType::OneTime, None) => Ok(wished_at(backup, history)),
+        (BackupType::OneTime, None) => Ok(wished_at(backup, history, now)),
         (BackupType::Recurring, None) => schedule_of(backup, settings).map(|_| created()),
         (BackupType::Recurring, Some(last)) => Ok(schedule_of(backup, settings)?.next(last)),
     }
@@ -69,10 +71,10 @@ pub fn expected_at(
 
 /// When the present wish of a one-time Backup was made: at its creation or, since no object says when it was edited, when
 /// its first run since then began.
-fn wished_at(backup: &Backup, history: &History) -> Option<Timestamp> {
+fn wished_at(backup: &Backup, history: &History, now: Timestamp) -> Option<Timestamp> {
     let generation = backup.metadata.generation.unwrap_or_default();
     match history.iter().find(|run| run.spec.generation == generation) {
-        Some(run) => run.spec.started_at.parse().ok(),
+        Some(run) => begun_at(run, now),
         None if generation <= 1 => backup.metadata.creation_timestamp.as_ref().map(|time| time.0),
         None => None,
     }
@@ -86,16 +88,26 @@ pub fn schedule_of(backup: &Backup, settings: &Settings) -> Result<Schedule, sch
     Schedule::read(backup.spec.schedule.as_deref().unwrap_or_default(), settings.time_zone.as_deref())
 }
 
-/// When the Backup last ran to a state that counts: by its runs, or by the status that the Rancher operator left.
-fn last_time(backup: &Backup, history: &History, counts: impl Fn(RunState) -> bool) -> Option<Timestamp> {
+/// When the Backup last ran to a state that counts: by its runs, or by the status that the Rancher operator left. A time in
+/// the future says nothing, but that the one archive of a one-time Backup was made.
+fn last_time(
+    backup: &Backup,
+    history: &History,
+    now: Timestamp,
+    counts: impl Fn(RunState) -> bool,
+) -> Option<Timestamp> {
     let generation = backup.metadata.generation.unwrap_or_default();
     let is_one_time = backup.kind_of_backup() == BackupType::OneTime;
-    let counted = history.iter().rev().find(|run| {
+    let mut counted = history.iter().rev().filter(|run| {
         // A one-time Backup that was edited since is another wish.
         let is_another_wish = is_one_time && run.spec.generation != generation;
         counts(status_of(run).state) && !is_another_wish
     });
-    let by_runs = counted.and_then(|run| run.spec.started_at.parse().ok());
+    let by_runs = if is_one_time {
+        counted.next().map(|run| begun_at(run, now).unwrap_or(now))
+    } else {
+        counted.find_map(|run| begun_at(run, now))
+    };
     // Of a one-time Backup the status counts only where the operator alone wrote it: the times and the generation of one
     // that drover wrote may be those of two wishes, of which the later failed.
     let is_operators = history.newest().is_none();
@@ -103,6 +115,7 @@ fn last_time(backup: &Backup, history: &History, counts: impl Fn(RunState) -> bo
         |status: &&BackupStatus| !is_one_time || (is_operators && status.observed_generation == Some(generation));
     let status = backup.status.as_ref().filter(is_of_wish);
     let by_status = status.and_then(|status| status.last_snapshot_ts.as_deref()?.parse().ok());
+    let by_status = by_status.filter(|time| is_one_time || !is_future(*time, now));
     // A later run that failed takes nothing away from an earlier one of the status: it is due by the schedule then too.
     by_runs.max(by_status)
 }
@@ -209,7 +222,8 @@ mod tests {
 
     #[track_caller]
     fn expects(backup: &Backup, runs: Vec<BackupRun>, expected: Option<&str>) {
-        let found = expected_at(backup, &Settings::default(), &History::of(backup, runs)).unwrap();
+        let now = at("2026-11-23T12:00:00Z");
+        let found = expected_at(backup, &Settings::default(), &History::of(backup, runs), now).unwrap();
         assert_eq!(found, expected.map(at));
     }
 
@@ -225,7 +239,8 @@ mod tests {
         expects(&backup, vec![done()], Some("1970-01-13T02:00:00Z"));
         expects(&backup, vec![done(), run(2, RunState::InProgress, true)], Some("1970-01-13T02:00:00Z"));
         let suspended = Settings { suspended_by: Some("p".into()), ..Settings::default() };
-        assert_eq!(expected_at(&backup, &suspended, &History::of(&backup, vec![done()])).unwrap(), None);
+        let now = at("2026-11-23T12:00:00Z");
+        assert_eq!(expected_at(&backup, &suspended, &History::of(&backup, vec![done()]), now).unwrap(), None);
         // What the operator stored before.
         let operators = Some("2026-01-01T00:00:00Z".into());
         backup.status = Some(BackupStatus { last_snapshot_ts: operators, ..BackupStatus::default() });
@@ -251,6 +266,48 @@ mod tests {
             ..BackupStatus::default()
         });
         expects(&backup, vec![], None);
+    }
+
+    /// A run that a node stamped days ahead, and that the API server stamped when it was made.
+    fn of_a_wrong_clock(number: i64, stamped: Option<&str>) -> BackupRun {
+        let mut run = run(number, RunState::Completed, true);
+        "2026-11-30T02:00:00Z".clone_into(&mut run.spec.started_at);
+        run.metadata.creation_timestamp = stamped.map(|text| Time(at(text)));
+        run
+    }
+
+    #[test]
+    fn a_time_in_the_future_makes_nothing_due_and_keeps_nothing_from_being_due() {
+        let mut backup = backup();
+        backup.metadata.creation_timestamp = Some(Time(at("2026-11-01T00:00:00Z")));
+        backup.spec.schedule = Some("0 2 * * *".into());
+        backup.status = Some(BackupStatus {
+            last_snapshot_ts: Some("2026-11-30T02:00:00Z".into()),
+            observed_generation: Some(1),
+            ..BackupStatus::default()
+        });
+        let stamped = || of_a_wrong_clock(2, Some("2026-11-23T02:00:00Z"));
+        let of = |runs| History::of(&backup, runs);
+        check(&backup, &of(vec![stamped()]), at("2026-11-23T12:00:00Z"), None);
+        let next = Some(Due { scheduled_for: Some(at("2026-11-24T02:00:00Z")) });
+        check(&backup, &of(vec![stamped()]), at("2026-11-24T12:00:00Z"), next);
+        expects(&backup, vec![stamped()], Some("2026-11-24T02:00:00Z"));
+        // Without the stamp the run before it says when.
+        let unstamped = vec![run(1, RunState::Completed, true), of_a_wrong_clock(2, None)];
+        let since = Some(Due { scheduled_for: Some(at("1970-01-13T02:00:00Z")) });
+        check(&backup, &of(unstamped.clone()), at("2026-11-23T12:00:00Z"), since);
+        expects(&backup, unstamped, Some("1970-01-13T02:00:00Z"));
+        // The one after it was opened in time.
+        let mut after = run(3, RunState::Completed, true);
+        "2026-11-23T02:00:00Z".clone_into(&mut after.spec.started_at);
+        check(&backup, &of(vec![of_a_wrong_clock(2, None), after]), at("2026-11-23T12:00:00Z"), None);
+    }
+
+    #[test]
+    fn a_one_time_backup_is_made_once_whatever_the_clock_was() {
+        let backup = backup();
+        check(&backup, &History::of(&backup, vec![of_a_wrong_clock(1, None)]), at("2026-11-23T12:00:00Z"), None);
+        expects(&backup, vec![of_a_wrong_clock(1, None)], None);
     }
 
     #[test]

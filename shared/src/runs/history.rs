@@ -1,9 +1,12 @@
+use std::collections::BTreeSet;
+
 use jiff::{Timestamp, ToSpan};
 use kube::ResourceExt;
 use uuid::Uuid;
 
 use super::naming::{archive_name, run_name};
 use super::{Allowed, KEPT_RUNS};
+use crate::clock::is_future;
 use crate::resources::{Backup, BackupRun, BackupRunSpec, RunState, SnapshotStage, StageState, Trigger, TriggerKind};
 
 /// All runs of one Backup, oldest first.
@@ -90,14 +93,19 @@ impl History {
         }))
     }
 
-    /// `now` in whole seconds, but later than every run before: two runs never share a file name.
+    /// `now` in whole seconds, but later than every run before, unless a wrong clock put that into the future: two runs
+    /// never share a file name.
     fn next_time(&self, now: Timestamp) -> Timestamp {
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        let last = self.with_former().filter_map(|run| run.spec.started_at.parse::<Timestamp>().ok()).max();
-        match last {
-            Some(last) if last >= now => last.saturating_add(1.second()).unwrap_or(now),
-            _ => now,
+        let times = self.with_former().filter_map(|run| run.spec.started_at.parse().ok());
+        let taken: BTreeSet<Timestamp> = times.collect();
+        let last = taken.iter().rev().find(|time| !is_future(**time, now));
+        let after = |time: Timestamp| time.saturating_add(1.second()).unwrap_or(now);
+        let mut next = last.map_or(now, |last| after(*last).max(now));
+        while taken.contains(&next) && next < Timestamp::MAX {
+            next = after(next);
         }
+        next
     }
 
     fn with_former(&self) -> impl Iterator<Item = &BackupRun> {
@@ -319,10 +327,31 @@ pub(super) mod tests {
     fn file_names_differ_within_one_second_and_when_the_clock_goes_back() {
         let history = History::of(&backup(), vec![run(1, RunState::Completed, true)]);
         let last: Timestamp = history.newest().unwrap().spec.started_at.parse().unwrap();
-        for now in [last, last - 1.hour()] {
+        for now in [last, last - 1.minute()] {
             let Opening::New(spec) = history.opening(&backup(), person(), "cluster", now) else { panic!() };
             assert_eq!(spec.started_at.parse::<Timestamp>().unwrap(), last + 1.second());
         }
+    }
+
+    #[test]
+    fn a_name_in_the_future_makes_no_later_one_so() {
+        let now: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+        let with = |times: &[&str]| {
+            let of = |(number, time): (i64, &&str)| {
+                let mut run = run(number, RunState::Completed, true);
+                (*time).clone_into(&mut run.spec.started_at);
+                run
+            };
+            let history = History::of(&backup(), (1..).zip(times).map(of));
+            let Opening::New(spec) = history.opening(&backup(), person(), "cluster", now) else { panic!() };
+            spec.started_at
+        };
+        assert_eq!(with(&["2026-11-26T12:00:00Z"]), "2026-11-23T12:00:00Z");
+        assert_eq!(with(&["2026-11-23T11:59:59Z", "2026-11-26T12:00:00Z"]), "2026-11-23T12:00:00Z");
+        assert_eq!(with(&["2026-11-26T12:00:00Z", "2026-11-23T12:00:00Z"]), "2026-11-23T12:00:01Z");
+        // Two within the tolerance, and one that is just beyond.
+        let names = ["2026-11-23T12:00:59Z", "2026-11-23T12:01:00Z", "2026-11-23T12:01:01Z"];
+        assert_eq!(with(&names), "2026-11-23T12:01:02Z");
     }
 
     #[test]

@@ -1,6 +1,5 @@
-use jiff::Timestamp;
-
 use super::status_of;
+use crate::clock;
 use crate::events::{Data, Event, Kind};
 use crate::resources::{BackupRun, Place};
 
@@ -25,7 +24,7 @@ pub fn event(kind: Kind, job: &str, run: &BackupRun) -> Event {
         started_at: Some(run.spec.started_at.clone()),
         ..Data::default()
     };
-    Event::new(kind, job, Timestamp::now(), data)
+    Event::new(kind, job, clock::now(), data)
 }
 
 /// The event that the stage `job` of a run failed at its try number `attempt`.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Encryption, WHOLE, Wholeness, missing_words, schedule_of};
+use crate::clock::is_future;
 use crate::coexistence;
 use crate::policy::Settings;
 use crate::resources::{
@@ -80,7 +81,8 @@ pub fn stored(
 ) -> Option<BackupStatus> {
     let known = backup.status.as_ref().and_then(|status| status.last_snapshot_ts.as_deref()?.parse::<Timestamp>().ok());
     let started_at: Option<Timestamp> = run.spec.started_at.parse().ok();
-    if known > started_at {
+    // What a wrong clock put into the future is not newer.
+    if known.filter(|known| !is_future(*known, now)) > started_at {
         return None;
     }
     let mut status = change(backup, now, |conditions| {
@@ -229,6 +231,18 @@ mod tests {
         assert!(conditions.is_true("Uploaded") && conditions.is_true("Stalled") && !conditions.is_true("Ready"));
         assert!(conditions.get("Ready").unwrap().message.as_ref().unwrap().contains("things.a.io"));
         assert_eq!((status.filename, status.last_snapshot_ts), (before.filename, before.last_snapshot_ts));
+    }
+
+    #[test]
+    fn a_run_of_the_future_is_overtaken_by_the_next() {
+        let mut backup = backup();
+        let mut ahead = run(2, RunState::Completed, true);
+        "2026-11-30T02:00:00Z".clone_into(&mut ahead.spec.started_at);
+        backup.status = stored(&backup, &ahead, "", false, now());
+        assert_eq!(backup.status.as_ref().unwrap().last_snapshot_ts.as_deref(), Some("2026-11-30T02:00:00Z"));
+        let next = run(3, RunState::Completed, true);
+        let status = stored(&backup, &next, "", false, now()).unwrap();
+        assert_eq!(status.last_snapshot_ts, Some(next.spec.started_at));
     }
 
     #[test]

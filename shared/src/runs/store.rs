@@ -5,6 +5,7 @@ use serde_json::Value;
 use snafu::{ResultExt, Snafu};
 
 use super::{History, run_name};
+use crate::clock;
 use crate::cluster::ApiError;
 use crate::exit::{Exit, Fault};
 use crate::resources::{Backup, BackupRun, BackupRunSpec, BackupRunStatus, BackupStatus, PART_OF_LABEL, rfc3339};
@@ -188,7 +189,7 @@ pub fn status_of(run: &BackupRun) -> BackupRunStatus {
 /// Now, as the runs' fields hold times.
 #[must_use]
 pub fn now_text() -> String {
-    rfc3339(jiff::Timestamp::now())
+    rfc3339(clock::now())
 }
 
 /// Writes a Backup's status, where `change` gives another than it has; `None` leaves it.

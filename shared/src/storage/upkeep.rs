@@ -10,6 +10,7 @@ use super::label::Label;
 use super::name::check_name;
 use super::removal::Removal;
 use super::{Place, Storage, mark};
+use crate::clock;
 
 impl Storage {
     /// What stands recorded beside an archive; `None` where there is no archive.
@@ -48,7 +49,7 @@ impl Storage {
     /// When the place refuses.
     pub async fn mark_bad(&self, name: &str, difference: &Difference) -> Result<(), Error> {
         check_name(name).context(UseNameSnafu { name })?;
-        let text = mark::text(name, difference, Timestamp::now());
+        let text = mark::text(name, difference, clock::now());
         let marked = match &self.place {
             Place::Folder(folder) => folder.write_mark(name, text).await,
             Place::Bucket(bucket) => bucket.write_mark(name, text).await,

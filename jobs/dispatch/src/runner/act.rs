@@ -5,12 +5,12 @@ mod announce;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use drover::clock;
 use drover::cluster::{ApiError, Events};
 use drover::exit::{Chain, Failure};
 use drover::resources::{Backup, Restore};
 use drover::runs::{RunStore, set_backup_status};
 use drover::status;
-use jiff::Timestamp;
 use k8s_openapi::api::batch::v1 as batch;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{ApiResource, DynamicObject};
@@ -65,14 +65,14 @@ impl Actor {
             Action::TellBackup { name, uid, wish } => {
                 let change = |backup: &Backup| {
                     let is_it = backup.uid().is_some_and(|other| other == uid);
-                    is_it.then(|| wish.status(backup, Timestamp::now())).flatten()
+                    is_it.then(|| wish.status(backup, clock::now())).flatten()
                 };
                 warn_of(set_backup_status(self.client.clone(), &name, MANAGER, change).await);
             }
             Action::TellRestore { name, uid, wish } => {
                 let change = |restore: &Restore| {
                     let is_it = restore.uid().is_some_and(|other| other == uid);
-                    let status = is_it.then(|| wish.status(restore, Timestamp::now())).flatten()?;
+                    let status = is_it.then(|| wish.status(restore, clock::now())).flatten()?;
                     serde_json::to_value(status).ok()
                 };
                 let restores: Api<Restore> = Api::all(self.client.clone());
@@ -191,7 +191,7 @@ impl Actor {
         let is_refused = error.code().is_some_and(|code| (400..500).contains(&code) && code != 429);
         if is_refused {
             let message = format!("{what} was refused: {error}");
-            self.shared.change(|state| state.refuse(cron_job, message, Timestamp::now()));
+            self.shared.change(|state| state.refuse(cron_job, message, clock::now()));
         }
     }
 }

@@ -2,11 +2,11 @@
 //! Prometheus asks (`/metrics`).
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use drover::clock;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -24,7 +24,7 @@ use super::shared::Shared;
 use super::state::{Charge, Known, Queue, State};
 
 /// A runner that has not turned for as long hangs: it turns at least every half minute, and every request ends before that.
-const LONGEST_TURN: i64 = 300;
+const LONGEST_TURN: Duration = Duration::from_mins(5);
 
 /// How long a client may take to ask.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,20 +37,20 @@ const CLIENTS: usize = 16;
 
 /// How the runner is.
 pub(crate) struct Health {
-    turned: AtomicI64,
+    turned: Mutex<Instant>,
     lease: Mutex<String>,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { turned: AtomicI64::new(Timestamp::now().as_second()), lease: Mutex::new("not asked for yet".to_owned()) }
+        Self { turned: Mutex::new(Instant::now()), lease: Mutex::new("not asked for yet".to_owned()) }
     }
 }
 
 impl Health {
     /// It has turned.
     pub(crate) fn turn(&self) {
-        self.turned.store(Timestamp::now().as_second(), Ordering::Relaxed);
+        *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// How it is with the Lease.
@@ -61,9 +61,9 @@ impl Health {
     fn answer(&self, path: &str, state: &State, now: Timestamp) -> Answer {
         let (status, text) = match path {
             "/healthz" => {
-                let seconds = now.as_second() - self.turned.load(Ordering::Relaxed);
-                let status = if seconds <= LONGEST_TURN { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                (status, format!("turned {seconds} s ago\n"))
+                let since = self.turned.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+                let status = if since <= LONGEST_TURN { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                (status, format!("turned {} s ago\n", since.as_secs()))
             }
             "/readyz" => {
                 let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -135,7 +135,7 @@ pub(crate) async fn serve(listener: TcpListener, health: Arc<Health>, shared: Ar
         let (health, shared) = (Arc::clone(&health), Arc::clone(&shared));
         tokio::spawn(async move {
             let service = service_fn(|request: Request<Incoming>| {
-                let response = health.answer(request.uri().path(), &shared.state(), Timestamp::now()).into_response();
+                let response = health.answer(request.uri().path(), &shared.state(), clock::now()).into_response();
                 async move { Ok::<_, Infallible>(response) }
             });
             let mut server = http1::Builder::new();

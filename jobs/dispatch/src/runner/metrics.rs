@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
+use drover::clock::is_future;
 use drover::policy::Settings;
 use drover::resources::{
     Backup, BackupRun, BackupRunStatus, BackupType, Condition, ConditionStatus, RunState, SnapshotStage, StageState,
     UploadStage,
 };
 use drover::runs::report::PRUNED;
-use drover::runs::{History, expected_at, status_of};
+use drover::runs::{History, begun_at, expected_at, status_of};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -111,7 +112,7 @@ impl Backups {
         set(&self.ready, &of(), f64::from(condition(backup, "Ready").is_some_and(is_true)));
         set(&self.suspended, &of(), f64::from(settings.is_suspended()));
         let verified = history.last_verified();
-        if let Some(begun) = verified.and_then(|run| run.spec.started_at.parse::<Timestamp>().ok()) {
+        if let Some(begun) = verified.and_then(|run| begun_at(run, now)) {
             set(&self.last_success, &of(), seconds(begun));
             set(&self.age, &of(), seconds(now) - seconds(begun));
         }
@@ -119,22 +120,22 @@ impl Backups {
             self.tell_of_run(run);
         }
         if state.charge == Charge::Ours {
-            self.tell_of_duties(backup, &settings, history);
+            self.tell_of_duties(backup, &settings, history, now);
         }
     }
 
     /// What is expected of drover: nothing while the Rancher backup operator is in charge.
-    fn tell_of_duties(&self, backup: &Backup, settings: &Settings, history: &History) {
+    fn tell_of_duties(&self, backup: &Backup, settings: &Settings, history: &History, now: Timestamp) {
         let of = || OfBackup { backup: backup.name_any() };
         let failing = reason_of_failure(backup, settings, history);
         for reason in REASONS {
             let labels = OfFailure { backup: backup.name_any(), reason };
             set(&self.failing, &labels, f64::from(failing == Some(reason)));
         }
-        if let Ok(Some(due)) = expected_at(backup, settings, history) {
+        if let Ok(Some(due)) = expected_at(backup, settings, history, now) {
             set(&self.due, &of(), seconds(due));
         }
-        if let Some(at) = pruned_at(backup, history) {
+        if let Some(at) = pruned_at(backup, history).filter(|at| !is_future(*at, now)) {
             set(&self.pruned, &of(), seconds(at));
         }
     }

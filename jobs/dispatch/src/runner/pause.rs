@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use drover::clock::{TOLERANCE, is_future};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -61,10 +62,15 @@ impl Pause {
         }
     }
 
-    /// The pause when the Jobs that ended since are counted too.
+    /// The pause when the Jobs that ended since are counted too. What a wrong clock noted that has put it into the future
+    /// is forgotten.
     #[must_use]
-    pub(crate) fn counting(&self, jobs: &[&Job], success: Success) -> Self {
-        let mut ended: Vec<_> = jobs.iter().filter_map(|job| Some((job.outcome.ended_at()?, *job))).collect();
+    pub(crate) fn counting(&self, jobs: &[&Job], success: Success, now: Timestamp) -> Self {
+        if self.is_of_the_future(now) {
+            let attempted = self.attempted.clone();
+            return Self { attempted, ..Self::default() }.counting(jobs, success, now);
+        }
+        let mut ended: Vec<_> = jobs.iter().filter_map(|job| Some((job.ended_at(now)?, *job))).collect();
         ended.sort_by(|(at, job), (other_at, other)| (at, &job.uid).cmp(&(other_at, &other.uid)));
         let is_new = |at: Timestamp, job: &Job| {
             let counted = self.counted.as_ref();
@@ -74,6 +80,11 @@ impl Pause {
             .into_iter()
             .filter(|(at, job)| is_new(*at, job))
             .fold(self.clone(), |pause, (at, job)| pause.count(at, job, success))
+    }
+
+    fn is_of_the_future(&self, now: Timestamp) -> bool {
+        let counted = self.counted.as_ref().is_some_and(|(at, _)| is_future(*at, now));
+        counted || self.next.is_some_and(|next| next.duration_since(now) > LONGEST + TOLERANCE)
     }
 
     fn count(mut self, at: Timestamp, job: &Job, success: Success) -> Self {

@@ -16,10 +16,10 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use drover::clock;
 use drover::cluster::{self, ApiError};
 use drover::exit::{Chain, Exit, Failure, Fault};
 use drover::resources::DEFAULT_NAMESPACE;
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -53,7 +53,7 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let api: Api<Secret> = Api::namespaced(cluster::connect().await?, &namespace);
     let (found, versions) = read(&api, &namespace).await?;
     let place = Place { namespace: &namespace, folder: &output, data: &data };
-    let Plan { writes, files } = plan(&found, Timestamp::now(), &Fresh::new()?, &place)?;
+    let Plan { writes, files } = plan(&found, clock::now(), &Fresh::new()?, &place)?;
     for write in writes.iter().filter(|write| found.contains_key(&write.secret)) {
         patch(&api, write, &versions).await?;
         let keys: Vec<&String> = write.data.keys().collect();

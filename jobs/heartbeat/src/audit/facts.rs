@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover::archive::{Entry, Limits, ReadError, Reader, Unsealing};
+use drover::clock::{self, is_future};
 use drover::encryption::{self, Configuration};
 use drover::exit::{Chain, Failure};
 use drover::places::{Target, split, targets};
 use drover::policy::{Policies, Settings};
 use drover::resources::{Backup, BackupRun, BackupType, ConditionStatus, Place};
 use drover::runs::report::PRUNED;
-use drover::runs::{lacking, schedule_of, status_of};
+use drover::runs::{begun_at, lacking, schedule_of, status_of};
 use drover::storage::{Label, Opened, Storage};
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -50,7 +51,7 @@ pub(super) async fn gather(
     let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
     let ready = conditions.and_then(|conditions| conditions.get("Ready"));
     let facts = Facts {
-        created: backup.creation_timestamp().map_or_else(Timestamp::now, |time| time.0),
+        created: backup.creation_timestamp().map_or_else(clock::now, |time| time.0),
         ready: ready.map(|ready| (ready.status, ready.message.clone().unwrap_or_default())),
         pruned: pruned(backup),
         suspended_by: settings.suspended_by,
@@ -66,7 +67,9 @@ pub(super) async fn gather(
 fn pruned(backup: &Backup) -> Option<Timestamp> {
     let condition = backup.status.as_ref()?.conditions.as_ref()?.get(PRUNED)?;
     let time = || condition.last_update_time.as_ref()?.parse().ok();
-    (condition.status == ConditionStatus::True).then(|| time().unwrap_or(Timestamp::MAX))
+    let pruned = (condition.status == ConditionStatus::True).then(|| time().unwrap_or(Timestamp::MAX));
+    // A wrong clock says nothing of when.
+    pruned.filter(|time| *time == Timestamp::MAX || !is_future(*time, clock::now()))
 }
 
 async fn archive(context: &Context, sites: &Sites, backup: &Backup, settings: &Settings, run: &BackupRun) -> Archive {
@@ -90,7 +93,7 @@ async fn archive(context: &Context, sites: &Sites, backup: &Backup, settings: &S
     let ((presence, decryption), elsewhere) = tokio::join!(at_own, join_all(elsewhere));
     Archive {
         number: run.spec.number,
-        begun: run.spec.started_at.parse().unwrap_or(Timestamp::UNIX_EPOCH),
+        begun: begun_at(run, clock::now()),
         filename: filename.clone(),
         bytes,
         presence,

@@ -36,7 +36,8 @@ pub(crate) enum Timing {
 #[derive(Clone, Debug)]
 pub(crate) struct Archive {
     pub(crate) number: i64,
-    pub(crate) begun: Timestamp,
+    /// None where a wrong clock put it into the future.
+    pub(crate) begun: Option<Timestamp>,
     pub(crate) filename: String,
     pub(crate) bytes: u64,
     pub(crate) presence: Presence,
@@ -126,7 +127,13 @@ fn unreadable(facts: &Facts) -> Option<String> {
 
 fn too_old(facts: &Facts, freshness: Freshness, now: Timestamp) -> Option<String> {
     let archive = facts.archive.as_ref()?;
-    let (begun, age) = (archive.begun, now.duration_since(archive.begun));
+    if freshness.max_age.is_none() && !matches!(facts.timing, Timing::On(_)) {
+        return None;
+    }
+    let Some(begun) = archive.begun else {
+        return Some("its newest archive is of the future, so a clock was wrong, and its age is not known".to_owned());
+    };
+    let age = now.duration_since(begun);
     let since = drover::resources::rfc3339(begun);
     if let Some(most) = freshness.max_age {
         return (age > most).then(|| format!("its newest archive is of {since}, older than {}", told(most)));
@@ -195,7 +202,7 @@ mod tests {
             timing: schedule("0 2 * * *"),
             archive: Some(Archive {
                 number: 7,
-                begun: at("2026-11-23T02:00:00Z"),
+                begun: Some(at("2026-11-23T02:00:00Z")),
                 filename: "a.tar.gz".into(),
                 bytes: 9,
                 presence: Presence::Whole,
@@ -242,7 +249,8 @@ mod tests {
         // On a Monday, of a schedule of working days: Friday's is the newest that there can be.
         let weekdays = Facts { timing: schedule("0 2 * * mon-fri"), ..good() };
         check(&weekdays, usual, "2026-11-24T03:00:01Z", &["2026-11-24T02:00:00Z is missing"]);
-        let friday = Facts { timing: schedule("0 2 * * mon-fri"), ..archive(|a| a.begun = at("2026-11-20T02:00:00Z")) };
+        let friday =
+            Facts { timing: schedule("0 2 * * mon-fri"), ..archive(|a| a.begun = Some(at("2026-11-20T02:00:00Z"))) };
         check(&friday, usual, "2026-11-23T02:59:00Z", &[]);
         check(&Facts { timing: schedule("@every 90m"), ..good() }, usual, "2026-11-23T04:30:00Z", &[]);
         check(
@@ -270,6 +278,7 @@ mod tests {
         let far = |presence: Presence| archive(|a| a.elsewhere = vec![("far".into(), presence)]);
         check(&far(Presence::Missing), usual, NOON, &["\"a.tar.gz\" is not at the place \"far\" any more"]);
         check(&archive(|a| a.presence = Presence::Unknown("away".into())), usual, NOON, &["not be looked at: away"]);
+        check(&archive(|a| a.begun = None), usual, NOON, &["of the future"]);
         check(&archive(|a| a.decryption = Decryption::Works), usual, NOON, &[]);
         let replaced = archive(|a| a.decryption = Decryption::Fails("no key \"k\"".into()));
         check(&replaced, usual, NOON, &["cannot be decrypted: no key \"k\""]);

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use drover::exit::{Exit, Failure};
 use drover::resources::{Backup, BackupRun};
-use drover::runs::status_of;
+use drover::runs::{recorded_at, status_of};
 use futures::future::join_all;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::info;
 
-use super::judge::{Facts, Verdict};
+use super::judge::{Facts, Timing, Verdict};
 use super::known;
 use crate::context::Context;
 use crate::memory::{self, Memory, Phase, Told, member};
@@ -179,17 +179,19 @@ fn overtaken(finding: &Finding<'_>, told: Option<&Told>, monitor: &str, signal: 
 }
 
 /// Whether a monitor was told of a failure after the newest archive was stored: of retention, say.
-fn is_contradicted(Finding { facts, run, .. }: &Finding<'_>, told: &Told) -> bool {
+fn is_contradicted(Finding { facts, run, now, .. }: &Finding<'_>, told: &Told) -> bool {
     let Some(archive) = &facts.archive else { return false };
-    let stored = run.and_then(|run| status_of(run).ended_at?.parse().ok()).unwrap_or(archive.begun);
-    told.is_failed_since(archive.number, stored, over(facts.pruned, *run))
+    let ended = run.and_then(|run| recorded_at(run, status_of(run).ended_at.as_deref()?, *now));
+    let stored = ended.or(archive.begun).unwrap_or(Timestamp::UNIX_EPOCH);
+    told.is_failed_since(archive.number, stored, over(facts, *run))
 }
 
 /// When what failed after the newest archive was stored is over: with the prune that went well or, where the archive lacked
-/// something that was confirmed since, now.
-fn over(pruned: Option<Timestamp>, run: Option<&BackupRun>) -> Option<Timestamp> {
+/// something that was confirmed since, now. Archives of a Backup without a schedule are not pruned.
+fn over(facts: &Facts, run: Option<&BackupRun>) -> Option<Timestamp> {
     let had_losses = run.and_then(|run| status_of(run).snapshot?.losses).is_some();
-    pruned.map(|pruned| if had_losses { Timestamp::MAX } else { pruned })
+    let is_pruned = facts.pruned.is_some() || matches!(facts.timing, Timing::Once);
+    if had_losses && is_pruned { Some(Timestamp::MAX) } else { facts.pruned }
 }
 
 /// Whether a monitor was told of a success since then. No clocks are compared, for those of two nodes differ.

@@ -9,6 +9,7 @@ use super::super::name::Companion;
 use super::super::refusal::{Permission, Refusal, RefusalKind};
 use super::super::removal::Removal;
 use super::Bucket;
+use crate::clock;
 
 impl Bucket {
     /// Deletes an archive, then the mark beside it.
@@ -87,7 +88,7 @@ impl Bucket {
     async fn retention(&self, key: &str) -> Option<(Timestamp, String)> {
         let answer = self.client.get_object_retention().bucket(&self.name).key(key).send().await.ok()?;
         let ObjectLockRetention { mode, retain_until_date: until, .. } = answer.retention?;
-        let until = Timestamp::from_second(until?.secs()).ok().filter(|until| *until > Timestamp::now())?;
+        let until = Timestamp::from_second(until?.secs()).ok().filter(|until| *until > clock::now())?;
         Some((until, mode?.as_str().to_owned()))
     }
 }

@@ -15,6 +15,7 @@ mod artifacts;
 mod asked;
 mod backup;
 mod charge;
+mod clocks;
 mod closed;
 mod connection;
 mod controllers;

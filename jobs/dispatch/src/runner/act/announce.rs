@@ -1,10 +1,10 @@
+use drover::clock;
 use drover::cluster::ApiError;
 use drover::events::{Data, Event, Kind};
 use drover::queue::RETENTION_PRUNE_CONSUMER;
 use drover::resources::{Backup, BackupRun, Restore, RunState, StageState};
 use drover::runs::report::pruned;
 use drover::runs::{failed_event, set_backup_status, status_of};
-use jiff::Timestamp;
 use kube::{Api, Resource, ResourceExt};
 use tracing::warn;
 use uuid::Uuid;
@@ -59,7 +59,7 @@ impl Actor {
         }
         self.events.warning(&backup, JOB_FAILED, death.words.clone()).await;
         if death.stage == RETENTION_PRUNE_CONSUMER {
-            let change = |backup: &Backup| Some(pruned(backup, false, JOB_FAILED, &death.words, Timestamp::now()));
+            let change = |backup: &Backup| Some(pruned(backup, false, JOB_FAILED, &death.words, clock::now()));
             warn_of(set_backup_status(self.client.clone(), name, MANAGER, change).await);
         }
         Some(match run {
@@ -109,5 +109,5 @@ fn of_job(death: &Death, kind: Kind, name: &str, uid: &str, run: &str) -> Event 
         reason: Some(death.words.clone()),
         ..Data::default()
     };
-    Event::new(kind, MANAGER, Timestamp::now(), data)
+    Event::new(kind, MANAGER, clock::now(), data)
 }

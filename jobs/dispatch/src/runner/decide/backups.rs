@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use drover::exit::Chain;
 use drover::policy::Settings;
 use drover::resources::{Backup, BackupType, RunState, Trigger, TriggerKind};
-use drover::runs::{self, History, check_backup_name, schedule_of, status_of};
+use drover::runs::{self, History, check_backup_name, recorded_at, schedule_of, status_of};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
@@ -119,7 +119,7 @@ fn keep_cron_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, te
 
 /// The Jobs that the CronJob had before are counted, and no pause of the new Backup follows from them.
 fn adoption(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob) -> Adoption {
-    let pause = Pause::read(&cron_job.annotations).counting(world.jobs_of(cron_job), Success::Counts);
+    let pause = Pause::read(&cron_job.annotations).counting(world.jobs_of(cron_job), Success::Counts, world.now);
     Adoption { owner: template::owner(case.backup), annotations: pause.over().annotations() }
 }
 
@@ -166,9 +166,9 @@ fn not_before(world: &World<'_>, case: &Case<'_>, scheduled_for: Option<Timestam
         let Trigger { kind, by, job_uid, .. } = &run.spec.trigger;
         let is_of_a_job = *kind == TriggerKind::Job || job_uid.is_some() || world.state.jobs.get(by).is_some();
         let begun = status_of(run).snapshot.and_then(|stage| stage.started_at).unwrap_or(run.spec.started_at.clone());
-        return if is_of_a_job { None } else { begun.parse::<Timestamp>().ok()?.checked_add(PATIENCE).ok() };
+        return if is_of_a_job { None } else { recorded_at(run, &begun, world.now)?.checked_add(PATIENCE).ok() };
     }
-    if let Some(time) = after_failures(case) {
+    if let Some(time) = after_failures(case, world.now) {
         return Some(time);
     }
     let ran_before = case.history.newest().is_some()
@@ -178,14 +178,14 @@ fn not_before(world: &World<'_>, case: &Case<'_>, scheduled_for: Option<Timestam
 
 /// The end of the pause after the runs that failed last, of which a Job may know nothing: their archives were refused. An
 /// edited Backup is another wish.
-fn after_failures(case: &Case<'_>) -> Option<Timestamp> {
+fn after_failures(case: &Case<'_>, now: Timestamp) -> Option<Timestamp> {
     let generation = case.backup.metadata.generation.unwrap_or_default();
     let failed = |run: &&drover::resources::BackupRun| {
         status_of(run).state == RunState::Failed && run.spec.generation == generation
     };
     let count = case.history.iter().rev().take_while(failed).count();
     let newest = case.history.newest().filter(|_| count > 0)?;
-    let ended: Timestamp = status_of(newest).ended_at?.parse().ok()?;
+    let ended = recorded_at(newest, &status_of(newest).ended_at?, now)?;
     ended.checked_add(length(u32::try_from(count).unwrap_or(u32::MAX))).ok()
 }
 

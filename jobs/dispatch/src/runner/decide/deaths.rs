@@ -1,6 +1,7 @@
 //! Jobs that died without a word: killed for want of memory, evicted, stopped by their deadline, or ended before they could
 //! reach what they report to. Somebody must say so, and that is dispatch.
 
+use drover::clock::is_future;
 use drover::queue::{RETENTION_PRUNE_CONSUMER, UPLOAD_CONSUMER};
 use drover::resources::{Backup, BackupRun, BackupType, ConditionStatus, Conditions, Ready, Restore, StageState};
 use drover::runs::report::PRUNED;
@@ -38,7 +39,7 @@ pub(super) fn of_stage(world: &World<'_>, cron_job: &CronJob, decision: &mut Dec
 }
 
 fn victims_of_upload(world: &World<'_>, job: &Job) -> Vec<Victim> {
-    let left = world.awaiting_upload().filter(|(_, run)| !has_spoken_of_upload(run, job));
+    let left = world.awaiting_upload().filter(|(_, run)| !has_spoken_of_upload(world, run, job));
     left.map(|(backup, run)| Victim::Backup { name: backup.name_any(), run: Some(run.name_any()) }).collect()
 }
 
@@ -52,23 +53,23 @@ fn victims_of_prune(world: &World<'_>, job: &Job) -> Vec<Victim> {
     }
     let concerned = world.backups().filter(|backup| {
         let is_stored = world.history(backup).last_verified().is_some();
-        backup.kind_of_backup() == BackupType::Recurring && is_stored && !has_spoken_of_prune(backup, job)
+        backup.kind_of_backup() == BackupType::Recurring && is_stored && !has_spoken_of_prune(world, backup, job)
     });
     concerned.map(|backup| Victim::Backup { name: backup.name_any(), run: None }).collect()
 }
 
 /// Whether it is told already that the archives are not pruned, or whether they were since the Job began.
-fn has_spoken_of_prune(backup: &Backup, job: &Job) -> bool {
+fn has_spoken_of_prune(world: &World<'_>, backup: &Backup, job: &Job) -> bool {
     let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
     let Some(pruned) = conditions.and_then(|conditions| conditions.get(PRUNED)) else { return false };
-    let is_since = pruned.last_update_time.as_deref().is_some_and(|time| is_since(time, job));
+    let is_since = pruned.last_update_time.as_deref().is_some_and(|time| is_since(world, time, job));
     pruned.status != ConditionStatus::True || is_since
 }
 
 /// Announces the death of a Job that carries out Restores.
 pub(super) fn of_restores(world: &World<'_>, cron_job: &CronJob, waiting: &[&Restore], decision: &mut Decision) {
     let Some(job) = newest_failed(world, cron_job, decision).filter(|job| is_news(world, job)) else { return };
-    let silent = waiting.iter().filter(|restore| !has_spoken_of_restore(restore, job));
+    let silent = waiting.iter().filter(|restore| !has_spoken_of_restore(world, restore, job));
     let victims = silent.map(|restore| Victim::Restore { name: restore.name_any() }).collect();
     announce(world, decision, job, RESTORE, victims);
 }
@@ -82,20 +83,20 @@ pub(super) fn newest_of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &Cr
 fn silent_job<'a>(world: &World<'a>, case: &Case<'_>, cron_job: &CronJob, decision: &mut Decision) -> Option<&'a Job> {
     let created = case.backup.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let job = newest_failed(world, cron_job, decision)?;
-    (created.is_none_or(|created| job.created >= created) && !has_spoken(case, job)).then_some(job)
+    (created.is_none_or(|created| job.created >= created) && !has_spoken(world, case, job)).then_some(job)
 }
 
 /// The newest Job that uploads, if it died without a word about an archive of this Backup.
 pub(super) fn newest_of_upload(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob) -> Option<Obstacle> {
     let job = newest_failed(world, cron_job, &mut Decision::default())?;
     let mut left = case.history.awaiting_upload();
-    left.any(|run| !has_spoken_of_upload(run, job)).then(|| obstacle(world, job))
+    left.any(|run| !has_spoken_of_upload(world, run, job)).then(|| obstacle(world, job))
 }
 
 /// The newest Job that carries out Restores, if it died without a word about one that waits.
 pub(super) fn newest_of_restores(world: &World<'_>, cron_job: &CronJob, waiting: &[&Restore]) -> Option<Obstacle> {
     let job = newest_failed(world, cron_job, &mut Decision::default())?;
-    waiting.iter().any(|restore| !has_spoken_of_restore(restore, job)).then(|| obstacle(world, job))
+    waiting.iter().any(|restore| !has_spoken_of_restore(world, restore, job)).then(|| obstacle(world, job))
 }
 
 fn obstacle(world: &World<'_>, job: &Job) -> Obstacle {
@@ -112,8 +113,8 @@ fn announce(world: &World<'_>, decision: &mut Decision, job: &Job, stage: &str, 
 /// The newest Job, if it failed and whatever it wrote has been seen.
 fn newest_failed<'a>(world: &World<'a>, cron_job: &CronJob, decision: &mut Decision) -> Option<&'a Job> {
     let job = *world.jobs_of(cron_job).last()?;
-    let Outcome::Failed { at, .. } = &job.outcome else { return None };
-    let seen = at.checked_add(LAG).ok()?;
+    let ended = job.ended_at(world.now).filter(|_| matches!(job.outcome, Outcome::Failed { .. }))?;
+    let seen = ended.checked_add(LAG).ok()?;
     if seen > world.now {
         decision.wake_at(seen);
         return None;
@@ -136,7 +137,7 @@ fn words(world: &World<'_>, job: &Job) -> String {
 }
 
 /// Whether a Job that was to make a snapshot left a word: a run that is not in the middle any more, or a status.
-fn has_spoken(case: &Case<'_>, job: &Job) -> bool {
+fn has_spoken(world: &World<'_>, case: &Case<'_>, job: &Job) -> bool {
     if case.history.interrupted().is_some() {
         return false;
     }
@@ -144,23 +145,23 @@ fn has_spoken(case: &Case<'_>, job: &Job) -> bool {
         let status = status_of(run);
         let stage = status.snapshot.unwrap_or_default();
         let times = [Some(run.spec.started_at.clone()), stage.started_at, stage.ended_at, status.ended_at];
-        times.into_iter().flatten().any(|time| is_since(&time, job))
+        times.into_iter().flatten().any(|time| is_since(world, &time, job))
     };
     let conditions = case.backup.status.as_ref().and_then(|status| status.conditions.as_ref());
-    case.history.newest().is_some_and(is_of_it) || said_failed(conditions, job)
+    case.history.newest().is_some_and(is_of_it) || said_failed(world, conditions, job)
 }
 
-fn has_spoken_of_upload(run: &BackupRun, job: &Job) -> bool {
+fn has_spoken_of_upload(world: &World<'_>, run: &BackupRun, job: &Job) -> bool {
     let stage = status_of(run).upload.unwrap_or_default();
-    stage.state != StageState::InProgress && stage.ended_at.is_some_and(|time| is_since(&time, job))
+    stage.state != StageState::InProgress && stage.ended_at.is_some_and(|time| is_since(world, &time, job))
 }
 
-fn has_spoken_of_restore(restore: &Restore, job: &Job) -> bool {
-    said_failed(restore.status.as_ref().and_then(|status| status.conditions.as_ref()), job)
+fn has_spoken_of_restore(world: &World<'_>, restore: &Restore, job: &Job) -> bool {
+    said_failed(world, restore.status.as_ref().and_then(|status| status.conditions.as_ref()), job)
 }
 
 /// Whether `Ready` was made Failed since the Job began, by another than dispatch.
-fn said_failed(conditions: Option<&Conditions>, job: &Job) -> bool {
+fn said_failed(world: &World<'_>, conditions: Option<&Conditions>, job: &Job) -> bool {
     let Some(conditions) = conditions else { return false };
     let Some(ready) = conditions.get("Ready") else { return false };
     let is_ours = conditions.is_true(BLOCKED)
@@ -169,9 +170,10 @@ fn said_failed(conditions: Option<&Conditions>, job: &Job) -> bool {
             .and_then(|blocked| blocked.message.as_deref())
             .is_some_and(|message| ready.message.as_deref().is_some_and(|words| words.ends_with(message)));
     let is_failed = ready.reason.as_deref() == Some(Ready::Failed.to_string().as_str());
-    is_failed && !is_ours && ready.last_update_time.as_deref().is_some_and(|time| is_since(time, job))
+    is_failed && !is_ours && ready.last_update_time.as_deref().is_some_and(|time| is_since(world, time, job))
 }
 
-fn is_since(time: &str, job: &Job) -> bool {
-    time.parse::<Timestamp>().is_ok_and(|time| time >= job.created)
+/// Whether something was written since the Job began. What a wrong clock put into the future may have been written before.
+fn is_since(world: &World<'_>, time: &str, job: &Job) -> bool {
+    time.parse::<Timestamp>().is_ok_and(|time| time >= job.created && !is_future(time, world.now))
 }

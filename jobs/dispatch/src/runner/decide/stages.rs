@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use drover::queue::{Survey, UPLOAD_CONSUMER, Waiting};
 use drover::resources::BackupRun;
-use drover::runs::status_of;
+use drover::runs::{recorded_at, status_of};
 use jiff::{SignedDuration, Timestamp};
 
 use super::turn::{Work, take_turn};
@@ -61,15 +61,15 @@ fn lost_messages(world: &World<'_>) -> Work {
     Work {
         is_wanted: !waiting.is_empty(),
         marks: waiting.iter().map(|run| format!("run-{}", run.spec.id)).collect(),
-        not_before: waiting.iter().filter_map(|run| missed_at(run)).min(),
+        not_before: waiting.iter().filter_map(|run| missed_at(run, world.now)).min(),
         success: Success::Counts,
     }
 }
 
 /// When the message of a run that waits for its upload is missed.
-fn missed_at(run: &BackupRun) -> Option<Timestamp> {
+fn missed_at(run: &BackupRun, now: Timestamp) -> Option<Timestamp> {
     let snapshot = status_of(run).snapshot?;
-    let done: Timestamp = snapshot.ended_at.or(snapshot.started_at)?.parse().ok()?;
+    let done = recorded_at(run, &snapshot.ended_at.or(snapshot.started_at)?, now)?;
     done.checked_add(MESSAGE_WITHIN).ok()
 }
 

@@ -45,7 +45,7 @@ pub(super) enum Turn {
 /// Whose turn it is, and the pause as it now is.
 fn turn(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob, work: &Work) -> (Turn, Pause) {
     let jobs = world.jobs_of(cron_job);
-    let pause = Pause::read(&cron_job.annotations).counting(jobs, work.success);
+    let pause = Pause::read(&cron_job.annotations).counting(jobs, work.success, world.now);
     if !work.is_wanted {
         return (Turn::Nothing, pause.over());
     }

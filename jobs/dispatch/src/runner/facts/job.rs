@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use drover::clock::is_future;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1 as batch;
 use kube::ResourceExt;
@@ -59,6 +60,11 @@ impl Outcome {
 }
 
 impl Job {
+    /// When it ended; where a wrong clock put that into the future, when the API server stamped it.
+    pub(crate) fn ended_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.outcome.ended_at().map(|at| if is_future(at, now) { self.created } else { at })
+    }
+
     /// What is kept of a Job.
     pub(crate) fn of(job: &batch::Job) -> Self {
         let owner = job.owner_references().iter().find(|owner| owner.controller == Some(true));

@@ -58,7 +58,7 @@ const REFUSED: [(&str, &str, &str, &str); 47] = [
     ("restore", "/containers/0/command", "[]", "in command"),
     ("restore", "/containers/0/env", r#"[{"name": "KUBERNETES_SERVICE_HOST", "value": "192.0.2.1"}]"#, "in env"),
     ("restore", "/containers/0/env/0", r#"{"name": "DROVER_NAMESPACE", "value": "b"}"#, "in env (DROVER_NAMESPACE)"),
-    ("restore", "/containers/0/env/4/value", r#""/var/lib/backups""#, "in env (DROVER_SPOOL)"),
+    ("restore", "/containers/0/env/5/value", r#""/var/lib/backups""#, "in env (DROVER_SPOOL)"),
     ("restore", "/containers/0/envFrom", r#"[{"configMapRef": {"name": "other"}}]"#, "in envFrom"),
     ("restore", "/containers/0/lifecycle", r#"{"preStop": {"exec": {"command": ["/evil"]}}}"#, "in lifecycle"),
     ("restore", "/containers/0/livenessProbe", r#"{"exec": {"command": ["/evil"]}}"#, "in livenessProbe"),

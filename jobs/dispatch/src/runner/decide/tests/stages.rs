@@ -105,6 +105,25 @@ fn the_pause_outlives_the_jobs_and_the_process() {
 }
 
 #[test]
+fn a_pause_that_a_clock_days_ahead_noted_is_none() {
+    let mut fixture = Fixture::new();
+    fixture.consumer(0, 1, 7);
+    let ahead = fixture.now + seconds(3 * 86_400);
+    let mut cron_job = fixture.state.cron_jobs.get("upload").unwrap().clone();
+    let counted = format!("{ahead}/uid-upload-0");
+    let noted = [("attempts", "3"), ("next-attempt", &ahead.to_string()), ("counted", &counted), ("attempted", "7")];
+    cron_job.annotations.extend(noted.map(|(name, text)| (format!("drover.dev/{name}"), text.to_owned())));
+    fixture.state.cron_jobs.put("upload".to_owned(), cron_job);
+    assert_eq!(fixture.starts(), ["upload"]);
+    // What ends now counts, although the noted end is later.
+    fixture.job("upload", "upload-1", failed(fixture.now), "7");
+    fixture.settle();
+    let annotations = &fixture.state.cron_jobs.get("upload").unwrap().annotations;
+    assert_eq!(annotations["drover.dev/attempts"], "1");
+    assert_eq!(annotations["drover.dev/next-attempt"], "2026-01-01T01:00:10Z");
+}
+
+#[test]
 fn a_new_message_starts_a_job_at_once() {
     let mut fixture = Fixture::new();
     fixture.consumer(0, 1, 7);
