@@ -72,6 +72,15 @@ pub struct Info {
     pub sha256: Option<String>,
 }
 
+/// How full the store is, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fill {
+    /// What lies in it.
+    pub bytes: u64,
+    /// What it takes; none where it has no limit of its own.
+    pub limit: Option<u64>,
+}
+
 /// What lies in the store, whether or not it belongs together.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Contents {
@@ -156,6 +165,18 @@ impl Store {
         let purge = self.stream.purge().filter(subject).await;
         purge.map_err(|error| missing_or_away(error.into(), "purge", name))?;
         Ok(())
+    }
+
+    /// How full the store is.
+    ///
+    /// # Errors
+    /// When NATS does not answer.
+    pub async fn fill(&self) -> Result<Fill, StoreError> {
+        let info = self.stream.get_info().await.map_err(|error| missing_or_away(error.into(), "look at", BUCKET))?;
+        Ok(Fill {
+            bytes: info.state.bytes,
+            limit: u64::try_from(info.config.max_bytes).ok().filter(|limit| *limit > 0),
+        })
     }
 
     /// What lies in the store.

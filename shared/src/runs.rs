@@ -12,6 +12,7 @@ mod losses;
 mod messages;
 mod naming;
 pub mod report;
+mod room;
 mod sound;
 mod store;
 mod wholeness;
@@ -27,6 +28,7 @@ pub use naming::{
     ArchiveName, NameTooLong, archive_name, artifact_name, check_archive_name, check_backup_name, is_artifact_name,
     parse_archive_name, run_name, split_archive_name,
 };
+pub use room::{Known, Spare, WAITING_RUNS, room_for, spare_artifacts};
 pub use sound::{Unsound, check_sound};
 pub use store::{Error, RunStore, now_text, set_backup_status, status_of};
 pub use wholeness::{WHOLE, Wholeness, lacking, missing_words};

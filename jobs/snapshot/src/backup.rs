@@ -8,7 +8,7 @@ use drover::exit::{Exit, Failure, Fault};
 use drover::lease::{Lease, Version};
 use drover::queue::NatsOptions;
 use drover::resources::{Backup, BackupRun, Trigger};
-use drover::runs::{self, Due, History, Opening, check_archive_name, event};
+use drover::runs::{self, Due, History, Opening, check_archive_name, event, status_of};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span};
 
 use crate::context::Context;
-use crate::{outcome, report, turn};
+use crate::{outcome, report, room, turn};
 
 /// The job's name, and its field manager.
 pub(crate) const JOB: &str = "snapshot";
@@ -142,7 +142,7 @@ async fn leave_to(operator: &Operator, client: &Client, name: Option<&str>) -> R
     Ok(())
 }
 
-async fn list_backups(client: &Client) -> Result<Vec<Backup>, Error> {
+pub(crate) async fn list_backups(client: &Client) -> Result<Vec<Backup>, Error> {
     let backups: Api<Backup> = Api::all(client.clone());
     let listed = backups.list(&ListParams::default()).await.map_err(ApiError::from).context(ReadBackupsSnafu)?;
     Ok(listed.items.into_iter().filter(|backup| backup.metadata.deletion_timestamp.is_none()).collect())
@@ -242,11 +242,11 @@ async fn begin(context: &Context, asked: &Asked) -> Result<Option<Begun>, Failur
     let backup = find_backup(&context.client, &asked.backup.name_any()).await?;
     let history = context.runs.history_with_former(&backup).await?;
     context.republish(&history).await?;
-    outcome::purge_leftovers(context, &history).await?;
     if !is_wanted(context, asked, &backup, &history)? {
         info!("nothing to do: another job has made what was due");
         return Ok(None);
     }
+    let history = room::make(context, &backup, history).await?;
     let run = match history.opening(&backup, asked.trigger.clone(), &context.cluster_uid, clock::now()) {
         Opening::AlreadyDone(run) => {
             info!(run = %run.spec.id, "nothing to do: this Job has made its snapshot");
@@ -262,9 +262,12 @@ async fn begin(context: &Context, asked: &Asked) -> Result<Option<Begun>, Failur
 }
 
 impl Context {
-    /// Sends the message of every run whose snapshot is done and whose upload is not. The stream takes each one once.
+    /// Sends the message of the newest run whose snapshot is done and whose upload has not begun: a job that was killed may
+    /// have left it out. The stream takes it once within its window. Older ones had theirs sent when this one was opened.
     async fn republish(&self, history: &History) -> Result<(), Failure> {
-        for run in history.awaiting_upload() {
+        let newest = history.awaiting_upload().last();
+        let untried = |run: &&BackupRun| status_of(run).upload.unwrap_or_default().attempts == 0;
+        if let Some(run) = newest.filter(untried) {
             self.publish(&event(Kind::BackupSnapshotted, JOB, run)).await?;
         }
         Ok(())

@@ -13,6 +13,7 @@ mod file;
 mod outcome;
 mod pipeline;
 mod report;
+mod room;
 mod selected;
 mod turn;
 

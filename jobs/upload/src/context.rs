@@ -1,4 +1,6 @@
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events};
@@ -10,6 +12,7 @@ use drover::queue::{self, Connection, NatsOptions};
 use drover::runs::RunStore;
 use drover::storage::{Storage, StorageOptions};
 use kube::Client;
+use uuid::Uuid;
 
 /// The job's name, its field manager, and its stage's name in events.
 pub(crate) const JOB: &str = "upload";
@@ -26,9 +29,21 @@ pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) events: Events,
     pub(crate) connection: Connection,
+    /// Runs whose messages have come in this job.
+    seen: Mutex<HashSet<Uuid>>,
 }
 
 impl Context {
+    /// A message about the run has come.
+    pub(crate) fn note_seen(&self, run: Uuid) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(run);
+    }
+
+    /// Whether one has.
+    pub(crate) fn has_seen(&self, run: Uuid) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(&run)
+    }
+
     pub(crate) async fn connect(
         client: Client,
         options: ClusterOptions,
@@ -52,6 +67,7 @@ impl Context {
             spool,
             store,
             connection,
+            seen: Mutex::default(),
         })
     }
 

@@ -27,10 +27,13 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
     let context = Context::connect(client, cluster, &nats, storage, spool).await?;
     let jetstream = &context.connection.jetstream;
     let mut summary = queue::drain(jetstream, UPLOAD_CONSUMER, &context, &shutdown).await?;
-    if !drain_only && summary.worst.is_none() && !summary.interrupted && sweep::republish(&context).await? > 0 {
+    if !drain_only && !summary.interrupted && sweep::republish(&context).await? > 0 {
         let swept = queue::drain(jetstream, UPLOAD_CONSUMER, &context, &shutdown).await?;
         summary.worst = summary.worst.max(swept.worst);
-        summary.failed += swept.failed;
+        // What the first drain gave back the second one had again.
+        summary.failed = swept.failed;
+        summary.untried = swept.untried;
+        summary.refused += swept.refused;
     }
     let tidied = if drain_only || summary.interrupted { Ok(()) } else { unknown::drop_unknown(&context).await };
     summary.conclude(|waiting, refused| {

@@ -9,7 +9,6 @@ use drover::resources::{Backup, BackupRun, RunState, StageState};
 use drover::runs::{History, artifact_name, check_archive_name, run_name, status_of};
 use kube::{Api, ResourceExt};
 use tracing::{Instrument, info, info_span, warn};
-use uuid::Uuid;
 
 use crate::context::Context;
 use crate::report::{self, Failed};
@@ -18,13 +17,20 @@ use crate::transfer::{Archive, Task, Tried, transfer};
 impl Handler for Context {
     /// One place that is away holds up only what still has to go there and nowhere else.
     async fn places_of(&self, event: &Event) -> Vec<String> {
+        self.note_seen(event.data.run);
         let Ok(Some((backup, run))) = find(self, &event.data).await else { return Vec::new() };
         let targets = targets(&backup, &self.policies.settings(&backup));
         split(&targets, &run).1.iter().map(|target| target.site()).collect()
     }
 
+    /// A run is uploaded once, however many messages are about it.
+    fn work_of(&self, event: &Event) -> Option<String> {
+        Some(event.data.run.to_string())
+    }
+
     /// Names and ids are taken from the message, and everything else from the Backup and its run.
     async fn handle(&self, event: &Event, away: &HashSet<String>) -> Outcome {
+        self.note_seen(event.data.run);
         let span = info_span!("run", backup = event.data.name, run = %event.data.run, number = event.data.number);
         // Boxed, for the compiler gives up on the layout of a future as deep as the S3 client's in all these.
         match Box::pin(try_handle(self, &event.data, away)).instrument(span).await {
@@ -40,7 +46,7 @@ fn waits(reason: String, exit: Exit, away: Vec<String>) -> Outcome {
 
 async fn try_handle(context: &Context, data: &Data, away: &HashSet<String>) -> Result<Outcome, Failure> {
     let Some((backup, run)) = find(context, data).await? else {
-        return drop_orphan(context, &data.name, data.run).await;
+        return drop_orphan(context, data).await;
     };
     let name = lease::name_for("backup", &backup.name_any());
     let (client, namespace) = (context.client.clone(), &context.options.namespace);
@@ -52,7 +58,7 @@ async fn try_handle(context: &Context, data: &Data, away: &HashSet<String>) -> R
         }
         Acquired::Held(held) => {
             let outcome = tokio::select! {
-                outcome = under_lease(context, &backup, &run, away) => outcome,
+                outcome = under_lease(context, data, &backup, &run, away) => outcome,
                 () = lost(&held) => Ok(Outcome::Busy { holder: "whoever took the Lease".to_owned() }),
             };
             report::warn_of(held.release().await);
@@ -77,25 +83,34 @@ async fn find(context: &Context, data: &Data) -> Result<Option<(Backup, BackupRu
 
 /// A Backup or a run that is gone wants no archive. The artifact's name follows from the Backup's name and the run id;
 /// which chunks are its own the object store says, not the message.
-async fn drop_orphan(context: &Context, backup: &str, run: Uuid) -> Result<Outcome, Failure> {
-    let name = artifact_name(backup, run);
+async fn drop_orphan(context: &Context, data: &Data) -> Result<Outcome, Failure> {
+    let name = artifact_name(&data.name, data.run);
     if let Some(artifact) = context.store.info(&name).await? {
         context.store.purge(&name, &artifact.id).await?;
     }
-    let reason = format!("the Backup {backup:?} or its run {run} is gone; the artifact was dropped");
+    let backups: Api<Backup> = Api::all(context.client.clone());
+    if let Some(backup) = backups.get_opt(&data.name).await.map_err(drover::cluster::ApiError::from)? {
+        let history = context.runs.history(&backup).await?;
+        if backup.uid().as_ref() == Some(&data.uid) && has_run_again(&history, data.number.unwrap_or_default()) {
+            info!("nothing to do: the run was deleted, for newer ones have taken its place");
+            return Ok(Outcome::Done);
+        }
+    }
+    let reason = format!("the Backup {:?} or its run {} is gone; the artifact was dropped", data.name, data.run);
     Ok(Outcome::Refused { reason })
 }
 
 /// What is done while the Lease is held. The run is read again, for somebody may have done it in the meantime.
 async fn under_lease(
     context: &Context,
+    data: &Data,
     backup: &Backup,
     run: &BackupRun,
     away: &HashSet<String>,
 ) -> Result<Outcome, Failure> {
     let history = context.runs.history(backup).await?;
     let Some(run) = history.iter().find(|other| other.spec.id == run.spec.id) else {
-        return drop_orphan(context, &run.spec.backup, run.spec.id).await;
+        return drop_orphan(context, data).await;
     };
     let newer_is_open = newer_is_open(&history, run);
     // Of an older run the Backup, which has a newer archive, says nothing.
@@ -108,12 +123,21 @@ async fn under_lease(
         }
         RunState::Failed => {
             report::drop_artifact(context, run).await?;
+            if has_run_again(&history, run.spec.number) {
+                info!("nothing to do: the run has failed, and newer ones have taken its place");
+                return Ok(Outcome::Done);
+            }
             Ok(Outcome::Refused { reason: "the run has failed".to_owned() })
         }
         RunState::Pending | RunState::InProgress => {
             store(context, backup, run, newer_is_open, is_overtaken, away).await
         }
     }
+}
+
+/// Whether the Backup has run again since: nobody waits for this run any more, and it was told how it ended.
+fn has_run_again(history: &History, number: i64) -> bool {
+    history.newest().is_some_and(|newest| newest.spec.number > number)
 }
 
 fn newer_is_open(history: &History, run: &BackupRun) -> bool {

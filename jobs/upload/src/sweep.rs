@@ -9,15 +9,17 @@ use tracing::info;
 
 use crate::context::{Context, JOB};
 
-/// Sends a new message for every run that waits for its upload, and gives how many that were.
+/// Sends a new message for every run that waits for its upload and whose message has not come, and gives how many that were.
 ///
-/// It is called when the queue is empty, so such a run has lost its message: NATS lost its volume, say. The message has
-/// an id of its own for each try, since the stream takes one id only once within its duplicate window.
+/// It is called when the queue is drained, so such a run has lost its message: NATS lost its volume, say. That other messages
+/// wait for a place that is away keeps none from being found. The message has an id of its own for each try, since the
+/// stream takes one id only once within its duplicate window.
 pub(crate) async fn republish(context: &Context) -> Result<usize, Failure> {
     let backups: Api<Backup> = Api::all(context.client.clone());
     let mut sent = 0;
     for backup in backups.list(&ListParams::default()).await.map_err(ApiError::from)?.items {
-        for run in context.runs.history(&backup).await?.awaiting_upload() {
+        let history = context.runs.history(&backup).await?;
+        for run in history.awaiting_upload().filter(|run| !context.has_seen(run.spec.id)) {
             let attempts = status_of(run).upload.unwrap_or_default().attempts;
             let mut message = event(Kind::BackupSnapshotted, JOB, run);
             message.data.stage = Some(JOB.to_owned());

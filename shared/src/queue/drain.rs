@@ -61,6 +61,12 @@ pub trait Handler {
         std::future::ready(Vec::new())
     }
 
+    /// What the event asks for, where another message may ask for the same: while one is held, or tried again later in the
+    /// drain, it does for all, and the others are acknowledged.
+    fn work_of(&self, _event: &Event) -> Option<String> {
+        None
+    }
+
     /// Does the work of an event, as far as it needs none of the places that are known to be `away`. It may come twice.
     ///
     /// On shutdown the handler has a sixth of the consumer's ack_wait to end; then the future is dropped.
@@ -154,12 +160,18 @@ struct Drain<'a, H> {
     ack_wait: Duration,
     handler: &'a H,
     shutdown: &'a CancellationToken,
-    held: Vec<Delivery>,
+    held: Vec<Held>,
     busy: VecDeque<Busy>,
     away: HashSet<String>,
     summary: Summary,
     last_activity: Instant,
     trouble_since: Option<Instant>,
+}
+
+/// A message that waits for the next job, and what it asks for.
+struct Held {
+    delivery: Delivery,
+    work: Option<String>,
 }
 
 /// A message whose Backup was busy when it was tried.
@@ -239,7 +251,13 @@ impl<H: Handler> Drain<'_, H> {
     /// because the connection or this process stood still. It takes acknowledgments of the last delivery only for good.
     fn replace_earlier(&mut self, delivery: Delivery) -> Option<Delivery> {
         let busy = self.busy.iter_mut().map(|busy| &mut busy.delivery);
-        match self.held.iter_mut().chain(busy).find(|earlier| earlier.sequence == delivery.sequence) {
+        match self
+            .held
+            .iter_mut()
+            .map(|held| &mut held.delivery)
+            .chain(busy)
+            .find(|earlier| earlier.sequence == delivery.sequence)
+        {
             None => Some(delivery),
             Some(earlier) => {
                 *earlier = delivery;
@@ -251,11 +269,15 @@ impl<H: Handler> Drain<'_, H> {
     /// Tries a message that was tried so many times in this drain.
     async fn attempt(&mut self, delivery: Delivery, event: Event, tries: u32) {
         let (name, run) = (event.data.name.as_str(), event.data.run);
+        if self.is_asked_for(&event) {
+            tracing::info!(name, %run, "another message asks for the same, and waits");
+            return self.acknowledge(delivery, &event).await;
+        }
         let Some(outcome) = self.handle(&event).await else {
             tracing::info!(name, %run, "waits for the next job: its places were away");
             self.summary.untried += 1;
-            self.held.push(delivery);
-            return;
+            let work = self.handler.work_of(&event);
+            return self.held.push(Held { delivery, work });
         };
         match outcome {
             Outcome::Done => self.acknowledge(delivery, &event).await,
@@ -263,7 +285,7 @@ impl<H: Handler> Drain<'_, H> {
             Outcome::Failed { reason, exit, away } => {
                 tracing::warn!(name, %run, exit = exit.code(), "failed: {reason}");
                 self.away.extend(away);
-                self.hold(delivery, exit);
+                self.hold(delivery, &event, exit);
             }
             Outcome::Busy { holder } if tries < BUSY_TRIES => {
                 tracing::info!(name, %run, holder, "it is being worked on; trying again later");
@@ -272,7 +294,7 @@ impl<H: Handler> Drain<'_, H> {
             }
             Outcome::Busy { holder } => {
                 tracing::warn!(name, %run, holder, "it is still being worked on; the next job tries again");
-                self.hold(delivery, Exit::Unavailable);
+                self.hold(delivery, &event, Exit::Unavailable);
             }
         }
         self.last_activity = Instant::now();
@@ -319,10 +341,21 @@ impl<H: Handler> Drain<'_, H> {
         }
     }
 
-    fn hold(&mut self, delivery: Delivery, exit: Exit) {
+    fn is_asked_for(&self, event: &Event) -> bool {
+        let Some(work) = self.handler.work_of(event) else { return false };
+        let busy = self.busy.iter().filter_map(|busy| self.handler.work_of(&busy.event));
+        self.held.iter().filter_map(|held| held.work.clone()).chain(busy).any(|other| other == work)
+    }
+
+    fn hold(&mut self, delivery: Delivery, event: &Event, exit: Exit) {
+        let work = self.handler.work_of(event);
+        self.hold_as(Held { delivery, work }, exit);
+    }
+
+    fn hold_as(&mut self, held: Held, exit: Exit) {
         self.summary.failed += 1;
         self.summary.note(exit);
-        self.held.push(delivery);
+        self.held.push(held);
     }
 
     /// Keeps a copy of a message that is of no use to anybody, then terminates it. Killed between the two, it comes
@@ -334,7 +367,7 @@ impl<H: Handler> Drain<'_, H> {
         let buried = match copied {
             Err(error) => {
                 tracing::warn!(subject, sequence, error = %Chain(&error), "no copy could be kept; the next job tries again");
-                return self.hold(delivery, error.exit());
+                return self.hold_as(Held { delivery, work: None }, error.exit());
             }
             Ok(_) => delivery.settle(AckKind::Term).await,
         };
@@ -357,7 +390,7 @@ impl<H: Handler> Drain<'_, H> {
             self.summary.note(Exit::Unavailable);
         }
         let busy = self.busy.drain(..).map(|busy| busy.delivery);
-        for delivery in self.held.drain(..).chain(busy) {
+        for delivery in self.held.drain(..).map(|held| held.delivery).chain(busy) {
             let sequence = delivery.sequence;
             if let Err(error) = delivery.settle(AckKind::Nak(None)).await {
                 let error = Chain::of(error.as_ref()).to_string();

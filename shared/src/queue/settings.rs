@@ -21,8 +21,8 @@ pub struct Settings {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub events_mib: u32,
 
-    /// Room for archives that wait for their upload, in MiB: at least twice the largest. A snapshot that finds no room
-    /// ends with 69.
+    /// Room for archives that wait for their upload, in MiB: at least twice the largest. Where it is short, those go first
+    /// that a place has already; a snapshot that finds no room all the same ends with 69.
     #[arg(long, env = "DROVER_ARTIFACTS_MIB", default_value_t = 4096, value_name = "MIB")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub artifacts_mib: u32,

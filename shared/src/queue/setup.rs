@@ -17,7 +17,7 @@ use crate::exit::{Exit, Fault};
 
 /// The version of all that is made here. It is raised with every change of it, so that an older `setup`, of a rollback
 /// or of another replica of a rollout, does not take a change back.
-pub(super) const LAYOUT: u32 = 2;
+pub(super) const LAYOUT: u32 = 3;
 
 /// Where the version stands in the metadata of streams and consumers.
 const LAYOUT_KEY: &str = "drover.dev/layout";
@@ -31,9 +31,9 @@ const ARTIFACTS_AGE: Duration = Duration::from_hours(72);
 /// For how long a second message of one id is dropped: longer than a Job retries.
 const DUPLICATE_WINDOW: Duration = Duration::from_hours(2);
 
-/// How many messages may be in flight: more Backups than anybody has, since each one whose place is away is held by the
-/// worker until its drain ends.
-const MAX_ACK_PENDING: i64 = 1000;
+/// How many messages may be in flight: those of all runs that may wait ([`WAITING_RUNS`](crate::runs::WAITING_RUNS)) of more
+/// Backups than anybody has, since each one whose place is away is held by the worker until its drain ends.
+const MAX_ACK_PENDING: i64 = 5000;
 
 /// Makes what the queue needs, or changes it to what this version wants. To do it again changes nothing.
 ///

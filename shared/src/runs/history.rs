@@ -137,9 +137,13 @@ impl History {
 
 /// Whether a run's archive is stored and verified, and lacks no type.
 pub(super) fn is_backup(run: &BackupRun) -> bool {
+    state(run) == RunState::Completed && lacks_no_type(run)
+}
+
+/// Whether a run's archive lacks no type that could not be read.
+pub(super) fn lacks_no_type(run: &BackupRun) -> bool {
     let snapshot = run.status.as_ref().and_then(|status| status.snapshot.as_ref());
-    let is_whole = snapshot.is_none_or(|snapshot| snapshot.missing_types.is_empty());
-    state(run) == RunState::Completed && is_whole
+    snapshot.is_none_or(|snapshot| snapshot.missing_types.is_empty())
 }
 
 fn state(run: &BackupRun) -> RunState {

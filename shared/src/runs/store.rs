@@ -28,7 +28,7 @@ pub enum Error {
         /// What the server said.
         source: ApiError,
     },
-    /// The runs cannot be listed.
+    /// The runs of all Backups cannot be listed.
     #[snafu(display("failed to list the BackupRuns; are drover's CRDs installed?"))]
     ListAll {
         /// What the server said.

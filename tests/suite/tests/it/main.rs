@@ -31,6 +31,7 @@ mod items;
 mod kill;
 mod kubectl;
 mod large;
+mod late_place;
 mod lease;
 mod listing;
 mod local;

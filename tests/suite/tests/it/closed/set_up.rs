@@ -41,7 +41,7 @@ async fn a_survey_sees_with_the_right_to_ask_alone_what_is_missing_old_or_waitin
     config.metadata.retain(|key, _| !key.starts_with("_nats."));
     config.metadata.insert("drover.dev/layout".to_owned(), "0".to_owned());
     setup.jetstream.update_stream(&config).await.unwrap();
-    assert_eq!(missing().await, ["layout 2 of stream OBJ_drover-artifacts"]);
+    assert_eq!(missing().await, ["layout 3 of stream OBJ_drover-artifacts"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
