@@ -23,6 +23,7 @@ pub mod exit;
 pub mod installation;
 pub mod job;
 pub mod lease;
+pub mod ledger;
 pub mod listing;
 pub mod object;
 pub mod places;

@@ -2,7 +2,7 @@
 
 use kube::Client;
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::policy::Settings;
 use crate::resources::{Backup, BackupRun, FurtherLocation, Place, S3Location, ServerSideEncryption, StorageLocation};
 use crate::runs::status_of;
@@ -23,17 +23,25 @@ enum Wanted {
     Own(Option<StorageLocation>),
     /// What a policy says.
     Further(FurtherLocation),
+    /// Nobody knows what policies say, and why.
+    Unknown(String),
 }
 
-/// Every place for a Backup's archives, its own first; `settings` is what the policies say of it.
+/// The name of what stands for the places of policies that cannot be read.
+const UNKNOWN_PLACES: &str = "further places";
+
+/// Every place for a Backup's archives, its own first; `settings` is what the policies say of it. One that nobody can open
+/// stands for what is not known, so that no archive passes for being everywhere.
 #[must_use]
 pub fn targets(backup: &Backup, settings: &Settings) -> Vec<Target> {
     let own = (Place::DEFAULT.to_owned(), Wanted::Own(backup.spec.storage_location.clone()));
     let further = settings.further_locations.iter();
     let further = further.map(|location| (location.name.clone(), Wanted::Further(location.clone())));
+    let unknown = settings.unknown_locations.iter();
+    let unknown = unknown.map(|why| (UNKNOWN_PLACES.to_owned(), Wanted::Unknown(why.clone())));
     let encryption = &settings.server_side_encryption;
     let target = |(name, wanted)| Target { name, wanted, encryption: encryption.clone() };
-    std::iter::once(own).chain(further).map(target).collect()
+    std::iter::once(own).chain(further).chain(unknown).map(target).collect()
 }
 
 /// The targets that have the run's archive, verified, each with where it lies there, and those that do not.
@@ -67,6 +75,7 @@ impl Target {
             Wanted::Further(FurtherLocation { s3, local, name: _ }) => {
                 (s3.as_ref(), local.as_ref().and_then(|local| local.volume.as_deref()))
             }
+            Wanted::Unknown(_) => return UNKNOWN_PLACES.to_owned(),
         };
         s3.map_or_else(|| format!("the volume {:?}", volume.unwrap_or_default()), of_bucket)
     }
@@ -79,6 +88,7 @@ impl Target {
         let location = match &self.wanted {
             Wanted::Own(location) => options.locate(client, namespace, location.as_ref()).await?,
             Wanted::Further(location) => options.locate_further(client, namespace, location).await?,
+            Wanted::Unknown(why) => return Err(Failure::new(Exit::Usage, why.clone())),
         };
         Ok(Storage::open(location.encrypted(self.encryption.clone())).await?)
     }
@@ -112,6 +122,16 @@ mod tests {
         assert_eq!(told, [("default", "minio:9000/one"), ("far", "minio:9000/two"), ("near", "the volume \"nas\"")]);
         let plain = targets(&Backup::new("daily", BackupSpec::default()), &Settings::default());
         assert_eq!((plain.len(), plain[0].site().as_str()), (1, "the volume \"\""));
+    }
+
+    #[test]
+    fn what_is_not_known_of_places_is_one_that_no_archive_is_at() {
+        let settings = Settings { unknown_locations: Some("no definition".into()), ..Settings::default() };
+        let targets = targets(&Backup::new("daily", BackupSpec::default()), &settings);
+        assert_eq!(
+            targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>(),
+            ["default", "further places"]
+        );
     }
 
     #[test]

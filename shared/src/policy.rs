@@ -9,11 +9,17 @@ use crate::exit::{Exit, Fault};
 use crate::resources::{Backup, BackupPolicy, FurtherLocation, Retention, ServerSideEncryption};
 use crate::selection::Pattern;
 
+/// What is said where the definition of policies is missing.
+const UNDEFINED: &str = "failed to find the definition of BackupPolicy, so it is not known what policies say; apply the \
+                         foundation again, such as kubectl apply -k kustomize/overlays/local/foundation";
+
 /// All policies, in the order in which they count: by name.
 #[derive(Clone, Debug, Default)]
 pub struct Policies {
-    policies: Vec<Policy>,
+    readable: Vec<Policy>,
     refused: Vec<Refused>,
+    /// Their definition is not there, so nobody knows what they say.
+    is_undefined: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +48,8 @@ pub struct Refused {
     pub policy: String,
     /// Why, and what to do.
     pub reason: String,
+    /// Whether it says where archives go.
+    pub names_places: bool,
 }
 
 /// What holds for one Backup.
@@ -59,8 +67,12 @@ pub struct Settings {
     pub adopted_clusters: Vec<String>,
     /// How services are asked to encrypt.
     pub server_side_encryption: Option<ServerSideEncryption>,
-    /// Why it is not known what all policies say: one of them cannot be read, and may be meant for this Backup.
+    /// Why it is not known what all policies say: one of them cannot be read, and may be meant for this Backup, or their
+    /// definition is missing. Then nothing expires.
     pub unknown: Option<String>,
+    /// Why it is not known where archives go besides the Backup's own place: a policy that cannot be read says so. Then no
+    /// archive counts as being at all of its places.
+    pub unknown_locations: Option<String>,
 }
 
 impl Settings {
@@ -72,7 +84,7 @@ impl Settings {
 }
 
 impl Policies {
-    /// The policies of a cluster; none where their definition is not installed.
+    /// The policies of a cluster. Where their definition is not installed it is not known what they said.
     ///
     /// # Errors
     /// When they cannot be listed.
@@ -80,9 +92,15 @@ impl Policies {
         let policies: Api<BackupPolicy> = Api::all(client.clone());
         match policies.list(&ListParams::default()).await.map_err(ApiError::from) {
             Ok(listed) => Ok(Self::new(listed.items)),
-            Err(error) if error.code() == Some(404) => Ok(Self::default()),
+            Err(error) if error.code() == Some(404) => Ok(Self::undefined()),
             Err(error) => Err(error).context(LoadSnafu),
         }
+    }
+
+    /// What is known where the definition of policies is not installed: nothing.
+    #[must_use]
+    pub fn undefined() -> Self {
+        Self { is_undefined: true, ..Self::default() }
     }
 
     /// Policies, in whatever order.
@@ -91,11 +109,15 @@ impl Policies {
         let mut policies = Self::default();
         for resource in resources {
             match pattern(&resource) {
-                Ok(pattern) => policies.policies.push(Policy { resource, pattern }),
-                Err(reason) => policies.refused.push(Refused { policy: resource.name_any(), reason }),
+                Ok(pattern) => policies.readable.push(Policy { resource, pattern }),
+                Err(reason) => {
+                    let policy = resource.name_any();
+                    let names_places = resource.spec.additional_storage_locations.is_some_and(|all| !all.is_empty());
+                    policies.refused.push(Refused { policy, reason, names_places });
+                }
             }
         }
-        policies.policies.sort_by_key(|policy| policy.resource.name_any());
+        policies.readable.sort_by_key(|policy| policy.resource.name_any());
         policies
     }
 
@@ -107,9 +129,18 @@ impl Policies {
 
     /// Says in the log which ones cannot be read.
     pub fn warn(&self) {
-        for Refused { policy, reason } in &self.refused {
+        for Refused { policy, reason, .. } in &self.refused {
             tracing::warn!(policy, "{reason}");
         }
+        if self.is_undefined {
+            tracing::warn!("{UNDEFINED}");
+        }
+    }
+
+    /// Why it is not known what policies say, where it is not; only those count that `is_meant` takes.
+    fn unknown(&self, is_meant: impl Fn(&Refused) -> bool) -> Option<String> {
+        let refused = self.refused.iter().find(|refused| is_meant(refused)).map(|refused| refused.reason.clone());
+        self.is_undefined.then(|| UNDEFINED.to_owned()).or(refused)
     }
 
     /// What holds for a Backup: of each field the first policy that sets it.
@@ -121,7 +152,7 @@ impl Policies {
     /// What holds for a Backup of this name, which need not be there.
     #[must_use]
     pub fn settings_of(&self, name: &str) -> Settings {
-        let applying = || self.policies.iter().filter(|policy| policy.applies_to(name)).map(|policy| &policy.resource);
+        let applying = || self.readable.iter().filter(|policy| policy.applies_to(name)).map(|policy| &policy.resource);
         let zone = applying().find_map(|policy| policy.spec.time_zone.clone().filter(|zone| !zone.is_empty()));
         let suspending = applying().find(|policy| policy.spec.suspend.is_some());
         let suspended_by = suspending.filter(|policy| policy.spec.suspend == Some(true)).map(ResourceExt::name_any);
@@ -134,7 +165,8 @@ impl Policies {
             retention: applying().find_map(|policy| policy.spec.retention.clone()),
             adopted_clusters: adopted.unwrap_or_default(),
             server_side_encryption: applying().find_map(|policy| policy.spec.server_side_encryption.clone()),
-            unknown: self.refused.first().map(|refused| refused.reason.clone()),
+            unknown: self.unknown(|_| true),
+            unknown_locations: self.unknown(|refused| refused.names_places),
         }
     }
 }
@@ -222,8 +254,22 @@ mod tests {
         let settings = policies.settings(&Backup::new("daily", BackupSpec::default()));
         assert!(settings.unknown.as_ref().is_some_and(|why| why.contains("\"bad\"")), "{settings:?}");
         assert_eq!(settings, Settings { unknown: settings.unknown.clone(), ..Settings::default() });
-        let Refused { policy, reason } = &policies.refused()[0];
+        let Refused { policy, reason, .. } = &policies.refused()[0];
         assert_eq!(policy, "bad");
         assert!(reason.contains("backupNameRegexp \"(\" of the BackupPolicy \"bad\""), "{reason}");
+    }
+
+    #[test]
+    fn where_archives_go_is_unknown_where_a_policy_that_cannot_be_read_says_it() {
+        let mut bad = policy("bad", &[], "(", None, None);
+        let unknown = |policies: &Policies| policies.settings_of("daily").unknown_locations;
+        assert_eq!(unknown(&Policies::new([bad.clone()])), None);
+        bad.spec.additional_storage_locations = Some(Vec::new());
+        assert_eq!(unknown(&Policies::new([bad.clone()])), None);
+        let near = FurtherLocation { name: "near".into(), s3: None, local: None };
+        bad.spec.additional_storage_locations = Some(vec![near]);
+        assert!(unknown(&Policies::new([bad])).is_some_and(|why| why.contains("\"bad\"")));
+        let Settings { unknown, unknown_locations, .. } = Policies::undefined().settings_of("daily");
+        assert!(unknown.is_some_and(|why| why.contains("definition of BackupPolicy")) && unknown_locations.is_some());
     }
 }

@@ -4,6 +4,7 @@
 //! `manifests/crds` is made from these types by `cargo crds`.
 
 mod backup;
+mod backup_archive;
 mod backup_policy;
 mod backup_run;
 mod condition;
@@ -18,6 +19,10 @@ use kube::CustomResourceExt;
 use serde::Serialize;
 
 pub use backup::{Backup, BackupSpec, BackupStatus, BackupType, HEARTBEAT_ANNOTATION};
+pub use backup_archive::{
+    ArchiveHold, ArchivePlace, ArchiveState, BackupArchive, BackupArchiveSpec, BackupArchiveStatus, ChangedRetention,
+    PlaceState, RetentionRecord, RetentionRule,
+};
 pub use backup_policy::{BackupPolicy, BackupPolicySpec, Retention};
 pub use backup_run::{
     Artifact, BackupRun, BackupRunSpec, BackupRunStatus, LossReason, Losses, Place, RunState, SnapshotStage,
@@ -43,8 +48,14 @@ const NULLABLE_OBJECTS: [&str; 5] = ["storageLocation", "s3", "clientConfig", "a
 /// All custom resource definitions, in the order in which they are installed.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    let mut definitions =
-        vec![Backup::crd(), Restore::crd(), ResourceSet::crd(), BackupRun::crd(), BackupPolicy::crd()];
+    let mut definitions = vec![
+        Backup::crd(),
+        Restore::crd(),
+        ResourceSet::crd(),
+        BackupRun::crd(),
+        BackupPolicy::crd(),
+        BackupArchive::crd(),
+    ];
     for version in definitions.iter_mut().flat_map(|definition| &mut definition.spec.versions) {
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             refuse_null("", schema);

@@ -17,12 +17,12 @@ mod sound;
 mod store;
 mod wholeness;
 
-pub use allowed::{ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, ALLOW_MISSING_TYPES, Allowed};
+pub use allowed::{ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, ALLOW_MISSING_TYPES, ALLOW_UNKNOWN_ARCHIVES, Allowed};
 pub use begun::{begun_at, recorded_at};
 pub use due::{Due, due, expected_at, schedule_of};
 pub use encryption::{Encryption, KeysInClear};
 pub use history::{History, Opening, is_awaiting_upload};
-pub use losses::{Counted, Hold, hold, losses, measure, open_losses};
+pub use losses::{Counted, hold, losses, measure, open_losses};
 pub use messages::{event, failed_event};
 pub use naming::{
     ArchiveName, NameTooLong, archive_name, artifact_name, check_archive_name, check_backup_name, is_artifact_name,
@@ -31,6 +31,7 @@ pub use naming::{
 pub use room::{Known, Spare, WAITING_RUNS, room_for, spare_artifacts};
 pub use sound::{Unsound, check_sound};
 pub use store::{Error, RunStore, now_text, set_backup_status, status_of};
+pub(crate) use wholeness::first_named;
 pub use wholeness::{WHOLE, Wholeness, lacking, missing_words};
 
 /// Runs that are kept of each Backup, besides the last failed one and those that are open.

@@ -76,7 +76,8 @@ where
     let mut tries = 0;
     loop {
         let object = api.get(name).await.map_err(ApiError::from).context(ReadSnafu { kind: &kind, name })?;
-        let Some(status) = change(&object) else { return Ok(object) };
+        let Some(mut status) = change(&object) else { return Ok(object) };
+        drop_empty(&mut status);
         let patch = json!({
             "apiVersion": K::api_version(&()),
             "kind": kind,
@@ -88,5 +89,24 @@ where
             Err(error) if error.code() == Some(409) && tries < CONFLICT_TRIES => tries += 1,
             other => return other.context(WriteSnafu { kind, name }),
         }
+    }
+}
+
+/// Takes out fields without a value. To apply a status without a field takes back what was applied; a null is refused.
+fn drop_empty(status: &mut Value) {
+    if let Value::Object(fields) = status {
+        fields.retain(|_, value| !value.is_null());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_without_a_value_is_not_applied() {
+        let mut status = json!({"state": "InProgress", "endedAt": None::<String>, "places": []});
+        drop_empty(&mut status);
+        assert_eq!(status, json!({"state": "InProgress", "places": []}));
     }
 }

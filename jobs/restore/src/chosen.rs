@@ -3,13 +3,14 @@
 use drover::archives::{self, CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION, latest_of};
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Failure, Fault};
+use drover::ledger::{self, Ledger, Lines};
 use drover::places::Target;
 use drover::policy::Policies;
 use drover::resources::{Place, RESOLVED_ANNOTATION, Restore};
 use drover::runs::split_archive_name;
 use drover::storage::Storage;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use snafu::{OptionExt, ResultExt, Snafu};
 use tracing::info;
@@ -73,7 +74,8 @@ pub(crate) async fn resolve(context: &Context, restore: &Restore) -> Result<Rest
     let backup = latest_of(restore).context(NoBackupSnafu)?;
     let storage = place(context, restore).await?;
     let cluster_uid = restore.annotations().get(CLUSTER_ANNOTATION).map(|uid| uid.trim());
-    let filename = archives::latest(&storage, backup, cluster_uid).await?;
+    let ledger = ledger(&context.client, backup).await?;
+    let filename = archives::latest(&storage, backup, cluster_uid, &ledger).await?;
     let location = storage.path_of(&filename);
     info!(location, "this is the latest verified archive");
     let restores: Api<Restore> = Api::all(context.client.clone());
@@ -83,6 +85,18 @@ pub(crate) async fn resolve(context: &Context, restore: &Restore) -> Result<Rest
     let noted = noted.with_context(|_| NoteSnafu { restore: restore.name_any(), filename })?;
     context.events.normal(&noted, "LatestChosen", format!("the latest verified archive is {location}")).await;
     Ok(noted)
+}
+
+/// What this cluster's ledger says of a Backup; nothing where there is no ledger.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) async fn ledger(client: &Client, backup: &str) -> Result<Lines, Failure> {
+    let cluster_uid = drover::cluster::cluster_uid(client).await?;
+    match Ledger::new(client.clone(), JOB).lines(backup, &cluster_uid).await {
+        Err(ledger::Error::NotInstalled) => Ok(Lines::default()),
+        lines => Ok(lines?),
+    }
 }
 
 /// The place of the Restore's archive, open.

@@ -1,5 +1,7 @@
 //! `restore list`: which archives lie at a place.
 
+mod verified;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -7,6 +9,7 @@ use clap::Args;
 use drover::archives::{self, Archive};
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Failure, Fault};
+use drover::ledger::Lines;
 use drover::places::targets;
 use drover::policy::Policies;
 use drover::resources::{Backup, DEFAULT_NAMESPACE, Restore, S3Location, StorageLocation, rfc3339};
@@ -16,7 +19,9 @@ use serde::Serialize;
 use snafu::{ResultExt, Snafu};
 use tabwriter::TabWriter;
 
+use self::verified::Verified;
 use crate::Output;
+use crate::chosen::ledger;
 use crate::local::{connect_to, print};
 use crate::report::printable;
 
@@ -122,39 +127,15 @@ struct Row {
     cluster_uid: Option<String>,
 }
 
-/// Whether an archive was seen to be whole where it lies.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verified {
-    /// Its SHA-256 is recorded beside it.
-    Yes,
-    /// The same, but it lacks types that could not be read when it was made.
-    Partial,
-    /// Nothing is recorded: another program made it.
-    Unknown,
-    /// It was read back and differed.
-    Bad,
-}
-
-impl Verified {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::Partial => "lacks types",
-            Self::Unknown => "unknown",
-            Self::Bad => "BAD",
-        }
-    }
-}
-
 /// `restore list`.
 pub(crate) async fn list(listing: Listing) -> Result<(), Failure> {
     let output = listing.output;
     let mut listed = Vec::new();
     let mut worst: Option<Failure> = None;
-    for (name, storage) in listing.open().await? {
+    let (opened, ledger) = listing.open().await?;
+    for (name, storage) in opened {
         let (location, found) = match storage {
-            Ok(storage) => (storage.location().to_string(), rows(&storage).await),
+            Ok(storage) => (storage.location().to_string(), rows(&storage, &ledger).await),
             Err(failure) => (String::new(), Err(failure)),
         };
         let (archives, failure) = match found {
@@ -185,19 +166,21 @@ pub(crate) async fn list(listing: Listing) -> Result<(), Failure> {
 type Opened = (Option<String>, Result<Storage, Failure>);
 
 impl Listing {
-    /// The places that are meant. One of several that cannot be opened does not hide the others.
-    async fn open(self) -> Result<Vec<Opened>, Failure> {
+    /// The places that are meant, and what the ledger says where a Backup is. A place that cannot be opened does not hide the
+    /// others.
+    async fn open(self) -> Result<(Vec<Opened>, Lines), Failure> {
         let Self { place, storage, output: _, context, namespace } = self;
         if let Some(bucket) = place.bucket.clone() {
             let location = Location::resolve(Some(&place.location(bucket)?), &storage.folder, None)?;
-            return Ok(vec![(None, open(location).await)]);
+            return Ok((vec![(None, open(location).await)], Lines::default()));
         }
         if place.backup.is_none() && place.restore.is_none() && !storage.default_is_bucket() {
-            return Ok(vec![(None, open(Location::Folder(storage.folder)).await)]);
+            return Ok((vec![(None, open(Location::Folder(storage.folder)).await)], Lines::default()));
         }
         let client = connect_to(context).await?;
         if let Some(backup) = place.backup {
-            return of_backup(&client, &namespace, &storage, &backup).await;
+            let opened = of_backup(&client, &namespace, &storage, &backup).await?;
+            return Ok((opened, ledger(&client, &backup).await?));
         }
         let wanted = match place.restore {
             Some(name) => {
@@ -208,7 +191,7 @@ impl Listing {
             None => None,
         };
         let location = storage.locate(&client, &namespace, wanted.as_ref()).await?;
-        Ok(vec![(None, open(location).await)])
+        Ok((vec![(None, open(location).await)], Lines::default()))
     }
 }
 
@@ -250,19 +233,19 @@ impl PlaceOptions {
     }
 }
 
-async fn rows(storage: &Storage) -> Result<Vec<Row>, Failure> {
+async fn rows(storage: &Storage, ledger: &Lines) -> Result<Vec<Row>, Failure> {
     let archives = archives::at(storage).await?;
     let labels = archives::labels(storage, &archives).await?;
-    Ok(archives.into_iter().zip(labels).map(|(archive, label)| row(archive, label)).collect())
+    let known = ledger.at(|name| storage.path_of(name));
+    let rows = archives.into_iter().zip(labels).map(|(archive, label)| {
+        let known = known.get(archive.file.name.as_str()).filter(|known| known.is_verified());
+        let verified = Verified::of(&archive, label.as_ref(), known, ledger.is_empty());
+        row(archive, label, verified)
+    });
+    Ok(rows.collect())
 }
 
-fn row(archive: Archive, label: Option<Label>) -> Row {
-    let verified = match &label {
-        _ if archive.file.is_bad => Verified::Bad,
-        Some(label) if archives::is_verified(label) && label.lacks_types => Verified::Partial,
-        Some(label) if archives::is_verified(label) => Verified::Yes,
-        _ => Verified::Unknown,
-    };
+fn row(archive: Archive, label: Option<Label>, verified: Verified) -> Row {
     let time = archive.time().map(rfc3339);
     let (backup, name) = archive.origin.map(|origin| (origin.backup, origin.name)).unzip();
     Row {
@@ -326,7 +309,9 @@ mod tests {
 
     fn found(name: &str, is_bad: bool, label: Option<Label>) -> Row {
         let file = File { name: name.to_owned(), bytes: 1234, modified: Some(Timestamp::UNIX_EPOCH), is_bad };
-        row(Archive::new(file), label)
+        let archive = Archive::new(file);
+        let verified = Verified::of(&archive, label.as_ref(), None, true);
+        row(archive, label, verified)
     }
 
     #[test]

@@ -2,12 +2,16 @@
 
 use drover::cluster::ApiError;
 use drover::exit::{Chain, Exit, Failure, Fault};
+use drover::ledger::{Ledger, line_name};
 use drover::resources::BackupRun;
+use drover::runs::split_archive_name;
 use drover::storage::Storage;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
 use tracing::{info, warn};
+
+use crate::cluster_job::JOB;
 
 /// Runs asked for at once.
 const PAGE: u32 = 500;
@@ -17,7 +21,7 @@ const PAGE: u32 = 500;
 pub(crate) enum RecordedError {
     /// It is not the one that was stored.
     #[snafu(display(
-        "failed to trust the archive {filename:?}: its SHA-256 is {found}, and its run {run:?} recorded {recorded} when \
+        "failed to trust the archive {filename:?}: its SHA-256 is {found}, and its {kind} {name:?} recorded {recorded} when \
          it was made; nothing was changed. Find out who changed the file and restore another one; who trusts this one \
          applies it by hand, with `restore apply`"
     ))]
@@ -26,8 +30,10 @@ pub(crate) enum RecordedError {
         filename: String,
         /// The SHA-256 of what was fetched.
         found: String,
-        /// The BackupRun.
-        run: String,
+        /// What recorded another one.
+        kind: &'static str,
+        /// Its name.
+        name: String,
         /// The SHA-256 that it recorded.
         recorded: String,
     },
@@ -64,21 +70,23 @@ impl Fault for RecordedError {
     }
 }
 
-/// What a run recorded of an archive.
+/// What was recorded of an archive in this cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Record {
-    run: String,
+    kind: &'static str,
+    name: String,
     sha256: String,
 }
 
-/// Compares an archive's digest with what its run recorded or, where this cluster knows of no run, with what is recorded
-/// beside the archive. Whoever may write there may change that, so it says nothing against a run.
+/// Compares an archive's digest with what its run or the ledger recorded or, where this cluster knows of neither, with what is
+/// recorded beside the archive. Whoever may write there may change that, so it says nothing against these.
 ///
 /// # Errors
 ///
 /// When they differ, or the runs or the place cannot be read.
 pub(crate) async fn check(client: &Client, storage: &Storage, filename: &str, sha256: &str) -> Result<(), Failure> {
-    let records = records(client, filename).await?;
+    let mut records = records(client, filename).await?;
+    records.extend(of_ledger(client, filename).await?);
     compare(&records, filename, sha256)?;
     let beside = match storage.label(filename).await {
         Err(error) if !records.is_empty() => {
@@ -100,7 +108,7 @@ pub(crate) async fn check(client: &Client, storage: &Storage, filename: &str, sh
             Ok(())
         }
         (false, None) => {
-            info!("the digest is the one that the archive's run recorded");
+            info!("the digest is the one that was recorded when the archive was made");
             Ok(())
         }
         (true, None) if beside.is_some() => {
@@ -117,8 +125,10 @@ pub(crate) async fn check(client: &Client, storage: &Storage, filename: &str, sh
 /// One that is the same is enough: a Backup that was made again may have a run of the same name.
 fn compare(records: &[Record], filename: &str, found: &str) -> Result<(), RecordedError> {
     match records.first() {
-        Some(Record { run, sha256 }) if records.iter().all(|record| !record.sha256.eq_ignore_ascii_case(found)) => {
-            DiffersSnafu { filename, found, run, recorded: sha256 }.fail()
+        Some(Record { kind, name, sha256 })
+            if records.iter().all(|record| !record.sha256.eq_ignore_ascii_case(found)) =>
+        {
+            DiffersSnafu { filename, found, kind: *kind, name, recorded: sha256 }.fail()
         }
         _ => Ok(()),
     }
@@ -142,9 +152,17 @@ async fn records(client: &Client, filename: &str) -> Result<Vec<Record>, Recorde
     }
 }
 
+/// What the ledger recorded, which outlives the run.
+async fn of_ledger(client: &Client, filename: &str) -> Result<Option<Record>, Failure> {
+    let Some((backup, name)) = split_archive_name(filename) else { return Ok(None) };
+    let line = Ledger::new(client.clone(), JOB).find(&line_name(backup, filename, name.time)).await?;
+    let line = line.filter(|line| line.spec.filename == filename);
+    Ok(line.map(|line| Record { kind: "BackupArchive", name: line.name_any(), sha256: line.spec.sha256 }))
+}
+
 fn record(run: &BackupRun, filename: &str) -> Option<Record> {
     let sha256 = run.status.as_ref()?.snapshot.as_ref()?.sha256.clone()?;
-    (run.spec.filename == filename).then(|| Record { run: run.name_any(), sha256 })
+    (run.spec.filename == filename).then(|| Record { kind: "run", name: run.name_any(), sha256 })
 }
 
 #[cfg(test)]
@@ -153,7 +171,7 @@ mod tests {
 
     #[track_caller]
     fn check(recorded: &[&str], is_trusted: bool) {
-        let record = |sha256: &&str| Record { run: "daily-7".to_owned(), sha256: (*sha256).to_owned() };
+        let record = |sha256: &&str| Record { kind: "run", name: "daily-7".to_owned(), sha256: (*sha256).to_owned() };
         let records: Vec<Record> = recorded.iter().map(record).collect();
         assert_eq!(compare(&records, "a.tar.gz", "abc").is_ok(), is_trusted, "{recorded:?}");
     }
@@ -169,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_difference_names_both_digests_and_refuses_the_data() {
-        let records = [Record { run: "daily-7".to_owned(), sha256: "abd".to_owned() }];
+        let records = [Record { kind: "run", name: "daily-7".to_owned(), sha256: "abd".to_owned() }];
         let error = compare(&records, "a.tar.gz", "abc").unwrap_err();
         let words = error.to_string();
         assert!(["\"a.tar.gz\"", "\"daily-7\"", "abc", "abd"].iter().all(|word| words.contains(word)), "{words}");

@@ -131,7 +131,7 @@ static SPECIAL_CASES: [SpecialCase; 17] = [
                 || (subject.group == "resources.cattle.io" && ["backups", "restores"].contains(&subject.plural))
         },
         treatment: Treatment::Keep,
-        reason: "an order to drover: one of the past must not be carried out again",
+        reason: "an order to drover or its record: one of the past must not be carried out again, or be taken for true",
         named: true,
     },
     SpecialCase {
@@ -346,10 +346,12 @@ mod tests {
         keeps(("", "namespaces", "", "home"), &nothing, true);
         keeps(("coordination.k8s.io", "leases", "home", "restore-controller"), &nothing, false);
         keeps(("resources.cattle.io", "restores", "", "r"), &nothing, false);
-        keeps(("drover.dev", "backupruns", "", "r"), &nothing, false);
+        for plural in ["backupruns", "backuparchives"] {
+            keeps(("drover.dev", plural, "", "r"), &nothing, false);
+        }
         let ours = json!({"metadata": {"labels": {PART_OF_LABEL: "drover"}}});
         keeps(("rbac.authorization.k8s.io", "clusterroles", "", "any"), &ours, false);
-        for name in ["backups.resources.cattle.io", "backupruns.drover.dev"] {
+        for name in ["backups.resources.cattle.io", "backupruns.drover.dev", "backuparchives.drover.dev"] {
             keeps((definitions::GROUP, definitions::PLURAL, "", name), &nothing, true);
         }
     }

@@ -6,7 +6,7 @@ use drover::events::Event;
 use drover::exit::{Exit, Failure};
 use drover::places::targets;
 use drover::queue::{Handler, Outcome};
-use drover::resources::{Backup, BackupType};
+use drover::resources::Backup;
 use kube::{Api, ResourceExt};
 use tracing::info;
 
@@ -35,17 +35,17 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The Backup that a message names, if it is there, the same one, and has archives that expire.
+    /// The Backup that a message names, if it is there and the same one.
     async fn find(&self, event: &Event) -> Result<Option<Backup>, Failure> {
         let backups: Api<Backup> = Api::all(self.pruner.client.clone());
         let backup = backups.get_opt(&event.data.name).await.map_err(ApiError::from)?;
         let is_it = |backup: &Backup| backup.uid().is_some_and(|uid| uid == event.data.uid);
-        Ok(backup.filter(|backup| is_it(backup) && backup.kind_of_backup() == BackupType::Recurring))
+        Ok(backup.filter(is_it))
     }
 
     async fn try_handle(&self, event: &Event, away: &HashSet<String>) -> Result<Outcome, Failure> {
         let Some(backup) = self.find(event).await? else {
-            info!(backup = event.data.name, "nothing to prune: the Backup is gone, or is made once");
+            info!(backup = event.data.name, "nothing to prune: the Backup is gone");
             return Ok(Outcome::Done);
         };
         Ok(match self.pruner.prune(&backup, away, Effort::UntilRetained).await? {

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use drover::exit::Failure;
-use drover::retention::{Found, Judged, Plan};
-use drover::runs::{History, parse_archive_name, status_of};
+use drover::ledger::{Known, Ledger, Lines, seen};
+use drover::resources::{ArchiveHold, PlaceState};
+use drover::retention::{Expired, Flaw, Found, Judged, Plan};
+use drover::runs::parse_archive_name;
 use drover::storage::{Listed, Removal, Storage};
 use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use kube::ResourceExt;
 use tracing::info;
 
 use crate::report::{Deletion, Outcome, Retained};
@@ -27,97 +31,231 @@ pub(crate) enum Effort {
     UntilRetained,
 }
 
-/// What the runs of a Backup say about its archives at one place, by file name.
-struct Recorded {
-    is_verified: bool,
-    objects: Option<u64>,
-    lacks_types: bool,
+/// A place that is open, with its name and what is known of the archives there.
+pub(crate) struct Site<'a> {
+    pub(crate) storage: Storage,
+    pub(crate) name: &'a str,
+    /// What the ledger knows, by file name.
+    pub(crate) known: BTreeMap<&'a str, Known<'a>>,
+    /// Archives that are kept until somebody confirms, by file name.
+    held: &'a BTreeMap<String, ArchiveHold>,
 }
 
-/// The archives of a Backup at a place, with what is known of each.
-pub(crate) async fn look(
-    storage: &Storage,
-    place: &str,
-    backup: &str,
-    history: &History,
-) -> Result<Vec<Found>, Failure> {
-    let recorded = recorded(storage, place, history);
-    let listed = storage.list().try_filter(|listed| {
-        let is_own = parse_archive_name(&listed.name, backup).is_some();
-        std::future::ready(is_own)
-    });
-    let known = listed.map(|listed| async { known(storage, &recorded, listed?).await });
-    let found: Vec<_> = known.buffer_unordered(QUESTIONS).try_collect().await?;
-    Ok(found.into_iter().flatten().collect())
-}
-
-/// What is recorded beside an archive is asked for only where the runs do not tell all. One that is gone by now is none.
-async fn known(
-    storage: &Storage,
-    recorded: &BTreeMap<String, Recorded>,
-    listed: Listed,
-) -> Result<Option<Found>, drover::storage::Error> {
-    let Listed { name, is_bad, .. } = listed;
-    let known = recorded.get(&name).filter(|known| known.objects.is_some());
-    if let Some(Recorded { is_verified: true, objects, lacks_types }) = known {
-        let (objects, lacks_types) = (*objects, *lacks_types);
-        return Ok(Some(Found { name, is_verified: true, is_bad, objects, lacks_types }));
+impl<'a> Site<'a> {
+    pub(crate) fn new(
+        storage: Storage,
+        name: &'a str,
+        lines: &'a Lines,
+        held: &'a BTreeMap<String, ArchiveHold>,
+    ) -> Self {
+        let known = lines.at(|filename| storage.path_of(filename));
+        Self { storage, name, known, held }
     }
-    let Some(label) = storage.label(&name).await? else { return Ok(None) };
-    let run = recorded.get(&name);
-    // In a bucket a digest is announced with the bytes; where a run knows of the archive, only its reading back counts.
-    let is_verified = run.map_or(label.sha256.is_some(), |run| run.is_verified);
-    let objects = label.objects.or(run.and_then(|run| run.objects));
-    let lacks_types = label.lacks_types || run.is_some_and(|run| run.lacks_types);
-    Ok(Some(Found { name, is_verified, is_bad: is_bad || label.is_bad, objects, lacks_types }))
-}
 
-fn recorded(storage: &Storage, place: &str, history: &History) -> BTreeMap<String, Recorded> {
-    let of_run = |run: &drover::resources::BackupRun| {
-        let status = status_of(run);
-        let places = status.upload.unwrap_or_default().places;
-        // A place may have been another bucket then.
-        let here = storage.path_of(&run.spec.filename);
-        let is_verified =
-            places.iter().any(|other| other.name == place && other.is_verified() && other.location == here);
-        let lacks_types = status.snapshot.as_ref().is_some_and(|snapshot| !snapshot.missing_types.is_empty());
-        let objects = status.snapshot.and_then(|snapshot| u64::try_from(snapshot.objects).ok());
-        (run.spec.filename.clone(), Recorded { is_verified, objects, lacks_types })
-    };
-    history.iter().map(of_run).collect()
-}
+    /// The archives of a Backup that lie there, with what is known of each.
+    pub(crate) async fn look(&self, backup: &str) -> Result<Vec<Found>, Failure> {
+        let listed = self.storage.list().try_filter(|listed| {
+            let is_own = parse_archive_name(&listed.name, backup).is_some();
+            std::future::ready(is_own)
+        });
+        let found = listed.map(|listed| async { self.found(listed?).await });
+        let found: Vec<_> = found.buffer_unordered(QUESTIONS).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
 
-/// Deletes what has expired, one after the other and the oldest first. What the place keeps is noted and no failure.
-pub(crate) async fn delete(
-    storage: &Storage,
-    place: &str,
-    plan: &Plan,
-    effort: Effort,
-    outcome: &mut Outcome,
-) -> Result<(), Failure> {
-    outcome.kept += plan.kept() as u64;
-    let mut in_a_row = 0;
-    for (archive, reason) in plan.expired() {
-        if effort == Effort::UntilRetained && in_a_row == RETAINED_IN_A_ROW {
-            outcome.left += 1;
-            continue;
+    /// What is recorded beside an archive is asked for only where the ledger does not know it. One that is gone by now is none.
+    async fn found(&self, listed: Listed) -> Result<Option<Found>, drover::storage::Error> {
+        let known = self.known.get(listed.name.as_str());
+        let held = self.held.get(&listed.name).map(|hold| hold.reason.clone());
+        if let Some(known) = known.filter(|known| known.is_verified()) {
+            return Ok(Some(Found { held, ..of_ledger(known, listed) }));
         }
-        let Judged { name, .. } = archive;
-        let place = place.to_owned();
-        match storage.remove(name).await? {
+        let Some(label) = self.storage.label(&listed.name).await? else { return Ok(None) };
+        let flaw = if listed.is_bad || label.is_bad {
+            Some(Flaw::Marked)
+        } else {
+            label.lacks_types.then(|| Flaw::Incomplete { types: Vec::new() })
+        };
+        let (name, objects, was_deleted) = (listed.name, label.objects, known.is_some());
+        Ok(Some(Found { name, flaw, held, was_deleted, objects, ..Found::default() }))
+    }
+
+    /// What is wrong here with an archive that was verified here; nothing where it is as it was, or never was here.
+    pub(crate) fn damage(&self, filename: &str, found: &[Found]) -> Option<String> {
+        let place = self.name;
+        self.known.get(filename).filter(|known| known.is_verified())?;
+        match found.iter().find(|found| found.name == filename).map(|found| &found.flaw) {
+            None => Some(format!("its newest archive {filename:?} is not at the place {place:?} any more")),
+            Some(Some(flaw @ (Flaw::OtherSize { .. } | Flaw::Marked))) => {
+                Some(format!("its newest archive {filename:?} is damaged at the place {place:?}: {flaw}"))
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// Notes in the ledger what lies here and what does not any more.
+    pub(crate) async fn note_seen(&self, ledger: &Ledger, found: &[Found], now: Timestamp) -> Result<(), Failure> {
+        let found: BTreeMap<_, _> = found.iter().map(|found| (found.name.as_str(), &found.flaw)).collect();
+        for (filename, known) in &self.known {
+            let (state, reason) = state_of(known, found.get(filename).copied());
+            let location = &known.place.location;
+            if seen(known.archive, location, state, &reason, now).is_some() {
+                note(ledger, known, state, &reason, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes what has expired, one after the other and the oldest first. What the place keeps is noted and no failure.
+    pub(crate) async fn delete(
+        &self,
+        ledger: &Ledger,
+        plan: &Plan,
+        effort: Effort,
+        now: Timestamp,
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
+        outcome.kept += plan.kept() as u64;
+        let mut in_a_row = 0;
+        for (archive, reason) in plan.expired() {
+            if effort == Effort::UntilRetained && in_a_row == RETAINED_IN_A_ROW {
+                outcome.left += 1;
+                continue;
+            }
+            let is_retained = self.delete_one(ledger, archive, reason, now, outcome).await?;
+            in_a_row = if is_retained { in_a_row + 1 } else { 0 };
+        }
+        Ok(())
+    }
+
+    /// Deletes one, and tells whether the place keeps it. The ledger says before that it goes and after that it went: a kill in
+    /// between leaves nothing that looks as if somebody else had taken it.
+    async fn delete_one(
+        &self,
+        ledger: &Ledger,
+        Judged { name, .. }: &Judged,
+        expired: &Expired,
+        now: Timestamp,
+        outcome: &mut Outcome,
+    ) -> Result<bool, Failure> {
+        let place = self.name.to_owned();
+        let known = self.known.get(name.as_str());
+        if let Some(known) = known.filter(|known| known.place.state != PlaceState::Retained) {
+            note(ledger, known, PlaceState::Expired, &expired.to_string(), now).await?;
+        }
+        let removal = self.storage.remove(name).await?;
+        let is_retained = matches!(removal, Removal::Retained { .. });
+        let (state, reason) = match removal {
             Removal::Retained { until, reason } => {
                 info!(place, archive = name, until = until.map(tracing::field::display), "retained: {reason}");
-                in_a_row += 1;
-                outcome.retained.push(Retained { name: name.clone(), place, until, reason });
+                let retained = Retained { name: name.clone(), place, until, reason };
+                let words = retained.words();
+                outcome.retained.push(retained);
+                (PlaceState::Retained, words)
             }
-            Removal::Gone => {}
+            Removal::Gone => (PlaceState::Deleted, expired.to_string()),
             removal @ (Removal::Removed | Removal::Marked) => {
-                info!(place, archive = name, reason = %reason, "{removal}");
-                in_a_row = 0;
-                let reason = format!("{reason} ({removal})");
-                outcome.deleted.push(Deletion { name: name.clone(), place, reason });
+                info!(place, archive = name, reason = %expired, "{removal}");
+                let reason = format!("{expired} ({removal})");
+                outcome.deleted.push(Deletion { name: name.clone(), place, reason: reason.clone() });
+                (PlaceState::Deleted, reason)
             }
+        };
+        if let Some(known) = known {
+            note(ledger, known, state, &reason, now).await?;
+        }
+        Ok(is_retained)
+    }
+}
+
+async fn note(
+    ledger: &Ledger,
+    known: &Known<'_>,
+    state: PlaceState,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let name = known.archive.name_any();
+    Ok(ledger.note(&name, |line| seen(line, &known.place.location, state, reason, now)).await?)
+}
+
+fn of_ledger(known: &Known<'_>, Listed { name, bytes, is_bad, .. }: Listed) -> Found {
+    let types = &known.archive.spec.missing_types;
+    let recorded = known.bytes();
+    let flaw = if is_bad {
+        Some(Flaw::Marked)
+    } else if bytes != recorded {
+        Some(Flaw::OtherSize { bytes, recorded })
+    } else {
+        known.lacks_types().then(|| Flaw::Incomplete { types: types.clone() })
+    };
+    Found { name, is_verified: true, flaw, objects: known.objects(), ..Found::default() }
+}
+
+/// What the ledger is to say of an archive at a place after a look: with its flaw where it lies there.
+fn state_of(known: &Known<'_>, found: Option<&Option<Flaw>>) -> (PlaceState, String) {
+    use PlaceState::{Damaged, Deleted, Expired, Missing, Retained, Verified};
+    match (known.place.state, found) {
+        (Expired, None) => (Deleted, known.place.reason.clone()),
+        // One that was copied back is nobody's; what drover did stays said.
+        (Deleted, _) | (Retained, Some(None)) => (known.place.state, known.place.reason.clone()),
+        (_, None) => (Missing, "it is not there any more, and drover did not delete it".to_owned()),
+        (_, Some(Some(flaw @ (Flaw::OtherSize { .. } | Flaw::Marked)))) => (Damaged, flaw.to_string()),
+        (_, Some(_)) => (Verified, String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drover::resources::{ArchivePlace, BackupArchive, BackupArchiveSpec};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(before: PlaceState, found: Option<&Option<Flaw>>, expected: PlaceState) {
+        let archive = BackupArchive::new("a", BackupArchiveSpec { bytes: 9, ..BackupArchiveSpec::default() });
+        let place = ArchivePlace { state: before, ..ArchivePlace::default() };
+        let known = Known { archive: &archive, place: &place };
+        assert_eq!(state_of(&known, found).0, expected, "{before:?} {found:?}");
+    }
+
+    #[test]
+    fn what_was_about_to_be_deleted_and_is_gone_was_deleted_and_all_else_is_missed() {
+        use PlaceState::{Damaged, Deleted, Expired, Missing, Retained, Verified};
+        let short = Some(Flaw::OtherSize { bytes: 8, recorded: 9 });
+        let partial = Some(Flaw::Incomplete { types: Vec::new() });
+        for (before, found, expected) in [
+            (Verified, Some(&None), Verified),
+            (Verified, Some(&partial), Verified),
+            (Verified, Some(&short), Damaged),
+            (Damaged, Some(&None), Verified),
+            (Verified, None, Missing),
+            (Missing, None, Missing),
+            (Missing, Some(&None), Verified),
+            (Expired, None, Deleted),
+            (Expired, Some(&None), Verified),
+            (Retained, Some(&None), Retained),
+            (Retained, None, Missing),
+            (Deleted, None, Deleted),
+            (Deleted, Some(&None), Deleted),
+        ] {
+            check(before, found, expected);
         }
     }
-    Ok(())
+
+    #[test]
+    fn an_archive_of_the_ledger_has_the_size_of_then_or_a_flaw() {
+        let archive =
+            BackupArchive::new("a", BackupArchiveSpec { bytes: 9, objects: 700, ..BackupArchiveSpec::default() });
+        let place = ArchivePlace::default();
+        let flaw = |bytes: u64, is_bad: bool| {
+            let known = Known { archive: &archive, place: &place };
+            let found = of_ledger(&known, Listed { name: "a".into(), bytes, modified: None, is_bad });
+            assert!(found.is_verified && found.objects == Some(700));
+            found.flaw
+        };
+        assert_eq!(flaw(9, false), None);
+        assert_eq!(flaw(8, false), Some(Flaw::OtherSize { bytes: 8, recorded: 9 }));
+        assert_eq!(flaw(8, true), Some(Flaw::Marked));
+    }
 }

@@ -6,20 +6,21 @@ use drover::cluster::{ApiError, ClusterOptions, Events};
 use drover::coexistence::{self, Operator};
 use drover::exit::{Exit, Failure};
 use drover::lease::{self, Acquired, Wait};
+use drover::ledger::{Ledger, Lines, held_of};
 use drover::places::{Target, targets};
 use drover::policy::{Policies, Settings};
 use drover::queue::Connection;
-use drover::resources::{Backup, Restore};
-use drover::retention::{Circumstances, Plan, Policy, Restoring, plan};
-use drover::runs::{Allowed, History, RunStore, hold};
-use drover::storage::{Storage, StorageOptions};
+use drover::resources::{ArchiveHold, Backup, BackupArchive, BackupArchiveStatus, BackupType, Restore};
+use drover::retention::{Change, Circumstances, Former, Found, Plan, Policy, Restoring, change, plan, rule_of};
+use drover::runs::{ALLOW_UNKNOWN_ARCHIVES, Allowed, History, RunStore, hold};
+use drover::storage::StorageOptions;
 use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::JOB;
-use crate::place::{self, Effort};
+use crate::place::{Effort, Site};
 use crate::report::{self, Outcome};
 
 /// Whoever deletes expired archives.
@@ -31,6 +32,7 @@ pub struct Pruner {
     identity: String,
     cluster_uid: String,
     runs: RunStore,
+    ledger: Ledger,
     connection: Option<Connection>,
     /// The time that it is taken to be, where it is not the clock's.
     now: Option<Timestamp>,
@@ -53,8 +55,26 @@ pub(crate) struct Case {
     pub(crate) backup: Backup,
     pub(crate) history: History,
     pub(crate) targets: Vec<Target>,
+    pub(crate) circumstances: Circumstances,
     policy: Policy,
-    circumstances: Circumstances,
+    /// What the ledger says, with what only runs tell yet.
+    lines: Lines,
+    /// The lines that it lacks.
+    unrecorded: Vec<BackupArchive>,
+    /// Archives that are kept until somebody confirms that they may go, by file name.
+    held: BTreeMap<String, ArchiveHold>,
+    change: Change,
+}
+
+impl Case {
+    /// The file name of the newest archive of the ledger.
+    fn newest(&self) -> Option<&str> {
+        self.lines.newest(self.circumstances.now).map(|line| line.spec.filename.as_str())
+    }
+
+    fn waits_until(&self) -> Option<Timestamp> {
+        self.circumstances.former.as_ref().map(|former| former.until)
+    }
 }
 
 impl Pruner {
@@ -68,6 +88,7 @@ impl Pruner {
             cluster_uid: drover::cluster::cluster_uid(&client).await?,
             events: Events::new(client.clone(), JOB, &identity),
             runs: RunStore::new(client.clone(), JOB),
+            ledger: Ledger::new(client.clone(), JOB),
             client,
             options,
             storage,
@@ -151,7 +172,62 @@ impl Pruner {
             return Ok(Outcome::default());
         };
         let settings = Policies::load(&self.client).await?.settings(&backup);
-        self.under_lease(&backup, &settings, away, effort).await
+        match backup.kind_of_backup() {
+            BackupType::Recurring => self.under_lease(&backup, &settings, away, effort).await,
+            BackupType::OneTime => self.remember(&backup, &settings).await.map(|()| Outcome::default()),
+        }
+    }
+
+    /// Of a Backup whose archives never expire only that is noted: one that gets a schedule later keeps them for a day.
+    async fn remember(&self, backup: &Backup, settings: &Settings) -> Result<(), Failure> {
+        if settings.unknown.is_some() {
+            return Ok(());
+        }
+        let lines = self.ledger.lines(&backup.name_any(), &self.cluster_uid).await?;
+        let change = change(lines.retention().map(|(_, record)| record), &rule_of(backup, settings), self.now());
+        self.note_retention(&lines, &change).await
+    }
+
+    /// Writes down by which retention archives are kept, where the ledger says another.
+    async fn note_retention(&self, lines: &Lines, Change { record, .. }: &Change) -> Result<(), Failure> {
+        let recorded = lines.retention();
+        if recorded.is_some_and(|(_, recorded)| recorded == record) {
+            return Ok(());
+        }
+        let Some(line) = recorded.map(|(line, _)| line).or_else(|| lines.iter().next()) else { return Ok(()) };
+        let name = line.name_any();
+        let noted = self.ledger.note(&name, |line| {
+            let status = line.status.clone().unwrap_or_default();
+            Some(BackupArchiveStatus { retention: Some(record.clone()), ..status })
+        });
+        Ok(noted.await?)
+    }
+
+    /// Writes down which archives are held, where the ledger says another thing.
+    async fn note_held(&self, case: &Case) -> Result<(), Failure> {
+        for line in case.lines.iter() {
+            let held = case.held.get(&line.spec.filename);
+            if held_of(line) == held {
+                continue;
+            }
+            let name = line.name_any();
+            let noted = self.ledger.note(&name, |line| {
+                let status = line.status.clone().unwrap_or_default();
+                Some(BackupArchiveStatus { held: held.cloned(), ..status })
+            });
+            noted.await?;
+        }
+        Ok(())
+    }
+
+    /// Notes what holds for all places: archives that only runs tell of, those that are held, and the retention.
+    async fn note(&self, case: &Case) -> Result<(), Failure> {
+        for line in &case.unrecorded {
+            self.ledger.seed(line).await?;
+            info!(archive = line.spec.filename, "noted in the ledger, as its run tells of it");
+        }
+        self.note_held(case).await?;
+        self.note_retention(&case.lines, &case.change).await
     }
 
     async fn under_lease(
@@ -172,7 +248,8 @@ impl Pruner {
             }
             Err(failure) => return Err(failure),
         };
-        let mut outcome = Outcome::default();
+        self.note(&case).await?;
+        let mut outcome = Outcome { waits_until: case.waits_until(), ..Outcome::default() };
         for target in &case.targets {
             let site = target.site();
             let pruned = if away.contains(&site) {
@@ -188,7 +265,9 @@ impl Pruner {
                 outcome.failures.push((target.name.clone(), failure));
             }
         }
+        self.ledger.forget(&case.lines.forgotten(&case.history, self.now())).await;
         info!("{}", outcome.message());
+        outcome.newest = case.newest().map(str::to_owned);
         report::tell(self, backup, &case.history, &outcome).await;
         Ok(outcome)
     }
@@ -200,37 +279,53 @@ impl Pruner {
         effort: Effort,
         outcome: &mut Outcome,
     ) -> Result<(), Failure> {
-        let (storage, plan) = self.plan(case, target).await?;
-        place::delete(&storage, &target.name, &plan, effort, outcome).await
+        let (site, found, plan) = self.plan(case, target).await?;
+        site.note_seen(&self.ledger, &found, self.now()).await?;
+        outcome.damage.extend(case.newest().and_then(|newest| site.damage(newest, &found)));
+        outcome.note_kept(&plan);
+        site.delete(&self.ledger, &plan, effort, self.now(), outcome).await
     }
 
-    /// What the plan of a Backup depends on.
+    /// What the plan of a Backup depends on. Nothing is written.
     pub(crate) async fn case(&self, backup: &Backup, settings: &Settings) -> Result<Case, Failure> {
-        let name = backup.name_any();
+        let (name, uid, now) = (backup.name_any(), &self.cluster_uid, self.now());
+        let (policy, allowed) = (Policy::of(backup, settings)?, Allowed::on(backup));
         let history = self.runs.history(backup).await?;
-        let held = hold(&history, Allowed::on(backup)).map(|hold| (hold.archive, hold.reason));
-        Ok(Case {
-            policy: Policy::of(backup, settings)?,
-            history,
-            targets: targets(backup, settings),
-            backup: backup.clone(),
-            circumstances: Circumstances {
-                restoring: self.restoring(&name).await?,
-                held: held.into_iter().collect(),
-                backup: name,
-                cluster_uid: self.cluster_uid.clone(),
-                adopted_clusters: settings.adopted_clusters.clone(),
-                now: self.now(),
-            },
-        })
+        let lines = self.ledger.lines(&name, uid).await?;
+        let unrecorded = lines.missing(&history, uid);
+        let lines = lines.with(&name, uid, unrecorded.clone());
+        let held = lines.held(hold(&history, allowed), &history, allowed);
+        let change = change(lines.retention().map(|(_, record)| record), &rule_of(backup, settings), now);
+        let former = change.former.as_ref().map(|(rule, until)| Former {
+            policy: Policy::recorded(rule),
+            adopted_clusters: rule.adopt_cluster_uids.clone(),
+            until: *until,
+        });
+        let circumstances = Circumstances {
+            restoring: self.restoring(&name).await?,
+            backup: name,
+            cluster_uid: uid.clone(),
+            adopted_clusters: settings.adopted_clusters.clone(),
+            ledger_since: lines.since(now),
+            allows_unknown: allowed.has(ALLOW_UNKNOWN_ARCHIVES),
+            former,
+            now,
+        };
+        let (backup, targets) = (backup.clone(), targets(backup, settings));
+        Ok(Case { backup, history, targets, circumstances, policy, lines, unrecorded, held, change })
     }
 
-    /// What is to become of the archives at a place.
-    pub(crate) async fn plan(&self, case: &Case, target: &Target) -> Result<(Storage, Plan), Failure> {
+    /// What lies at a place, and what is to become of it.
+    pub(crate) async fn plan<'a>(
+        &self,
+        case: &'a Case,
+        target: &'a Target,
+    ) -> Result<(Site<'a>, Vec<Found>, Plan), Failure> {
         let storage = target.open(&self.client, &self.options.namespace, &self.storage).await?;
-        let found = place::look(&storage, &target.name, &case.backup.name_any(), &case.history).await?;
+        let site = Site::new(storage, &target.name, &case.lines, &case.held);
+        let found = site.look(&case.backup.name_any()).await?;
         let plan = plan(&found, &case.policy, &case.circumstances);
-        Ok((storage, plan))
+        Ok((site, found, plan))
     }
 
     /// The archives that Restores need which have not ended. Those that never will, being older than drover, count too: one

@@ -1,12 +1,14 @@
-//! What a prune tells about itself: the condition `Pruned`, Events, and messages. `Ready` is never touched.
+//! What a prune tells about itself: the condition `Pruned`, Events, and messages. Whether old archives go says nothing of
+//! `Ready`; only that the newest one is damaged does, which the condition `Verified` says too.
 
 use std::fmt::Write as _;
 
 use drover::events::{Data, Event, Kind, Pruned, PrunedArchive};
 use drover::exit::{Exit, Failure};
 use drover::resources::{Backup, Condition, rfc3339};
-use drover::runs::report::{PRUNED, pruned};
-use drover::runs::{History, set_backup_status};
+use drover::retention::{Judged, Plan};
+use drover::runs::report::{PRUNED, inspected, pruned};
+use drover::runs::{ALLOW_ANNOTATION, ALLOW_UNKNOWN_ARCHIVES, History, set_backup_status};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::warn;
@@ -26,6 +28,16 @@ pub struct Outcome {
     pub kept: u64,
     /// Expired archives that were not tried, since their place kept those before them.
     pub left: u64,
+    /// Archives that only the former retention keeps, oldest first.
+    pub waiting: Vec<String>,
+    /// When these go.
+    pub waits_until: Option<Timestamp>,
+    /// Archives that the ledger does not know, newest first.
+    pub unknown: Vec<String>,
+    /// The newest archive of the ledger.
+    pub newest: Option<String>,
+    /// What is wrong with it, at each place.
+    pub damage: Vec<String>,
     /// What failed, each with the name of its place.
     pub failures: Vec<(String, Failure)>,
     /// Hosts of buckets, or volumes, that are away.
@@ -57,7 +69,7 @@ pub struct Retained {
 }
 
 impl Retained {
-    fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let until = self.until.map(|until| format!("until {}: ", rfc3339(until))).unwrap_or_default();
         format!("{until}{}", self.reason)
     }
@@ -79,6 +91,23 @@ impl Outcome {
         if let Some(example) = self.retained.last() {
             let _ = write!(text, ", retained {retained} ({})", example.words());
         }
+        if let (Some(until), false) = (self.waits_until, self.waiting.is_empty()) {
+            let (until, count, names) = (rfc3339(until), self.waiting.len(), named(&self.waiting));
+            let _ = write!(
+                text,
+                "; the retention was changed, and {count} archives that the former one kept go from {until} on unless it is \
+                 changed back: {names}"
+            );
+        }
+        if !self.unknown.is_empty() {
+            let (count, names) = (self.unknown.len(), named(&self.unknown));
+            let _ = write!(
+                text,
+                "; {count} archives are not in drover's ledger and stay, for others put them there: {names}; if they may \
+                 expire, annotate the Backup, beside the words that stand there, with \
+                 {ALLOW_ANNOTATION}={ALLOW_UNKNOWN_ARCHIVES}"
+            );
+        }
         for (place, failure) in &self.failures {
             let _ = write!(text, "; at the place {place:?}: {failure}");
         }
@@ -87,10 +116,36 @@ impl Outcome {
 
     fn reason(&self) -> &'static str {
         match self.exit() {
+            Exit::Done if !self.waiting.is_empty() => "RetentionChanged",
+            Exit::Done if !self.unknown.is_empty() => "UnknownArchives",
             Exit::Done => "Completed",
             Exit::Unavailable => "Unavailable",
             _ => "Failed",
         }
+    }
+
+    /// Whether somebody should look at what was kept.
+    fn asks(&self) -> bool {
+        !self.waiting.is_empty() || !self.unknown.is_empty()
+    }
+
+    /// Notes what a plan keeps that a person should know of, each once for all places.
+    pub(crate) fn note_kept(&mut self, plan: &Plan) {
+        let further = |names: &mut Vec<String>, more: Vec<&Judged>| {
+            for Judged { name, .. } in more {
+                if !names.contains(name) {
+                    names.push(name.clone());
+                }
+            }
+        };
+        further(&mut self.waiting, plan.waiting().collect());
+        further(&mut self.unknown, plan.unknown().collect());
+    }
+
+    /// What is wrong with the newest archive; nothing where it is not known, for some place did not answer.
+    fn inspection(&self) -> Option<(&str, String)> {
+        let is_known = self.failures.is_empty() || !self.damage.is_empty();
+        Some((self.newest.as_deref().filter(|_| is_known)?, self.damage.join("; ")))
     }
 
     fn told(&self) -> Pruned {
@@ -105,6 +160,18 @@ impl Outcome {
         told.retained += self.left;
         told
     }
+}
+
+/// How many archives a condition names.
+const NAMED: usize = 20;
+
+fn named(names: &[String]) -> String {
+    let mut text = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > NAMED {
+        // Writing to a String does not fail.
+        let _ = write!(text, " and {} more, which retention-prune --dry-run lists", names.len() - NAMED);
+    }
+    text
 }
 
 /// What stands between what a prune did and what the last one did that deleted something.
@@ -126,18 +193,27 @@ fn words(outcome: &Outcome, before: Option<&str>, now: Timestamp) -> String {
 pub(crate) async fn tell(pruner: &Pruner, backup: &Backup, history: &History, outcome: &Outcome) {
     let is_done = outcome.failures.is_empty();
     let message = outcome.message();
+    let now = pruner.now();
+    let inspection = outcome.inspection();
     let change = |backup: &Backup| {
         let before = condition(backup).and_then(|before| before.message.as_deref());
-        Some(pruned(backup, is_done, outcome.reason(), &words(outcome, before, pruner.now()), pruner.now()))
+        let status = pruned(backup, is_done, outcome.reason(), &words(outcome, before, now), now);
+        Some(match &inspection {
+            Some((newest, damage)) => inspected(status, newest, damage, now),
+            None => status,
+        })
     };
     warn_of(set_backup_status(pruner.client.clone(), &backup.name_any(), JOB, change).await);
     let before = condition(backup).and_then(|before| before.message.as_deref());
     let is_as_before = before.map(|before| before.split(LAST).next().unwrap_or_default()) == Some(message.as_str());
-    let is_quiet = outcome.deleted.is_empty() && (is_as_before || (is_done && outcome.retained.is_empty()));
+    let is_usual = is_done && outcome.retained.is_empty() && !outcome.asks();
+    let is_quiet = outcome.deleted.is_empty() && (is_as_before || is_usual);
     if is_quiet {
         return;
     }
-    if is_done {
+    if is_done && outcome.asks() {
+        pruner.events.warning(backup, outcome.reason(), message.clone()).await;
+    } else if is_done {
         pruner.events.normal(backup, "Pruned", message.clone()).await;
     } else {
         pruner.events.warning(backup, "PruneFailed", message.clone()).await;
@@ -205,6 +281,35 @@ mod tests {
         outcome.failures.push(("far".into(), Failure::new(Exit::Unavailable, "failed to list: away")));
         assert!(outcome.message().ends_with("; at the place \"far\": failed to list: away"), "{}", outcome.message());
         assert_eq!((outcome.exit(), outcome.reason()), (Exit::Unavailable, "Unavailable"));
+    }
+
+    #[test]
+    fn what_waits_and_what_is_unknown_is_named_with_what_to_do() {
+        let until = "2026-12-01T00:00:00Z".parse().ok();
+        let names = |count: usize| (0..count).map(|number| format!("a{number}")).collect();
+        let outcome = Outcome { kept: 30, waiting: names(21), waits_until: until, ..Outcome::default() };
+        let said = outcome.message();
+        assert!(said.contains("21 archives that the former one kept go from 2026-12-01T00:00:00Z on"), "{said}");
+        assert!(said.contains(": a0, a1, ") && said.contains("a19 and 1 more, which"), "{said}");
+        assert_eq!((outcome.reason(), outcome.exit()), ("RetentionChanged", Exit::Done));
+        let outcome = Outcome { kept: 2, unknown: names(2), waits_until: until, ..Outcome::default() };
+        let said = outcome.message();
+        assert!(
+            said.contains("2 archives are not in drover's ledger and stay") && said.contains(": a0, a1;"),
+            "{said}"
+        );
+        assert!(said.ends_with("drover.dev/allow=unknown-archives"), "{said}");
+        assert_eq!(outcome.reason(), "UnknownArchives");
+    }
+
+    #[test]
+    fn the_newest_archive_is_only_judged_where_every_place_answered_or_one_shows_damage() {
+        let mut outcome = Outcome { newest: Some("a".into()), ..Outcome::default() };
+        assert_eq!(outcome.inspection(), Some(("a", String::new())));
+        outcome.failures.push(("far".into(), Failure::new(Exit::Unavailable, "away")));
+        assert_eq!(outcome.inspection(), None);
+        outcome.damage.push("it has 8 bytes".into());
+        assert_eq!(outcome.inspection(), Some(("a", "it has 8 bytes".into())));
     }
 
     #[test]

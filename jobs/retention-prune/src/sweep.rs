@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drover::exit::{Exit, Failure};
 use drover::places::{Target, targets};
-use drover::resources::{Backup, BackupType};
+use drover::resources::Backup;
 use kube::ResourceExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -24,8 +24,7 @@ pub async fn sweep(pruner: &Pruner, shutdown: &CancellationToken) -> Result<Exit
     let policies = pruner.policies().await?;
     let backups = pruner.backups().await?;
     let (mut worst, mut away) = (Exit::Done, HashSet::new());
-    let mut waiting: Vec<_> =
-        backups.iter().filter(|backup| backup.kind_of_backup() == BackupType::Recurring).collect();
+    let mut waiting: Vec<_> = backups.iter().collect();
     // What another job works on has a second turn after all others.
     for when_busy in [None, Some(Exit::Unavailable)] {
         let mut busy = Vec::new();

@@ -65,8 +65,8 @@ async fn tables(pruner: &Pruner, backup: &Backup, policies: &Policies) -> (Strin
     };
     for target in &case.targets {
         match pruner.plan(&case, target).await {
-            Ok((storage, plan)) => {
-                let title = title(&format!("{} ({})", target.name, storage.location()));
+            Ok((site, _, plan)) => {
+                let title = title(&format!("{} ({})", target.name, site.storage.location()));
                 text.push_str(&table(&title, &plan));
             }
             Err(failure) => {
@@ -101,7 +101,6 @@ mod tests {
         let archive = |name: &str, verdict| Judged {
             name: name.to_owned(),
             time: "2026-11-22T13:05:22Z".parse().unwrap(),
-            is_bad: false,
             verdict,
         };
         let keep = Verdict::Keep(vec![Keep::Newest { place: 1, of: 1 }, Keep::NewestVerified]);

@@ -6,6 +6,7 @@ use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events};
 use drover::events::Event;
 use drover::exit::Failure;
+use drover::ledger::Ledger;
 use drover::places::Target;
 use drover::policy::Policies;
 use drover::queue::{self, Connection, NatsOptions};
@@ -26,6 +27,7 @@ pub(crate) struct Context {
     pub(crate) spool: PathBuf,
     pub(crate) policies: Policies,
     pub(crate) runs: RunStore,
+    pub(crate) ledger: Ledger,
     pub(crate) store: Store,
     pub(crate) events: Events,
     pub(crate) connection: Connection,
@@ -59,6 +61,7 @@ impl Context {
         Ok(Self {
             policies,
             runs: RunStore::new(client.clone(), JOB),
+            ledger: Ledger::new(client.clone(), JOB),
             events: Events::new(client.clone(), JOB, &identity),
             client,
             options,

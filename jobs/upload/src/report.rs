@@ -2,7 +2,8 @@
 
 use drover::clock;
 use drover::events::Kind;
-use drover::exit::{Exit, Failure};
+use drover::exit::{Chain, Exit, Failure};
+use drover::ledger;
 use drover::places::Target;
 use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, Place, RunState, StageState, UploadStage};
 use drover::runs::{event, failed_event, missing_words, now_text, report, set_backup_status, status_of};
@@ -45,16 +46,21 @@ pub(crate) async fn started(
     Ok(run)
 }
 
-/// One more place has the archive: that is recorded at once, and the rest when all have been tried.
+/// One more place has the archive: that is recorded at once, and the rest when all have been tried. The ledger comes first,
+/// for the run may be forgotten soon. Where it is not installed yet, retention-prune takes over what the run says.
 pub(crate) fn place_done<'a>(
     context: &'a Context,
     run: &'a BackupRun,
     archive: &Archive,
     targets: &'a [Target],
     tried: &Tried<'_>,
-) -> BoxFuture<'a, ()> {
+) -> BoxFuture<'a, Result<(), Failure>> {
     let line = line_of(tried, archive, &now_text());
     async move {
+        match context.ledger.record(run, &line).await {
+            Err(error @ ledger::Error::NotInstalled) => warn!("{}", Chain(&error)),
+            recorded => recorded?,
+        }
         let recorded = context.runs.record(run, |run| {
             let mut stage = stage_of(run);
             stage.places = places_after(&stage.places, targets, std::slice::from_ref(&line));
@@ -62,6 +68,7 @@ pub(crate) fn place_done<'a>(
             Some(json!({ "state": status.state, "message": status.message, "upload": stage }))
         });
         warn_of(recorded.await);
+        Ok(())
     }
     .boxed()
 }

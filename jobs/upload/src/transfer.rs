@@ -129,16 +129,18 @@ pub(crate) struct Task<'a> {
     pub(crate) archive: &'a Archive,
     pub(crate) verified: Vec<Verified<'a>>,
     pub(crate) pending: Vec<&'a Target>,
-    /// Records that one more place has it, as soon as it has: whatever becomes of the others or of this job.
-    pub(crate) record: &'a (dyn Fn(&Tried<'a>) -> BoxFuture<'a, ()> + Sync),
+    /// Records that one more place has it, as soon as it has: whatever becomes of the others or of this job. What cannot be
+    /// recorded does not count.
+    pub(crate) record: &'a (dyn Fn(&Tried<'a>) -> BoxFuture<'a, Result<(), Failure>> + Sync),
 }
 
 impl<'a> Task<'a> {
     async fn note(&self, tried: Tried<'a>) -> Tried<'a> {
-        if tried.outcome.is_ok() {
-            (self.record)(&tried).await;
+        let recorded = if tried.outcome.is_ok() { (self.record)(&tried).await } else { Ok(()) };
+        match recorded {
+            Ok(()) => tried,
+            Err(failure) => Tried { outcome: Err(failure), ..tried },
         }
-        tried
     }
 }
 

@@ -5,7 +5,7 @@ use snafu::{ResultExt, Snafu};
 use super::{DEFAULT_ZONE, Expired, Keep, Tier};
 use crate::exit::{Exit, Fault};
 use crate::policy::Settings;
-use crate::resources::{Backup, BackupType, Retention};
+use crate::resources::{Backup, BackupType, Retention, RetentionRule};
 
 /// How many archives of a scheduled Backup are kept that does not say it, as Rancher's operator has it.
 pub const DEFAULT_COUNT: u64 = 10;
@@ -15,6 +15,13 @@ pub const DEFAULT_COUNT: u64 = 10;
 pub struct Policy {
     rules: Rules,
     zone: TimeZone,
+}
+
+impl Default for Policy {
+    /// All are kept.
+    fn default() -> Self {
+        Self { rules: Rules::Everything, zone: DEFAULT_ZONE }
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,9 +74,19 @@ impl Policy {
             return UnreadablePolicySnafu { why }.fail();
         }
         let rules = rules_of(backup, settings.retention.as_ref());
-        let zone = settings.time_zone.as_ref().filter(|_| matches!(rules, Rules::Tiers(_)));
-        let zone = zone.map_or(Ok(DEFAULT_ZONE), |zone| TimeZone::get(zone).context(UnknownZoneSnafu { zone }))?;
+        let zone = zone_of(&rules, settings.time_zone.as_ref())?;
         Ok(Self { rules, zone })
+    }
+
+    /// What was recorded of a Backup's retention. What cannot be read any more keeps everything.
+    #[must_use]
+    pub fn recorded(rule: &RetentionRule) -> Self {
+        let rules = match (&rule.tiers, rule.newest.and_then(|count| u64::try_from(count).ok())) {
+            (Some(retention), _) => rules_of_tiers(retention),
+            (None, Some(count)) => Rules::Newest(count),
+            (None, None) => Rules::Everything,
+        };
+        zone_of(&rules, rule.time_zone.as_ref()).map(|zone| Self { rules, zone }).unwrap_or_default()
     }
 
     /// Why each of these counted archives, newest first, is kept by the rules; what expires has no reason.
@@ -97,6 +114,25 @@ impl Policy {
     }
 }
 
+/// What is recorded of a Backup's retention, to be compared with later: all that a change of which may let archives expire.
+#[must_use]
+pub fn rule_of(backup: &Backup, settings: &Settings) -> RetentionRule {
+    let adopt_cluster_uids = settings.adopted_clusters.clone();
+    let everything = RetentionRule { adopt_cluster_uids, ..RetentionRule::default() };
+    match rules_of(backup, settings.retention.as_ref()) {
+        Rules::OneTime | Rules::Everything => everything,
+        Rules::Newest(count) => RetentionRule { newest: i64::try_from(count).ok(), ..everything },
+        Rules::Tiers(_) => {
+            RetentionRule { tiers: settings.retention.clone(), time_zone: settings.time_zone.clone(), ..everything }
+        }
+    }
+}
+
+fn zone_of(rules: &Rules, zone: Option<&String>) -> Result<TimeZone, PolicyError> {
+    let zone = zone.filter(|_| matches!(rules, Rules::Tiers(_)));
+    zone.map_or(Ok(DEFAULT_ZONE), |zone| TimeZone::get(zone).context(UnknownZoneSnafu { zone }))
+}
+
 fn newest(place: u64, of: u64) -> Vec<Keep> {
     if place <= of { vec![Keep::Newest { place, of }] } else { Vec::new() }
 }
@@ -109,6 +145,10 @@ fn rules_of(backup: &Backup, retention: Option<&Retention>) -> Rules {
         let count = backup.spec.retention_count.and_then(|count| u64::try_from(count).ok());
         return Rules::Newest(count.filter(|count| *count > 0).unwrap_or(DEFAULT_COUNT));
     };
+    rules_of_tiers(retention)
+}
+
+fn rules_of_tiers(retention: &Retention) -> Rules {
     let tiers = tiers_of(retention);
     if tiers.is_empty() { Rules::Everything } else { Rules::Tiers(tiers) }
 }

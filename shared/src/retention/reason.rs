@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::Tier;
+use crate::resources::rfc3339;
+use crate::runs::first_named;
 
 /// What is to become of an archive.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,10 +77,39 @@ pub enum Keep {
         /// The UID of that cluster.
         uid: String,
     },
-    /// It is bad, and would not have expired yet if it were good.
-    BadButYoung,
-    /// It lacks types, and would not have expired yet if it did not.
-    LackingButYoung,
+    /// It fills no place, and would not have expired yet if it did.
+    FlawedButYoung {
+        /// Why it fills none.
+        flaw: Flaw,
+    },
+    /// The ledger does not know it, although it is newer than the ledger's first line.
+    Unknown,
+    /// drover deleted it, and it is there again.
+    CopiedBack,
+    /// The former retention kept it, and its time is not over.
+    FormerRetention {
+        /// When it goes.
+        until: Timestamp,
+    },
+}
+
+/// Why an archive fills no place of the policy.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Flaw {
+    /// It was marked as one that must not be used.
+    Marked,
+    /// It has another size than when it was verified.
+    OtherSize {
+        /// Bytes now.
+        bytes: u64,
+        /// Bytes then.
+        recorded: u64,
+    },
+    /// It lacks types that it was to hold.
+    Incomplete {
+        /// Which ones, where that is known.
+        types: Vec<String>,
+    },
 }
 
 /// Why an archive is deleted.
@@ -86,10 +119,8 @@ pub enum Expired {
     Count(u64),
     /// No tier of the BackupPolicy keeps it.
     Tiers,
-    /// It is bad, and would have expired also if it were good.
-    Bad,
-    /// It lacks types, and would have expired also if it did not.
-    LacksTypes,
+    /// It fills no place, and would have expired also if it did.
+    Flawed(Flaw),
 }
 
 impl fmt::Display for Keep {
@@ -115,11 +146,17 @@ impl fmt::Display for Keep {
                 formatter,
                 "of the cluster {uid}; it expires only when a BackupPolicy names that in adoptClusterUIDs"
             ),
-            Self::BadButYoung => {
-                write!(formatter, "marked as bad; it fills no place of the policy and has not expired yet")
+            Self::FlawedButYoung { flaw } => {
+                write!(formatter, "{flaw}; it fills no place of the policy and has not expired yet")
             }
-            Self::LackingButYoung => {
-                write!(formatter, "it lacks types; it fills no place of the policy and has not expired yet")
+            Self::Unknown => {
+                write!(formatter, "not in the ledger, and newer than its first line; it fills no place of the policy")
+            }
+            Self::CopiedBack => {
+                write!(formatter, "drover deleted it, and it was copied back; it fills no place of the policy")
+            }
+            Self::FormerRetention { until } => {
+                write!(formatter, "kept by the former retention; it goes from {} on", rfc3339(*until))
             }
         }
     }
@@ -130,8 +167,18 @@ impl fmt::Display for Expired {
         match self {
             Self::Count(count) => write!(formatter, "older than the newest {count}"),
             Self::Tiers => write!(formatter, "kept by no rule of the BackupPolicy"),
-            Self::Bad => write!(formatter, "marked as bad, and expired"),
-            Self::LacksTypes => write!(formatter, "it lacks types, and expired"),
+            Self::Flawed(flaw) => write!(formatter, "{flaw}, and expired"),
+        }
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Marked => write!(formatter, "marked as bad"),
+            Self::OtherSize { bytes, recorded } => write!(formatter, "of {bytes} bytes, and verified with {recorded}"),
+            Self::Incomplete { types } if types.is_empty() => write!(formatter, "it lacks types"),
+            Self::Incomplete { types } => write!(formatter, "it lacks {}", first_named(types)),
         }
     }
 }

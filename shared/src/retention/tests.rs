@@ -1,3 +1,4 @@
 mod cases;
 mod fixture;
 mod histories;
+mod ledger;

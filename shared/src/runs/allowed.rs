@@ -10,6 +10,9 @@ pub const ALLOW_FEWER_OBJECTS: &str = "fewer-objects";
 /// The word that stores an archive also where types cannot be read.
 pub const ALLOW_MISSING_TYPES: &str = "missing-types";
 
+/// The word that has archives which the ledger does not know judged as those of before it.
+pub const ALLOW_UNKNOWN_ARCHIVES: &str = "unknown-archives";
+
 /// What the annotation of a Backup allows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Allowed<'a>(Option<&'a str>);

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::history::is_backup;
 use super::{Allowed, History, status_of};
-use crate::resources::{BackupRun, LossReason, Losses, TypeLoss};
+use crate::resources::{ArchiveHold, BackupRun, LossReason, Losses, TypeLoss};
 
 /// The least number of objects of one type that are missed: of three tokens two go every day.
 const LEAST: u64 = 3;
@@ -129,21 +129,12 @@ fn open(run: &BackupRun, allowed: Allowed<'_>) -> Option<Losses> {
     (!allowed.confirms(&losses)).then_some(losses)
 }
 
-/// An archive that is kept whatever the policy says.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Hold {
-    /// Its file name.
-    pub archive: String,
-    /// Why, and what ends it.
-    pub reason: String,
-}
-
-/// The archive that is kept since a later one lacks what it has.
+/// The file name of the archive that is kept since a later one lacks what it has, and why.
 #[must_use]
-pub fn hold(history: &History, allowed: Allowed<'_>) -> Option<Hold> {
+pub fn hold(history: &History, allowed: Allowed<'_>) -> Option<(String, ArchiveHold)> {
     let losses = open_losses(history, allowed)?;
     let reason = format!("it has what the newest archive lacks: {losses}; {} confirms that", losses.confirmation);
-    Some(Hold { archive: losses.kept, reason })
+    Some((losses.kept, ArchiveHold { confirmation: losses.confirmation, reason }))
 }
 
 impl fmt::Display for Losses {

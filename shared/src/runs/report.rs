@@ -68,6 +68,33 @@ pub fn pruned(backup: &Backup, is_done: bool, reason: &str, message: &str, now: 
     status
 }
 
+/// The condition that says whether the newest archive is still what was verified, as far as can be seen without reading it.
+pub const VERIFIED: &str = "Verified";
+
+/// The status with the condition [`VERIFIED`] about the newest archive, `filename`; `damage` says what is wrong with it, and
+/// is empty where nothing is. A Backup whose newest archive is damaged is not Ready, until it is whole or a newer one is
+/// stored. What a run that is at work or failed says of `Ready` stays.
+#[must_use]
+pub fn inspected(mut status: BackupStatus, filename: &str, damage: &str, now: Timestamp) -> BackupStatus {
+    let conditions = status.conditions.get_or_insert_default();
+    let before = conditions.get(VERIFIED).filter(|verified| verified.status == ConditionStatus::False);
+    let before = before.and_then(|verified| verified.message.clone());
+    let said = conditions.get("Ready").and_then(|ready| ready.message.clone()).unwrap_or_default();
+    let is_ours = before.is_some_and(|damage| said == format!("{}: {damage}", Ready::Failed));
+    if damage.is_empty() {
+        conditions.set(VERIFIED, ConditionStatus::True, "Completed", filename, now);
+        if is_ours {
+            conditions.set_ready(Ready::Completed, "", now);
+        }
+    } else {
+        conditions.set(VERIFIED, ConditionStatus::False, "Damaged", damage, now);
+        if is_ours || conditions.is_true("Ready") {
+            conditions.set_ready(Ready::Failed, damage, now);
+        }
+    }
+    status
+}
+
 /// The status of a Backup whose run `run` is stored and verified. An older run than the one that the status already
 /// names changes nothing; `newer_is_open`: a later run is at work, to which `Ready` belongs. An archive that lacks types is
 /// stored, but no backup: the status goes on to name the one before.
@@ -85,14 +112,18 @@ pub fn stored(
     if known.filter(|known| !is_future(*known, now)) > started_at {
         return None;
     }
+    let lacking = missing_words(run);
     let mut status = change(backup, now, |conditions| {
         conditions.set("Uploaded", ConditionStatus::True, "Completed", &run.spec.filename, now);
-        match missing_words(run) {
+        if lacking.is_none() {
+            conditions.set(VERIFIED, ConditionStatus::True, "Completed", &run.spec.filename, now);
+        }
+        match &lacking {
             _ if newer_is_open => {}
             Some(words) => {
-                conditions.set_ready(Ready::Failed, &words, now);
+                conditions.set_ready(Ready::Failed, words, now);
                 conditions.set("Reconciling", ConditionStatus::False, "MissingTypes", "", now);
-                conditions.set("Stalled", ConditionStatus::True, "MissingTypes", &words, now);
+                conditions.set("Stalled", ConditionStatus::True, "MissingTypes", words, now);
             }
             None => {
                 conditions.set_ready(Ready::Completed, "", now);
@@ -101,7 +132,7 @@ pub fn stored(
             }
         }
     });
-    if missing_words(run).is_some() {
+    if lacking.is_some() {
         return Some(status);
     }
     status.last_snapshot_ts = Some(run.spec.started_at.clone());
@@ -211,6 +242,37 @@ mod tests {
         }
     }
 
+    fn ready_of(status: &BackupStatus) -> String {
+        status.conditions.as_ref().unwrap().get("Ready").unwrap().message.clone().unwrap()
+    }
+
+    #[test]
+    fn a_backup_whose_newest_archive_is_damaged_is_not_ready_until_it_is_whole_again() {
+        let whole = stored_after(2, false).0.status.unwrap();
+        let mut status = inspected(whole.clone(), "a", "it has 8 bytes", now());
+        assert_eq!(ready_of(&status), "Failed: it has 8 bytes");
+        status = inspected(status, "a", "it has 7 bytes", now());
+        assert_eq!(ready_of(&status), "Failed: it has 7 bytes");
+        status = inspected(status, "a", "", now());
+        assert_eq!(ready_of(&status), "Completed");
+        assert!(status.conditions.unwrap().is_true(VERIFIED));
+        let mut damaged = backup();
+        damaged.status = Some(inspected(whole, "a", "it has 8 bytes", now()));
+        let next = stored(&damaged, &run(3, RunState::Completed, true), "", false, now()).unwrap();
+        assert!(next.conditions.unwrap().is_true(VERIFIED));
+    }
+
+    #[test]
+    fn what_runs_say_of_ready_stays_whatever_the_newest_archive_is() {
+        let backup = backup();
+        for status in [in_progress(&backup, "snapshot", now()), failed(&backup, "upload", "no bucket", true, now())] {
+            let said = ready_of(&status);
+            let status = inspected(status, "a", "it has 8 bytes", now());
+            assert_eq!(ready_of(&status), said);
+            assert_eq!(ready_of(&inspected(status, "a", "", now())), said);
+        }
+    }
+
     #[test]
     fn older_run_changes_nothing_that_a_newer_one_set() {
         assert_eq!(stored_after(1, false).1, None);
@@ -231,6 +293,8 @@ mod tests {
         assert!(conditions.is_true("Uploaded") && conditions.is_true("Stalled") && !conditions.is_true("Ready"));
         assert!(conditions.get("Ready").unwrap().message.as_ref().unwrap().contains("things.a.io"));
         assert_eq!((status.filename, status.last_snapshot_ts), (before.filename, before.last_snapshot_ts));
+        let verified = conditions.get(VERIFIED).unwrap().message.clone();
+        assert_eq!(verified, before.conditions.unwrap().get(VERIFIED).unwrap().message, "it is of the one before");
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Wholeness {
                  no place of the retention. Mend what is named, and take {ALLOW_MISSING_TYPES} out of the annotation \
                  {ALLOW_ANNOTATION}",
                 missing.len(),
-                first(&missing, NAMED)
+                first_named(&missing)
             );
             return Self { status: ConditionStatus::False, reason: "MissingTypes", message };
         }
@@ -80,7 +80,7 @@ fn whole(contents: &Contents, confirmed: Option<&Losses>) -> String {
         instead.map(|listed| format!("{} in {} for {}", listed.name, listed.version, listed.named.join(", ")));
     let instead: Vec<_> = instead.collect();
     let instead = (!instead.is_empty()).then(|| {
-        let first = first(&instead, NAMED);
+        let first = first_named(&instead);
         format!("in a version that is served for the one that the ResourceSet names: {first}")
     });
     let confirmed = confirmed.map(|losses| format!("confirmed: {losses}"));
@@ -92,14 +92,15 @@ fn whole(contents: &Contents, confirmed: Option<&Losses>) -> String {
 pub fn missing_words(run: &BackupRun) -> Option<String> {
     let missing = &run.status.as_ref()?.snapshot.as_ref()?.missing_types;
     (!missing.is_empty()).then(|| {
-        let (filename, types) = (&run.spec.filename, first(missing, NAMED));
+        let (filename, types) = (&run.spec.filename, first_named(missing));
         format!("{filename:?} is stored, but no backup: it lacks what could not be read: {types}")
     })
 }
 
-fn first(all: &[String], most: usize) -> String {
-    let named = all.iter().take(most).cloned().collect::<Vec<_>>().join(", ");
-    match all.len().saturating_sub(most) {
+/// The first few of them in words, and how many more there are.
+pub(crate) fn first_named(all: &[String]) -> String {
+    let named = all.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(NAMED) {
         0 => named,
         more => format!("{named} and {more} more"),
     }

@@ -1,26 +1,10 @@
 //! Named cases: archives in words, and beside each what becomes of it.
 
-use super::super::{Circumstances, DEFAULT_COUNT, Found, Policy, plan};
+use super::super::{DEFAULT_COUNT, Found, Policy, plan};
 use super::fixture::*;
 use crate::policy::Settings;
 use crate::resources::{Backup, BackupSpec, Retention};
 use crate::runs::archive_name;
-
-#[track_caller]
-fn check_with(policy: &Policy, circumstances: &Circumstances, expected: &[(&str, &str)]) {
-    let archives: Vec<_> = expected.iter().map(|(words, _)| found(words)).collect();
-    let got = verdicts(&plan(&archives, policy, circumstances));
-    let expected: Vec<_> = expected.iter().map(|(_, verdict)| (*verdict).to_owned()).collect();
-    assert_eq!(got, expected);
-}
-
-/// Archives, newest first, each with its verdict.
-#[track_caller]
-fn check(policy: &Policy, expected: &[(&str, &str)]) {
-    check_with(policy, &circumstances(), expected);
-}
-
-const EXPIRED: &str = "delete: older than the newest 2";
 
 #[test]
 fn the_newest_so_many_are_kept() {
@@ -28,7 +12,7 @@ fn the_newest_so_many_are_kept() {
         &newest(2),
         &[
             ("2026-11-28 verified", "keep: number 1 of the newest 2; the newest verified one"),
-            ("2026-11-27", "keep: number 2 of the newest 2"),
+            ("2026-11-27 verified", "keep: number 2 of the newest 2"),
             ("2026-11-26 verified", EXPIRED),
             ("2026-11-25", EXPIRED),
         ],
@@ -61,9 +45,10 @@ fn those_of_a_one_time_backup_never_expire() {
     check(
         &policy,
         &[
-            ("2026-11-28", kept),
-            ("2026-11-27 bad", kept),
-            ("2026-11-26 verified", &format!("{kept}; the newest verified one")),
+            ("2026-11-28 verified", &format!("{kept}; the newest verified one")),
+            ("2026-11-27 verified bad", kept),
+            ("2026-11-26 verified", kept),
+            ("2026-11-25", kept),
         ],
     );
 }
@@ -156,15 +141,18 @@ fn a_time_zone_that_there_is_not_expires_nothing() {
 }
 
 #[test]
-fn the_newest_verified_one_is_never_deleted() {
+fn what_is_flawed_pushes_no_good_one_out() {
+    let young = "it fills no place of the policy and has not expired yet";
     check(
         &newest(2),
         &[
-            ("2026-11-28", "keep: number 1 of the newest 2"),
-            ("2026-11-27", "keep: number 2 of the newest 2"),
-            ("2026-11-26", EXPIRED),
-            ("2026-11-25 verified", "keep: the newest verified one"),
-            ("2026-11-24 verified", EXPIRED),
+            ("2026-11-28 verified short", &format!("keep: of 8 bytes, and verified with 9; {young}")),
+            ("2026-11-27 verified partial", &format!("keep: it lacks clusters.x; {young}")),
+            ("2026-11-26 verified bad", &format!("keep: marked as bad; {young}")),
+            ("2026-11-25 verified", "keep: number 1 of the newest 2; the newest verified one"),
+            ("2026-11-24 verified", "keep: number 2 of the newest 2"),
+            ("2026-11-23 verified short", "delete: of 8 bytes, and verified with 9, and expired"),
+            ("2026-11-22 verified", EXPIRED),
         ],
     );
 }
@@ -177,9 +165,9 @@ fn while_none_is_verified_none_is_deleted() {
         &[
             ("2026-11-28", "keep: number 1 of the newest 1"),
             ("2026-11-27", none),
-            ("2026-11-26 bad verified", none),
+            ("2026-11-26 bad", none),
             (
-                "2026-11-25 verified other",
+                "2026-11-25 other",
                 &format!(
                     "keep: of the cluster {OTHER}; it expires only when a BackupPolicy names that in adoptClusterUIDs"
                 ),
@@ -269,10 +257,10 @@ fn another_clusters_are_kept_unless_they_are_adopted() {
     check(
         &newest(2),
         &[
-            ("2026-11-28 other verified", &other),
-            ("2026-11-27 adopted", "keep: number 1 of the newest 2"),
-            ("2026-11-26 verified", "keep: number 2 of the newest 2; the newest verified one"),
-            ("2026-11-25 adopted", EXPIRED),
+            ("2026-11-28 other", &other),
+            ("2026-11-27 adopted", UNKNOWN),
+            ("2026-11-26 verified", "keep: number 1 of the newest 2; the newest verified one"),
+            ("2026-11-25 adopted", "keep: number 2 of the newest 2"),
             ("2026-11-24 other bad", &other),
             ("2026-11-23", EXPIRED),
         ],
@@ -328,17 +316,4 @@ fn one_that_lacks_types_fills_no_place_and_pushes_nothing_out() {
             ("2026-11-26", &format!("keep: {none}")),
         ],
     );
-}
-
-#[test]
-fn one_that_is_held_stays_for_as_long_as_it_is_and_displaces_none() {
-    let archives = ["2026-11-28 verified", "2026-11-27 verified", "2026-11-26 verified"].map(found);
-    let held = |name: &str| Circumstances {
-        held: [(name.to_owned(), "it has what others lack".to_owned())].into(),
-        ..circumstances()
-    };
-    let with = held(&archives[2].name);
-    let kept = verdicts(&plan(&archives, &newest(1), &with));
-    assert_eq!(kept[1..], ["delete: older than the newest 1", "keep: it has what others lack"]);
-    assert_eq!(deleted(&plan(&archives, &newest(1), &held("another"))).len(), 2);
 }

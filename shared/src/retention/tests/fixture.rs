@@ -1,9 +1,9 @@
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::{Circumstances, Found, Plan, Policy, Verdict};
+use super::super::{Circumstances, Flaw, Found, Plan, Policy, Verdict, plan};
 use crate::policy::Settings;
 use crate::resources::{Backup, BackupSpec, Retention};
-use crate::runs::archive_name;
+use crate::runs::{archive_name, split_archive_name};
 
 pub(super) const OWN: &str = "8ea4e695-6c77-43ec-9323-d6191e5ef67b";
 pub(super) const ADOPTED: &str = "11111111-6c77-43ec-9323-d6191e5ef67b";
@@ -12,6 +12,13 @@ pub(super) const OTHER: &str = "99999999-6c77-43ec-9323-d6191e5ef67b";
 pub(super) fn time(text: &str) -> Timestamp {
     let text = if text.len() == 10 { format!("{text}T02:00") } else { text.to_owned() };
     format!("{text}:00Z").parse().unwrap()
+}
+
+/// Circumstances with a ledger that begins with the oldest of these that it knows.
+pub(super) fn circumstances_of(found: &[Found]) -> Circumstances {
+    let known = found.iter().filter(|found| found.is_verified || found.was_deleted);
+    let times = known.filter_map(|found| split_archive_name(&found.name).map(|(_, name)| name.time));
+    Circumstances { ledger_since: times.min(), ..circumstances() }
 }
 
 pub(super) fn circumstances() -> Circumstances {
@@ -24,7 +31,8 @@ pub(super) fn circumstances() -> Circumstances {
     }
 }
 
-/// An archive in words: a date or time, and then any of `verified`, `bad`, `lacking`, `adopted`, `other` and a number of objects.
+/// An archive in words: a date or time, and then any of `verified`, `deleted`, `bad`, `short`, `lacking`, `partial`, `held`,
+/// `adopted`, `other` and a number of objects.
 pub(super) fn found(words: &str) -> Found {
     let (when, words) = words.split_once(' ').unwrap_or((words, ""));
     let mut found = Found::default();
@@ -32,8 +40,12 @@ pub(super) fn found(words: &str) -> Found {
     for word in words.split_whitespace() {
         match word {
             "verified" => found.is_verified = true,
-            "bad" => found.is_bad = true,
-            "lacking" => found.lacks_types = true,
+            "deleted" => found.was_deleted = true,
+            "bad" => found.flaw = Some(Flaw::Marked),
+            "short" => found.flaw = Some(Flaw::OtherSize { bytes: 8, recorded: 9 }),
+            "lacking" => found.flaw = Some(Flaw::Incomplete { types: Vec::new() }),
+            "partial" => found.flaw = Some(Flaw::Incomplete { types: vec!["clusters.x".to_owned()] }),
+            "held" => found.held = Some("nobody has confirmed it".to_owned()),
             "adopted" => cluster = ADOPTED,
             "other" => cluster = OTHER,
             objects => found.objects = Some(objects.parse().unwrap()),
@@ -87,3 +99,24 @@ pub(super) fn deleted(plan: &Plan) -> Vec<String> {
     let deletes = |judged: &&super::super::Judged| matches!(judged.verdict, Verdict::Delete(_));
     plan.archives.iter().filter(deletes).map(|judged| judged.name.clone()).collect()
 }
+
+#[track_caller]
+pub(super) fn check_with(policy: &Policy, circumstances: &Circumstances, expected: &[(&str, &str)]) {
+    let archives: Vec<_> = expected.iter().map(|(words, _)| found(words)).collect();
+    let circumstances =
+        Circumstances { ledger_since: circumstances_of(&archives).ledger_since, ..circumstances.clone() };
+    let got = verdicts(&plan(&archives, policy, &circumstances));
+    let expected: Vec<_> = expected.iter().map(|(_, verdict)| (*verdict).to_owned()).collect();
+    assert_eq!(got, expected);
+}
+
+/// Archives, newest first, each with its verdict.
+#[track_caller]
+pub(super) fn check(policy: &Policy, expected: &[(&str, &str)]) {
+    check_with(policy, &circumstances(), expected);
+}
+
+pub(super) const EXPIRED: &str = "delete: older than the newest 2";
+
+pub(super) const UNKNOWN: &str =
+    "keep: not in the ledger, and newer than its first line; it fills no place of the policy";

@@ -8,7 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::super::{Circumstances, Found, Keep, Plan, Policy, Restoring, Verdict, plan};
+use super::super::{Circumstances, Flaw, Found, Keep, Plan, Policy, Restoring, Verdict, plan};
 use super::fixture::*;
 use crate::runs::{ArchiveName, archive_name, parse_archive_name, split_archive_name};
 
@@ -24,7 +24,10 @@ fn archive() -> impl Strategy<Value = Found> {
     (minutes, backup, cluster, objects, flags).prop_map(|(minutes, backup, cluster, objects, flags)| {
         let (is_encrypted, is_verified, is_bad, lacks_types) = flags;
         let at = now() - SignedDuration::from_mins(minutes);
-        Found { name: archive_name(backup, cluster, at, is_encrypted), is_verified, is_bad, objects, lacks_types }
+        let lacking = lacks_types.then(|| Flaw::Incomplete { types: Vec::new() });
+        let flaw = is_bad.then_some(Flaw::Marked).or(lacking);
+        let is_verified = is_verified && cluster == OWN;
+        Found { name: archive_name(backup, cluster, at, is_encrypted), is_verified, flaw, objects, ..Found::default() }
     })
 }
 
@@ -58,14 +61,18 @@ fn history() -> impl Strategy<Value = History> {
     let archives = vec(archive(), 0..60);
     let zones = select(vec!["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"]);
     let archives = archives.prop_flat_map(|archives| (Just(archives.clone()), Just(archives).prop_shuffle()));
-    (archives, numbers(), any::<bool>(), zones, vec(any::<Index>(), 0..3)).prop_map(
-        |((archives, shuffled), (numbers, larger), is_count, zone, restored)| {
+    let ledgers = prop_oneof![6 => Just(None), 1 => (0..60_i64).prop_map(Some)];
+    (archives, numbers(), any::<bool>(), zones, vec(any::<Index>(), 0..3), ledgers).prop_map(
+        |((archives, shuffled), (numbers, larger), is_count, zone, restored, ledger)| {
             let is_count = is_count || numbers == [0; 6];
             let policy = |numbers: [i64; 6]| {
                 if is_count { newest(numbers[0].max(1)) } else { tiers(numbers, zone) }
             };
             let limit: i64 = if is_count { numbers[0].max(1) } else { numbers.iter().sum() };
-            let mut circumstances = circumstances();
+            let mut circumstances = circumstances_of(&archives);
+            // The ledger may begin with an archive that is gone.
+            let earlier = ledger.map(|days| now() - SignedDuration::from_hours(24 * days));
+            circumstances.ledger_since = circumstances.ledger_since.into_iter().chain(earlier).min();
             let names = restored.iter().filter(|_| !archives.is_empty()).map(|index| index.get(&archives).name.clone());
             circumstances.restoring.archives = names.map(|name| (name, "r".to_owned())).collect();
             let limit = usize::try_from(limit).unwrap();
@@ -83,7 +90,7 @@ impl History {
     fn counted(&self) -> Vec<(Timestamp, &str, String, &Found)> {
         let read = |found| {
             let name = own_name(found)?;
-            let counts = !found.is_bad && !found.lacks_types && name.time <= self.circumstances.now;
+            let counts = found.flaw.is_none() && name.time <= self.circumstances.now;
             counts.then_some((name.time, found.name.as_str(), name.cluster_uid, found))
         };
         let mut counted: Vec<_> = self.archives.iter().filter_map(read).collect();
@@ -95,14 +102,19 @@ impl History {
     fn promised(&self) -> BTreeMap<&str, &'static str> {
         let counted = self.counted();
         let mut promised = BTreeMap::new();
+        let since = self.circumstances.ledger_since;
         if let Some((_, name, ..)) = counted.iter().rev().find(|(.., found)| found.is_verified) {
             promised.insert(*name, "the newest verified");
         } else {
             promised.extend(self.archives.iter().map(|found| (found.name.as_str(), "none is verified")));
         }
         for cluster in [OWN, ADOPTED] {
-            let known: Vec<_> =
-                counted.iter().filter(|(_, _, uid, found)| uid == cluster && found.objects.is_some()).collect();
+            let takes_part =
+                |time: Timestamp, found: &Found| found.is_verified || since.is_none_or(|since| time < since);
+            let known: Vec<_> = counted
+                .iter()
+                .filter(|(time, _, uid, found)| uid == cluster && found.objects.is_some() && takes_part(*time, found))
+                .collect();
             for pair in known.windows(2) {
                 if pair[1].3.objects.unwrap() * 2 < pair[0].3.objects.unwrap() {
                     promised.insert(pair[0].1, "the last before a sharp drop");
@@ -118,16 +130,22 @@ impl History {
                 promised.insert(&found.name, "another cluster's");
             } else if name.time > self.circumstances.now {
                 promised.insert(&found.name, "of the future");
+            } else if !found.is_verified && since.is_some_and(|since| name.time >= since) {
+                promised.insert(&found.name, "unknown to the ledger that it is newer than");
             }
         }
         promised
     }
 
+    fn with_only(&self, is_wanted: impl Fn(&Found) -> bool) -> Self {
+        let mut left = self.clone();
+        left.archives.retain(is_wanted);
+        left
+    }
+
     fn without(&self, gone: &[String]) -> Self {
         let gone: BTreeSet<_> = gone.iter().collect();
-        let mut left = self.clone();
-        left.archives.retain(|found| !gone.contains(&found.name));
-        left
+        self.with_only(|found| !gone.contains(&found.name))
     }
 }
 
@@ -169,11 +187,14 @@ proptest! {
         shuffled.archives.clone_from(&history.shuffled);
         prop_assert_eq!(&shuffled.plan(), &plan, "the order counts");
 
-        let by_policy = plan.archives.iter().filter(|judged| is_kept_by_policy(&judged.verdict)).count();
-        prop_assert!(by_policy <= history.limit, "{} kept of at most {}", by_policy, history.limit);
-        let counted = history.counted();
-        prop_assert!(by_policy >= usize::from(!counted.is_empty()), "the newest one has no place");
-        if let Some((_, newest, ..)) = counted.last() {
+        // The ledger's fill no more places than there are, and whatever lies beside them they lose none.
+        let verified = history.with_only(|found| found.is_verified);
+        let by_policy = kept_by_policy(&plan, &verified);
+        prop_assert!(by_policy.len() <= history.limit, "{} kept of at most {}", by_policy.len(), history.limit);
+        prop_assert_eq!(&by_policy, &kept_by_policy(&verified.plan(), &verified), "others take a place of the ledger's");
+        let counted = verified.counted();
+        prop_assert!(by_policy.len() >= usize::from(!counted.is_empty()), "the newest one has no place");
+        if let Some((_, newest, ..)) = history.counted().last() {
             prop_assert!(!gone.iter().any(|name| name == newest), "the newest one is deleted");
         }
 
@@ -196,12 +217,19 @@ proptest! {
             let circumstances = Circumstances { now, restoring: Restoring::default(), ..history.circumstances.clone() };
             let gone = deleted(&plan(&lying, &history.policy, &circumstances));
             lying.retain(|found| !gone.contains(&found.name));
-            let is_good = |found: &Found| found.is_verified && !found.is_bad && !found.lacks_types;
-            let has_verified = lying.iter().any(|found| is_good(found) && own_name(found).is_some());
+            let is_good = |found: &Found| found.is_verified && found.flaw.is_none() && own_name(found).is_some();
+            let has_verified = lying.iter().any(is_good);
             once_verified |= has_verified;
             prop_assert!(!once_verified || has_verified, "the last verified archive is gone");
         }
     }
+}
+
+/// The names that a plan gives places of the policy, of those that a history has.
+fn kept_by_policy(plan: &Plan, history: &History) -> BTreeSet<String> {
+    let names: BTreeSet<_> = history.archives.iter().map(|found| found.name.as_str()).collect();
+    let kept = plan.archives.iter().filter(|judged| is_kept_by_policy(&judged.verdict));
+    kept.filter(|judged| names.contains(judged.name.as_str())).map(|judged| judged.name.clone()).collect()
 }
 
 fn is_kept_by_policy(verdict: &Verdict) -> bool {

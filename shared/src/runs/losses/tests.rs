@@ -77,8 +77,8 @@ fn the_same_loss_is_told_until_it_is_confirmed_or_mended() {
     let history = History::of(&backup(), [base.clone(), second.clone(), third]);
     let none = Allowed::default();
     assert_eq!(measure(&history, none).unwrap().spec.number, 1);
-    let held = hold(&history, none).unwrap();
-    assert_eq!(held.archive, "daily-1.tar.gz");
+    let (archive, held) = hold(&history, none).unwrap();
+    assert_eq!((archive.as_str(), &held.confirmation), ("daily-1.tar.gz", &lost.confirmation));
     for words in ["things.gone.io (5 before, 0 now, the cluster serves it no longer)", lost.confirmation.as_str()] {
         assert!(held.reason.contains(words), "{}", held.reason);
     }

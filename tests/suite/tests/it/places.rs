@@ -2,12 +2,12 @@
 
 use drover::artifacts::Store;
 use drover::resources::{
-    BackupPolicy, BackupPolicySpec, BackupRun, FurtherLocation, LocalLocation, Place, Restore, RestoreSpec, RunState,
-    S3Location, StageState,
+    BackupArchive, BackupPolicy, BackupPolicySpec, BackupRun, FurtherLocation, LocalLocation, Place, Restore,
+    RestoreSpec, RunState, S3Location, StageState,
 };
 use drover_testbed::Part;
 use drover_tests::{BUCKET, Site, message};
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 
@@ -175,6 +175,8 @@ async fn a_damaged_copy_is_refused_and_another_restored(site: &Site) {
     for run in site.runs("three").await {
         runs.delete(&run.name_any(), &DeleteParams::default()).await.unwrap();
     }
+    let ledger: Api<BackupArchive> = Api::all(site.client.clone());
+    ledger.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     site.make_restore(&latest("elsewhere", &[("drover.dev/latest-of", "three")])).await;
     let refused = site.job("restore").end_with(65).await;
     assert!(refused.log.contains("is recorded beside it"), "{}", refused.log);

@@ -2,6 +2,9 @@
 
 mod chain;
 mod denied;
+mod histories;
 mod keeping;
+mod ledger;
 mod policies;
 mod rounds;
+mod unknown;

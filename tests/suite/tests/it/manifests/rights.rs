@@ -12,7 +12,7 @@ type Right = (&'static str, &'static str, &'static str, &'static str, &'static s
 
 const OWN: &str = DEFAULT_NAMESPACE;
 
-const GIVEN: [Right; 51] = [
+const GIVEN: [Right; 57] = [
     ("snapshot", "list", "", "secrets", "any", ""),
     ("snapshot", "list", "management.cattle.io", "clusters", "", ""),
     ("snapshot", "patch", "resources.cattle.io", "backups/status", "", "a"),
@@ -24,6 +24,9 @@ const GIVEN: [Right; 51] = [
     ("upload", "list", "resources.cattle.io", "backups", "", ""),
     ("upload", "patch", "resources.cattle.io", "backups/status", "", "a"),
     ("upload", "patch", "drover.dev", "backupruns/status", "", "a"),
+    ("upload", "patch", "drover.dev", "backuparchives", "", "a"),
+    ("upload", "create", "drover.dev", "backuparchives", "", ""),
+    ("upload", "patch", "drover.dev", "backuparchives/status", "", "a"),
     ("upload", "create", "coordination.k8s.io", "leases", OWN, ""),
     ("upload", "create", "events.k8s.io", "events", "default", ""),
     ("retention-prune", "get", "", "secrets", OWN, "any"),
@@ -31,6 +34,9 @@ const GIVEN: [Right; 51] = [
     ("retention-prune", "list", "resources.cattle.io", "restores", "", ""),
     ("retention-prune", "list", "drover.dev", "backuppolicies", "", ""),
     ("retention-prune", "patch", "resources.cattle.io", "backups/status", "", "a"),
+    ("retention-prune", "list", "drover.dev", "backuparchives", "", ""),
+    ("retention-prune", "delete", "drover.dev", "backuparchives", "", "a"),
+    ("retention-prune", "patch", "drover.dev", "backuparchives/status", "", "a"),
     ("retention-prune", "update", "coordination.k8s.io", "leases", OWN, "backup-a"),
     ("retention-prune", "create", "events.k8s.io", "events", "default", ""),
     ("restore", "delete", "", "namespaces", "", "any"),
@@ -66,7 +72,7 @@ const GIVEN: [Right; 51] = [
     ("dispatch", "start", "drover.dev", "images", OWN, "registry.example.com:5000/backup/drover:1"),
 ];
 
-const WITHHELD: [Right; 57] = [
+const WITHHELD: [Right; 64] = [
     ("snapshot", "watch", "", "secrets", OWN, ""),
     ("snapshot", "update", "", "secrets", OWN, "any"),
     ("snapshot", "create", "batch", "jobs", OWN, ""),
@@ -82,6 +88,8 @@ const WITHHELD: [Right; 57] = [
     ("upload", "patch", "resources.cattle.io", "backups", "", "a"),
     ("upload", "get", "resources.cattle.io", "restores", "", "a"),
     ("upload", "create", "drover.dev", "backupruns", "", ""),
+    ("upload", "delete", "drover.dev", "backuparchives", "", "a"),
+    ("upload", "list", "drover.dev", "backuparchives", "", ""),
     ("retention-prune", "get", "", "secrets", "default", "any"),
     ("retention-prune", "list", "", "secrets", OWN, ""),
     ("retention-prune", "get", "", "namespaces", "", "default"),
@@ -92,6 +100,11 @@ const WITHHELD: [Right; 57] = [
     ("retention-prune", "create", "drover.dev", "backupruns", "", ""),
     ("retention-prune", "delete", "drover.dev", "backupruns", "", "a"),
     ("retention-prune", "patch", "drover.dev", "backupruns/status", "", "a"),
+    ("snapshot", "create", "drover.dev", "backuparchives", "", ""),
+    ("snapshot", "patch", "drover.dev", "backuparchives/status", "", "a"),
+    ("heartbeat", "patch", "drover.dev", "backuparchives/status", "", "a"),
+    ("dispatch", "get", "drover.dev", "backuparchives", "", "a"),
+    ("dispatch", "delete", "drover.dev", "backuparchives", "", "a"),
     ("heartbeat", "list", "", "secrets", OWN, ""),
     ("heartbeat", "get", "", "secrets", "default", "any"),
     ("heartbeat", "patch", "", "configmaps", OWN, "drover"),

@@ -1,4 +1,4 @@
-use drover::resources::{BackupSpec, ConditionStatus, Losses};
+use drover::resources::{BackupArchive, BackupSpec, ConditionStatus, Losses};
 use drover_testbed::{Options, Service};
 use drover_tests::message;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -21,7 +21,9 @@ async fn what_an_archive_before_held_is_kept_and_named_until_somebody_confirms()
         make_map(&maps, index).await;
     }
     let items = json!({"apiVersion": "v1", "kinds": ["ConfigMap"], "resourceNameRegexp": "^item-"});
-    let set = set("set", &[all_of(&api_version), items]);
+    // They keep what is left of all objects above half, so that the loss of one type is all there is to tell.
+    let roles = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kindsRegexp": "^clusterroles$"});
+    let set = set("set", &[all_of(&api_version), items, roles]);
     site.resource_set(&set.to_string()).await;
     let spec = BackupSpec {
         resource_set_name: "set".to_owned(),
@@ -59,6 +61,7 @@ async fn what_an_archive_before_held_is_kept_and_named_until_somebody_confirms()
     let third = backed_up(&site).await;
     assert_eq!(losses(&site).await.as_ref(), Some(&found));
     assert_eq!(pruned(&site).await, sorted([&first, &third]));
+    assert_eq!(held(&site).await, [(first.clone(), found.confirmation.clone())], "the ledger keeps it too");
     // A confirmation of something else confirms nothing.
     annotate(&site, "fewer-objects,loss-00000000").await;
     assert_eq!(pruned(&site).await, sorted([&first, &third]));
@@ -66,6 +69,7 @@ async fn what_an_archive_before_held_is_kept_and_named_until_somebody_confirms()
 
     annotate(&site, &format!("fewer-objects,{}", found.confirmation)).await;
     assert_eq!(pruned(&site).await, [third]);
+    assert_eq!(held(&site).await, []);
     let fourth = backed_up(&site).await;
     assert_eq!((whole(&site).await.0, losses(&site).await), (ConditionStatus::True, None));
 
@@ -115,6 +119,13 @@ async fn pruned(site: &Site) -> Vec<String> {
     let mut archives: Vec<_> = files.filter(|name| name.ends_with(".tar.gz")).collect();
     archives.sort();
     archives
+}
+
+/// The archives that the ledger says are held, each with the word that confirms that it may go.
+async fn held(site: &Site) -> Vec<(String, String)> {
+    let archives: Api<BackupArchive> = Api::all(site.client.clone());
+    let lines = archives.list(&ListParams::default()).await.unwrap().items.into_iter();
+    lines.filter_map(|line| Some((line.spec.filename, line.status?.held?.confirmation))).collect()
 }
 
 fn sorted<const N: usize>(names: [&String; N]) -> Vec<String> {

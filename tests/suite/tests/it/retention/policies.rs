@@ -68,7 +68,7 @@ async fn policy(site: &Site) {
     policies.create(&PostParams::default(), &BackupPolicy::new("tiers", spec)).await.unwrap();
 }
 
-/// Copies that no run knows of are judged by what lies beside them: as nothing does, none is known to be good.
+/// Copies that the ledger does not know of here, and that are newer than its first line, stay.
 async fn the_further_place_is_pruned_too(site: &Site, rounds: &Rounds<'_>) {
     let near = site.testbed.folder().join("volumes/near");
     for number in 1..=4 {
@@ -77,5 +77,5 @@ async fn the_further_place_is_pruned_too(site: &Site, rounds: &Rounds<'_>) {
     sweep_at(site, day(20)).await;
     assert_eq!(std::fs::read_dir(&near).unwrap().count(), 4);
     let printed = dry_run_at(site, "tiers", day(20)).await;
-    assert!(printed.contains("none is known to be verified, so none is deleted"), "{printed}");
+    assert!(printed.contains("not in the ledger, and newer than its first line"), "{printed}");
 }

@@ -1,14 +1,17 @@
 //! A Backup whose runs are recorded by the library, at times that the test sets: what a snapshot and an upload would have
 //! left, without their taking a day each.
 
+use std::collections::BTreeSet;
+
 use drover::cluster::ClusterOptions;
+use drover::ledger::Ledger;
 use drover::places::{Target, targets};
 use drover::policy::Settings;
 use drover::resources::{
-    Backup, BackupRun, BackupRunSpec, BackupSpec, DEFAULT_NAMESPACE, Place, RunState, SnapshotStage, StageState,
-    StorageLocation, Trigger, TriggerKind, UploadStage, rfc3339,
+    ArchiveState, Backup, BackupRun, BackupRunSpec, BackupSpec, DEFAULT_NAMESPACE, Place, RunState, SnapshotStage,
+    StageState, StorageLocation, Trigger, TriggerKind, UploadStage, rfc3339,
 };
-use drover::runs::{RunStore, archive_name, report, set_backup_status};
+use drover::runs::{RunStore, archive_name, report, set_backup_status, status_of};
 use drover::storage::{Content, Storage, StorageOptions};
 use drover_tests::{Site, message};
 use futures::TryStreamExt;
@@ -25,7 +28,7 @@ pub(super) struct Rounds<'a> {
     pub(super) site: &'a Site,
     pub(super) name: String,
     pub(super) storage: Storage,
-    uid: String,
+    pub(super) uid: String,
 }
 
 /// The time of a round: one a day, all of them long past.
@@ -49,8 +52,13 @@ pub(super) async fn pruner_at(site: &Site, now: Timestamp) -> Pruner {
 
 /// Looks at every Backup, as the job does on its schedule; it must end well.
 pub(super) async fn sweep_at(site: &Site, now: Timestamp) {
+    sweep_ends_with(site, now, 0).await;
+}
+
+/// Looks at every Backup; it must end with this exit code.
+pub(super) async fn sweep_ends_with(site: &Site, now: Timestamp, code: u8) {
     let exit = sweep(&pruner_at(site, now).await, &CancellationToken::new()).await.unwrap();
-    assert_eq!(exit.code(), 0);
+    assert_eq!(exit.code(), code);
 }
 
 /// The plan that `--dry-run` prints at this time.
@@ -95,8 +103,17 @@ impl<'a> Rounds<'a> {
         archive_name(&self.name, &self.uid, day(number), false)
     }
 
-    /// Stores an archive of that many objects, and writes what a run of it leaves: its record, and a Backup that is Ready.
+    /// Stores an archive of that many objects, and writes what an upload of it leaves: its line in the ledger, its run's record,
+    /// and a Backup that is Ready.
     pub(super) async fn round(&self, number: i64, objects: u64) -> BackupRun {
+        let run = self.round_before_the_ledger(number, objects).await;
+        let place = status_of(&run).upload.unwrap().places.remove(0);
+        Ledger::new(self.site.client.clone(), "upload").record(&run, &place).await.unwrap();
+        run
+    }
+
+    /// The same as a version left it that had no ledger.
+    pub(super) async fn round_before_the_ledger(&self, number: i64, objects: u64) -> BackupRun {
         let content = self.store(&self.archive(number), Some(objects)).await;
         let backup = self.backup().await;
         let runs = RunStore::new(self.site.client.clone(), "upload");
@@ -157,7 +174,23 @@ impl<'a> Rounds<'a> {
     /// The numbers of the rounds whose archives lie there.
     pub(super) async fn lying(&self) -> Vec<i64> {
         let listed: Vec<_> = self.storage.list().try_collect().await.unwrap();
-        (0..100).filter(|number| listed.iter().any(|archive| archive.name == self.archive(*number))).collect()
+        let listed: BTreeSet<_> = listed.into_iter().map(|archive| archive.name).collect();
+        (0..200).filter(|number| listed.contains(&self.archive(*number))).collect()
+    }
+
+    /// Puts a file there as somebody else would: nothing is recorded beside it.
+    pub(super) async fn put(&self, name: &str, content: &str) {
+        let path = self.storage.path_of(name);
+        let Some(object) = path.strip_prefix("s3://") else { return std::fs::write(path, content).unwrap() };
+        let (bucket, key) = object.split_once('/').unwrap();
+        let client = self.site.testbed.s3().unwrap().client().unwrap();
+        client.put_object().bucket(bucket).key(key).body(content.as_bytes().to_vec().into()).send().await.unwrap();
+    }
+
+    /// What the ledger says of each archive: its number and its state.
+    pub(super) async fn ledger(&self) -> Vec<(i64, ArchiveState)> {
+        let lines = Ledger::new(self.site.client.clone(), "test").lines(&self.name, &self.uid).await.unwrap();
+        lines.iter().map(|line| (line.spec.number, line.status.clone().unwrap_or_default().state)).collect()
     }
 
     /// The Backup is none the worse for whatever became of its old archives.

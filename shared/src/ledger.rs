@@ -1,0 +1,238 @@
+//! The ledger: which archives were stored here and verified, as this cluster itself has noted it.
+//!
+//! What lies at a place anybody may have put there who can write there, and what is recorded beside it was announced by
+//! whoever put it. So retention goes by the ledger: a [`BackupArchive`] for each archive, kept apart from runs, of which few
+//! are remembered, and from the Backup, which may be made again.
+//!
+//! ```text
+//! upload: read back and matched ──▶ record ──▶ BackupArchive ◀── lines ── retention-prune, restore
+//!                                              (place: Verified, Damaged, Missing, Expired, Retained, Deleted)
+//! ```
+//!
+//! A Backup's first line stays for ever: archives of before it drover cannot know, and later ones it must.
+
+mod line;
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+pub use self::line::{line_name, line_of_run};
+pub use self::store::{Error, Ledger};
+use crate::resources::{ArchiveHold, ArchivePlace, BackupArchive, BackupArchiveStatus, PlaceState, RetentionRecord};
+use crate::runs::{Allowed, History, parse_archive_name};
+
+/// How long the line of an archive that lies nowhere any more is kept.
+const GONE_KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How many lines of such archives are kept of each Backup.
+const GONE_KEPT: usize = 100;
+
+/// The lines of one Backup and one cluster, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Vec<Line>);
+
+/// A line with the time in its archive's name.
+#[derive(Clone, Debug)]
+struct Line {
+    time: Timestamp,
+    archive: BackupArchive,
+}
+
+/// What the ledger knows of an archive at one place.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The line.
+    pub archive: &'a BackupArchive,
+    /// The place.
+    pub place: &'a ArchivePlace,
+}
+
+impl Known<'_> {
+    /// The recorded size in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.archive.spec.bytes).unwrap_or_default()
+    }
+
+    /// How many objects it holds.
+    #[must_use]
+    pub fn objects(&self) -> Option<u64> {
+        u64::try_from(self.archive.spec.objects).ok().filter(|objects| *objects > 0)
+    }
+
+    /// Whether it lacks types that could not be read, so that it is no backup.
+    #[must_use]
+    pub fn lacks_types(&self) -> bool {
+        !self.archive.spec.missing_types.is_empty()
+    }
+
+    /// Whether it counts as verified at this place: it was, and drover has not deleted it since.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.place.state != PlaceState::Deleted
+    }
+}
+
+impl Lines {
+    /// The lines of this Backup in this cluster among all lines.
+    #[must_use]
+    pub fn of(backup: &str, cluster_uid: &str, archives: impl IntoIterator<Item = BackupArchive>) -> Self {
+        let read = |archive: BackupArchive| {
+            let name = parse_archive_name(&archive.spec.filename, backup)?;
+            let is_own = archive.spec.backup == backup && name.cluster_uid == cluster_uid;
+            is_own.then_some(Line { time: name.time, archive })
+        };
+        let mut lines: Vec<_> = archives.into_iter().filter_map(read).collect();
+        lines.sort_by(|one, other| (one.time, one.archive.name_any()).cmp(&(other.time, other.archive.name_any())));
+        Self(lines)
+    }
+
+    /// The lines, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &BackupArchive> {
+        self.0.iter().map(|line| &line.archive)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The time of the first archive of the ledger; those of the future begin none.
+    #[must_use]
+    pub fn since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.0.iter().map(|line| line.time).find(|time| *time <= now)
+    }
+
+    /// The newest archive that lies somewhere or is missed; those of the future and those that lack types are none.
+    #[must_use]
+    pub fn newest(&self, now: Timestamp) -> Option<&BackupArchive> {
+        let counts = |line: &&Line| {
+            line.time <= now
+                && line.archive.spec.missing_types.is_empty()
+                && places_of(&line.archive).iter().any(|place| place.state != PlaceState::Deleted)
+        };
+        self.0.iter().rev().find(counts).map(|line| &line.archive)
+    }
+
+    /// What is known of the archives at a place, by file name; `path_of` tells where a file of that name lies there.
+    #[must_use]
+    pub fn at(&self, path_of: impl Fn(&str) -> String) -> BTreeMap<&str, Known<'_>> {
+        let known = self.iter().filter_map(|archive| {
+            let here = path_of(&archive.spec.filename);
+            let place = places_of(archive).iter().find(|place| place.location == here)?;
+            Some((archive.spec.filename.as_str(), Known { archive, place }))
+        });
+        known.collect()
+    }
+
+    /// The retention that was recorded last, with the name of the line where it stands.
+    #[must_use]
+    pub fn retention(&self) -> Option<(&BackupArchive, &RetentionRecord)> {
+        self.iter().find_map(|archive| Some((archive, archive.status.as_ref()?.retention.as_ref()?)))
+    }
+
+    /// The archives that are kept until somebody confirms that they may go, by file name: the one that `hold` of the runs
+    /// tells of, and those of which the runs know nothing any more, for the Backup was made again.
+    #[must_use]
+    pub fn held(
+        &self,
+        hold: Option<(String, ArchiveHold)>,
+        history: &History,
+        allowed: Allowed<'_>,
+    ) -> BTreeMap<String, ArchiveHold> {
+        let known: BTreeSet<_> = history.iter().map(|run| run.spec.filename.as_str()).collect();
+        let noted = self.iter().filter_map(|archive| {
+            let held = held_of(archive).filter(|held| !allowed.has(&held.confirmation))?;
+            let filename = &archive.spec.filename;
+            (!known.contains(filename.as_str())).then(|| (filename.clone(), held.clone()))
+        });
+        noted.chain(hold).collect()
+    }
+
+    /// Lines that runs tell of and the ledger lacks: those of before there was one.
+    #[must_use]
+    pub fn missing(&self, history: &History, cluster_uid: &str) -> Vec<BackupArchive> {
+        // One without a place was cut off when it was made.
+        let whole = self.iter().filter(|archive| !places_of(archive).is_empty());
+        let known: BTreeSet<_> = whole.map(|archive| archive.spec.filename.as_str()).collect();
+        let unknown = history.iter().filter(|run| !known.contains(run.spec.filename.as_str()));
+        let lines = unknown.filter_map(line_of_run);
+        lines.filter(|line| line.spec.cluster_uid == cluster_uid && !places_of(line).is_empty()).collect()
+    }
+
+    /// The same with further lines, in the place of those of the same archives.
+    #[must_use]
+    pub fn with(self, backup: &str, cluster_uid: &str, further: Vec<BackupArchive>) -> Self {
+        let is_further = |line: &Line| further.iter().any(|other| other.spec.filename == line.archive.spec.filename);
+        let own: Vec<_> = self.0.into_iter().filter(|line| !is_further(line)).map(|line| line.archive).collect();
+        Self::of(backup, cluster_uid, own.into_iter().chain(further))
+    }
+
+    /// Names of the lines that need not be kept: those of archives that lie nowhere for long, or of which there are many. The
+    /// first line stays, the newest archive's, and those of runs that are remembered, which would only make them again.
+    #[must_use]
+    pub fn forgotten(&self, history: &History, now: Timestamp) -> Vec<String> {
+        let mut kept: BTreeSet<_> = history.iter().map(|run| run.spec.filename.as_str()).collect();
+        let retention = self.retention().map(|(archive, _)| archive);
+        let ends = [self.iter().next(), self.newest(now), retention];
+        kept.extend(ends.into_iter().flatten().map(|archive| archive.spec.filename.as_str()));
+        let may_go = self.iter().filter(|archive| !kept.contains(archive.spec.filename.as_str()));
+        let mut gone: Vec<_> = may_go.filter_map(|archive| Some((gone_since(archive)?, archive.name_any()))).collect();
+        gone.sort();
+        let too_many = gone.len().saturating_sub(GONE_KEPT);
+        let is_old = |since: Timestamp| now.duration_since(since) > GONE_KEPT_FOR;
+        let forgotten = gone.into_iter().enumerate().filter(|(index, (since, _))| *index < too_many || is_old(*since));
+        forgotten.map(|(_, (_, name))| name).collect()
+    }
+}
+
+/// Since when an archive lies nowhere; none where it does.
+fn gone_since(archive: &BackupArchive) -> Option<Timestamp> {
+    let places = places_of(archive);
+    if places.iter().any(|place| place.state.lies()) {
+        return None;
+    }
+    let last = places.iter().filter_map(|place| place.since.parse().ok()).max();
+    last.or_else(|| archive.spec.taken_at.parse().ok())
+}
+
+/// The places of a line.
+#[must_use]
+pub fn places_of(archive: &BackupArchive) -> &[ArchivePlace] {
+    archive.status.as_ref().map(|status| status.places.as_slice()).unwrap_or_default()
+}
+
+/// Why a line's archive is held, as far as the ledger says it.
+#[must_use]
+pub fn held_of(archive: &BackupArchive) -> Option<&ArchiveHold> {
+    archive.status.as_ref()?.held.as_ref()
+}
+
+/// The status of a line after something was seen at one of its places; none where that is known already.
+#[must_use]
+pub fn seen(
+    archive: &BackupArchive,
+    location: &str,
+    state: PlaceState,
+    reason: &str,
+    now: Timestamp,
+) -> Option<BackupArchiveStatus> {
+    let status = archive.status.clone().unwrap_or_default();
+    let mut places = status.places.clone();
+    let place = places.iter_mut().find(|place| place.location == location)?;
+    if place.state == state && place.reason == reason {
+        return None;
+    }
+    if place.state != state {
+        place.since = crate::resources::rfc3339(now);
+    }
+    (place.state, place.reason) = (state, reason.to_owned());
+    Some(status.with_places(places))
+}
+
+#[cfg(test)]
+mod tests;

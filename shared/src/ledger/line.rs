@@ -1,0 +1,89 @@
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::resources::{
+    ArchivePlace, BackupArchive, BackupArchiveSpec, BackupArchiveStatus, BackupRun, PART_OF_LABEL, Place, PlaceState,
+};
+use crate::runs::{parse_archive_name, status_of};
+
+/// The label of a line that stands for its Backup's name, which may be longer than a label.
+const BACKUP_LABEL: &str = "drover.dev/ledger";
+
+/// The longest name that an object of Kubernetes can have.
+const NAME_BYTES: usize = 253;
+
+/// How many hexadecimal digits of a hash tell names apart.
+const HASH_DIGITS: usize = 10;
+
+/// The name of an archive's line: that of its Backup, its time, and a hash of the file name. Whoever notes the same archive
+/// twice writes one line.
+#[must_use]
+pub fn line_name(backup: &str, filename: &str, time: Timestamp) -> String {
+    let hash = &hex::encode(Sha256::digest(filename))[..HASH_DIGITS];
+    let suffix = format!("-{}-{hash}", time.strftime("%Y-%m-%dt%H-%M-%Sz"));
+    let room = backup.floor_char_boundary(NAME_BYTES - suffix.len());
+    let short = backup[..room].trim_end_matches(['-', '.']);
+    format!("{short}{suffix}")
+}
+
+/// What selects the lines of a Backup.
+pub(super) fn selector(backup: &str) -> String {
+    format!("{BACKUP_LABEL}={}", label(backup))
+}
+
+fn label(backup: &str) -> String {
+    hex::encode(&Sha256::digest(backup)[..16])
+}
+
+/// The line of a run's archive, with every place where the run says that it was verified. None where the run has no snapshot.
+#[must_use]
+pub fn line_of_run(run: &BackupRun) -> Option<BackupArchive> {
+    let status = status_of(run);
+    let places = status.upload.unwrap_or_default().places;
+    let snapshot = status.snapshot?;
+    let name = parse_archive_name(&run.spec.filename, &run.spec.backup)?;
+    let spec = BackupArchiveSpec {
+        backup: run.spec.backup.clone(),
+        cluster_uid: name.cluster_uid,
+        filename: run.spec.filename.clone(),
+        sha256: snapshot.sha256?,
+        bytes: snapshot.bytes,
+        objects: snapshot.objects,
+        taken_at: run.spec.started_at.clone(),
+        run: run.spec.id,
+        number: run.spec.number,
+        missing_types: snapshot.missing_types,
+    };
+    let mut archive = BackupArchive::new(&line_name(&spec.backup, &spec.filename, name.time), spec);
+    let labels = archive.metadata.labels.get_or_insert_default();
+    labels.insert(BACKUP_LABEL.to_owned(), label(&run.spec.backup));
+    labels.insert(PART_OF_LABEL.to_owned(), "drover".to_owned());
+    let verified = places.iter().filter(|place| place.is_verified()).map(place_of).collect();
+    archive.status = Some(BackupArchiveStatus::default().with_places(verified));
+    Some(archive)
+}
+
+/// A place of a run as a line has it, verified.
+pub(super) fn place_of(place: &Place) -> ArchivePlace {
+    let at = place.verified_at.clone().unwrap_or_default();
+    ArchivePlace {
+        location: place.location.clone(),
+        name: place.name.clone(),
+        state: PlaceState::Verified,
+        verified_at: at.clone(),
+        since: at,
+        reason: String::new(),
+    }
+}
+
+/// The places of a line after one was verified (again); `told` are those that the run tells of, as one of before the ledger
+/// may have noted them there alone.
+pub(super) fn places_with(known: &[ArchivePlace], told: &[ArchivePlace], verified: &ArchivePlace) -> Vec<ArchivePlace> {
+    let mut places: Vec<_> = known.iter().filter(|place| place.location != verified.location).cloned().collect();
+    for place in told.iter().chain([verified]) {
+        if !places.iter().any(|other| other.location == place.location) {
+            places.push(place.clone());
+        }
+    }
+    places
+}

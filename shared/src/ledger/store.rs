@@ -1,0 +1,175 @@
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde_json::{Value, json};
+use snafu::{ResultExt, Snafu};
+
+use super::line::{line_of_run, place_of, places_with, selector};
+use super::{Lines, places_of};
+use crate::cluster::ApiError;
+use crate::exit::{Exit, Fault};
+use crate::resources::{BackupArchive, BackupArchiveStatus, BackupRun, Place};
+use crate::status;
+
+/// Lines asked for at once.
+const PAGE: u32 = 500;
+
+/// Why the ledger could not be read or written.
+#[derive(Debug, Snafu)]
+pub enum Error {
+    /// Its definition is not there.
+    #[snafu(display(
+        "failed to find the definition of BackupArchive, the ledger of what was stored; apply the foundation again, such as \
+         kubectl apply -k kustomize/overlays/local/foundation"
+    ))]
+    NotInstalled,
+    /// The lines of a Backup cannot be listed.
+    #[snafu(display("failed to list the BackupArchives of the Backup {backup:?}"))]
+    List {
+        /// The Backup.
+        backup: String,
+        /// What the server said.
+        source: ApiError,
+    },
+    /// A line cannot be read.
+    #[snafu(display("failed to read the BackupArchive {name:?}"))]
+    Read {
+        /// The line.
+        name: String,
+        /// What the server said.
+        source: ApiError,
+    },
+    /// A line cannot be written.
+    #[snafu(display("failed to write the BackupArchive {name:?}"))]
+    Write {
+        /// The line.
+        name: String,
+        /// What the server said.
+        source: ApiError,
+    },
+    /// What became of an archive cannot be written.
+    #[snafu(display("failed to note in the ledger what became of an archive"))]
+    Note {
+        /// What failed.
+        source: status::Error,
+    },
+}
+
+impl Fault for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NotInstalled => Exit::Usage,
+            Self::List { source, .. } | Self::Read { source, .. } | Self::Write { source, .. } => source.exit(),
+            Self::Note { source } => source.exit(),
+        }
+    }
+}
+
+/// The ledger as it lies in the cluster.
+#[derive(Clone)]
+pub struct Ledger {
+    api: Api<BackupArchive>,
+    manager: &'static str,
+}
+
+impl Ledger {
+    /// The ledger, written with the field manager `manager`, the job's name.
+    #[must_use]
+    pub fn new(client: Client, manager: &'static str) -> Self {
+        Self { api: Api::all(client), manager }
+    }
+
+    /// The lines of a Backup in a cluster.
+    ///
+    /// # Errors
+    /// When they cannot be listed, also because their definition is missing: that is no empty ledger.
+    pub async fn lines(&self, backup: &str, cluster_uid: &str) -> Result<Lines, Error> {
+        let mut parameters = ListParams::default().labels(&selector(backup)).limit(PAGE);
+        let mut archives = Vec::new();
+        loop {
+            let page = match self.api.list(&parameters).await.map_err(ApiError::from) {
+                Err(error) if error.code() == Some(404) => return NotInstalledSnafu.fail(),
+                page => page.context(ListSnafu { backup })?,
+            };
+            archives.extend(page.items);
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = parameters.continue_token(&token),
+                None => return Ok(Lines::of(backup, cluster_uid, archives)),
+            }
+        }
+    }
+
+    /// The line of this name; none where there is none, or no ledger.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn find(&self, name: &str) -> Result<Option<BackupArchive>, Error> {
+        self.api.get_opt(name).await.map_err(ApiError::from).context(ReadSnafu { name })
+    }
+
+    /// Notes that a run's archive was read back at a place and matched. To do so again changes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn record(&self, run: &BackupRun, place: &Place) -> Result<(), Error> {
+        let Some(line) = line_of_run(run) else { return Ok(()) };
+        self.put(&line).await?;
+        let verified = place_of(place);
+        self.note(&line.name_any(), |there| {
+            let before = places_of(there);
+            let places = places_with(before, places_of(&line), &verified);
+            // Nothing that another job notes becomes this one's as well: it could not take it back.
+            (places != before).then(|| BackupArchiveStatus::default().with_places(places))
+        })
+        .await
+    }
+
+    /// Writes a line of before there was a ledger, with all places that it has.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn seed(&self, line: &BackupArchive) -> Result<(), Error> {
+        self.put(line).await?;
+        self.note(&line.name_any(), |there| there.status.is_none().then(|| line.status.clone()).flatten()).await
+    }
+
+    async fn put(&self, line: &BackupArchive) -> Result<(), Error> {
+        let name = line.name_any();
+        let (kind, api_version) = (BackupArchive::kind(&()), BackupArchive::api_version(&()));
+        let labels = &line.metadata.labels;
+        let patch = json!({
+            "apiVersion": api_version, "kind": kind, "metadata": {"name": name, "labels": labels}, "spec": line.spec,
+        });
+        let written = self.api.patch(&name, &PatchParams::apply(self.manager).force(), &Patch::Apply(&patch)).await;
+        match written.map_err(ApiError::from) {
+            Err(error) if error.code() == Some(404) => NotInstalledSnafu.fail(),
+            written => written.map(|_| ()).context(WriteSnafu { name }),
+        }
+    }
+
+    /// Changes what a line says of its archive, where `change` gives something. One that is gone is left so.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn note(
+        &self,
+        name: &str,
+        change: impl Fn(&BackupArchive) -> Option<BackupArchiveStatus>,
+    ) -> Result<(), Error> {
+        let to_value = |line: &BackupArchive| -> Option<Value> { serde_json::to_value(change(line)?).ok() };
+        match status::update(&self.api, name, self.manager, to_value).await {
+            Err(error) if error.is_gone() => Ok(()),
+            noted => noted.map(|_| ()).context(NoteSnafu),
+        }
+    }
+
+    /// Deletes lines that need not be kept; one that cannot be deleted now is so the next time.
+    pub async fn forget(&self, names: &[String]) {
+        for name in names {
+            if let Err(error) = self.api.delete(name, &DeleteParams::default()).await.map_err(ApiError::from)
+                && error.code() != Some(404)
+            {
+                tracing::warn!(line = name, "failed to delete an old BackupArchive: {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+use jiff::ToSpan;
+use uuid::Uuid;
+
+use super::*;
+use crate::resources::{
+    BackupArchiveSpec, BackupRun, BackupRunSpec, BackupRunStatus, BackupSpec, Place, RunState, SnapshotStage,
+    StageState, Trigger, TriggerKind, UploadStage, rfc3339,
+};
+use crate::runs::archive_name;
+
+const OWN: &str = "8ea4e695-6c77-43ec-9323-d6191e5ef67b";
+const OTHER: &str = "99999999-6c77-43ec-9323-d6191e5ef67b";
+
+fn day(number: i64) -> Timestamp {
+    "2026-11-01T02:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_hours(24 * number)
+}
+
+fn file(number: i64) -> String {
+    archive_name("daily", OWN, day(number), false)
+}
+
+/// A line of a day, whose places are as this says, each since that day.
+fn line(number: i64, states: &[PlaceState]) -> BackupArchive {
+    let spec = BackupArchiveSpec {
+        backup: "daily".into(),
+        cluster_uid: OWN.into(),
+        filename: file(number),
+        bytes: 9,
+        objects: 700,
+        taken_at: rfc3339(day(number)),
+        ..BackupArchiveSpec::default()
+    };
+    let place = |(at, state): (usize, &PlaceState)| ArchivePlace {
+        location: format!("/{at}/{}", file(number)),
+        name: format!("place-{at}"),
+        state: *state,
+        verified_at: rfc3339(day(number)),
+        since: rfc3339(day(number)),
+        reason: String::new(),
+    };
+    let places = states.iter().enumerate().map(place).collect();
+    let mut archive = BackupArchive::new(&line_name("daily", &spec.filename, day(number)), spec);
+    archive.status = Some(BackupArchiveStatus::default().with_places(places));
+    archive
+}
+
+fn lines(archives: impl IntoIterator<Item = BackupArchive>) -> Lines {
+    Lines::of("daily", OWN, archives)
+}
+
+/// A run of a day, whose archive was verified at these places.
+fn run(number: i64, locations: &[&str]) -> BackupRun {
+    let spec = BackupRunSpec {
+        backup: "daily".into(),
+        backup_uid: "uid-1".into(),
+        generation: 1,
+        id: Uuid::nil(),
+        number,
+        trigger: Trigger { kind: TriggerKind::Job, by: String::new(), job_uid: None, scheduled_for: None },
+        started_at: rfc3339(day(number)),
+        filename: file(number),
+    };
+    let place = |location: &&str| Place {
+        name: "default".into(),
+        location: (*location).to_owned(),
+        verified_bytes: 9,
+        state: StageState::Completed,
+        verified_at: Some(rfc3339(day(number))),
+        reason: None,
+    };
+    let snapshot = SnapshotStage { objects: 700, bytes: 9, sha256: Some("ab".repeat(32)), ..SnapshotStage::default() };
+    let upload = UploadStage { places: locations.iter().map(place).collect(), ..UploadStage::default() };
+    let mut run = BackupRun::new(&format!("daily-{number}"), spec);
+    run.status = Some(BackupRunStatus {
+        state: RunState::Completed,
+        snapshot: Some(snapshot),
+        upload: Some(upload),
+        ..BackupRunStatus::default()
+    });
+    run
+}
+
+fn history(runs: impl IntoIterator<Item = BackupRun>) -> History {
+    let mut backup = crate::resources::Backup::new("daily", BackupSpec::default());
+    backup.metadata.uid = Some("uid-1".into());
+    History::of(&backup, runs)
+}
+
+#[test]
+fn an_archive_has_one_name_in_the_ledger_however_long_its_backups_is() {
+    let name = line_name("daily", &file(1), day(1));
+    assert!(name.starts_with("daily-2026-11-02t02-00-00z-") && name.len() == "daily-2026-11-02t02-00-00z-".len() + 10);
+    assert_ne!(name, line_name("daily", &archive_name("daily", OTHER, day(1), false), day(1)));
+    let long = line_name(&"x".repeat(253), &file(1), day(1));
+    assert!(long.len() == 253 && long.contains("x-2026-11-02t02"), "{long}");
+}
+
+#[test]
+fn lines_are_of_one_backup_and_one_cluster_oldest_first() {
+    let (mut other_backup, mut other_cluster) = (line(3, &[]), line(4, &[]));
+    other_backup.spec.backup = "weekly".into();
+    other_cluster.spec.filename = archive_name("daily", OTHER, day(4), false);
+    let lines = lines([line(2, &[]), other_backup, line(1, &[]), other_cluster]);
+    assert_eq!(lines.iter().map(|line| line.spec.filename.clone()).collect::<Vec<_>>(), [file(1), file(2)]);
+    assert_eq!((lines.since(day(5)), lines.since(day(0))), (Some(day(1)), None));
+}
+
+#[test]
+fn what_is_known_of_a_place_is_known_by_where_it_lies() {
+    let lines = lines([line(1, &[PlaceState::Verified, PlaceState::Deleted]), line(2, &[PlaceState::Damaged])]);
+    let at = |root: &str| lines.at(|name| format!("/{root}/{name}"));
+    let verified = |root: &str| at(root).values().map(Known::is_verified).collect::<Vec<_>>();
+    assert_eq!((verified("0"), verified("1"), verified("2")), (vec![true, true], vec![false], vec![]));
+}
+
+#[test]
+fn the_newest_is_the_newest_that_was_not_deleted_and_is_whole() {
+    let mut partial = line(5, &[PlaceState::Verified]);
+    partial.spec.missing_types = vec!["clusters.x".into()];
+    let all = [line(1, &[PlaceState::Verified]), line(2, &[PlaceState::Missing]), line(3, &[PlaceState::Deleted])];
+    let lines = lines(all.into_iter().chain([partial, line(9, &[PlaceState::Verified])]));
+    let newest = |now| lines.newest(now).map(|line| line.spec.filename.clone());
+    assert_eq!((newest(day(6)), newest(day(9)), newest(day(0))), (Some(file(2)), Some(file(9)), None));
+}
+
+#[test]
+fn runs_of_before_the_ledger_are_taken_over() {
+    let lines = lines([line(2, &[PlaceState::Verified])]);
+    let history = history([run(1, &["/0/a"]), run(2, &["/0/b"]), run(3, &[]), run(4, &["/0/d", "/1/d"])]);
+    let missing = lines.missing(&history, OWN);
+    let told: Vec<_> = missing.iter().map(|line| (line.spec.number, places_of(line).len())).collect();
+    assert_eq!(told, [(1, 1), (4, 2)]);
+    assert_eq!(lines.missing(&history, OTHER).len(), 0, "archives of another cluster are not this one's");
+    let all = lines.with("daily", OWN, missing);
+    assert_eq!((all.iter().count(), all.since(day(9))), (3, Some(day(1))));
+    assert_eq!(all.missing(&history, OWN).len(), 0);
+    let cut_off = self::lines([line(1, &[])]);
+    let missing = cut_off.missing(&self::history([run(1, &["/0/a"])]), OWN);
+    assert_eq!(cut_off.with("daily", OWN, missing).iter().map(|line| places_of(line).len()).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_line_says_which_types_its_archive_lacks() {
+    let mut run = run(1, &["/0/a"]);
+    run.status.as_mut().unwrap().snapshot.as_mut().unwrap().missing_types = vec!["clusters.x".into()];
+    assert_eq!(line_of_run(&run).unwrap().spec.missing_types, ["clusters.x"]);
+}
+
+#[test]
+fn an_archive_is_held_as_the_runs_say_and_where_they_are_gone_until_somebody_confirms() {
+    let hold = |word: &str| ArchiveHold { confirmation: word.into(), reason: format!("until {word}") };
+    let mut noted = line(1, &[PlaceState::Verified]);
+    noted.status.as_mut().unwrap().held = Some(hold("loss-1"));
+    let lines = lines([noted, line(2, &[PlaceState::Verified])]);
+    let of_runs = || Some((file(2), hold("loss-2")));
+    let held = |told, history: &History, words| {
+        lines.held(told, history, Allowed::by(words)).into_values().map(|held| held.confirmation).collect::<Vec<_>>()
+    };
+    let known = history([run(1, &["/0/a"])]);
+    assert_eq!(held(of_runs(), &known, None), ["loss-2"]);
+    assert_eq!(held(None, &known, None), Vec::<String>::new(), "the objects are back");
+    assert_eq!(held(of_runs(), &history([]), None), ["loss-1", "loss-2"]);
+    assert_eq!(held(None, &history([]), Some("other,loss-1")), Vec::<String>::new());
+}
+
+#[test]
+fn lines_of_archives_that_are_gone_are_kept_for_a_week_and_the_first_for_ever() {
+    use PlaceState::{Deleted, Missing, Verified};
+    let all = [
+        line(1, &[Deleted]),
+        line(2, &[Deleted, Missing]),
+        line(3, &[Deleted, Verified]),
+        line(4, &[Deleted]),
+        line(5, &[Deleted]),
+        line(6, &[Missing]),
+    ];
+    let lines = lines(all);
+    let forgotten = |now, history: &History| lines.forgotten(history, now);
+    let names = |days: &[i64]| days.iter().map(|day| line(*day, &[]).name_any()).collect::<Vec<_>>();
+    assert_eq!(forgotten(day(9), &History::default()), names(&[]));
+    assert_eq!(forgotten(day(9) + 1.second(), &History::default()), names(&[2]));
+    assert_eq!(
+        forgotten(day(99), &History::default()),
+        names(&[2, 4, 5]),
+        "the newest is missed until there is another"
+    );
+    assert_eq!(forgotten(day(99), &history([run(4, &["/0/d"])])), names(&[2, 5]));
+    assert_eq!(forgotten(day(0), &History::default()), names(&[]), "a time of the future decides nothing");
+}
+
+#[test]
+fn however_many_archives_are_gone_their_lines_are_bounded() {
+    let count = i64::try_from(GONE_KEPT).unwrap() + 3;
+    let gone = (1..=count).map(|number| line(number, &[PlaceState::Deleted]));
+    let lines = lines(gone.chain([line(0, &[PlaceState::Verified]), line(count + 1, &[PlaceState::Verified])]));
+    let forgotten = lines.forgotten(&History::default(), day(1));
+    assert_eq!(forgotten, (1..=3).map(|number| line(number, &[]).name_any()).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_seen_is_noted_once_and_since_when() {
+    let archive = line(1, &[PlaceState::Verified, PlaceState::Verified]);
+    let location = places_of(&archive)[0].location.clone();
+    assert_eq!(seen(&archive, &location, PlaceState::Verified, "", day(5)), None);
+    assert_eq!(seen(&archive, "/elsewhere", PlaceState::Missing, "", day(5)), None);
+    let status = seen(&archive, &location, PlaceState::Missing, "not there", day(5)).unwrap();
+    let place = &status.places[0];
+    assert_eq!((place.since.as_str(), place.reason.as_str()), (rfc3339(day(5)).as_str(), "not there"));
+    assert_eq!(status.lies_at, "place-1");
+    let other = BackupArchive { status: Some(status), ..archive };
+    let again = seen(&other, &location, PlaceState::Missing, "still not there", day(6)).unwrap();
+    assert_eq!(again.places[0].since, rfc3339(day(5)));
+}

@@ -1,0 +1,221 @@
+//! The ledger through the real jobs: what upload writes, what prune does with it, and what is said of a damaged archive.
+
+use drover::resources::{ArchiveState, BackupArchive, BackupSpec, PlaceState, Restore, RestoreSpec};
+use drover::runs::{RunStore, archive_name, split_archive_name};
+use drover_tests::{SMALL_SET, Site, message};
+use jiff::SignedDuration;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use super::histories::annotate;
+use super::rounds::{Rounds, day, dry_run_at, sweep_at};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_newest_archive_pushes_no_good_one_out_and_its_backup_is_not_ready() {
+    let site = Site::start().await;
+    for (name, location) in [("short-bucket", Some(site.bucket("short"))), ("short-folder", None)] {
+        let rounds = Rounds::of(&site, name, 1, location).await;
+        rounds.round(1, 700).await;
+        sweep_at(&site, day(1)).await;
+        rounds.round(2, 700).await;
+        rounds.put(&rounds.archive(2), "cut off").await;
+        sweep_at(&site, day(2)).await;
+        assert_eq!(rounds.lying().await, [1, 2]);
+        let words = "is damaged at the place \"default\": of 7 bytes, and verified with";
+        says_damage(&rounds, words).await;
+        assert_eq!(rounds.ledger().await, [(1, ArchiveState::Verified), (2, ArchiveState::Damaged)]);
+
+        rounds.storage.remove(&rounds.archive(2)).await.unwrap();
+        sweep_at(&site, day(2)).await;
+        says_damage(&rounds, "is not at the place \"default\" any more").await;
+        assert_eq!(rounds.lying().await, [1]);
+
+        // It is whole again, by a person's hand; then a newer one takes its place.
+        rounds.store(&rounds.archive(2), Some(700)).await;
+        sweep_at(&site, day(2)).await;
+        rounds.is_ready().await;
+        assert_eq!(rounds.lying().await, [2]);
+        rounds.put(&rounds.archive(2), "cut off").await;
+        sweep_at(&site, day(2)).await;
+        says_damage(&rounds, words).await;
+        rounds.round(3, 700).await;
+        rounds.is_ready().await;
+        sweep_at(&site, day(3)).await;
+        rounds.is_ready().await;
+        assert_eq!(rounds.lying().await, [3], "one that is damaged expires as it would if it were whole");
+        site.backups().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+    site.testbed.shutdown().await;
+}
+
+/// Neither Ready nor Verified, and why.
+async fn says_damage(rounds: &Rounds<'_>, words: &str) {
+    let conditions = rounds.backup().await.status.unwrap().conditions.unwrap();
+    assert!(!conditions.is_true("Ready") && !conditions.is_true("Verified"), "{conditions:?}");
+    for condition in ["Ready", "Verified"] {
+        let said = message(Some(&conditions), condition);
+        assert!(said.contains(words) && said.contains(&rounds.archive(2)), "{condition}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_is_in_the_ledger_before_its_run_is_completed() {
+    let site = Site::start().await;
+    site.resource_set(SMALL_SET).await;
+    for (name, location) in [("bucket", Some(site.bucket("ledger"))), ("folder", None)] {
+        let spec = BackupSpec {
+            resource_set_name: "small".to_owned(),
+            schedule: Some("@yearly".to_owned()),
+            retention_count: Some(1),
+            storage_location: location,
+            ..BackupSpec::default()
+        };
+        site.make_backup(name, spec).await;
+        back_up(&site, name).await;
+        let run = site.runs(name).await.remove(0);
+        let snapshot = run.status.clone().unwrap().snapshot.unwrap();
+        let [line] = &lines(&site, name).await[..] else { panic!("one line") };
+        let spec = &line.spec;
+        assert_eq!((&spec.filename, spec.run, spec.number), (&run.spec.filename, run.spec.id, 1));
+        assert_eq!(
+            (spec.bytes, spec.objects, Some(&spec.sha256)),
+            (snapshot.bytes, snapshot.objects, snapshot.sha256.as_ref())
+        );
+        assert_eq!(line.owner_references().len(), 0, "it outlives its Backup and its run");
+        let place = &line.status.as_ref().unwrap().places[0];
+        assert_eq!(
+            (place.state, &place.location),
+            (PlaceState::Verified, &run.status.unwrap().upload.unwrap().places[0].location)
+        );
+        assert!(site.backup_status(name).await.conditions.unwrap().is_true("Verified"));
+
+        back_up(&site, name).await;
+        site.job("retention-prune").arguments(["--drain-only"]).succeed().await;
+        let [old, new] = &lines(&site, name).await[..] else { panic!("two lines") };
+        let place = &old.status.as_ref().unwrap().places[0];
+        assert_eq!((place.state, place.reason.as_str()), (PlaceState::Deleted, "older than the newest 1 (removed)"));
+        assert_eq!(new.status.as_ref().unwrap().state, ArchiveState::Verified);
+    }
+    site.testbed.shutdown().await;
+}
+
+async fn back_up(site: &Site, name: &str) {
+    site.job("snapshot").arguments(["--backup", name]).succeed().await;
+    site.job("upload").succeed().await;
+}
+
+/// The lines of a Backup, oldest first.
+async fn lines(site: &Site, backup: &str) -> Vec<BackupArchive> {
+    let all: Api<BackupArchive> = Api::all(site.client.clone());
+    let mut lines = all.list(&ListParams::default()).await.unwrap().items;
+    lines.retain(|line| line.spec.backup == backup);
+    lines.sort_by_key(ResourceExt::name_any);
+    lines
+}
+
+/// Archives of a version that had no ledger are taken over from the runs that are remembered; older ones are beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_takes_over_what_runs_tell() {
+    let site = Site::start().await;
+    for (name, location) in [("old-bucket", Some(site.bucket("old"))), ("old-folder", None)] {
+        let rounds = Rounds::of(&site, name, 4, location).await;
+        for number in 1..=2 {
+            // Their runs are forgotten.
+            rounds.store(&rounds.archive(number), Some(700)).await;
+        }
+        for number in 3..=5 {
+            rounds.round_before_the_ledger(number, 700).await;
+        }
+        sweep_at(&site, day(5)).await;
+        assert_eq!(rounds.lying().await, [2, 3, 4, 5]);
+        assert_eq!(rounds.ledger().await, (3..=5).map(|number| (number, ArchiveState::Verified)).collect::<Vec<_>>());
+        rounds.round(6, 700).await;
+        sweep_at(&site, day(6)).await;
+        assert_eq!(rounds.lying().await, [3, 4, 5, 6]);
+        site.backups().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+    site.testbed.shutdown().await;
+}
+
+/// What the ledger says of an archive that lacks types decides, and where the runs are gone, for the Backup was made again, also
+/// what it says of one that waits for somebody's word.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_lacks_types_fills_no_place_and_one_that_is_held_stays_until_somebody_confirms() {
+    let site = Site::start().await;
+    let rounds = Rounds::of(&site, "partial", 1, None).await;
+    for number in 1..=4 {
+        rounds.round(number, 700).await;
+    }
+    let lines: Vec<_> = lines(&site, "partial").await.iter().map(ResourceExt::name_any).collect();
+    let all: Api<BackupArchive> = Api::all(site.client.clone());
+    let (as_test, lacks) = (PatchParams::default(), json!({"spec": {"missingTypes": ["clusters.example.com"]}}));
+    all.patch(&lines[3], &as_test, &Patch::Merge(&lacks)).await.unwrap();
+    let (word, reason) = ("loss-00000001", "the types of its successor are fewer");
+    let held = json!({"status": {"held": {"confirmation": word, "reason": reason}}});
+    all.patch_status(&lines[0], &as_test, &Patch::Merge(&held)).await.unwrap();
+    rounds.forget_runs().await;
+    sweep_at(&site, day(4)).await;
+    assert_eq!(rounds.lying().await, [1, 3, 4]);
+    let planned = dry_run_at(&site, "partial", day(4)).await;
+    assert!(planned.contains("it lacks clusters.example.com; it fills no place of the policy"), "{planned}");
+    assert!(planned.contains(reason), "{planned}");
+    annotate(&site, "partial", Some(word)).await;
+    sweep_at(&site, day(4)).await;
+    assert_eq!(rounds.lying().await, [3, 4]);
+    site.testbed.shutdown().await;
+}
+
+/// A Restore of the latest archive takes the ledger's, and asks where newer ones lie that drover did not store.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_latest_archive_is_one_of_the_ledger() {
+    let site = Site::start().await;
+    site.resource_set(SMALL_SET).await;
+    site.backup("daily", "small", None).await;
+    back_up(&site, "daily").await;
+    let good = site.backup_status("daily").await.filename.unwrap();
+    let listed = site.job("restore").arguments(["list", "--backup", "daily"]).succeed().await.output;
+    assert!(listed.lines().any(|line| line.contains(&good) && line.contains("   yes   ")), "{listed}");
+
+    // Without a record beside it nobody takes it for the latest.
+    let later = good.replace("Z.tar.gz", "Z.tar.gz.enc");
+    std::fs::write(site.folder().join(&later), "junk").unwrap();
+    let listed = site.job("restore").arguments(["list", "--backup", "daily"]).succeed().await.output;
+    assert!(listed.lines().any(|line| line.contains(&later) && line.contains("   unknown   ")), "{listed}");
+    latest(&site, "first").await;
+    site.job("restore").succeed().await;
+    assert_eq!(site.restores().get("first").await.unwrap().archive(), Some(good.as_str()));
+
+    let stranger = Rounds::reaching(&site, &site.backups().get("daily").await.unwrap()).await;
+    let just_after = split_archive_name(&good).unwrap().1.time + SignedDuration::from_secs(1);
+    let newer = archive_name("daily", &stranger.uid, just_after, false);
+    stranger.store(&newer, Some(9999)).await;
+    latest(&site, "second").await;
+    let finished = site.job("restore").end_with(64).await;
+    assert!(
+        finished.log.contains("1 newer ones lie there that it does not know") && finished.log.contains(&newer),
+        "{}",
+        finished.log
+    );
+    site.restores().delete("second", &DeleteParams::default()).await.unwrap();
+
+    // Its run is forgotten, and what is recorded beside it changed: the ledger still knows its digest.
+    std::fs::remove_file(site.folder().join(&newer)).unwrap();
+    for run in site.runs("daily").await {
+        RunStore::new(site.client.clone(), "test").delete(&[run.name_any()]).await;
+    }
+    let bytes = std::fs::metadata(site.folder().join(&good)).unwrap().len();
+    std::fs::write(site.folder().join(&good), vec![0; usize::try_from(bytes).unwrap()]).unwrap();
+    std::fs::remove_file(site.folder().join(format!("{good}.sha256"))).unwrap();
+    latest(&site, "third").await;
+    let finished = site.job("restore").end_with(65).await;
+    assert!(finished.log.contains("and its BackupArchive"), "{}", finished.log);
+    site.testbed.shutdown().await;
+}
+
+async fn latest(site: &Site, name: &str) {
+    let spec = RestoreSpec { backup_filename: "latest".to_owned(), prune: Some(false), ..RestoreSpec::default() };
+    let mut restore = Restore::new(name, spec);
+    restore.annotations_mut().insert("drover.dev/latest-of".to_owned(), "daily".to_owned());
+    site.make_restore(&restore).await;
+}
