@@ -55,7 +55,7 @@ async fn come_and_go(options: Options) {
         others.begin_to_count().await;
         cluster.loses_single_cron_jobs().await;
         cluster.is_removed_twice().await;
-        cluster.loses_its_namespace().await;
+        cluster.loses_its_namespace(round == 1).await;
         cluster.loses_its_foundation_first().await;
         others.were_never_refused().await;
     }
@@ -153,8 +153,13 @@ impl Cluster {
         self.works().await;
     }
 
-    async fn loses_its_namespace(&self) {
-        self.kubectl(&["delete", "namespace", DEFAULT_NAMESPACE]).await.unwrap();
+    /// Its namespace is deleted; by force, what lies in it may be left behind.
+    async fn loses_its_namespace(&self, by_force: bool) {
+        let wait = if by_force { "--wait=false" } else { "--wait=true" };
+        self.kubectl(&["delete", "namespace", wait, DEFAULT_NAMESPACE]).await.unwrap();
+        if by_force {
+            finalize(&self.testbed.client().await.unwrap()).await;
+        }
         self.is_applied().await;
         self.works().await;
     }
@@ -234,6 +239,21 @@ impl Others {
         assert!(self.tries.load(Ordering::Relaxed) > 0);
         self.task.abort();
     }
+}
+
+/// Takes drover's namespace away without waiting for anybody.
+async fn finalize(client: &Client) {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let gone = "the namespace is gone";
+    until(gone, async || {
+        let Some(mut namespace) = namespaces.get_opt(DEFAULT_NAMESPACE).await.unwrap() else { return true };
+        namespace.spec = None;
+        // Somebody else may have changed it since.
+        let parameters = PostParams::default();
+        drop(namespaces.replace_subresource("finalize", DEFAULT_NAMESPACE, &parameters, &namespace).await);
+        false
+    })
+    .await;
 }
 
 async fn make_namespace(client: &Client) {
