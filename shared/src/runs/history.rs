@@ -7,7 +7,9 @@ use uuid::Uuid;
 use super::naming::{archive_name, run_name};
 use super::{Allowed, KEPT_RUNS};
 use crate::clock::is_future;
-use crate::resources::{Backup, BackupRun, BackupRunSpec, RunState, SnapshotStage, StageState, Trigger, TriggerKind};
+use crate::resources::{
+    Backup, BackupRun, BackupRunSpec, Place, RunState, SnapshotStage, StageState, Trigger, TriggerKind,
+};
 
 /// All runs of one Backup, oldest first.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +59,13 @@ impl History {
     #[must_use]
     pub fn last_verified(&self) -> Option<&BackupRun> {
         self.own.iter().rev().find(|run| is_backup(run))
+    }
+
+    /// The newest run whose archive lies at a place, verified, and lacks no type. Its run may wait for a further place, or
+    /// have failed since that one never got it.
+    #[must_use]
+    pub fn last_stored(&self) -> Option<&BackupRun> {
+        self.own.iter().rev().find(|run| is_stored(run) && lacks_no_type(run))
     }
 
     /// Runs whose snapshot is done and whose upload is not: each needs a message.
@@ -113,12 +122,14 @@ impl History {
     }
 
     /// Names of the runs that need not be kept: all but the open ones, the newest [`KEPT_RUNS`], the last failed one, the
-    /// last verified one, and the last of those since which nothing is lost: the next snapshot is measured by their counts.
-    /// Those of a Backup that is gone are kept until there are as many of this one.
+    /// last verified one, the last one that a place has, which tells what is held, and the last of those since which nothing
+    /// is lost: the next snapshot is measured by their counts. Those of a Backup that is gone are kept until there are as
+    /// many of this one.
     #[must_use]
     pub fn expired(&self) -> Vec<String> {
         let last_failed = self.own.iter().rev().find(|run| state(run) == RunState::Failed);
-        let kept = [last_failed, self.last_verified(), super::measure(self, Allowed::default())];
+        let measure = super::measure(self, Allowed::default());
+        let kept = [last_failed, self.last_verified(), self.last_stored(), measure];
         let old = self.own.len().saturating_sub(KEPT_RUNS);
         let own = self.own[..old]
             .iter()
@@ -138,6 +149,13 @@ impl History {
 /// Whether a run's archive is stored and verified, and lacks no type.
 pub(super) fn is_backup(run: &BackupRun) -> bool {
     state(run) == RunState::Completed && lacks_no_type(run)
+}
+
+/// Whether a run's archive was verified at a place, though perhaps not at all of them.
+pub(super) fn is_stored(run: &BackupRun) -> bool {
+    let upload = run.status.as_ref().and_then(|status| status.upload.as_ref());
+    let lies_somewhere = upload.is_some_and(|upload| upload.places.iter().any(Place::is_verified));
+    state(run) == RunState::Completed || lies_somewhere
 }
 
 /// Whether a run's archive lacks no type that could not be read.

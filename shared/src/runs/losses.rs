@@ -118,10 +118,11 @@ pub fn measure<'a>(history: &'a History, allowed: Allowed<'_>) -> Option<&'a Bac
     history.iter().rev().filter(|run| is_backup(run)).find(|run| open(run, allowed).is_none())
 }
 
-/// What the newest backup lacks, as long as nobody has confirmed it.
+/// What the newest archive that a place has lacks, as long as nobody has confirmed it. Retention counts it from that place on,
+/// so it does not matter which other place waits for it.
 #[must_use]
 pub fn open_losses(history: &History, allowed: Allowed<'_>) -> Option<Losses> {
-    open(history.last_verified()?, allowed)
+    open(history.last_stored()?, allowed)
 }
 
 fn open(run: &BackupRun, allowed: Allowed<'_>) -> Option<Losses> {

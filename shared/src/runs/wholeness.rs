@@ -1,8 +1,9 @@
 use kube::ResourceExt;
 
-use super::{ALLOW_ANNOTATION, ALLOW_MISSING_TYPES, Allowed, History, open_losses, status_of};
+use super::history::is_stored;
+use super::{ALLOW_ANNOTATION, ALLOW_MISSING_TYPES, Allowed, History, open_losses};
 use crate::archive::Contents;
-use crate::resources::{Backup, BackupRun, ConditionStatus, Losses, RunState};
+use crate::resources::{Backup, BackupRun, ConditionStatus, Losses};
 
 /// The condition that says whether an archive has all that it should.
 pub const WHOLE: &str = "Whole";
@@ -63,11 +64,11 @@ fn lost(backup: &str, losses: &Losses, allowed: Allowed<'_>) -> String {
     )
 }
 
-/// What the archives of a Backup lack, in words: the newest one types that could not be read, or the newest backup what one
-/// before has and nobody has confirmed.
+/// What the archives of a Backup lack, in words: the newest one that a place has types that could not be read, or the newest
+/// one without such what one before has and nobody has confirmed.
 #[must_use]
 pub fn lacking(history: &History, backup: &Backup) -> Vec<String> {
-    let stored = history.iter().rev().find(|run| status_of(run).state == RunState::Completed);
+    let stored = history.iter().rev().find(|run| is_stored(run));
     let allowed = Allowed::on(backup);
     let losses = open_losses(history, allowed).map(|losses| lost(&backup.name_any(), &losses, allowed));
     stored.and_then(missing_words).into_iter().chain(losses).collect()

@@ -1,6 +1,7 @@
 use super::super::history::tests::{backup, run};
 use super::*;
-use crate::resources::{RunState, SnapshotStage};
+use crate::resources::{Place, RunState, SnapshotStage, StageState, UploadStage};
+use crate::runs::lacking;
 
 /// A run that is stored, with these counts.
 fn stored(number: i64, types: &[(&str, i64)], losses: Option<Losses>) -> BackupRun {
@@ -91,6 +92,56 @@ fn the_same_loss_is_told_until_it_is_confirmed_or_mended() {
 
     let mended = History::of(&backup(), [base, second, stored(3, &full, None)]);
     assert_eq!((measure(&mended, none).unwrap().spec.number, hold(&mended, none)), (3, None));
+}
+
+/// The same run while a further place is away, or after it waited for that one too long.
+fn stored_at_one_place(mut run: BackupRun, state: RunState) -> BackupRun {
+    let place = |name: &str, state| Place {
+        name: name.to_owned(),
+        location: String::new(),
+        verified_bytes: 1,
+        state,
+        verified_at: None,
+        reason: None,
+    };
+    let places = vec![place("far", StageState::Failed), place(Place::DEFAULT, StageState::Completed)];
+    let status = run.status.as_mut().unwrap();
+    status.upload = Some(UploadStage { places, ..UploadStage::default() });
+    status.state = state;
+    run
+}
+
+#[test]
+fn what_is_lost_while_a_place_is_away_is_held_and_told() {
+    let (backup, none) = (backup(), Allowed::default());
+    let base = stored(1, &[("secrets", 10), ("things.gone.io", 5)], None);
+    let lost = losses(&base, &counted(&[("secrets", 10)]));
+    let lossy = |number, state| stored_at_one_place(stored(number, &[("secrets", 10)], lost.clone()), state);
+    for state in [RunState::InProgress, RunState::Failed] {
+        let history = History::of(&backup, [base.clone(), lossy(2, state)]);
+        assert_eq!(measure(&history, none).unwrap().spec.number, 1);
+        assert_eq!(hold(&history, none).unwrap().0, "daily-1.tar.gz", "{state:?}");
+        assert!(lacking(&history, &backup)[0].contains("things.gone.io"), "{state:?}");
+        let confirmation = lost.as_ref().unwrap().confirmation.as_str();
+        assert_eq!(hold(&history, Allowed::by(Some(confirmation))), None, "{state:?}");
+    }
+
+    // What no place has displaces nothing, and what lacks types is no backup.
+    let mut nowhere = lossy(2, RunState::InProgress);
+    nowhere.status.as_mut().unwrap().upload = None;
+    assert_eq!(hold(&History::of(&backup, [base.clone(), nowhere]), none), None);
+    let mut lacks_types = lossy(2, RunState::InProgress);
+    let snapshot = lacks_types.status.as_mut().unwrap().snapshot.as_mut().unwrap();
+    snapshot.missing_types = vec!["others.a.io".into()];
+    let history = History::of(&backup, [base.clone(), lacks_types]);
+    assert_eq!(hold(&history, none), None);
+    assert!(lacking(&history, &backup)[0].contains("others.a.io"));
+
+    // The run that tells of it is kept for as long.
+    let mut runs = vec![base, lossy(2, RunState::Failed)];
+    runs.extend((3..15).map(|number| run(number, RunState::Failed, false)));
+    let expired = History::of(&backup, runs).expired();
+    assert_eq!(expired, ["daily-3", "daily-4"]);
 }
 
 #[test]
