@@ -13,7 +13,8 @@ use super::history::is_backup;
 use super::{Allowed, History, status_of};
 use crate::resources::{ArchiveHold, BackupRun, LossReason, Losses, TypeLoss};
 
-/// The least number of objects of one type that are missed: of three tokens two go every day.
+/// The least number of objects of one type that are missed where some are left: of three tokens two go every day. Where none
+/// is left it does not matter how few there were.
 const LEAST: u64 = 3;
 
 /// Types that a run remembers.
@@ -81,7 +82,7 @@ impl Counted {
 }
 
 fn is_fewer(name: &str, before: u64, now: u64) -> bool {
-    let is_below_half = now.saturating_mul(2) < before && before - now >= LEAST;
+    let is_below_half = now.saturating_mul(2) < before && (now == 0 || before - now >= LEAST);
     is_below_half && !SHORT_LIVED.contains(&name)
 }
 

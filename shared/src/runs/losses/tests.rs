@@ -36,21 +36,25 @@ fn check(name: &str, before: i64, now: Option<u64>, expected: Option<LossReason>
 }
 
 #[test]
-fn a_type_is_lost_that_is_served_no_longer_or_of_which_fewer_than_half_are_left_and_three_are_gone() {
+fn a_type_is_lost_that_is_served_no_longer_or_of_which_none_or_fewer_than_half_and_three_fewer_are_left() {
     use LossReason::{Fewer, NotSelected, NotServed};
     check("secrets", 10, Some(5), None);
     check("secrets", 10, Some(4), Some(Fewer));
     check("secrets", 5, Some(2), Some(Fewer));
     check("secrets", 3, Some(0), Some(Fewer));
     check("secrets", 3, Some(1), None);
-    check("secrets", 2, Some(0), None);
+    check("secrets", 2, Some(0), Some(Fewer));
+    check("secrets", 1, Some(0), Some(Fewer));
+    check("secrets", 1, Some(1), None);
+    check("pods", 2, Some(0), None);
     check("secrets", 0, None, None);
     check("events", 1_000, Some(0), None);
     check("things.gone.io", 1, None, Some(NotServed));
     check("lost.a.io", 1, None, Some(NotServed));
     check("tokens.gone.io", 40, None, Some(NotServed));
     check("things.a.io", 3, None, Some(NotSelected));
-    check("things.a.io", 2, None, None);
+    check("things.a.io", 1, None, Some(NotSelected));
+    check("jobs.batch", 2, None, None);
     check("things.never-named.io", 3, None, Some(NotSelected));
     check("others.a.io", 50, None, None);
     check("things.down.io", 50, None, None);
