@@ -115,7 +115,7 @@ pub(crate) async fn snapshot_to_file(
         () = shutdown.cancelled() => return Err(Error::Interrupted.into()),
     };
     let name = set.metadata.name.as_deref().unwrap_or_default();
-    check_sound(counts.objects(), None, name, allowed)?;
+    check_sound(counts.objects(), None, contents.missing().next().is_some(), name, allowed)?;
     if let Some(before) = before {
         turn::no_restore_since(restores, &before).await?;
     }

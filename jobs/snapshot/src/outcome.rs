@@ -135,7 +135,8 @@ async fn make(
     let (made, put) = first_reason(written, put)?;
     let last_verified = history.last_verified().and_then(|run| status_of(run).snapshot).map(|stage| stage.objects);
     let last_verified = last_verified.and_then(|objects| u64::try_from(objects).ok());
-    check_sound(counts.objects(), last_verified, &set.name_any(), allowed)?;
+    let lacks_types = made.contents.missing().next().is_some();
+    check_sound(counts.objects(), last_verified, lacks_types, &set.name_any(), allowed)?;
     Ok(taken(backup, history, made, put))
 }
 

@@ -1,9 +1,10 @@
 use jiff::Timestamp;
 
-use super::{History, begun_at, status_of};
+use super::history::{is_backup, lacks_no_type};
+use super::{ALLOW_MISSING_TYPES, Allowed, History, begun_at, status_of};
 use crate::clock::is_future;
 use crate::policy::Settings;
-use crate::resources::{Backup, BackupStatus, BackupType, RunState};
+use crate::resources::{Backup, BackupRun, BackupStatus, BackupType, RunState};
 use crate::schedule::{self, Schedule};
 
 /// Why a Backup runs now.
@@ -17,7 +18,8 @@ pub struct Due {
 ///
 /// A new Backup is due at once; a scheduled one at the first time of its schedule after its last run that did not fail,
 /// however many times have passed since; one whose last run failed, at once; one that a job left in the middle, at once.
-/// What a policy suspends is due only for that last reason: what was begun is ended.
+/// A run whose archive lacks types had its time all the same, or it would be made over and over; the one archive of a
+/// one-time Backup is wanted again once its annotation allows no such archive any more. What a policy suspends is due only for that last reason: what was begun is ended.
 ///
 /// # Errors
 /// When the schedule cannot be read.
@@ -33,7 +35,9 @@ pub fn due(
     if settings.is_suspended() {
         return Ok(None);
     }
-    let last = last_time(backup, history, now, |state| state != RunState::Failed);
+    let may_lack = backup.kind_of_backup() == BackupType::Recurring || Allowed::on(backup).has(ALLOW_MISSING_TYPES);
+    let has_run = |run: &BackupRun| status_of(run).state != RunState::Failed && (may_lack || lacks_no_type(run));
+    let last = last_time(backup, history, now, has_run);
     let created = backup.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     match backup.kind_of_backup() {
         BackupType::OneTime => Ok(last.is_none().then_some(Due { scheduled_for: None })),
@@ -44,8 +48,8 @@ pub fn due(
     }
 }
 
-/// When the next verified archive of a Backup is due, past or future: the first time of its schedule after the newest one,
-/// and its creation where there is none. `None` where none is due: it is suspended, or the one archive of a one-time Backup
+/// When the next verified archive of a Backup is due, past or future: the first time of its schedule after the newest one that
+/// lacks no type, and its creation where there is none. `None` where none is due: it is suspended, or the one archive of a one-time Backup
 /// is there.
 ///
 /// # Errors
@@ -59,7 +63,7 @@ pub fn expected_at(
     if settings.is_suspended() {
         return Ok(None);
     }
-    let last = last_time(backup, history, now, |state| state == RunState::Completed);
+    let last = last_time(backup, history, now, is_backup);
     let created = || backup.metadata.creation_timestamp.as_ref().map(|time| time.0);
     match (backup.kind_of_backup(), last) {
         (BackupType::OneTime, Some(_)) => Ok(None),
@@ -88,20 +92,20 @@ pub fn schedule_of(backup: &Backup, settings: &Settings) -> Result<Schedule, sch
     Schedule::read(backup.spec.schedule.as_deref().unwrap_or_default(), settings.time_zone.as_deref())
 }
 
-/// When the Backup last ran to a state that counts: by its runs, or by the status that the Rancher operator left. A time in
+/// When the last run of the Backup began that counts: by its runs, or by the status that the Rancher operator left. A time in
 /// the future says nothing, but that the one archive of a one-time Backup was made.
 fn last_time(
     backup: &Backup,
     history: &History,
     now: Timestamp,
-    counts: impl Fn(RunState) -> bool,
+    counts: impl Fn(&BackupRun) -> bool,
 ) -> Option<Timestamp> {
     let generation = backup.metadata.generation.unwrap_or_default();
     let is_one_time = backup.kind_of_backup() == BackupType::OneTime;
     let mut counted = history.iter().rev().filter(|run| {
         // A one-time Backup that was edited since is another wish.
         let is_another_wish = is_one_time && run.spec.generation != generation;
-        counts(status_of(run).state) && !is_another_wish
+        counts(run) && !is_another_wish
     });
     let by_runs = if is_one_time {
         counted.next().map(|run| begun_at(run, now).unwrap_or(now))
@@ -126,7 +130,6 @@ mod tests {
 
     use super::super::history::tests::{backup, run};
     use super::*;
-    use crate::resources::BackupRun;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -266,6 +269,42 @@ mod tests {
             ..BackupStatus::default()
         });
         expects(&backup, vec![], None);
+    }
+
+    /// A run that is stored and lacks a type.
+    fn lacking(number: i64) -> BackupRun {
+        let mut run = run(number, RunState::Completed, true);
+        let snapshot = run.status.as_mut().unwrap().snapshot.as_mut().unwrap();
+        snapshot.missing_types = vec!["things.a.io".into()];
+        run
+    }
+
+    #[test]
+    fn an_archive_that_lacks_types_has_had_its_time_and_is_not_what_was_expected() {
+        let mut backup = backup();
+        backup.spec.schedule = Some("0 2 * * *".into());
+        let runs = || {
+            let mut second = lacking(2);
+            "1970-01-13T02:00:00Z".clone_into(&mut second.spec.started_at);
+            vec![run(1, RunState::Completed, true), second]
+        };
+        check(&backup, &History::of(&backup, runs()), at("1970-01-14T01:59:59Z"), None);
+        expects(&backup, runs(), Some("1970-01-13T02:00:00Z"));
+    }
+
+    #[test]
+    fn a_one_time_archive_that_lacks_types_is_due_again_once_none_may() {
+        let (mut backup, now) = (backup(), at("2026-11-23T12:00:00Z"));
+        backup.metadata.creation_timestamp = Some(Time(at("1970-01-01T00:30:00Z")));
+        let began = lacking(1).spec.started_at;
+        expects(&backup, vec![lacking(1)], Some(&began));
+        check(&backup, &History::of(&backup, vec![lacking(1)]), now, Some(NOW));
+        let allowed = [(crate::runs::ALLOW_ANNOTATION.to_owned(), ALLOW_MISSING_TYPES.to_owned())];
+        backup.metadata.annotations = Some(allowed.into());
+        check(&backup, &History::of(&backup, vec![lacking(1)]), now, None);
+        expects(&backup, vec![lacking(1)], Some(&began));
+        backup.metadata.annotations = None;
+        check(&backup, &History::of(&backup, vec![lacking(1), run(2, RunState::Completed, true)]), now, None);
     }
 
     /// A run that a node stamped days ahead, and that the API server stamped when it was made.

@@ -36,20 +36,21 @@ impl Fault for Unsound {
 
 /// Refuses a snapshot that is suspiciously empty: without objects, or with less than half of the last verified count.
 ///
-/// Nothing allows an empty one.
+/// Nothing allows an empty one. One that lacks types has fewer objects for that reason, and is no backup anyway.
 ///
 /// # Errors
 /// When it is.
 pub fn check_sound(
     objects: u64,
     last_verified: Option<u64>,
+    lacks_types: bool,
     resource_set: &str,
     allowed: Allowed<'_>,
 ) -> Result<(), Unsound> {
     if objects == 0 {
         return EmptySnafu { resource_set }.fail();
     }
-    let is_allowed = allowed.has(ALLOW_FEWER_OBJECTS);
+    let is_allowed = lacks_types || allowed.has(ALLOW_FEWER_OBJECTS);
     match last_verified {
         Some(before) if objects < before.div_ceil(2) && !is_allowed => FarFewerSnafu { objects, before }.fail(),
         _ => Ok(()),
@@ -63,7 +64,7 @@ mod tests {
     #[track_caller]
     fn check(objects: u64, before: Option<u64>, allowed: Option<&str>, is_sound: bool) {
         assert_eq!(
-            check_sound(objects, before, "set", Allowed::by(allowed)).is_ok(),
+            check_sound(objects, before, false, "set", Allowed::by(allowed)).is_ok(),
             is_sound,
             "{objects} after {before:?}"
         );
@@ -78,5 +79,12 @@ mod tests {
         check(350, Some(701), None, false);
         check(349, Some(700), Some("other-cluster, fewer-objects"), true);
         check(349, Some(700), Some("other"), false);
+    }
+
+    #[test]
+    fn what_lacks_types_may_be_small_but_not_empty() {
+        let of = |objects| check_sound(objects, Some(700), true, "set", Allowed::default());
+        assert_eq!(of(1), Ok(()));
+        assert!(matches!(of(0), Err(Unsound::Empty { .. })));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use backon::ExponentialBuilder;
 use drover::exit::Chain;
 use drover::resources::{Backup, BackupPolicy, BackupRun, Restore};
+use drover::runs::ALLOW_ANNOTATION;
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::{CronJob as CronJobObject, Job as JobObject};
 use k8s_openapi::api::core::v1::{Event as EventObject, Pod as PodObject};
@@ -67,7 +68,7 @@ struct Watched<K, T> {
 
 impl Watched<Backup, Backup> {
     fn backups() -> Self {
-        Self::new("Backups", |backup| Some(lean(backup)), |state| &mut state.backups)
+        Self::new("Backups", |backup| Some(lean_backup(backup)), |state| &mut state.backups)
     }
 }
 
@@ -129,6 +130,17 @@ fn lean<K: Resource>(mut object: K) -> K {
     metadata.labels = None;
     metadata.owner_references = None;
     object
+}
+
+/// The same of a Backup, with what its annotation allows.
+fn lean_backup(mut backup: Backup) -> Backup {
+    let mut annotations = backup.metadata.annotations.take();
+    if let Some(annotations) = &mut annotations {
+        annotations.retain(|name, _| name == ALLOW_ANNOTATION);
+    }
+    let mut backup = lean(backup);
+    backup.metadata.annotations = annotations;
+    backup
 }
 
 async fn follow<K, T>(api: Api<K>, config: Config, watched: Watched<K, T>, shared: Arc<Shared>)
