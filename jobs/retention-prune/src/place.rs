@@ -80,6 +80,11 @@ impl<'a> Site<'a> {
         Ok(Some(Found { name, flaw, held, was_deleted, objects, ..Found::default() }))
     }
 
+    /// Whether the ledger says that an archive was verified here.
+    pub(crate) fn has_verified(&self, filename: &str) -> bool {
+        self.known.get(filename).is_some_and(Known::is_verified)
+    }
+
     /// What is wrong here with an archive that was verified here; nothing where it is as it was, or never was here.
     pub(crate) fn damage(&self, filename: &str, found: &[Found]) -> Option<String> {
         let place = self.name;

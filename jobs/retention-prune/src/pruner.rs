@@ -12,7 +12,7 @@ use drover::policy::{Policies, Settings};
 use drover::queue::Connection;
 use drover::resources::{ArchiveHold, Backup, BackupArchive, BackupArchiveStatus, BackupType, Restore};
 use drover::retention::{Change, Circumstances, Former, Found, Plan, Policy, Restoring, change, plan, rule_of};
-use drover::runs::{ALLOW_UNKNOWN_ARCHIVES, Allowed, History, RunStore, hold};
+use drover::runs::{ALLOW_UNKNOWN_ARCHIVES, Allowed, History, RunStore, WHOLE, confirmed, hold};
 use drover::storage::StorageOptions;
 use jiff::Timestamp;
 use kube::api::ListParams;
@@ -171,11 +171,24 @@ impl Pruner {
             info!("nothing to prune: the Backup is gone");
             return Ok(Outcome::default());
         };
+        self.tell_confirmed(&backup).await?;
         let settings = Policies::load(&self.client).await?.settings(&backup);
         match backup.kind_of_backup() {
             BackupType::Recurring => self.under_lease(&backup, &settings, away, effort).await,
             BackupType::OneTime => self.remember(&backup, &settings).await.map(|()| Outcome::default()),
         }
+    }
+
+    /// Says that a loss was confirmed, where no dispatch has said so. Only a Backup that is not whole has its runs read for it.
+    async fn tell_confirmed(&self, backup: &Backup) -> Result<(), Failure> {
+        let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
+        if conditions.is_none_or(|conditions| conditions.is_true(WHOLE)) {
+            return Ok(());
+        }
+        if let Some(losses) = confirmed(&self.runs.history(backup).await?, backup) {
+            report::tell_confirmed(self, backup, &losses).await;
+        }
+        Ok(())
     }
 
     /// Of a Backup whose archives never expire only that is noted: one that gets a schedule later keeps them for a day.
@@ -267,7 +280,6 @@ impl Pruner {
         }
         self.ledger.forget(&case.lines.forgotten(&case.history, self.now())).await;
         info!("{}", outcome.message());
-        outcome.newest = case.newest().map(str::to_owned);
         report::tell(self, backup, &case.history, &outcome).await;
         Ok(outcome)
     }
@@ -281,7 +293,10 @@ impl Pruner {
     ) -> Result<(), Failure> {
         let (site, found, plan) = self.plan(case, target).await?;
         site.note_seen(&self.ledger, &found, self.now()).await?;
-        outcome.damage.extend(case.newest().and_then(|newest| site.damage(newest, &found)));
+        if let Some(newest) = case.newest().filter(|newest| site.has_verified(newest)) {
+            outcome.newest = Some(newest.to_owned());
+            outcome.damage.extend(site.damage(newest, &found));
+        }
         outcome.note_kept(&plan);
         site.delete(&self.ledger, &plan, effort, self.now(), outcome).await
     }

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use drover::events::{Data, Event, Kind, Pruned, PrunedArchive};
 use drover::exit::{Exit, Failure};
-use drover::resources::{Backup, Condition, rfc3339};
+use drover::resources::{Backup, Condition, Losses, rfc3339};
 use drover::retention::{Judged, Plan};
 use drover::runs::report::{PRUNED, inspected, pruned};
-use drover::runs::{ALLOW_ANNOTATION, ALLOW_UNKNOWN_ARCHIVES, History, set_backup_status};
+use drover::runs::{ALLOW_ANNOTATION, ALLOW_UNKNOWN_ARCHIVES, History, set_backup_status, with_confirmed};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::warn;
@@ -34,7 +34,7 @@ pub struct Outcome {
     pub waits_until: Option<Timestamp>,
     /// Archives that the ledger does not know, newest first.
     pub unknown: Vec<String>,
-    /// The newest archive of the ledger.
+    /// The newest archive of the ledger, where a place was looked at that has it by the ledger.
     pub newest: Option<String>,
     /// What is wrong with it, at each place.
     pub damage: Vec<String>,
@@ -223,6 +223,12 @@ pub(crate) async fn tell(pruner: &Pruner, backup: &Backup, history: &History, ou
             warn_of(connection.publish(&event).await);
         }
     }
+}
+
+/// Writes that these losses are confirmed.
+pub(crate) async fn tell_confirmed(pruner: &Pruner, backup: &Backup, losses: &Losses) {
+    let change = |backup: &Backup| Some(with_confirmed(backup.status.clone()?, losses, pruner.now()));
+    warn_of(set_backup_status(pruner.client.clone(), &backup.name_any(), JOB, change).await);
 }
 
 fn condition(backup: &Backup) -> Option<&Condition> {

@@ -1,9 +1,12 @@
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::history::is_stored;
-use super::{ALLOW_ANNOTATION, ALLOW_MISSING_TYPES, Allowed, History, open_losses};
+use super::{ALLOW_ANNOTATION, ALLOW_MISSING_TYPES, Allowed, History, open_losses, status_of};
 use crate::archive::Contents;
-use crate::resources::{Backup, BackupRun, ConditionStatus, Losses};
+use crate::resources::{
+    Backup, BackupRun, BackupStatus, ConditionStatus, Conditions, Losses, SnapshotStage, StageState,
+};
 
 /// The condition that says whether an archive has all that it should.
 pub const WHOLE: &str = "Whole";
@@ -74,6 +77,34 @@ pub fn lacking(history: &History, backup: &Backup) -> Vec<String> {
     stored.and_then(missing_words).into_iter().chain(losses).collect()
 }
 
+/// The losses that the condition [`WHOLE`] names although somebody has confirmed them, and nothing else is open. The condition
+/// is of the newest snapshot, and the next one may be a week away.
+#[must_use]
+pub fn confirmed(history: &History, backup: &Backup) -> Option<Losses> {
+    let allowed = Allowed::on(backup);
+    let is_of_snapshot = |stage: &SnapshotStage| stage.state == StageState::Completed;
+    let newest = history.iter().rev().find_map(|run| status_of(run).snapshot.filter(is_of_snapshot))?;
+    let losses = newest.losses.filter(|losses| newest.missing_types.is_empty() && allowed.confirms(losses))?;
+    let is_said = names(backup.status.as_ref()?.conditions.as_ref()?, &losses);
+    (is_said && open_losses(history, allowed).is_none()).then_some(losses)
+}
+
+/// Says in the condition [`WHOLE`] that these losses are confirmed, where it names them.
+#[must_use]
+pub fn with_confirmed(mut status: BackupStatus, losses: &Losses, now: Timestamp) -> BackupStatus {
+    if let Some(conditions) = status.conditions.as_mut().filter(|conditions| names(conditions, losses)) {
+        conditions.set(WHOLE, ConditionStatus::True, "Confirmed", &format!("confirmed: {losses}"), now);
+    }
+    status
+}
+
+/// Whether the condition [`WHOLE`] asks to confirm these losses.
+fn names(conditions: &Conditions, losses: &Losses) -> bool {
+    let said = conditions.get(WHOLE).filter(|whole| whole.status == ConditionStatus::False);
+    let words = said.and_then(|whole| whole.message.as_deref());
+    words.is_some_and(|words| words.contains(&losses.confirmation))
+}
+
 fn whole(contents: &Contents, confirmed: Option<&Losses>) -> String {
     let types = contents.types.iter().filter(|listed| listed.objects > 0).count();
     let instead = contents.types.iter().filter(|listed| !listed.named.is_empty());
@@ -109,9 +140,10 @@ pub(crate) fn first_named(all: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::history::tests::{backup, run};
     use super::*;
     use crate::archive::{LeftOut, ListedType, Reason};
-    use crate::resources::{LossReason, TypeLoss};
+    use crate::resources::{LossReason, RunState, TypeLoss};
 
     #[track_caller]
     fn check(wholeness: &Wholeness, reason: &str, words: &[&str]) {
@@ -147,5 +179,55 @@ mod tests {
         contents.left_out = vec![LeftOut { name: "down.io/v1".into(), reason: Reason::NotListed, message }];
         let missing = Wholeness::of("daily", &contents, Some(&losses), Allowed::default());
         check(&missing, "MissingTypes", &["down.io/v1 (503)", "latest"]);
+    }
+
+    fn losses_of(word: &str) -> Losses {
+        let loss = TypeLoss { type_: "things.b.io".into(), before: 5, now: 0, reason: LossReason::NotServed };
+        Losses { kept: "a.tar.gz".into(), confirmation: word.into(), count: 1, types: vec![loss] }
+    }
+
+    /// A stored run that lost this, and lacks these types.
+    fn lossy(number: i64, losses: &Losses, missing: &[&str]) -> BackupRun {
+        let mut run = run(number, RunState::Completed, true);
+        let snapshot = run.status.as_mut().unwrap().snapshot.as_mut().unwrap();
+        snapshot.losses = Some(losses.clone());
+        snapshot.missing_types = missing.iter().map(|name| (*name).to_owned()).collect();
+        run
+    }
+
+    /// A Backup whose condition says `said` of these losses, and whose annotation has these words.
+    fn annotated(said: &str, losses: &Losses, words: &str) -> Backup {
+        let mut backup = backup();
+        backup.metadata.annotations = Some([(ALLOW_ANNOTATION.to_owned(), words.to_owned())].into());
+        let mut conditions = Conditions::default();
+        let message = lost("daily", losses, Allowed::default());
+        conditions.set(WHOLE, ConditionStatus::False, said, &message, Timestamp::UNIX_EPOCH);
+        backup.status = Some(BackupStatus { conditions: Some(conditions), ..BackupStatus::default() });
+        backup
+    }
+
+    #[test]
+    fn the_condition_follows_a_confirmation_before_the_next_snapshot() {
+        let (losses, other) = (losses_of("loss-1"), losses_of("loss-2"));
+        let found = |runs: Vec<BackupRun>, said: &Losses, words: &str| {
+            let backup = annotated("FewerObjects", said, words);
+            confirmed(&History::of(&backup, runs), &backup)
+        };
+        let told = found(vec![lossy(1, &losses, &[])], &losses, "fewer-objects,loss-1").unwrap();
+        assert_eq!(told, losses);
+        assert_eq!(found(vec![lossy(1, &losses, &[])], &losses, "loss-2"), None);
+        assert_eq!(found(vec![lossy(1, &losses, &[])], &other, "loss-1"), None, "it names other losses");
+        assert_eq!(found(vec![lossy(1, &losses, &["down.io/v1"])], &losses, "loss-1"), None, "types are missing");
+        assert_eq!(found(vec![lossy(1, &losses, &[]), lossy(2, &other, &[])], &losses, "loss-1"), None);
+        assert_eq!(found(vec![run(1, RunState::Completed, true)], &losses, "loss-1"), None);
+
+        let status = annotated("FewerObjects", &losses, "loss-1").status.unwrap();
+        assert_eq!(with_confirmed(status.clone(), &other, Timestamp::UNIX_EPOCH), status);
+        let status = with_confirmed(status, &losses, Timestamp::UNIX_EPOCH);
+        let conditions = status.conditions.as_ref().unwrap();
+        let whole = conditions.get(WHOLE).unwrap();
+        assert!(conditions.is_true(WHOLE) && whole.reason.as_deref() == Some("Confirmed"), "{whole:?}");
+        assert!(whole.message.as_ref().unwrap().starts_with("confirmed: things.b.io"), "{whole:?}");
+        assert_eq!(with_confirmed(BackupStatus::default(), &losses, Timestamp::UNIX_EPOCH), BackupStatus::default());
     }
 }

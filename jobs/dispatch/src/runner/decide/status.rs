@@ -1,11 +1,12 @@
 //! What is told about Backups and Restores in their status: who is in charge, what keeps them from running, when a Backup
-//! runs next. All else is told by the jobs.
+//! runs next, and that what it lost was confirmed. All else is told by the jobs.
 
 use drover::coexistence::{self, Operator};
 use drover::resources::{
-    Backup, BackupStatus, BackupType, ConditionStatus, Conditions, Ready, Restore, RestoreStatus, RunState, rfc3339,
+    Backup, BackupStatus, BackupType, ConditionStatus, Conditions, Losses, Ready, Restore, RestoreStatus, RunState,
+    rfc3339,
 };
-use drover::runs::{History, missing_words, schedule_of, status_of};
+use drover::runs::{History, confirmed, missing_words, schedule_of, status_of, with_confirmed};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -26,6 +27,8 @@ pub(crate) struct BackupWish {
     common: Wish,
     /// Another time of the next snapshot than it says now.
     next: Option<String>,
+    /// What it says to be lost, and somebody has confirmed since.
+    confirmed: Option<Losses>,
 }
 
 /// What a Restore's status is to say.
@@ -44,7 +47,7 @@ pub(super) fn tell_backup(world: &World<'_>, decision: &mut Decision, case: &Cas
     let operator = world.state.charge.operator().cloned();
     let next = next(case, world.now).filter(|_| operator.is_none());
     let common = Wish { operator, obstacle, otherwise: otherwise(&case.history) };
-    let wish = BackupWish { common, next };
+    let wish = BackupWish { common, next, confirmed: confirmed(&case.history, case.backup) };
     if wish.status(case.backup, world.now).is_some() {
         let (name, uid) = (case.backup.name_any(), case.backup.uid().unwrap_or_default());
         decision.act(Action::TellBackup { name, uid, wish: Box::new(wish) });
@@ -67,6 +70,9 @@ impl BackupWish {
         let mut status = backup.status.clone().unwrap_or_default();
         status.conditions = self.common.apply(status.conditions, now);
         status.next_snapshot_at = self.next.clone().or(status.next_snapshot_at);
+        if let Some(losses) = &self.confirmed {
+            status = with_confirmed(status, losses, now);
+        }
         (status != backup.status.clone().unwrap_or_default()).then_some(status)
     }
 }
