@@ -77,10 +77,7 @@ pub const VERIFIED: &str = "Verified";
 #[must_use]
 pub fn inspected(mut status: BackupStatus, filename: &str, damage: &str, now: Timestamp) -> BackupStatus {
     let conditions = status.conditions.get_or_insert_default();
-    let before = conditions.get(VERIFIED).filter(|verified| verified.status == ConditionStatus::False);
-    let before = before.and_then(|verified| verified.message.clone());
-    let said = conditions.get("Ready").and_then(|ready| ready.message.clone()).unwrap_or_default();
-    let is_ours = before.is_some_and(|damage| said == format!("{}: {damage}", Ready::Failed));
+    let is_ours = tells_damage(conditions);
     if damage.is_empty() {
         conditions.set(VERIFIED, ConditionStatus::True, "Completed", filename, now);
         if is_ours {
@@ -93,6 +90,20 @@ pub fn inspected(mut status: BackupStatus, filename: &str, damage: &str, now: Ti
         }
     }
     status
+}
+
+/// What is wrong with the newest archive, as the condition [`VERIFIED`] says it.
+#[must_use]
+pub fn damage(conditions: &Conditions) -> Option<&str> {
+    let verified = conditions.get(VERIFIED).filter(|verified| verified.status == ConditionStatus::False);
+    verified.and_then(|verified| verified.message.as_deref())
+}
+
+/// Whether `Ready` says what is wrong with the newest archive.
+#[must_use]
+pub fn tells_damage(conditions: &Conditions) -> bool {
+    let said = conditions.get("Ready").and_then(|ready| ready.message.as_deref()).unwrap_or_default();
+    damage(conditions).is_some_and(|damage| said == format!("{}: {damage}", Ready::Failed))
 }
 
 /// The status of a Backup whose run `run` is stored and verified. An older run than the one that the status already

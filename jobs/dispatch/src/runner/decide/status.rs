@@ -6,7 +6,8 @@ use drover::resources::{
     Backup, BackupStatus, BackupType, ConditionStatus, Conditions, Losses, Ready, Restore, RestoreStatus, RunState,
     rfc3339,
 };
-use drover::runs::{History, confirmed, missing_words, schedule_of, status_of, with_confirmed};
+use drover::runs::report::{damage, tells_damage};
+use drover::runs::{confirmed, missing_words, schedule_of, status_of, with_confirmed};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -46,7 +47,7 @@ struct Wish {
 pub(super) fn tell_backup(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, obstacle: Option<Obstacle>) {
     let operator = world.state.charge.operator().cloned();
     let next = next(case, world.now).filter(|_| operator.is_none());
-    let common = Wish { operator, obstacle, otherwise: otherwise(&case.history) };
+    let common = Wish { operator, obstacle, otherwise: otherwise(case) };
     let wish = BackupWish { common, next, confirmed: confirmed(&case.history, case.backup) };
     if wish.status(case.backup, world.now).is_some() {
         let (name, uid) = (case.backup.name_any(), case.backup.uid().unwrap_or_default());
@@ -103,7 +104,10 @@ fn block(conditions: &mut Conditions, obstacle: &Obstacle, now: Timestamp) {
     let Obstacle { reason, message, is_failure, is_final } = obstacle;
     let was_stalled = said_stalled(conditions);
     conditions.set(BLOCKED, ConditionStatus::True, reason, message, now);
-    conditions.set_ready(if *is_failure { Ready::Failed } else { Ready::Pending }, message, now);
+    // That the newest archive is damaged is worse, and what is in the way says the other condition.
+    if !tells_damage(conditions) {
+        conditions.set_ready(if *is_failure { Ready::Failed } else { Ready::Pending }, message, now);
+    }
     if *is_final {
         conditions.set("Stalled", ConditionStatus::True, reason, message, now);
     } else if was_stalled {
@@ -136,15 +140,20 @@ fn said_stalled(conditions: &Conditions) -> bool {
         && conditions.get("Stalled").and_then(|stalled| stalled.message.clone()) == blocking(conditions)
 }
 
-fn otherwise(history: &History) -> (Ready, String) {
-    let Some(run) = history.newest() else { return (Ready::Pending, String::new()) };
+/// What the newest run left, unless its archive was found damaged since.
+fn otherwise(case: &Case<'_>) -> (Ready, String) {
+    let Some(run) = case.history.newest() else { return (Ready::Pending, String::new()) };
     let status = status_of(run);
     let message = status.message.unwrap_or_default();
     if let Some(words) = missing_words(run).filter(|_| status.state == RunState::Completed) {
         return (Ready::Failed, words);
     }
+    let conditions = case.backup.status.as_ref().and_then(|status| status.conditions.as_ref());
     match status.state {
-        RunState::Completed => (Ready::Completed, String::new()),
+        RunState::Completed => match conditions.and_then(damage) {
+            Some(damage) => (Ready::Failed, damage.to_owned()),
+            None => (Ready::Completed, String::new()),
+        },
         RunState::Failed => (Ready::Failed, message),
         RunState::Pending => (Ready::Pending, message),
         RunState::InProgress => (Ready::InProgress, message),

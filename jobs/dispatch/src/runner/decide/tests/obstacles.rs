@@ -1,4 +1,5 @@
-use drover::resources::{Conditions, RunState};
+use drover::resources::{BackupStatus, Conditions, Ready, RunState};
+use drover::runs::report::inspected;
 use serde_json::{Value, json};
 
 use super::{Fixture, Outcome, at};
@@ -78,9 +79,43 @@ fn it_is_taken_back_when_the_pod_runs_and_what_a_job_said_stays() {
 
     fixture.edit("daily", |backup| {
         let conditions: &mut Conditions = backup.status.as_mut().unwrap().conditions.as_mut().unwrap();
-        conditions.set_ready(drover::resources::Ready::InProgress, "taking the snapshot", at(3600));
+        conditions.set_ready(Ready::InProgress, "taking the snapshot", at(3600));
     });
     assert_eq!(fixture.ready("daily").as_deref(), Some("InProgress: taking the snapshot"));
+}
+
+fn of_status(fixture: &mut Fixture, change: impl FnOnce(BackupStatus) -> BackupStatus) {
+    fixture.edit("daily", |backup| backup.status = Some(change(backup.status.take().unwrap_or_default())));
+}
+
+#[test]
+fn a_damaged_archive_is_told_through_an_obstacle_and_after_it() {
+    let damaged = "Failed: it has 8 bytes";
+    let mut fixture = blocked();
+    fixture.run("daily", 1, at(100), RunState::Completed, true);
+    of_status(&mut fixture, |mut status| {
+        status.conditions.get_or_insert_default().set_ready(Ready::Completed, "", at(200));
+        inspected(status, "a", "it has 8 bytes", at(300))
+    });
+    fixture.pod("daily-1", &waiting("ErrImagePull", "not found"));
+    let status = fixture.told("daily").unwrap();
+    assert!(status.conditions.as_ref().unwrap().is_true("Blocked"));
+    assert_eq!(fixture.ready("daily").as_deref(), Some(damaged));
+
+    // It is found while something is in the way.
+    let mut fixture = blocked();
+    fixture.run("daily", 1, at(100), RunState::Completed, true);
+    fixture.pod("daily-1", &waiting("ErrImagePull", "not found"));
+    let status = fixture.told("daily").unwrap();
+    of_status(&mut fixture, |_| inspected(status, "a", "it has 8 bytes", at(3600)));
+    let running = json!({"containerStatuses": [{"name": "snapshot", "ready": true, "image": "", "imageID": "",
+        "restartCount": 0, "state": {"running": {}}}]});
+    fixture.pod("daily-1", &running);
+    assert_eq!(fixture.ready("daily").as_deref(), Some(damaged));
+    let status = fixture.told("daily").unwrap();
+    of_status(&mut fixture, |_| inspected(status, "a", "", at(3700)));
+    let conditions = fixture.state.backups.get("daily").unwrap().status.as_ref().unwrap().conditions.as_ref().unwrap();
+    assert!(conditions.is_true("Ready"), "{conditions:?}");
 }
 
 #[test]
