@@ -204,3 +204,22 @@ fn apply_empty<K, T>(state: &mut State, watched: &Watched<K, T>) {
 fn is_not_installed(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404)
 }
+
+#[cfg(test)]
+mod tests {
+    use drover::resources::BackupSpec;
+
+    use super::*;
+
+    #[test]
+    fn what_a_backup_allows_is_kept_and_nothing_else_of_its_annotations() {
+        let mut backup = Backup::new("daily", BackupSpec::default());
+        backup.labels_mut().insert("a".to_owned(), "b".to_owned());
+        for name in [ALLOW_ANNOTATION, "kubectl.kubernetes.io/last-applied-configuration"] {
+            backup.annotations_mut().insert(name.to_owned(), "missing-types".to_owned());
+        }
+        let lean = lean_backup(backup);
+        assert_eq!(lean.annotations().keys().collect::<Vec<_>>(), [ALLOW_ANNOTATION]);
+        assert!(lean.labels().is_empty());
+    }
+}

@@ -1,4 +1,7 @@
-use drover::resources::{BackupArchive, BackupSpec, ConditionStatus, Losses};
+use drover::resources::{
+    BackupArchive, BackupPolicy, BackupPolicySpec, BackupSpec, ConditionStatus, FurtherLocation, LocalLocation, Losses,
+    RunState,
+};
 use drover_testbed::{Options, Service};
 use drover_tests::message;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -70,6 +73,9 @@ async fn what_an_archive_before_held_is_kept_and_named_until_somebody_confirms()
     annotate(&site, &format!("fewer-objects,{}", found.confirmation)).await;
     assert_eq!(pruned(&site).await, [third]);
     assert_eq!(held(&site).await, []);
+    let (status, words) = whole(&site).await;
+    assert_eq!(status, ConditionStatus::True, "{words}");
+    assert!(words.starts_with("confirmed: ") && words.contains(&of_things), "{words}");
     let fourth = backed_up(&site).await;
     assert_eq!((whole(&site).await.0, losses(&site).await), (ConditionStatus::True, None));
 
@@ -86,7 +92,49 @@ async fn what_an_archive_before_held_is_kept_and_named_until_somebody_confirms()
     assert_eq!((whole(&site).await.0, again.confirmation == found.confirmation), (ConditionStatus::False, false));
     assert_eq!(pruned(&site).await, sorted([&again.kept, &last]));
     assert!(again.kept > fourth, "{again:?}");
+
+    annotate(&site, &again.confirmation).await;
+    assert_eq!(pruned(&site).await, [last]);
+    for index in 6..12 {
+        make_map(&maps, index).await;
+    }
+    let full = backed_up(&site).await;
+    make_policy(&site).await;
+    for index in 6..12 {
+        maps.delete(&format!("item-{index}"), &DeleteParams::default()).await.unwrap();
+    }
+    lost_while_a_place_is_away(&site, &full).await;
     site.testbed.shutdown().await;
+}
+
+/// A further place of the Backup that is not there.
+async fn make_policy(site: &Site) {
+    let away = LocalLocation { volume: Some("away".to_owned()) };
+    let spec = BackupPolicySpec {
+        backup_names: vec![BACKUP.to_owned()],
+        additional_storage_locations: Some(vec![FurtherLocation {
+            name: "away".to_owned(),
+            s3: None,
+            local: Some(away),
+        }]),
+        ..BackupPolicySpec::default()
+    };
+    let policies: Api<BackupPolicy> = Api::all(site.client.clone());
+    policies.create(&PostParams::default(), &BackupPolicy::new("away", spec)).await.unwrap();
+}
+
+/// The archive that has all is kept although no later run is complete: the one that lacks some waits for the further place.
+async fn lost_while_a_place_is_away(site: &Site, full: &str) {
+    let volumes = site.testbed.folder().join("volumes").display().to_string();
+    site.job("snapshot").arguments(["--backup", BACKUP]).succeed().await;
+    let uploaded = site.job("upload").environment("DROVER_VOLUMES", &volumes).run().await;
+    assert_ne!(uploaded.code, 0, "{}", uploaded.log);
+    let run = site.runs(BACKUP).await.pop().unwrap();
+    assert_eq!(run.status.unwrap().state, RunState::InProgress);
+    let prune = site.job("retention-prune").environment("NATS_CONNECT_SECONDS", "1");
+    let ended = prune.environment("DROVER_VOLUMES", &volumes).run().await;
+    assert_ne!(ended.code, 0, "{}", ended.log);
+    assert_eq!(archives(site), sorted([&full.to_owned(), &run.spec.filename]));
 }
 
 async fn make_map(maps: &Api<ConfigMap>, index: usize) {
@@ -114,6 +162,10 @@ async fn losses(site: &Site) -> Option<Losses> {
 /// Prunes, and gives the archives that are left.
 async fn pruned(site: &Site) -> Vec<String> {
     site.job("retention-prune").environment("NATS_CONNECT_SECONDS", "1").succeed().await;
+    archives(site)
+}
+
+fn archives(site: &Site) -> Vec<String> {
     let files =
         std::fs::read_dir(site.folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut archives: Vec<_> = files.filter(|name| name.ends_with(".tar.gz")).collect();

@@ -1,5 +1,7 @@
-use drover::resources::{BackupStatus, Conditions, Ready, RunState};
+use drover::resources::{BackupStatus, ConditionStatus, Conditions, Losses, Ready, RunState};
 use drover::runs::report::inspected;
+use drover::runs::{ALLOW_ANNOTATION, WHOLE};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::{Fixture, Outcome, at};
@@ -204,4 +206,30 @@ fn a_scheduled_job_that_cannot_start_goes_also_where_there_is_no_work() {
     let mut fixture = left_over();
     fixture.consumer(0, 0, 1);
     let [Action::Delete { .. }] = &fixture.decide().actions[..] else { panic!("{:?}", fixture.decide()) };
+}
+
+#[test]
+fn that_a_loss_was_confirmed_is_told_at_once() {
+    let mut fixture = Fixture::new();
+    fixture.backup("daily", Some("@daily"));
+    fixture.run("daily", 1, at(1900), RunState::Completed, true);
+    let losses = Losses { kept: "a".to_owned(), confirmation: "loss-1".to_owned(), ..Losses::default() };
+    let mut run = fixture.state.runs.get("daily-1").unwrap().clone();
+    run.status.as_mut().unwrap().snapshot.as_mut().unwrap().losses = Some(losses);
+    fixture.state.runs.put("daily-1".to_owned(), run);
+    of_status(&mut fixture, |mut status| {
+        let conditions = status.conditions.get_or_insert_default();
+        conditions.set(WHOLE, ConditionStatus::False, "FewerObjects", "drover.dev/allow=loss-1", at(2000));
+        status
+    });
+    fixture.settle();
+    let is_whole = |fixture: &Fixture| {
+        let status = fixture.told("daily").or(fixture.state.backups.get("daily").unwrap().status.clone());
+        status.unwrap().conditions.unwrap().is_true(WHOLE)
+    };
+    assert!(!is_whole(&fixture));
+    fixture.edit("daily", |backup| {
+        backup.annotations_mut().insert(ALLOW_ANNOTATION.to_owned(), "loss-1".to_owned());
+    });
+    assert!(is_whole(&fixture));
 }
