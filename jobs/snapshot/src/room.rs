@@ -1,6 +1,8 @@
 //! Room for the next artifact. While a place is away for long, artifacts wait for it; they must not keep other Backups, or
 //! this one, from being snapshotted.
 
+use std::collections::BTreeMap;
+
 use drover::clock;
 use drover::exit::Failure;
 use drover::resources::{Backup, BackupRun, Place, RunState};
@@ -25,14 +27,15 @@ pub(crate) async fn make(context: &Context, backup: &Backup, history: History) -
     }
     let history = if superseded.is_empty() { history } else { context.runs.history_with_former(backup).await? };
     purge_leftovers(context, &history).await?;
-    if drop_spare(context, &history).await? {
+    if drop_spare(context, backup, &history).await? {
         return Ok(context.runs.history_with_former(backup).await?);
     }
     Ok(history)
 }
 
-/// Drops spare artifacts, one by one, until there is room. Gives whether one was.
-async fn drop_spare(context: &Context, history: &History) -> Result<bool, Failure> {
+/// Drops spare artifacts, one by one, until there is room. Gives whether one was. One of another Backup that cannot be dropped,
+/// for that one is deleted just now or its run was edited, is that Backup's trouble: the next one goes instead.
+async fn drop_spare(context: &Context, backup: &Backup, history: &History) -> Result<bool, Failure> {
     let fill = context.store.fill().await?;
     let Some(limit) = fill.limit else { return Ok(false) };
     // An eighth is free in any case: only then is more than this Backup looked at.
@@ -46,29 +49,43 @@ async fn drop_spare(context: &Context, history: &History) -> Result<bool, Failur
         if context.store.fill().await?.bytes.saturating_add(room) <= limit {
             break;
         }
-        let backup = known.iter().map(|known| &known.backup).find(|backup| backup.name_any() == run.spec.backup);
-        let Some(backup) = backup else { continue };
-        match why {
-            Spare::Stored => drop_stored(context, run).await?,
-            Spare::Superseded => {
-                end(context, backup, run, "the object store had no room, and newer archives of this Backup wait")
-                    .await?;
-                purge_leftovers(context, &History::of(backup, context.runs.find(&run.name_any()).await?)).await?;
+        match drop_one(context, &known, why, run).await {
+            Ok(()) => dropped = true,
+            Err(failure) if backup.uid().as_deref() != Some(run.spec.backup_uid.as_str()) => {
+                warn!(run = run.name_any(), "failed to drop the artifact of another Backup, going on: {failure}");
             }
+            Err(failure) => return Err(failure),
         }
-        dropped = true;
     }
     Ok(dropped)
 }
 
+/// Drops a spare artifact, and ends its run where no place has the archive.
+async fn drop_one(context: &Context, known: &[Known], why: Spare, run: &BackupRun) -> Result<(), Failure> {
+    let backup = known.iter().map(|known| &known.backup).find(|backup| backup.name_any() == run.spec.backup);
+    match (why, backup) {
+        (Spare::Stored, _) => drop_stored(context, run).await,
+        (Spare::Superseded, None) => Ok(()),
+        (Spare::Superseded, Some(backup)) => {
+            end(context, backup, run, "the object store had no room, and newer archives of this Backup wait").await?;
+            purge_leftovers(context, &History::of(backup, context.runs.find(&run.name_any()).await?)).await
+        }
+    }
+}
+
+/// All Backups, each with its own runs.
 async fn known(context: &Context) -> Result<Vec<Known>, Failure> {
-    let runs = context.runs.all().await?;
+    let mut runs: BTreeMap<String, Vec<BackupRun>> = BTreeMap::new();
+    for run in context.runs.all().await? {
+        runs.entry(run.spec.backup_uid.clone()).or_default().push(run);
+    }
+    let backups = list_backups(&context.client).await?;
     let of = |backup: Backup| Known {
-        history: History::of(&backup, runs.iter().cloned()),
+        history: History::of(&backup, runs.remove(&backup.uid().unwrap_or_default()).unwrap_or_default()),
         settings: context.policies.settings(&backup),
         backup,
     };
-    Ok(list_backups(&context.client).await?.into_iter().map(of).collect())
+    Ok(backups.into_iter().map(of).collect())
 }
 
 /// Drops the artifact of an archive that a place has. Its run may be in work all the same: an upload that finds the artifact
