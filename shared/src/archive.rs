@@ -57,7 +57,7 @@ const FILTERS_DIRECTORY: &str = "filters";
 /// object is held in memory at a time.
 const OBJECT_BYTES: u64 = 8 << 20;
 
-/// Largest [`Contents`] in bytes that is read: some 16,000 types.
+/// Largest [`Contents`] in bytes that is written and read: some 16,000 types.
 const CONTENTS_BYTES: u64 = 4 << 20;
 
 /// Longest path of an entry, in bytes: Linux's `PATH_MAX`, beyond which no archive could be unpacked.

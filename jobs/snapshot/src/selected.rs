@@ -12,6 +12,10 @@ use tracing::{info, warn};
 
 use crate::pipeline::{DiscoverSnafu, EncodeResourceSetSnafu, Error, ReadResourceSetSnafu, UnknownSnafu};
 
+/// Characters of the reason for which a type was left out: a server may say a whole page, and all reasons are to have room in
+/// the archive and in a condition.
+const REASON: usize = 300;
+
 /// What becomes of types that the cluster serves and does not give.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MissingTypes {
@@ -65,7 +69,7 @@ impl Selected {
     ) -> (Contents, Counted) {
         for (index, listed) in tallies.into_iter().enumerate() {
             if let Some(error) = refused.get(&index) {
-                let message = Chain(error.as_ref()).to_string();
+                let message = cut(&Chain(error.as_ref()).to_string());
                 self.counted.missing.insert(listed.name.clone());
                 self.contents.left_out.push(LeftOut { name: listed.name, reason: Reason::NotListed, message });
             } else {
@@ -114,8 +118,7 @@ fn log(plan: &Plan) {
 }
 
 fn contents(plan: &Plan, kubernetes_version: Option<String>) -> Contents {
-    let left_out =
-        |name: &String, reason, message: &str| LeftOut { name: name.clone(), reason, message: message.to_owned() };
+    let left_out = |name: &String, reason, message: &str| LeftOut { name: name.clone(), reason, message: cut(message) };
     let not_served = plan.not_served.iter().map(|name| left_out(name, Reason::NotServed, ""));
     let unknown =
         plan.unknown.iter().map(|unknown| left_out(&unknown.api_version, Reason::NotListed, &unknown.why.reason));
@@ -131,5 +134,25 @@ fn counted(plan: &Plan, discovery: &Discovery, groups: BTreeSet<&str>) -> Counte
         groups: groups.into_iter().map(str::to_owned).collect(),
         unknown_groups: unknown.collect(),
         ..Counted::default()
+    }
+}
+
+/// The first characters of a reason; that something is missing shows.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(REASON) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reason_is_cut_between_two_characters() {
+        assert_eq!(cut("no route"), "no route");
+        assert_eq!(cut(&"ü".repeat(REASON)), "ü".repeat(REASON));
+        assert_eq!(cut(&"ü".repeat(REASON + 1)), "ü".repeat(REASON) + "…");
     }
 }

@@ -12,7 +12,7 @@ use tar::{Builder, EntryType, Header};
 use super::content::{ContentError, check};
 use super::key::{Key, PathError};
 use super::seen::Seen;
-use super::{CONTENTS_PATH, Contents, FILTERS_DIRECTORY, OBJECT_BYTES, RESOURCE_SET_PATH};
+use super::{CONTENTS_BYTES, CONTENTS_PATH, Contents, FILTERS_DIRECTORY, OBJECT_BYTES, RESOURCE_SET_PATH};
 use crate::encryption::{Configuration, SealError, Sealer};
 use crate::exit::{Exit, Fault};
 use crate::object::DEPTH_LIMIT;
@@ -135,6 +135,8 @@ impl<W: Write> Writer<W> {
     /// As [`Writer::append`].
     pub fn contents(&mut self, contents: &Contents) -> Result<(), WriteError> {
         let json = serde_json::to_vec(contents).context(EncodeSnafu)?;
+        let bytes = json.len() as u64;
+        ensure!(bytes <= CONTENTS_BYTES, TooLargeSnafu { path: CONTENTS_PATH, bytes });
         self.filter(CONTENTS_PATH, &json)
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use tar::EntryType;
 
 use super::fixture::{CONFIG_MAP, Tar, object, paths, read};
-use crate::archive::{Contents, Key, LeftOut, Limits, ListedType, ReadError, Reason, Spool, Writer};
+use crate::archive::{Contents, Key, LeftOut, Limits, ListedType, ReadError, Reason, Spool, WriteError, Writer};
 
 const PATH: &str = "filters/drover.json";
 
@@ -55,6 +55,15 @@ fn it_may_stand_anywhere_or_nowhere_and_say_more_than_is_known() {
     assert_eq!((spool.len(), spool.contents().unwrap().unwrap().left_out[0].reason), (1, Reason::Other));
     let without = Tar::default().entry(EntryType::Regular, CONFIG_MAP.as_bytes(), &object(CONFIG_MAP)).archive();
     assert_eq!(spooled(&without).contents().unwrap(), None);
+}
+
+#[test]
+fn what_no_reader_would_take_is_not_written() {
+    let mut large = contents();
+    large.left_out[0].message = "a".repeat(5 << 20);
+    let mut writer = Writer::new(Vec::new(), Timestamp::UNIX_EPOCH);
+    assert!(matches!(writer.contents(&large), Err(WriteError::TooLarge { .. })));
+    writer.contents(&contents()).unwrap();
 }
 
 #[test]
