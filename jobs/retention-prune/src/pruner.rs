@@ -10,7 +10,7 @@ use drover::ledger::{Ledger, Lines, held_of};
 use drover::places::{Target, targets};
 use drover::policy::{Policies, Settings};
 use drover::queue::Connection;
-use drover::resources::{ArchiveHold, Backup, BackupArchive, BackupArchiveStatus, BackupType, Restore};
+use drover::resources::{ArchiveHold, Backup, BackupArchive, BackupArchiveStatus, BackupType, ConditionStatus, Restore};
 use drover::retention::{Change, Circumstances, Former, Found, Plan, Policy, Restoring, change, plan, rule_of};
 use drover::runs::{ALLOW_UNKNOWN_ARCHIVES, Allowed, History, RunStore, WHOLE, confirmed, hold};
 use drover::storage::StorageOptions;
@@ -179,10 +179,12 @@ impl Pruner {
         }
     }
 
-    /// Says that a loss was confirmed, where no dispatch has said so. Only a Backup that is not whole has its runs read for it.
+    /// Says that a loss was confirmed, where no dispatch has said so. Only a Backup that is said not to be whole has its runs
+    /// read for it.
     async fn tell_confirmed(&self, backup: &Backup) -> Result<(), Failure> {
         let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
-        if conditions.is_none_or(|conditions| conditions.is_true(WHOLE)) {
+        let whole = conditions.and_then(|conditions| conditions.get(WHOLE));
+        if whole.is_none_or(|whole| whole.status != ConditionStatus::False) {
             return Ok(());
         }
         if let Some(losses) = confirmed(&self.runs.history(backup).await?, backup) {

@@ -33,8 +33,8 @@ pub(crate) async fn make(context: &Context, backup: &Backup, history: History) -
     Ok(history)
 }
 
-/// Drops spare artifacts, one by one, until there is room. Gives whether one was. One of another Backup that cannot be dropped,
-/// for that one is deleted just now or its run was edited, is that Backup's trouble: the next one goes instead.
+/// Drops spare artifacts, one by one, until there is room. Gives whether one was. One of another Backup that cannot be
+/// dropped, for that one is deleted just now or its run was edited, is that Backup's trouble: the next one goes instead.
 async fn drop_spare(context: &Context, backup: &Backup, history: &History) -> Result<bool, Failure> {
     let fill = context.store.fill().await?;
     let Some(limit) = fill.limit else { return Ok(false) };

@@ -12,8 +12,8 @@ use tracing::{info, warn};
 
 use crate::pipeline::{DiscoverSnafu, EncodeResourceSetSnafu, Error, ReadResourceSetSnafu, UnknownSnafu};
 
-/// Characters of the reason for which a type was left out: a server may say a whole page, and all reasons are to have room in
-/// the archive and in a condition.
+/// Characters of the reason for which a type was left out: a server may say a whole page, and all reasons are to have room
+/// in the archive and in a condition.
 const REASON: usize = 300;
 
 /// What becomes of types that the cluster serves and does not give.

@@ -6,7 +6,7 @@ use drover_tests::{SMALL_SET, Site, message};
 use jiff::SignedDuration;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::histories::annotate;
 use super::rounds::{Rounds, day, dry_run_at, sweep_at};
@@ -15,6 +15,7 @@ use super::rounds::{Rounds, day, dry_run_at, sweep_at};
 async fn a_damaged_newest_archive_pushes_no_good_one_out_and_its_backup_is_not_ready() {
     let site = Site::start().await;
     for (name, location) in [("short-bucket", Some(site.bucket("short"))), ("short-folder", None)] {
+        let here = json!(location);
         let rounds = Rounds::of(&site, name, 1, location).await;
         rounds.round(1, 700).await;
         sweep_at(&site, day(1)).await;
@@ -25,6 +26,12 @@ async fn a_damaged_newest_archive_pushes_no_good_one_out_and_its_backup_is_not_r
         let words = "is damaged at the place \"default\": of 7 bytes, and verified with";
         says_damage(&rounds, words).await;
         assert_eq!(rounds.ledger().await, [(1, ArchiveState::Verified), (2, ArchiveState::Damaged)]);
+
+        // Where it is not looked at, for the Backup names another place now, it is no better.
+        move_to(&site, name, &json!(site.bucket("elsewhere"))).await;
+        sweep_at(&site, day(2)).await;
+        says_damage(&rounds, words).await;
+        move_to(&site, name, &here).await;
 
         rounds.storage.remove(&rounds.archive(2)).await.unwrap();
         sweep_at(&site, day(2)).await;
@@ -47,6 +54,11 @@ async fn a_damaged_newest_archive_pushes_no_good_one_out_and_its_backup_is_not_r
         site.backups().delete(name, &DeleteParams::default()).await.unwrap();
     }
     site.testbed.shutdown().await;
+}
+
+async fn move_to(site: &Site, name: &str, location: &Value) {
+    let patch = Patch::Merge(json!({"spec": {"storageLocation": location}}));
+    site.backups().patch(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
 /// Neither Ready nor Verified, and why.
