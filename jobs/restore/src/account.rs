@@ -46,24 +46,55 @@ impl<'a> Account<'a> {
         match self {
             Self::Listed(types) => types.contains(resource.type_name().as_str()),
             Self::Held { types, api_versions, definitions } => {
-                let was_served = is_always_served(&resource.group)
-                    || api_versions.contains(&resource.api_version())
-                    || definitions.iter().any(|definition| defines(definition, resource));
+                // A definition of the archive tells of its type alone, and better than what else has its group.
+                let was_served = was_served_by(definitions, resource).unwrap_or_else(|| {
+                    is_always_served(&resource.group) || api_versions.contains(&resource.api_version())
+                });
                 types.contains(&resource.type_name()) || (plan.named.is_empty() && was_served)
             }
         }
     }
 }
 
-/// Groups of the API server itself; those of definitions and of aggregated APIs have other names.
+/// Groups of the API server itself. They are named one by one, for many definitions have groups that end alike, such as
+/// `gateway.networking.k8s.io`.
+const BUILT_IN_GROUPS: [&str; 23] = [
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "internal.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+    "storagemigration.k8s.io",
+];
+
 fn is_always_served(group: &str) -> bool {
-    !group.contains('.') || group.ends_with(".k8s.io")
+    BUILT_IN_GROUPS.contains(&group)
 }
 
-fn defines(definition: &Definition, resource: &ResourceType) -> bool {
-    let spec = &definition.spec;
-    let is_version = || spec.versions.iter().any(|version| version.served && version.name == resource.version);
-    spec.group == resource.group && spec.names.plural == resource.plural && is_version()
+/// Whether a type was served in this version, as the archive's definition of it says; none where it holds none of it.
+fn was_served_by(definitions: &[Definition], resource: &ResourceType) -> Option<bool> {
+    let specs = definitions.iter().map(|definition| &definition.spec);
+    let mut own = specs.filter(|spec| spec.group == resource.group && spec.names.plural == resource.plural).peekable();
+    own.peek()?;
+    let mut versions = own.flat_map(|spec| &spec.versions);
+    Some(versions.any(|version| version.served && version.name == resource.version))
 }
 
 #[cfg(test)]
@@ -95,9 +126,10 @@ mod tests {
         plan(&set, &discovery).unwrap().types.remove(0)
     }
 
-    fn definition() -> Definition {
+    /// A definition that serves v2, and v3 no longer.
+    fn definition(group: &str, plural: &str) -> Definition {
         serde_json::from_value(json!({"spec": {
-            "group": "a.io", "scope": "Cluster", "names": {"kind": "Empty", "plural": "empties"},
+            "group": group, "scope": "Cluster", "names": {"kind": "Empty", "plural": plural},
             "versions": [{"name": "v2", "served": true}, {"name": "v3", "served": false}],
         }}))
         .unwrap()
@@ -106,7 +138,7 @@ mod tests {
     #[track_caller]
     fn check(named: &str, served: &str, plural: &str, expected: bool) {
         let held = [("things.a.io".to_owned(), "a.io/v1".to_owned()), ("others.b.io".to_owned(), "b.io/v1".to_owned())];
-        let definitions = [definition()];
+        let definitions = [definition("a.io", "empties"), definition("snapshot.storage.k8s.io", "volumesnapshots")];
         let account = Account::of(None, held.into_iter(), &definitions);
         assert_eq!(account.covers(&planned(named, served, plural)), expected, "{plural} in {served} for {named}");
     }
@@ -124,6 +156,26 @@ mod tests {
         check("a.io/v2", "a.io/v1", "further", false);
         check("cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta2", "clusters", false);
         check("cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta1", "clusters", false);
+    }
+
+    #[test]
+    fn a_group_that_only_ends_like_those_of_the_api_server_was_not_surely_served() {
+        for (group, plural) in [("gateway.networking.k8s.io", "httproutes"), ("policy.networking.k8s.io", "bans")] {
+            let version = format!("{group}/v1");
+            check(&version, &version, plural, false);
+        }
+        check("snapshot.storage.k8s.io/v2", "snapshot.storage.k8s.io/v2", "volumesnapshots", true);
+        check("snapshot.storage.k8s.io/v3", "snapshot.storage.k8s.io/v3", "volumesnapshots", false);
+        check("snapshot.storage.k8s.io/v2", "snapshot.storage.k8s.io/v2", "volumesnapshotclasses", false);
+        check("networking.k8s.io/v1", "networking.k8s.io/v1", "ingresses", true);
+        check("apps/v1", "apps/v1", "deployments", true);
+        check("metrics/v1", "metrics/v1", "pods", false);
+    }
+
+    #[test]
+    fn the_definition_of_a_type_decides_alone() {
+        // Another type of the group was served in this version, and this one was not.
+        check("a.io/v1", "a.io/v1", "empties", false);
     }
 
     #[test]

@@ -10,7 +10,9 @@ use drover::ledger::{Ledger, Lines, held_of};
 use drover::places::{Target, targets};
 use drover::policy::{Policies, Settings};
 use drover::queue::Connection;
-use drover::resources::{ArchiveHold, Backup, BackupArchive, BackupArchiveStatus, BackupType, ConditionStatus, Restore};
+use drover::resources::{
+    ArchiveHold, Backup, BackupArchive, BackupArchiveStatus, BackupType, ConditionStatus, Restore,
+};
 use drover::retention::{Change, Circumstances, Former, Found, Plan, Policy, Restoring, change, plan, rule_of};
 use drover::runs::{ALLOW_UNKNOWN_ARCHIVES, Allowed, History, RunStore, WHOLE, confirmed, hold};
 use drover::storage::StorageOptions;

@@ -19,7 +19,8 @@ pub struct Due {
 /// A new Backup is due at once; a scheduled one at the first time of its schedule after its last run that did not fail,
 /// however many times have passed since; one whose last run failed, at once; one that a job left in the middle, at once.
 /// A run whose archive lacks types had its time all the same, or it would be made over and over; the one archive of a
-/// one-time Backup is wanted again once its annotation allows no such archive any more. What a policy suspends is due only for that last reason: what was begun is ended.
+/// one-time Backup is wanted again once its annotation allows no such archive any more. What a policy suspends is due only for
+/// what a job left in the middle: what was begun is ended.
 ///
 /// # Errors
 /// When the schedule cannot be read.
@@ -49,8 +50,8 @@ pub fn due(
 }
 
 /// When the next verified archive of a Backup is due, past or future: the first time of its schedule after the newest one that
-/// lacks no type, and its creation where there is none. `None` where none is due: it is suspended, or the one archive of a one-time Backup
-/// is there.
+/// lacks no type, and its creation where there is none. `None` where none is due: it is suspended, or the one archive of a
+/// one-time Backup is there.
 ///
 /// # Errors
 /// When the schedule cannot be read.
