@@ -281,7 +281,7 @@ pub(crate) fn with_artifact(mut status: Value, artifact: Option<&Artifact>) -> V
 
 /// Purges what runs that failed could not: NATS was away then.
 pub(crate) async fn purge_leftovers(context: &Context, history: &History) -> Result<(), Failure> {
-    for run in history.iter().filter(|run| status_of(run).state == RunState::Failed) {
+    for run in history.iter().filter(|run| status_of(run).state == RunState::Failed && !is_last_trace(history, run)) {
         let status = status_of(run);
         let Some(left) = status.waiting_artifact() else { continue };
         context.store.purge(&left.name, &left.chunks).await?;
@@ -293,6 +293,14 @@ pub(crate) async fn purge_leftovers(context: &Context, history: &History) -> Res
         context.runs.record(run, |_| Some(change.clone())).await?;
     }
     Ok(())
+}
+
+/// Whether a run's artifact is all that there is of its archive, for the places gave other bytes back each time. It stays
+/// until there is a newer one, or its age takes it.
+fn is_last_trace(history: &History, run: &BackupRun) -> bool {
+    let is_newer_archive =
+        |other: &BackupRun| other.spec.number > run.spec.number && stage_of(other).state == StageState::Completed;
+    status_of(run).upload.is_some_and(|stage| stage.was_refused_everywhere()) && !history.iter().any(is_newer_archive)
 }
 
 pub(crate) fn stage_of(run: &BackupRun) -> SnapshotStage {

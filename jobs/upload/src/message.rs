@@ -5,7 +5,7 @@ use drover::exit::{Exit, Failure};
 use drover::lease::{self, Acquired, Wait};
 use drover::places::{split, targets};
 use drover::queue::{Handler, Outcome};
-use drover::resources::{Backup, BackupRun, RunState, StageState};
+use drover::resources::{Backup, BackupRun, RunState, StageState, UploadStage};
 use drover::runs::{History, artifact_name, check_archive_name, run_name, status_of};
 use kube::{Api, ResourceExt};
 use tracing::{Instrument, info, info_span, warn};
@@ -122,7 +122,9 @@ async fn under_lease(
             Ok(Outcome::Done)
         }
         RunState::Failed => {
-            report::drop_artifact(context, run).await?;
+            if !report::stage_of(run).was_refused_everywhere() {
+                report::drop_artifact(context, run).await?;
+            }
             if has_run_again(&history, run.spec.number) {
                 info!("nothing to do: the run has failed, and newer ones have taken its place");
                 return Ok(Outcome::Done);
@@ -169,25 +171,52 @@ async fn store(
         let told = (report::reason_of(&tried, &targets), worst(&tried), sites_away(&tried));
         Ok::<_, Failure>((run, told))
     };
-    let (run, (reason, exit, away), is_final) = match stored.await {
+    let (run, (reason, exit, away), ending) = match stored.await {
         Ok((run, _)) if status_of(&run).state == RunState::Completed => {
             report::conclude(context, backup, &run, newer_is_open, is_overtaken).await?;
             return Ok(Outcome::Done);
         }
         // Whatever a place says or gives back: the artifact is good, and the next try may store it.
-        Ok((run, told)) => (run, told, false),
+        Ok((run, told)) => {
+            let ending = Ending::of(&report::stage_of(&run), told.1);
+            (run, told, ending)
+        }
         // The artifact itself is damaged, or gone, and no place has the archive.
         Err(failure) => {
             let exit = failure.exit();
-            (run.clone(), (failure.to_string(), exit, Vec::new()), exit == Exit::DataRefused)
+            let ending = Ending { is_final: exit == Exit::DataRefused, refused_tries: 0 };
+            (run.clone(), (failure.to_string(), exit, Vec::new()), ending)
         }
     };
-    report::failed(context, backup, &run, &Failed { reason: &reason, exit, is_final, is_overtaken }).await;
-    if is_final {
-        report::drop_artifact(context, &run).await?;
-        return Ok(Outcome::Refused { reason });
+    let Ending { is_final, refused_tries } = ending;
+    let stage = UploadStage { refused_tries, ..report::stage_of(&run) };
+    let reason = if stage.was_refused() { report::given_up_words(&stage.places, &reason) } else { reason };
+    let failed = Failed { reason: &reason, exit, is_final, is_overtaken, refused_tries };
+    report::failed(context, backup, &run, &failed).await;
+    if !is_final {
+        return Ok(waits(reason, exit, away));
     }
-    Ok(waits(reason, exit, away))
+    // Where no place has the archive the artifact is all that there is of it.
+    if !stage.was_refused_everywhere() {
+        report::drop_artifact(context, &run).await?;
+    }
+    Ok(Outcome::Refused { reason })
+}
+
+/// Whether a try that failed was the last one.
+struct Ending {
+    is_final: bool,
+    /// Tries in a row, up to this one, that failed only since other bytes came back.
+    refused_tries: i64,
+}
+
+impl Ending {
+    /// Of a try whose artifact is good. One wrong answer proves nothing, and many do: who tried on for ever would fill a
+    /// bucket that keeps versions.
+    fn of(before: &UploadStage, exit: Exit) -> Self {
+        let refused_tries = if exit == Exit::DataRefused { before.refused_tries + 1 } else { 0 };
+        Self { is_final: refused_tries >= UploadStage::REFUSED_TRIES, refused_tries }
+    }
 }
 
 /// How a try ends that failed at some places: as one that may help again, if it may at one of them.
@@ -227,6 +256,20 @@ mod tests {
         let tried = targets.iter().zip(exits).map(|(target, exit)| Tried { target, outcome: outcome(exit) });
         let tried: Vec<_> = tried.collect();
         assert_eq!((worst(&tried), sites_away(&tried).len()), (expected, away), "{exits:?}");
+    }
+
+    #[test]
+    fn a_run_ends_after_some_tries_in_a_row_that_gave_other_bytes_back() {
+        let check = |before: i64, exit: Exit, expected: (bool, i64)| {
+            let stage = UploadStage { refused_tries: before, ..UploadStage::default() };
+            let Ending { is_final, refused_tries } = Ending::of(&stage, exit);
+            assert_eq!((is_final, refused_tries), expected, "{exit:?} after {before}");
+        };
+        check(0, Exit::DataRefused, (false, 1));
+        check(UploadStage::REFUSED_TRIES - 2, Exit::DataRefused, (false, UploadStage::REFUSED_TRIES - 1));
+        check(UploadStage::REFUSED_TRIES - 1, Exit::DataRefused, (true, UploadStage::REFUSED_TRIES));
+        check(UploadStage::REFUSED_TRIES - 1, Exit::Unavailable, (false, 0));
+        check(UploadStage::REFUSED_TRIES - 1, Exit::Usage, (false, 0));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tracing::warn;
 use crate::context::{Context, JOB};
 use crate::transfer::{Archive, Tried};
 
-fn stage_of(run: &BackupRun) -> UploadStage {
+pub(crate) fn stage_of(run: &BackupRun) -> UploadStage {
     status_of(run).upload.unwrap_or_default()
 }
 
@@ -33,6 +33,7 @@ pub(crate) async fn started(
         let stage = UploadStage {
             state: StageState::InProgress,
             attempts: before.attempts + 1,
+            refused_tries: before.refused_tries,
             started_at: Some(started_at.clone()),
             places: before.places,
             ..UploadStage::default()
@@ -117,7 +118,7 @@ pub(crate) async fn tried(
         let lacks = missing_words(run).map(|words| format!("; {words}")).unwrap_or_default();
         let message = format!("stored and verified: {}{lacks}", locations(&places));
         let (state, ended_at) = (StageState::Completed, Some(at.clone()));
-        let stage = UploadStage { state, ended_at, places, reason: None, ..stage };
+        let stage = UploadStage { state, ended_at, places, reason: None, refused_tries: 0, ..stage };
         Some(json!({ "state": RunState::Completed, "message": message, "endedAt": at, "upload": stage }))
     });
     let run = recorded.await?;
@@ -199,11 +200,13 @@ pub(crate) struct Failed<'a> {
     pub(crate) is_final: bool,
     /// A newer archive of the Backup is stored.
     pub(crate) is_overtaken: bool,
+    /// Tries in a row, up to this one, that failed only since other bytes came back.
+    pub(crate) refused_tries: i64,
 }
 
 /// The try failed.
 pub(crate) async fn failed(context: &Context, backup: &Backup, run: &BackupRun, failed: &Failed<'_>) {
-    let Failed { reason, exit, is_final, is_overtaken } = *failed;
+    let Failed { reason, exit, is_final, is_overtaken, refused_tries } = *failed;
     let ended_at = now_text();
     let attempts = stage_of(run).attempts;
     let recorded = context.runs.record(run, |run| {
@@ -211,6 +214,7 @@ pub(crate) async fn failed(context: &Context, backup: &Backup, run: &BackupRun, 
             state: StageState::Failed,
             ended_at: Some(ended_at.clone()),
             reason: Some(reason.to_owned()),
+            refused_tries,
             ..stage_of(run)
         };
         if is_final {
@@ -229,8 +233,24 @@ pub(crate) async fn failed(context: &Context, backup: &Backup, run: &BackupRun, 
     context.events.warning(backup, "UploadFailed", reason.to_owned()).await;
 }
 
+/// Why no further try is made at places that give other bytes back each time, and what to do.
+pub(crate) fn given_up_words(places: &[Place], reason: &str) -> String {
+    let tries = UploadStage::REFUSED_TRIES;
+    let stored = verified(places);
+    let stored =
+        if stored.is_empty() { String::new() } else { format!("; it lies, verified, at {}", locations(&stored)) };
+    format!(
+        "{reason}; {tries} tries in a row ended so, and no further one is made of this archive{stored}: mend the place or \
+         name another one, and run the Backup again"
+    )
+}
+
+fn verified(places: &[Place]) -> Vec<Place> {
+    places.iter().filter(|place| place.is_verified()).cloned().collect()
+}
+
 fn waiting_message(places: &[Place], reason: &str) -> String {
-    let stored: Vec<_> = places.iter().filter(|place| place.is_verified()).cloned().collect();
+    let stored = verified(places);
     if stored.is_empty() {
         return format!("the upload is tried again: {reason}");
     }

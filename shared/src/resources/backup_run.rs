@@ -276,6 +276,9 @@ pub struct UploadStage {
     /// When it ended, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<String>,
+    /// Tries in a row that failed only since other bytes came back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refused_tries: i64,
     /// Where the archive lies, and what was seen there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -283,6 +286,29 @@ pub struct UploadStage {
     /// Why the last try failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &i64) -> bool {
+    *count == 0
+}
+
+impl UploadStage {
+    /// How many tries in a row are made that all fail since other bytes come back: no further one would end otherwise, and
+    /// each leaves versions of the archive in a bucket that keeps them.
+    pub const REFUSED_TRIES: i64 = 5;
+
+    /// Whether the run was ended since other bytes came back each time.
+    #[must_use]
+    pub const fn was_refused(&self) -> bool {
+        self.refused_tries >= Self::REFUSED_TRIES
+    }
+
+    /// Whether it was, and no place has the archive: then the artifact is all that there is of it.
+    #[must_use]
+    pub fn was_refused_everywhere(&self) -> bool {
+        self.was_refused() && !self.places.iter().any(Place::is_verified)
+    }
 }
 
 /// One place of an archive.
@@ -320,5 +346,32 @@ impl Place {
     #[must_use]
     pub fn is_verified(&self) -> bool {
         self.state == StageState::Completed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(refused_tries: i64, state: StageState, was_refused: bool, everywhere: bool) {
+        let place = Place {
+            name: Place::DEFAULT.to_owned(),
+            location: String::new(),
+            verified_bytes: 0,
+            state,
+            verified_at: None,
+            reason: None,
+        };
+        let stage = UploadStage { refused_tries, places: vec![place], ..UploadStage::default() };
+        assert_eq!((stage.was_refused(), stage.was_refused_everywhere()), (was_refused, everywhere), "{stage:?}");
+    }
+
+    #[test]
+    fn an_artifact_is_all_that_there_is_where_every_place_refused_its_archive() {
+        check(0, StageState::Failed, false, false);
+        check(UploadStage::REFUSED_TRIES - 1, StageState::Failed, false, false);
+        check(UploadStage::REFUSED_TRIES, StageState::Failed, true, true);
+        check(UploadStage::REFUSED_TRIES, StageState::Completed, true, false);
     }
 }

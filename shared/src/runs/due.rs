@@ -4,7 +4,7 @@ use super::history::{is_backup, lacks_no_type};
 use super::{ALLOW_MISSING_TYPES, Allowed, History, begun_at, status_of};
 use crate::clock::is_future;
 use crate::policy::Settings;
-use crate::resources::{Backup, BackupRun, BackupStatus, BackupType, RunState};
+use crate::resources::{Backup, BackupRun, BackupStatus, BackupType, RunState, UploadStage};
 use crate::schedule::{self, Schedule};
 
 /// Why a Backup runs now.
@@ -37,7 +37,7 @@ pub fn due(
         return Ok(None);
     }
     let may_lack = backup.kind_of_backup() == BackupType::Recurring || Allowed::on(backup).has(ALLOW_MISSING_TYPES);
-    let has_run = |run: &BackupRun| status_of(run).state != RunState::Failed && (may_lack || lacks_no_type(run));
+    let has_run = |run: &BackupRun| is_done_with(run) && (may_lack || lacks_no_type(run));
     let last = last_time(backup, history, now, has_run);
     let created = backup.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     match backup.kind_of_backup() {
@@ -93,6 +93,13 @@ pub fn schedule_of(backup: &Backup, settings: &Settings) -> Result<Schedule, sch
     Schedule::read(backup.spec.schedule.as_deref().unwrap_or_default(), settings.time_zone.as_deref())
 }
 
+/// Whether a run is not made again at once. What no place takes is not taken from a new run either; somebody has to mend it
+/// first.
+fn is_done_with(run: &BackupRun) -> bool {
+    let status = status_of(run);
+    status.state != RunState::Failed || status.upload.as_ref().is_some_and(UploadStage::was_refused)
+}
+
 /// When the last run of the Backup began that counts: by its runs, or by the status that the Rancher operator left. A time in
 /// the future says nothing, but that the one archive of a one-time Backup was made.
 fn last_time(
@@ -142,6 +149,21 @@ mod tests {
     }
 
     const NOW: Due = Due { scheduled_for: None };
+
+    #[test]
+    fn a_backup_whose_archive_no_place_takes_is_not_due_at_once() {
+        let mut backup = backup();
+        let now = at("2026-01-01T00:00:00Z");
+        let failed = |refused_tries: i64| {
+            let mut run = run(1, RunState::Failed, true);
+            run.status.as_mut().unwrap().upload = Some(UploadStage { refused_tries, ..UploadStage::default() });
+            History::of(&self::backup(), vec![run])
+        };
+        check(&backup, &failed(1), now, Some(NOW));
+        check(&backup, &failed(UploadStage::REFUSED_TRIES), now, None);
+        backup.metadata.generation = Some(2);
+        check(&backup, &failed(UploadStage::REFUSED_TRIES), now, Some(NOW));
+    }
 
     #[test]
     fn one_time_backup_is_due_once_for_each_edit() {

@@ -1,7 +1,7 @@
 //! What is wrong with a place is said on the Backup: what it is, where, and what to do about it. Each against a real server.
 
 use drover::artifacts::Store;
-use drover::resources::{RunState, S3Location, StorageLocation};
+use drover::resources::{RunState, S3Location, StorageLocation, UploadStage};
 use drover_testbed::damage::{self, Damage};
 use drover_testbed::{Options, Service};
 use drover_tests::{CREDENTIALS, SMALL_SET, Site, message};
@@ -122,6 +122,38 @@ async fn a_wrong_answer_ends_no_run_and_drops_no_artifact() {
         assert_eq!((state(&site).await, site.artifacts().await.names.len()), (RunState::Completed, 0));
     }
     the_artifact_is_gone_and_an_answer_is_wrong(&site, &way).await;
+    site.testbed.shutdown().await;
+}
+
+/// A place that never gives back what it got: the run ends after some tries, and the archive is not lost with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_is_wrong_each_time_ends_the_run_and_drops_no_artifact() {
+    let site = Site::start_with(Options::only([Service::ControlPlane, Service::Nats, Service::Minio])).await;
+    site.resource_set(SMALL_SET).await;
+    let way = Damage::start(&site.testbed.s3().unwrap().endpoint).await.unwrap();
+    site.backup("damaged", "small", Some(damaged(&site, &way))).await;
+    way.damage(damage::Fault::WrongByte, usize::MAX);
+    site.job("snapshot").arguments(["--backup", "damaged"]).succeed().await;
+    for _ in 1..UploadStage::REFUSED_TRIES {
+        site.job("upload").end_with(65).await;
+        assert_eq!(state(&site).await, RunState::InProgress);
+    }
+    site.job("upload").end_with(65).await;
+    assert_eq!(state(&site).await, RunState::Failed);
+    let ready = message(site.backup_status("damaged").await.conditions.as_ref(), "Ready");
+    assert!(ready.contains("no further one is made of this archive") && ready.contains("s3://"), "{ready}");
+    // Nothing is tried again, nothing is due, and the artifact is all that there is.
+    site.job("upload").succeed().await;
+    site.job("snapshot").succeed().await;
+    assert_eq!((way.deletions(), site.runs("damaged").await.len()), (0, 1));
+    assert_eq!(site.artifacts().await.names.len(), 1);
+    // It stays until there is a newer archive.
+    way.damage(damage::Fault::WrongByte, 0);
+    for kept in [1, 0] {
+        site.job("snapshot").arguments(["--backup", "damaged"]).succeed().await;
+        site.job("upload").succeed().await;
+        assert_eq!((state(&site).await, site.artifacts().await.names.len()), (RunState::Completed, kept));
+    }
     site.testbed.shutdown().await;
 }
 
