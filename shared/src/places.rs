@@ -9,7 +9,7 @@ use crate::runs::status_of;
 use crate::storage::{Storage, StorageOptions};
 
 /// A place that archives of a Backup are to lie at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
     /// As it stands in the run's record.
     pub name: String,
@@ -17,7 +17,7 @@ pub struct Target {
     encryption: Option<ServerSideEncryption>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Wanted {
     /// What the Backup itself says.
     Own(Option<StorageLocation>),

@@ -15,6 +15,8 @@ use drover::storage::{Storage, StorageOptions};
 use kube::Client;
 use uuid::Uuid;
 
+use crate::refusals::Refusals;
+
 /// The job's name, its field manager, and its stage's name in events.
 pub(crate) const JOB: &str = "upload";
 
@@ -31,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) events: Events,
     pub(crate) connection: Connection,
+    /// Places that refused in this job.
+    pub(crate) refusals: Refusals,
     /// Runs whose messages have come in this job.
     seen: Mutex<HashSet<Uuid>>,
 }
@@ -70,6 +74,7 @@ impl Context {
             spool,
             store,
             connection,
+            refusals: Refusals::default(),
             seen: Mutex::default(),
         })
     }

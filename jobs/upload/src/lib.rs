@@ -4,6 +4,7 @@
 mod arguments;
 mod context;
 mod message;
+mod refusals;
 mod report;
 mod spool;
 mod sweep;

@@ -55,6 +55,12 @@ pub(crate) enum Error {
         /// What is away.
         site: String,
     },
+    /// Others were refused there a moment ago.
+    #[snafu(display("{why}; this archive was not tried there, since others were refused a moment ago"))]
+    KnownRefused {
+        /// Why they were.
+        why: String,
+    },
     /// The place has another name already.
     #[snafu(display(
         "failed to use {location:?} as a further place: it is the place {other:?} too; correct the BackupPolicy, since one \
@@ -74,7 +80,7 @@ impl Fault for Error {
             Self::ArtifactGone { .. } | Self::IncompleteRecord => Exit::DataRefused,
             Self::Spool { .. } => Exit::Failure,
             Self::KnownAway { .. } => Exit::Unavailable,
-            Self::Double { .. } => Exit::Usage,
+            Self::KnownRefused { .. } | Self::Double { .. } => Exit::Usage,
         }
     }
 }
@@ -154,7 +160,43 @@ pub(crate) async fn transfer<'a>(
     task: &Task<'a>,
     away: &HashSet<String>,
 ) -> Result<Vec<Tried<'a>>, Failure> {
-    let (opened, mut tried) = open_all(context, &task.pending, away).await;
+    let (mut wanted, mut tried) = (Vec::new(), Vec::new());
+    for target in task.pending.iter().copied() {
+        match known_trouble(context, target, away) {
+            Some(error) => tried.push(Tried { target, outcome: Err(error.into()) }),
+            None => wanted.push(target),
+        }
+    }
+    let (opened, failed) = open_all(context, &wanted).await;
+    for Tried { target, outcome } in &failed {
+        if let Err(failure) = outcome {
+            context.refusals.not_opened(target, failure);
+        }
+    }
+    tried.extend(failed);
+    let tried = bring(context, task, opened, tried).await?;
+    for Tried { target, outcome } in &tried {
+        context.refusals.tried(target, outcome.as_ref().map(|_| ()));
+    }
+    Ok(tried)
+}
+
+/// Why a place need not be tried in this job; none where it may take the archive.
+fn known_trouble(context: &Context, target: &Target, away: &HashSet<String>) -> Option<Error> {
+    let site = target.site();
+    if away.contains(&site) {
+        return Some(Error::KnownAway { site });
+    }
+    context.refusals.why(target).map(|why| Error::KnownRefused { why })
+}
+
+/// Brings the archive to the places that could be opened; `tried` tells of those that could not, and of all in the end.
+async fn bring<'a>(
+    context: &Context,
+    task: &Task<'a>,
+    opened: Vec<Open<'a>>,
+    mut tried: Vec<Tried<'a>>,
+) -> Result<Vec<Tried<'a>>, Failure> {
     let opened = without_doubles(opened, &task.verified, task.archive, &mut tried);
     if opened.is_empty() {
         return Ok(tried);
@@ -172,17 +214,8 @@ pub(crate) async fn transfer<'a>(
 }
 
 /// Opens the places, all at a time; what failed is told of in the second part.
-async fn open_all<'a>(
-    context: &Context,
-    targets: &[&'a Target],
-    away: &HashSet<String>,
-) -> (Vec<Open<'a>>, Vec<Tried<'a>>) {
-    let opening = targets.iter().map(|target| async {
-        let site = target.site();
-        let storage =
-            if away.contains(&site) { Err(Error::KnownAway { site }.into()) } else { context.open(target).await };
-        (*target, storage)
-    });
+async fn open_all<'a>(context: &Context, targets: &[&'a Target]) -> (Vec<Open<'a>>, Vec<Tried<'a>>) {
+    let opening = targets.iter().map(|target| async { (*target, context.open(target).await) });
     let (mut opened, mut failed) = (Vec::new(), Vec::new());
     for (target, storage) in join_all(opening).await {
         match storage {
@@ -278,7 +311,7 @@ async fn fetch_from_places(
     tried: &[Tried<'_>],
 ) -> Result<SpoolFile, Failure> {
     let verified: Vec<_> = task.verified.iter().map(|(target, _)| *target).collect();
-    let (known, failed) = open_all(context, &verified, &HashSet::new()).await;
+    let (known, failed) = open_all(context, &verified).await;
     let failed = failed.into_iter().filter_map(|failed| failed.outcome.err());
     let mut unasked: Vec<Failure> = failed.filter(|failure| failure.exit() != Exit::DataRefused).collect();
     for open in there.into_iter().chain(known) {
