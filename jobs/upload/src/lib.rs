@@ -7,6 +7,7 @@ mod message;
 mod refusals;
 mod report;
 mod spool;
+mod superseded;
 mod sweep;
 mod transfer;
 mod unknown;

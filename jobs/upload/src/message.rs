@@ -12,6 +12,7 @@ use tracing::{Instrument, info, info_span, warn};
 
 use crate::context::Context;
 use crate::report::{self, Failed};
+use crate::superseded;
 use crate::transfer::{Archive, Task, Tried, transfer};
 
 impl Handler for Context {
@@ -132,7 +133,7 @@ async fn under_lease(
             Ok(Outcome::Refused { reason: "the run has failed".to_owned() })
         }
         RunState::Pending | RunState::InProgress => {
-            store(context, backup, run, newer_is_open, is_overtaken, away).await
+            store(context, backup, run, &history, newer_is_open, is_overtaken, away).await
         }
     }
 }
@@ -150,6 +151,7 @@ async fn store(
     context: &Context,
     backup: &Backup,
     run: &BackupRun,
+    history: &History,
     newer_is_open: bool,
     is_overtaken: bool,
     away: &HashSet<String>,
@@ -183,6 +185,12 @@ async fn store(
         }
         // The artifact itself is damaged, or gone, and no place has the archive.
         Err(failure) => {
+            if let Some(why) = superseded::why(context, history, &run, &failure).await? {
+                let pending: Vec<_> = split(&targets, &run).1.into_iter().map(|target| target.name.as_str()).collect();
+                let words = superseded::words(&run, why, &pending);
+                report::superseded(context, backup, &run, &words, is_overtaken).await?;
+                return Ok(Outcome::Done);
+            }
             let exit = failure.exit();
             let ending = Ending { is_final: exit == Exit::DataRefused, refused_tries: 0 };
             (run.clone(), (failure.to_string(), exit, Vec::new()), ending)

@@ -233,6 +233,47 @@ pub(crate) async fn failed(context: &Context, backup: &Backup, run: &BackupRun, 
     context.events.warning(backup, "UploadFailed", reason.to_owned()).await;
 }
 
+/// The run ends, and its archive is nowhere: it has failed, and nobody is woken for it. The Backup says again what it said
+/// before this try.
+pub(crate) async fn superseded(
+    context: &Context,
+    backup: &Backup,
+    run: &BackupRun,
+    words: &str,
+    is_overtaken: bool,
+) -> Result<(), Failure> {
+    let ended_at = now_text();
+    let recorded = context.runs.record(run, |run| {
+        let stage = UploadStage {
+            state: StageState::Failed,
+            ended_at: Some(ended_at.clone()),
+            reason: Some(words.to_owned()),
+            ..stage_of(run)
+        };
+        Some(json!({ "state": RunState::Failed, "message": words, "endedAt": ended_at, "upload": stage }))
+    });
+    let run = recorded.await?;
+    warn!("{words}");
+    if !is_overtaken {
+        set_status(context, backup, |current| as_before(current, backup)).await?;
+    }
+    context.events.warning(backup, "Superseded", words.to_owned()).await;
+    drop_artifact(context, &run).await
+}
+
+/// A Backup's status with what it said of its runs before a try; none where it said nothing.
+fn as_before(current: &Backup, before: &Backup) -> Option<BackupStatus> {
+    let said = before.status.as_ref()?.conditions.as_ref()?;
+    let mut status = current.status.clone()?;
+    for condition in &mut status.conditions.as_mut()?.0 {
+        let is_of_runs = ["Ready", "Reconciling", "Stalled"].contains(&condition.type_.as_str());
+        if let Some(before) = said.get(&condition.type_).filter(|_| is_of_runs) {
+            *condition = before.clone();
+        }
+    }
+    Some(status)
+}
+
 /// Why no further try is made at places that give other bytes back each time, and what to do.
 pub(crate) fn given_up_words(places: &[Place], reason: &str) -> String {
     let tries = UploadStage::REFUSED_TRIES;
@@ -269,5 +310,30 @@ pub(crate) fn warn_of<T>(outcome: Result<T, impl Into<Failure>>) {
     if let Err(error) = outcome {
         let failure: Failure = error.into();
         warn!("{failure}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drover::resources::{BackupSpec, ConditionStatus, Conditions, Ready};
+
+    use super::*;
+
+    #[test]
+    fn a_backup_says_again_what_it_said_before_and_keeps_what_others_say() {
+        let now = clock::now();
+        let backup = |ready: Ready, pruned: &str| {
+            let mut conditions = Conditions::default();
+            conditions.set_ready(ready, "", now);
+            conditions.set(report::PRUNED, ConditionStatus::True, pruned, "", now);
+            let mut backup = Backup::new("daily", BackupSpec::default());
+            backup.status = Some(BackupStatus { conditions: Some(conditions), ..BackupStatus::default() });
+            backup
+        };
+        let (before, current) = (backup(Ready::Completed, "Then"), backup(Ready::InProgress, "Now"));
+        let conditions = as_before(&current, &before).unwrap().conditions.unwrap();
+        let reason = |type_: &str| conditions.get(type_).unwrap().reason.clone().unwrap();
+        assert_eq!((reason("Ready"), reason(report::PRUNED)), (Ready::Completed.to_string(), "Now".to_owned()));
+        assert_eq!(as_before(&current, &Backup::new("daily", BackupSpec::default())), None);
     }
 }

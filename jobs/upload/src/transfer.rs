@@ -2,6 +2,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use drover::artifacts::{Expected, GetError};
 use drover::exit::{Chain, Exit, Failure, Fault};
@@ -13,6 +14,7 @@ use drover::storage::{self, Content, Parcel, Storage, Verification};
 use futures::future::{BoxFuture, join_all};
 use futures::{StreamExt, stream};
 use snafu::{OptionExt, ResultExt, Snafu};
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::context::Context;
@@ -20,6 +22,9 @@ use crate::spool::SpoolFile;
 
 /// How often an artifact or a copy is read that is not what it should be.
 const READS: u32 = 3;
+
+/// The pause before a copy is read again; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How many places an archive is brought to at once: each has two parts of it on their way.
 const PLACES_AT_ONCE: usize = 3;
@@ -340,7 +345,11 @@ async fn fetch_from_places(
 async fn fetch_from(context: &Context, storage: &Storage, archive: &Archive) -> Result<Option<SpoolFile>, Failure> {
     let location = storage.path_of(&archive.filename);
     let mut storage = storage.clone();
-    for _ in 0..READS {
+    for number in 0..READS {
+        if number > 0 {
+            sleep(FIRST_PAUSE * 2_u32.pow(number - 1)).await;
+            storage = storage.anew();
+        }
         let mut spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
         match storage.fetch_to(&archive.filename, spool.writer()).await {
             Ok(found) if found == archive.content => {
@@ -351,7 +360,6 @@ async fn fetch_from(context: &Context, storage: &Storage, archive: &Archive) -> 
             Err(error) if error.is_missing() || error.exit() == Exit::DataRefused => warn!("{}", Chain(&error)),
             Err(error) => return Err(error.into()),
         }
-        storage = storage.anew();
     }
     Ok(None)
 }

@@ -1,6 +1,7 @@
 //! A further place that is away for long: all Backups go on, nothing piles up, and the place gets what is still wanted once it
 //! is back.
 
+use drover::artifacts::Store;
 use drover::queue::{STREAM, UPLOAD_CONSUMER};
 use drover::resources::{
     BackupPolicy, BackupPolicySpec, BackupRun, FurtherLocation, LocalLocation, Place, RunState, S3Location,
@@ -22,8 +23,8 @@ const ROUNDS: usize = WAITING + 2;
 /// Room for the artifacts of three rounds of three Backups or so.
 const ROOM: i64 = 24 << 10;
 
-/// Room for the artifacts of four rounds of one Backup or so.
-const ROOM_OF_ONE: i64 = 12 << 10;
+/// Room for the artifacts of a few rounds of one Backup.
+const ROOM_OF_ONE: i64 = 6 << 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_further_place_that_is_away_for_long_keeps_no_backup_from_being_made() {
@@ -190,5 +191,47 @@ async fn a_volume_that_is_missing_gets_its_copies_once_it_is_there() {
         assert_eq!(run.status.unwrap().state, RunState::Completed);
         assert!(volumes.join("nas").join(&run.spec.filename).exists());
     }
+    site.testbed.shutdown().await;
+}
+
+/// An archive that expired where it lay, before a place that was missing got its copy: nobody is woken for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_copy_of_what_is_gone_ends_without_alarm() {
+    let site = Site::start_with(Options::only([Service::ControlPlane, Service::Nats, Service::Minio])).await;
+    site.resource_set(SMALL_SET).await;
+    let near = FurtherLocation {
+        name: "near".to_owned(),
+        s3: None,
+        local: Some(LocalLocation { volume: Some("nas".to_owned()) }),
+    };
+    policy(&site, "near", &["kept"], near).await;
+    site.backup("kept", "small", Some(site.bucket("kept"))).await;
+    let volumes = site.testbed.folder().join("volumes");
+    let upload = || site.job("upload").environment("DROVER_VOLUMES", &volumes.display().to_string());
+    for _ in 0..2 {
+        site.job("snapshot").arguments(["--backup", "kept"]).succeed().await;
+        assert_ne!(upload().run().await.code, 0);
+    }
+    let jetstream = async_nats::jetstream::new(site.testbed.nats().await.unwrap());
+    let store = Store::open(&jetstream).await.unwrap();
+    let runs = site.runs("kept").await;
+    for run in &runs {
+        let artifact = run.status.as_ref().unwrap().artifact.clone().unwrap();
+        store.purge(&artifact.name, &artifact.chunks).await.unwrap();
+    }
+    let s3 = site.testbed.s3().unwrap().client().unwrap();
+    let key = format!("kept/{}", runs[0].spec.filename);
+    s3.delete_object().bucket(BUCKET).key(key).send().await.unwrap();
+    std::fs::create_dir_all(volumes.join("nas")).unwrap();
+    upload().succeed().await;
+    let runs = site.runs("kept").await;
+    let [first, second] = &runs[..] else { panic!("{runs:?}") };
+    let status = first.status.as_ref().unwrap();
+    let message = status.message.clone().unwrap();
+    assert_eq!(status.state, RunState::Failed);
+    assert!(message.contains("superseded") && message.contains("was, verified, at s3://"), "{message}");
+    assert!(message.ends_with("never reached: near"), "{message}");
+    assert_eq!(second.status.as_ref().unwrap().state, RunState::Completed);
+    assert!(volumes.join("nas").join(&second.spec.filename).exists());
     site.testbed.shutdown().await;
 }
