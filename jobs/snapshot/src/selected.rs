@@ -101,6 +101,10 @@ fn log(plan: &Plan) {
     for version in &plan.not_served {
         info!(version, "left out: the cluster does not serve it");
     }
+    if !plan.kinds_not_served.is_empty() {
+        let kinds = plan.kinds_not_served.join(", ");
+        info!(kinds, "left out: the cluster serves no types of these names");
+    }
     for name in &plan.without_names {
         info!(resource = name, "left out: it can only be read by name, and the ResourceSet gives no names");
     }
@@ -120,10 +124,11 @@ fn log(plan: &Plan) {
 fn contents(plan: &Plan, kubernetes_version: Option<String>) -> Contents {
     let left_out = |name: &String, reason, message: &str| LeftOut { name: name.clone(), reason, message: cut(message) };
     let not_served = plan.not_served.iter().map(|name| left_out(name, Reason::NotServed, ""));
+    let kinds = plan.kinds_not_served.iter().map(|name| left_out(name, Reason::NotServed, ""));
     let unknown =
         plan.unknown.iter().map(|unknown| left_out(&unknown.api_version, Reason::NotListed, &unknown.why.reason));
     let without_names = plan.without_names.iter().map(|name| left_out(name, Reason::NoNames, ""));
-    let left_out = not_served.chain(unknown).chain(without_names).collect();
+    let left_out = not_served.chain(kinds).chain(unknown).chain(without_names).collect();
     Contents { kubernetes_version, left_out, ..Contents::default() }
 }
 

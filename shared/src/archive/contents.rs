@@ -68,7 +68,8 @@ pub struct ListedType {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeftOut {
-    /// A type as kubectl names it or, where it is not known which types there are, an API version.
+    /// A type as kubectl names it or, where it is not known which types there are, an API version. One that is not served has
+    /// the name that the ResourceSet gives it, which may be its Kind.
     pub name: String,
     /// Why.
     pub reason: Reason,

@@ -75,6 +75,11 @@ impl Matcher {
         })
     }
 
+    /// The kinds that are listed exactly, by Kind or plural name.
+    pub(super) fn exact_kinds(&self) -> impl Iterator<Item = &str> {
+        self.kinds.exact.iter().map(String::as_str)
+    }
+
     /// By Kind or plural name. What is listed exactly is taken although it is excluded; without a list and a regexp all
     /// is taken that is not excluded.
     pub(super) fn takes_type(&self, resource: &ResourceType) -> bool {

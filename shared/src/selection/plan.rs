@@ -17,6 +17,9 @@ pub struct Plan {
     /// API versions that selectors name, that the cluster does not serve, and of whose types it serves none that they take
     /// in another version.
     pub not_served: Vec<String>,
+    /// Kinds that selectors list exactly, in whose group there are types of other names alone: `<name>.<group>`, where the
+    /// name is the Kind or the plural that the selector gives.
+    pub kinds_not_served: Vec<String>,
     /// API versions that selectors name and of which the cluster cannot say which types they have.
     pub unknown: Vec<Unknown>,
     /// Types that selectors take, that can only be read by name, and of which no selector gives names (for a namespaced
@@ -77,7 +80,7 @@ pub enum Request {
 /// # Errors
 /// When a selector cannot be read.
 pub fn plan(set: &ResourceSet, discovery: &Discovery) -> Result<Plan, PlanError> {
-    let (mut not_served, mut unknown) = (BTreeSet::new(), BTreeMap::new());
+    let (mut not_served, mut kinds_not_served, mut unknown) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     let mut selected: BTreeMap<(String, String), Taken<'_>> = BTreeMap::new();
     for (index, selector) in set.spec.resource_selectors.iter().enumerate() {
         let (api_version, matcher) = (&selector.api_version, Arc::new(Matcher::new(index, selector)?));
@@ -85,8 +88,14 @@ pub fn plan(set: &ResourceSet, discovery: &Discovery) -> Result<Plan, PlanError>
             unknown.insert(api_version.clone(), why.clone());
             continue;
         }
+        let group = group_of(api_version);
+        let mut unmatched: BTreeSet<&str> = matcher.exact_kinds().collect();
         let mut takes_any = false;
-        for offers in discovery.offers(group_of(api_version)).into_values() {
+        for offers in discovery.offers(group).into_values() {
+            for offer in &offers {
+                unmatched.remove(offer.kind.as_str());
+                unmatched.remove(offer.plural.as_str());
+            }
             let offers: Vec<_> = offers.into_iter().filter(|offer| is_readable(offer)).collect();
             let named = offers.iter().find(|offer| offer.api_version() == *api_version);
             let Some(resource) = named.or(offers.first()).filter(|resource| matcher.takes_type(resource)) else {
@@ -99,10 +108,19 @@ pub fn plan(set: &ResourceSet, discovery: &Discovery) -> Result<Plan, PlanError>
         }
         if !takes_any && discovery.types(api_version).is_none() {
             not_served.insert(api_version.clone());
+        } else {
+            // A subresource is no type, and no selector takes one.
+            let kinds = unmatched.into_iter().filter(|kind| !kind.contains('/'));
+            kinds_not_served.extend(kinds.map(|kind| in_group(kind, group)));
         }
     }
     let unknown = unknown.into_iter().map(|(api_version, why)| Unknown { api_version, why });
-    let mut plan = Plan { not_served: not_served.into_iter().collect(), unknown: unknown.collect(), ..Plan::default() };
+    let mut plan = Plan {
+        not_served: not_served.into_iter().collect(),
+        kinds_not_served: kinds_not_served.into_iter().collect(),
+        unknown: unknown.collect(),
+        ..Plan::default()
+    };
     let mut types: Vec<_> = selected.into_values().map(Taken::plan).collect();
     types.sort_by_cached_key(|type_plan| rank(&type_plan.resource));
     for type_plan in types {
@@ -113,6 +131,11 @@ pub fn plan(set: &ResourceSet, discovery: &Discovery) -> Result<Plan, PlanError>
         }
     }
     Ok(plan)
+}
+
+/// A kind as kubectl takes it, by whichever of its names.
+fn in_group(kind: &str, group: &str) -> String {
+    if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") }
 }
 
 /// Why it is not known what belongs to an API version: the cluster cannot answer for it or, where it does not serve it, for

@@ -50,7 +50,28 @@ fn a_type_is_read_in_a_version_that_is_served() {
 fn what_is_served_in_no_version_is_not_served() {
     check(json!([{"apiVersion": "b.io/v1"}]), &[], &["b.io/v1"]);
     check(json!([{"apiVersion": "a.io/v3", "kinds": ["Other"]}]), &[], &["a.io/v3"]);
-    check(json!([{"apiVersion": "a.io/v2", "kinds": ["Other"]}]), &[], &[]);
+}
+
+/// The kinds that selectors list and that are not served.
+#[track_caller]
+fn check_kinds(selectors: Value, expected: &[&str]) {
+    let text = selectors.to_string();
+    assert_eq!(planned(selectors, &several()).kinds_not_served, expected, "{text}");
+}
+
+#[test]
+fn a_kind_that_is_listed_and_not_served_is_told() {
+    check_kinds(json!([{"apiVersion": "a.io/v2", "kinds": ["Other"]}]), &["Other.a.io"]);
+    check_kinds(json!([{"apiVersion": "a.io/v2", "kinds": ["Thing", "others", "olds"]}]), &["others.a.io"]);
+    check_kinds(json!([{"apiVersion": "a.io/v3", "kinds": ["Thing", "Other"]}]), &["Other.a.io"]);
+    check_kinds(json!([{"apiVersion": "v1", "kinds": ["secret", "Secret", "secrets/status"]}]), &["secret"]);
+    let twice =
+        json!([{"apiVersion": "a.io/v2", "kinds": ["Other"]}, {"apiVersion": "a.io/v1beta1", "kinds": ["Other"]}]);
+    check_kinds(twice, &["Other.a.io"]);
+    // A pattern may find nothing, and of what a whole API version lacks that one is told.
+    check_kinds(json!([{"apiVersion": "a.io/v2", "kindsRegexp": "^other"}]), &[]);
+    check_kinds(json!([{"apiVersion": "a.io/v3", "kinds": ["Other"]}]), &[]);
+    check_kinds(json!([{"apiVersion": "b.io/v1", "kinds": ["Other"]}]), &[]);
 }
 
 #[test]

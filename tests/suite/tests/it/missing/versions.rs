@@ -12,8 +12,9 @@ async fn a_type_is_archived_in_the_version_that_is_served_and_a_prune_after_an_u
     define(&site, &definition(GROUP, &[("v1beta1", true)])).await;
     make_things(&site, &old, 5).await;
 
+    let gone = json!({"apiVersion": old, "kinds": ["Gone"]});
     let (finished, archive) =
-        to_file(&site, &set("new", &[all_of(&new), all_of("nothing.example.io/v1")]), &[], 0).await;
+        to_file(&site, &set("new", &[all_of(&new), all_of("nothing.example.io/v1"), gone]), &[], 0).await;
     let held: Vec<_> = objects(&archive).into_keys().filter(|path| path.starts_with("things.")).collect();
     let expected: Vec<_> = (0..5).map(|index| format!("things.{GROUP}#v1beta1/thing-{index}.json")).collect();
     assert_eq!(held, expected);
@@ -27,6 +28,7 @@ async fn a_type_is_archived_in_the_version_that_is_served_and_a_prune_after_an_u
         ("v1beta1", 5, &["v1beta2".to_owned()][..])
     );
     assert_eq!(contents.left_out[0].name, "nothing.example.io/v1");
+    assert_eq!(contents.left_out[1].name, format!("Gone.{GROUP}"));
     inspected(&site, &archive).await;
 
     // The other way round, and both versions named by one set.
