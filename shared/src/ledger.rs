@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use self::line::is_same;
 pub use self::line::{line_name, line_of_run};
 pub use self::store::{Error, Ledger};
 use crate::resources::{ArchiveHold, ArchivePlace, BackupArchive, BackupArchiveStatus, PlaceState, RetentionRecord};
@@ -48,6 +49,27 @@ pub struct Known<'a> {
     pub archive: &'a BackupArchive,
     /// The place.
     pub place: &'a ArchivePlace,
+}
+
+/// Which place of a Backup is meant, where two services have a bucket and a folder of the same names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Site<'a> {
+    /// The name of the place; none where it is not known, as of one that a Restore names.
+    pub name: Option<&'a str>,
+    /// The names of the Backup's other places.
+    pub others: &'a [&'a str],
+}
+
+impl Site<'_> {
+    /// What a line says of the place, where an archive of it lies at `location`. An entry under a name that the Backup has no
+    /// more is that of a place which was renamed, and no endpoint is looked at, which may be written in many ways.
+    fn among<'p>(&self, places: &'p [ArchivePlace], location: &str) -> Option<&'p ArchivePlace> {
+        let may_be_it =
+            |place: &&ArchivePlace| place.location == location && !self.others.contains(&place.name.as_str());
+        let nearness =
+            |place: &&ArchivePlace| (self.name == Some(place.name.as_str()), place.state != PlaceState::Deleted);
+        places.iter().filter(may_be_it).max_by_key(nearness)
+    }
 }
 
 impl Known<'_> {
@@ -120,10 +142,9 @@ impl Lines {
 
     /// What is known of the archives at a place, by file name; `path_of` tells where a file of that name lies there.
     #[must_use]
-    pub fn at(&self, path_of: impl Fn(&str) -> String) -> BTreeMap<&str, Known<'_>> {
+    pub fn at(&self, site: Site<'_>, path_of: impl Fn(&str) -> String) -> BTreeMap<&str, Known<'_>> {
         let known = self.iter().filter_map(|archive| {
-            let here = path_of(&archive.spec.filename);
-            let place = places_of(archive).iter().find(|place| place.location == here)?;
+            let place = site.among(places_of(archive), &path_of(&archive.spec.filename))?;
             Some((archive.spec.filename.as_str(), Known { archive, place }))
         });
         known.collect()
@@ -216,14 +237,14 @@ pub fn held_of(archive: &BackupArchive) -> Option<&ArchiveHold> {
 #[must_use]
 pub fn seen(
     archive: &BackupArchive,
-    location: &str,
+    place: &ArchivePlace,
     state: PlaceState,
     reason: &str,
     now: Timestamp,
 ) -> Option<BackupArchiveStatus> {
     let status = archive.status.clone().unwrap_or_default();
     let mut places = status.places.clone();
-    let place = places.iter_mut().find(|place| place.location == location)?;
+    let place = places.iter_mut().find(|other| is_same(other, place))?;
     if place.state == state && place.reason == reason {
         return None;
     }

@@ -9,7 +9,7 @@ use clap::Args;
 use drover::archives::{self, Archive};
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Failure, Fault};
-use drover::ledger::Lines;
+use drover::ledger::{Lines, Site};
 use drover::places::targets;
 use drover::policy::Policies;
 use drover::resources::{Backup, DEFAULT_NAMESPACE, Restore, S3Location, StorageLocation, rfc3339};
@@ -133,9 +133,12 @@ pub(crate) async fn list(listing: Listing) -> Result<(), Failure> {
     let mut listed = Vec::new();
     let mut worst: Option<Failure> = None;
     let (opened, ledger) = listing.open().await?;
+    let names: Vec<_> = opened.iter().filter_map(|(name, _)| name.clone()).collect();
     for (name, storage) in opened {
+        let others: Vec<_> = names.iter().filter(|other| Some(*other) != name.as_ref()).map(String::as_str).collect();
+        let site = Site { name: name.as_deref(), others: &others };
         let (location, found) = match storage {
-            Ok(storage) => (storage.location().to_string(), rows(&storage, &ledger).await),
+            Ok(storage) => (storage.location().to_string(), rows(&storage, site, &ledger).await),
             Err(failure) => (String::new(), Err(failure)),
         };
         let (archives, failure) = match found {
@@ -233,10 +236,10 @@ impl PlaceOptions {
     }
 }
 
-async fn rows(storage: &Storage, ledger: &Lines) -> Result<Vec<Row>, Failure> {
+async fn rows(storage: &Storage, site: Site<'_>, ledger: &Lines) -> Result<Vec<Row>, Failure> {
     let archives = archives::at(storage).await?;
     let labels = archives::labels(storage, &archives).await?;
-    let known = ledger.at(|name| storage.path_of(name));
+    let known = ledger.at(site, |name| storage.path_of(name));
     let rows = archives.into_iter().zip(labels).map(|(archive, label)| {
         let known = known.get(archive.file.name.as_str()).filter(|known| known.is_verified());
         let verified = Verified::of(&archive, label.as_ref(), known, ledger.is_empty());

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use drover::exit::Failure;
-use drover::ledger::{Known, Ledger, Lines, seen};
+use drover::ledger::{self, Known, Ledger, Lines, seen};
+use drover::places::Target;
 use drover::resources::{ArchiveHold, PlaceState};
 use drover::retention::{Expired, Flaw, Found, Judged, Plan};
 use drover::runs::parse_archive_name;
@@ -42,13 +43,18 @@ pub(crate) struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
+    /// The place `target`, open, which is one of `targets`.
     pub(crate) fn new(
         storage: Storage,
-        name: &'a str,
+        target: &'a Target,
+        targets: &[Target],
         lines: &'a Lines,
         held: &'a BTreeMap<String, ArchiveHold>,
     ) -> Self {
-        let known = lines.at(|filename| storage.path_of(filename));
+        let name = target.name.as_str();
+        let others: Vec<_> = targets.iter().map(|other| other.name.as_str()).filter(|other| *other != name).collect();
+        let site = ledger::Site { name: Some(name), others: &others };
+        let known = lines.at(site, |filename| storage.path_of(filename));
         Self { storage, name, known, held }
     }
 
@@ -103,8 +109,7 @@ impl<'a> Site<'a> {
         let found: BTreeMap<_, _> = found.iter().map(|found| (found.name.as_str(), &found.flaw)).collect();
         for (filename, known) in &self.known {
             let (state, reason) = state_of(known, found.get(filename).copied());
-            let location = &known.place.location;
-            if seen(known.archive, location, state, &reason, now).is_some() {
+            if seen(known.archive, known.place, state, &reason, now).is_some() {
                 note(ledger, known, state, &reason, now).await?;
             }
         }
@@ -181,7 +186,7 @@ async fn note(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let name = known.archive.name_any();
-    Ok(ledger.note(&name, |line| seen(line, &known.place.location, state, reason, now)).await?)
+    Ok(ledger.note(&name, |line| seen(line, known.place, state, reason, now)).await?)
 }
 
 fn of_ledger(known: &Known<'_>, Listed { name, bytes, is_bad, .. }: Listed) -> Found {

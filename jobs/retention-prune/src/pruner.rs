@@ -341,7 +341,7 @@ impl Pruner {
         target: &'a Target,
     ) -> Result<(Site<'a>, Vec<Found>, Plan), Failure> {
         let storage = target.open(&self.client, &self.options.namespace, &self.storage).await?;
-        let site = Site::new(storage, &target.name, &case.lines, &case.held);
+        let site = Site::new(storage, target, &case.targets, &case.lines, &case.held);
         let found = site.look(&case.backup.name_any()).await?;
         let plan = plan(&found, &case.policy, &case.circumstances);
         Ok((site, found, plan))

@@ -10,7 +10,7 @@ use snafu::Snafu;
 use super::{Archive, CLUSTER_ANNOTATION, LABELS_AT_ONCE, Origin, at, is_verified, label};
 use crate::clock::{self, is_future};
 use crate::exit::{Exit, Fault};
-use crate::ledger::{Known, Lines};
+use crate::ledger::{Known, Lines, Site};
 use crate::resources::rfc3339;
 use crate::storage::{self, Label, Storage};
 
@@ -112,7 +112,7 @@ pub async fn latest(
     let place = storage.location().to_string();
     let candidates = candidates(&all, backup, cluster_uid, &place)?;
     let count = candidates.len();
-    let known = ledger.at(|name| storage.path_of(name));
+    let known = ledger.at(Site::default(), |name| storage.path_of(name));
     if let Some(choice) = Choice::of(&candidates, &known) {
         return of_ledger(storage, backup, choice, count).await;
     }

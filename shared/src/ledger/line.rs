@@ -58,9 +58,19 @@ pub fn line_of_run(run: &BackupRun) -> Option<BackupArchive> {
     let labels = archive.metadata.labels.get_or_insert_default();
     labels.insert(BACKUP_LABEL.to_owned(), label(&run.spec.backup));
     labels.insert(PART_OF_LABEL.to_owned(), "drover".to_owned());
-    let verified = places.iter().filter(|place| place.is_verified()).map(place_of).collect();
-    archive.status = Some(BackupArchiveStatus::default().with_places(verified));
+    let mut told: Vec<ArchivePlace> = Vec::new();
+    for place in places.iter().filter(|place| place.is_verified()).map(place_of) {
+        if !told.iter().any(|other| is_same(other, &place)) {
+            told.push(place);
+        }
+    }
+    archive.status = Some(BackupArchiveStatus::default().with_places(told));
     Some(archive)
+}
+
+/// Whether two entries of a line are of one place. The API server keeps one for each location and name.
+pub(super) fn is_same(one: &ArchivePlace, other: &ArchivePlace) -> bool {
+    one.location == other.location && one.name == other.name
 }
 
 /// A place of a run as a line has it, verified.
@@ -79,9 +89,10 @@ pub(super) fn place_of(place: &Place) -> ArchivePlace {
 /// The places of a line after one was verified (again); `told` are those that the run tells of, as one of before the ledger
 /// may have noted them there alone.
 pub(super) fn places_with(known: &[ArchivePlace], told: &[ArchivePlace], verified: &ArchivePlace) -> Vec<ArchivePlace> {
-    let mut places: Vec<_> = known.iter().filter(|place| place.location != verified.location).cloned().collect();
-    for place in told.iter().chain([verified]) {
-        if !places.iter().any(|other| other.location == place.location) {
+    let mut places: Vec<_> = known.iter().filter(|place| !is_same(place, verified)).cloned().collect();
+    // What is verified stands before what the run tells of the same place.
+    for place in [verified].into_iter().chain(told) {
+        if !places.iter().any(|other| is_same(other, place)) {
             places.push(place.clone());
         }
     }

@@ -108,9 +108,58 @@ fn lines_are_of_one_backup_and_one_cluster_oldest_first() {
 #[test]
 fn what_is_known_of_a_place_is_known_by_where_it_lies() {
     let lines = lines([line(1, &[PlaceState::Verified, PlaceState::Deleted]), line(2, &[PlaceState::Damaged])]);
-    let at = |root: &str| lines.at(|name| format!("/{root}/{name}"));
+    let at = |root: &str| lines.at(Site::default(), |name| format!("/{root}/{name}"));
     let verified = |root: &str| at(root).values().map(Known::is_verified).collect::<Vec<_>>();
     assert_eq!((verified("0"), verified("1"), verified("2")), (vec![true, true], vec![false], vec![]));
+}
+
+/// The name of the entry that is taken for a place, of a line that has one for each of these names at one location.
+fn taken(entries: &[(&str, PlaceState)], name: Option<&str>, others: &[&str]) -> Option<String> {
+    let mut archive = line(1, &[]);
+    let place = |(name, state): &(&str, PlaceState)| ArchivePlace {
+        location: format!("s3://bucket/{}", file(1)),
+        name: (*name).to_owned(),
+        state: *state,
+        ..ArchivePlace::default()
+    };
+    archive.status = Some(BackupArchiveStatus::default().with_places(entries.iter().map(place).collect()));
+    let lines = lines([archive]);
+    let known = lines.at(Site { name, others }, |name| format!("s3://bucket/{name}"));
+    known.into_values().map(|known| known.place.name.clone()).next()
+}
+
+#[test]
+fn of_two_services_with_a_bucket_of_one_name_each_has_its_own_entry() {
+    use PlaceState::{Deleted, Verified};
+    let both = [("default", Deleted), ("far", Verified)];
+    assert_eq!(taken(&both, Some("default"), &["far"]).as_deref(), Some("default"));
+    assert_eq!(taken(&both, Some("far"), &["default"]).as_deref(), Some("far"));
+    assert_eq!(taken(&both[..1], Some("far"), &["default"]), None, "it was never verified there");
+    assert_eq!(taken(&both, Some("renamed"), &["default"]).as_deref(), Some("far"));
+    assert_eq!(taken(&both, None, &[]).as_deref(), Some("far"), "where the name is not known, the one that lies");
+}
+
+#[test]
+fn a_run_that_tells_of_one_place_twice_makes_one_entry() {
+    let mut run = run(1, &["s3://bucket/a", "s3://bucket/a", "s3://bucket/a"]);
+    run.status.as_mut().unwrap().upload.as_mut().unwrap().places[2].name = "far".into();
+    let told = line_of_run(&run).unwrap();
+    let names: Vec<_> = places_of(&told).iter().map(|place| place.name.as_str()).collect();
+    assert_eq!(names, ["default", "far"]);
+}
+
+#[test]
+fn what_is_verified_anew_takes_the_place_of_its_own_entry_alone() {
+    let place = |name: &str, reason: &str| ArchivePlace {
+        location: "s3://bucket/a".into(),
+        name: name.into(),
+        reason: reason.into(),
+        ..ArchivePlace::default()
+    };
+    let known = [place("default", "known"), place("far", "known")];
+    let told = [place("far", "told"), place("near", "told")];
+    let places = line::places_with(&known, &told, &place("far", ""));
+    assert_eq!(places, [place("default", "known"), place("far", ""), place("near", "told")]);
 }
 
 #[test]
@@ -200,14 +249,15 @@ fn however_many_archives_are_gone_their_lines_are_bounded() {
 #[test]
 fn what_is_seen_is_noted_once_and_since_when() {
     let archive = line(1, &[PlaceState::Verified, PlaceState::Verified]);
-    let location = places_of(&archive)[0].location.clone();
-    assert_eq!(seen(&archive, &location, PlaceState::Verified, "", day(5)), None);
-    assert_eq!(seen(&archive, "/elsewhere", PlaceState::Missing, "", day(5)), None);
-    let status = seen(&archive, &location, PlaceState::Missing, "not there", day(5)).unwrap();
+    let here = places_of(&archive)[0].clone();
+    let elsewhere = ArchivePlace { name: "elsewhere".into(), ..here.clone() };
+    assert_eq!(seen(&archive, &here, PlaceState::Verified, "", day(5)), None);
+    assert_eq!(seen(&archive, &elsewhere, PlaceState::Missing, "", day(5)), None);
+    let status = seen(&archive, &here, PlaceState::Missing, "not there", day(5)).unwrap();
     let place = &status.places[0];
     assert_eq!((place.since.as_str(), place.reason.as_str()), (rfc3339(day(5)).as_str(), "not there"));
     assert_eq!(status.lies_at, "place-1");
     let other = BackupArchive { status: Some(status), ..archive };
-    let again = seen(&other, &location, PlaceState::Missing, "still not there", day(6)).unwrap();
+    let again = seen(&other, &here, PlaceState::Missing, "still not there", day(6)).unwrap();
     assert_eq!(again.places[0].since, rfc3339(day(5)));
 }

@@ -67,7 +67,7 @@ pub struct BackupArchiveStatus {
     pub lies_at: String,
     /// Every place where it was verified.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["location"]))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["location", "name"]))]
     pub places: Vec<ArchivePlace>,
     /// Why it is kept until somebody confirms that it may go; none where nothing holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,7 +103,7 @@ pub enum ArchiveState {
     Deleted,
 }
 
-/// One place of an archive.
+/// One place of an archive. Two services may have a bucket and a folder of the same names, so its name tells it apart too.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ArchivePlace {
