@@ -25,11 +25,15 @@ pub use self::store::{Error, Ledger};
 use crate::resources::{ArchiveHold, ArchivePlace, BackupArchive, BackupArchiveStatus, PlaceState, RetentionRecord};
 use crate::runs::{Allowed, History, parse_archive_name};
 
-/// How long the line of an archive that lies nowhere any more is kept.
-const GONE_KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long the line of an archive is kept that drover deleted everywhere.
+const DELETED_KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// How many lines of such archives are kept of each Backup.
-const GONE_KEPT: usize = 100;
+const DELETED_KEPT: usize = 100;
+
+/// How long the line of an archive is kept that is missed: a folder may be empty as its volume is not mounted, or a service
+/// be another one for a while, and then every archive seems to be gone at once.
+const MISSED_KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// The lines of one Backup and one cluster, oldest first.
 #[derive(Clone, Debug, Default)]
@@ -193,8 +197,9 @@ impl Lines {
         Self::of(backup, cluster_uid, own.into_iter().chain(further))
     }
 
-    /// Names of the lines that need not be kept: those of archives that lie nowhere for long, or of which there are many. The
-    /// first line stays, the newest archive's, and those of runs that are remembered, which would only make them again.
+    /// Names of the lines that need not be kept: those of archives that lie nowhere for long, or that were deleted before many
+    /// others. The first line stays, the newest archive's, and those of runs that are remembered, which would only make them
+    /// again.
     #[must_use]
     pub fn forgotten(&self, history: &History, now: Timestamp) -> Vec<String> {
         let mut kept: BTreeSet<_> = history.iter().map(|run| run.spec.filename.as_str()).collect();
@@ -202,12 +207,15 @@ impl Lines {
         let ends = [self.iter().next(), self.newest(now), retention];
         kept.extend(ends.into_iter().flatten().map(|archive| archive.spec.filename.as_str()));
         let may_go = self.iter().filter(|archive| !kept.contains(archive.spec.filename.as_str()));
-        let mut gone: Vec<_> = may_go.filter_map(|archive| Some((gone_since(archive)?, archive.name_any()))).collect();
-        gone.sort();
-        let too_many = gone.len().saturating_sub(GONE_KEPT);
-        let is_old = |since: Timestamp| now.duration_since(since) > GONE_KEPT_FOR;
-        let forgotten = gone.into_iter().enumerate().filter(|(index, (since, _))| *index < too_many || is_old(*since));
-        forgotten.map(|(_, (_, name))| name).collect()
+        let mut gone: Vec<_> = may_go.filter_map(|archive| Some((gone_since(archive)?, archive))).collect();
+        gone.sort_by_cached_key(|(since, archive)| (*since, archive.name_any()));
+        let mut too_many = gone.iter().filter(|(_, archive)| !is_missed(archive)).count().saturating_sub(DELETED_KEPT);
+        let is_forgotten = |(_, archive): &(Timestamp, &BackupArchive)| {
+            let is_one_of_many = too_many > 0 && !is_missed(archive);
+            too_many -= usize::from(is_one_of_many);
+            is_one_of_many || is_long_gone(archive, now)
+        };
+        gone.into_iter().filter(is_forgotten).map(|(_, archive)| archive.name_any()).collect()
     }
 }
 
@@ -219,6 +227,17 @@ fn gone_since(archive: &BackupArchive) -> Option<Timestamp> {
     }
     let last = places.iter().filter_map(|place| place.since.parse().ok()).max();
     last.or_else(|| archive.spec.taken_at.parse().ok())
+}
+
+/// Whether an archive is not where it was, although drover did not delete it.
+fn is_missed(archive: &BackupArchive) -> bool {
+    places_of(archive).iter().any(|place| place.state == PlaceState::Missing)
+}
+
+/// Whether an archive lies nowhere for so long that its line need not be kept.
+fn is_long_gone(archive: &BackupArchive, now: Timestamp) -> bool {
+    let kept_for = if is_missed(archive) { MISSED_KEPT_FOR } else { DELETED_KEPT_FOR };
+    gone_since(archive).is_some_and(|since| now.duration_since(since) > kept_for)
 }
 
 /// The places of a line.
