@@ -13,8 +13,8 @@
 //!
 //! What a plan never deletes, whatever the policy says: the newest verified archive; while none is known to be verified,
 //! any; one that an unfinished Restore names; the two archives between which the number of objects fell sharply; one whose
-//! time is in the future; another cluster's; an unknown one that is newer than the ledger's first line; one that has what a
-//! later one lacks, until somebody confirms; one that a former policy kept, for a day. What is left after a plan was carried
+//! time is in the future; another cluster's; an unknown one that is newer than the ledger's first line, or of which nothing can
+//! be read; one that has what a later one lacks, until somebody confirms; one that a former policy kept, for a day. What is left after a plan was carried
 //! out is what the same plan keeps: it deletes nothing more, however often it is made.
 
 mod change;
@@ -135,7 +135,7 @@ impl Plan {
 
     /// Those that are not the ledger's and stay until somebody says that they may go, newest first.
     pub fn unknown(&self) -> impl Iterator<Item = &Judged> {
-        let is_unknown = |keep: &Keep| matches!(keep, Keep::Unknown | Keep::CopiedBack);
+        let is_unknown = |keep: &Keep| matches!(keep, Keep::Unknown | Keep::CopiedBack | Keep::Unreadable);
         self.archives.iter().filter(move |judged| judged.is_kept_by(is_unknown))
     }
 }

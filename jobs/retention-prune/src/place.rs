@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use drover::exit::Failure;
+use drover::exit::{Exit, Failure, Fault};
 use drover::ledger::{self, Known, Ledger, Lines, seen};
 use drover::places::Target;
 use drover::resources::{ArchiveHold, PlaceState};
 use drover::retention::{Expired, Flaw, Found, Judged, Plan};
 use drover::runs::parse_archive_name;
-use drover::storage::{Listed, Removal, Storage};
+use drover::storage::{self, Label, Listed, Removal, Storage};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use kube::ResourceExt;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::report::{Deletion, Outcome, Retained};
 
@@ -69,20 +69,29 @@ impl<'a> Site<'a> {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// What is recorded beside an archive is asked for only where the ledger does not know it. One that is gone by now is none.
-    async fn found(&self, listed: Listed) -> Result<Option<Found>, drover::storage::Error> {
+    /// What is recorded beside an archive is asked for only where the ledger does not know it. One that is gone by now is none,
+    /// and one that cannot be read holds up no other: a stranger's may be closed to drover.
+    async fn found(&self, listed: Listed) -> Result<Option<Found>, storage::Error> {
         let known = self.known.get(listed.name.as_str());
         let held = self.held.get(&listed.name).map(|hold| hold.reason.clone());
         if let Some(known) = known.filter(|known| known.is_verified()) {
             return Ok(Some(Found { held, ..of_ledger(known, listed) }));
         }
-        let Some(label) = self.storage.label(&listed.name).await? else { return Ok(None) };
-        let flaw = if listed.is_bad || label.is_bad {
-            Some(Flaw::Marked)
-        } else {
-            label.lacks_types.then(|| Flaw::Incomplete { types: Vec::new() })
+        let (flaw, objects) = match self.storage.label(&listed.name).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(label)) => (flaw_of(&label, listed.is_bad), label.objects),
+            Err(error) if error.exit() == Exit::Unavailable => return Err(error),
+            Err(error) => {
+                let (place, failure) = (self.name, Failure::from(error));
+                warn!(
+                    place,
+                    archive = listed.name,
+                    "it stays, as what is recorded beside it cannot be read: {failure}"
+                );
+                (Some(Flaw::Unreadable), None)
+            }
         };
-        let (name, objects, was_deleted) = (listed.name, label.objects, known.is_some());
+        let (name, was_deleted) = (listed.name, known.is_some());
         Ok(Some(Found { name, flaw, held, was_deleted, objects, ..Found::default() }))
     }
 
@@ -116,7 +125,8 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    /// Deletes what has expired, one after the other and the oldest first. What the place keeps is noted and no failure.
+    /// Deletes what has expired, one after the other and the oldest first. What the place keeps is noted and no failure. One
+    /// that cannot be deleted keeps no other from going; that is told at the end.
     pub(crate) async fn delete(
         &self,
         ledger: &Ledger,
@@ -126,16 +136,26 @@ impl<'a> Site<'a> {
         outcome: &mut Outcome,
     ) -> Result<(), Failure> {
         outcome.kept += plan.kept() as u64;
+        let mut failures = Vec::new();
         let mut in_a_row = 0;
         for (archive, reason) in plan.expired() {
             if effort == Effort::UntilRetained && in_a_row == RETAINED_IN_A_ROW {
                 outcome.left += 1;
                 continue;
             }
-            let is_retained = self.delete_one(ledger, archive, reason, now, outcome).await?;
+            let is_retained = match self.delete_one(ledger, archive, reason, now, outcome).await {
+                Err(failure) if failure.exit() == Exit::Unavailable => return Err(failure),
+                Err(failure) => {
+                    warn!(place = self.name, archive = archive.name, "{failure}");
+                    failures.push(failure);
+                    true
+                }
+                Ok(is_retained) => is_retained,
+            };
+            // What cannot be deleted stays as what is retained does, and a place may refuse all of them.
             in_a_row = if is_retained { in_a_row + 1 } else { 0 };
         }
-        Ok(())
+        together(failures).map_or(Ok(()), Err)
     }
 
     /// Deletes one, and tells whether the place keeps it. The ledger says before that it goes and after that it went: a kill in
@@ -187,6 +207,22 @@ async fn note(
 ) -> Result<(), Failure> {
     let name = known.archive.name_any();
     Ok(ledger.note(&name, |line| seen(line, known.place, state, reason, now)).await?)
+}
+
+/// One failure for all, with the words of the first.
+fn together(failures: Vec<Failure>) -> Option<Failure> {
+    let further = failures.len().saturating_sub(1);
+    let exit = failures.iter().map(Failure::exit).max()?;
+    let first = failures.into_iter().next()?;
+    Some(if further == 0 { first } else { Failure::new(exit, format!("{first}; and {further} more failed")) })
+}
+
+/// Why an archive that the ledger does not know fills no place.
+fn flaw_of(label: &Label, is_listed_as_bad: bool) -> Option<Flaw> {
+    if is_listed_as_bad || label.is_bad {
+        return Some(Flaw::Marked);
+    }
+    label.lacks_types.then(|| Flaw::Incomplete { types: Vec::new() })
 }
 
 fn of_ledger(known: &Known<'_>, Listed { name, bytes, is_bad, .. }: Listed) -> Found {
@@ -251,6 +287,16 @@ mod tests {
         ] {
             check(before, found, expected);
         }
+    }
+
+    #[test]
+    fn what_failed_is_told_once_with_how_much_more_failed() {
+        let failure = |exit, words: &str| Failure::new(exit, words.to_owned());
+        assert!(together(Vec::new()).is_none());
+        let one = together(vec![failure(Exit::Usage, "no a")]).unwrap();
+        assert_eq!((one.exit(), one.to_string()), (Exit::Usage, "no a".to_owned()));
+        let two = together(vec![failure(Exit::Failure, "no a"), failure(Exit::Usage, "no b")]).unwrap();
+        assert_eq!((two.exit(), two.to_string()), (Exit::Usage, "no a; and 1 more failed".to_owned()));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Circumstances, Expired, Found, Judged, Keep, Plan, Policy, Restoring, Verdict};
+use super::{Circumstances, Expired, Flaw, Found, Judged, Keep, Plan, Policy, Restoring, Verdict};
 use crate::runs::parse_archive_name;
 
 /// Judges the archives of a Backup at one place. What is no archive of it is not seen.
@@ -143,7 +143,8 @@ fn fill(
 
 /// A flawed one expires when it would if it filled a place among those of these times, newest first.
 fn keep_flawed(entry: &mut Entry<'_>, policy: &Policy, counted: &[Timestamp]) {
-    let Some(flaw) = &entry.found.flaw else { return };
+    // One that nothing is known of is kept by that alone.
+    let Some(flaw) = entry.found.flaw.as_ref().filter(|flaw| **flaw != Flaw::Unreadable) else { return };
     let at = counted.partition_point(|time| *time > entry.time);
     let mut times = counted.to_vec();
     times.insert(at, entry.time);
@@ -180,6 +181,7 @@ fn keep_apart(entry: &mut Entry<'_>, now: Timestamp) {
     match entry.standing {
         Standing::Foreign => entry.keeps.push(Keep::OtherCluster { uid: entry.cluster_uid.clone() }),
         _ if entry.time > now => entry.keeps.push(Keep::Future),
+        _ if entry.found.flaw == Some(Flaw::Unreadable) => entry.keeps.push(Keep::Unreadable),
         Standing::Apart if entry.found.was_deleted => entry.keeps.push(Keep::CopiedBack),
         Standing::Apart => entry.keeps.push(Keep::Unknown),
         Standing::Known | Standing::Beside => {}

@@ -86,6 +86,8 @@ pub enum Keep {
     Unknown,
     /// drover deleted it, and it is there again.
     CopiedBack,
+    /// The ledger does not know it, and what is recorded beside it cannot be read.
+    Unreadable,
     /// The former retention kept it, and its time is not over.
     FormerRetention {
         /// When it goes.
@@ -110,6 +112,8 @@ pub enum Flaw {
         /// Which ones, where that is known.
         types: Vec<String>,
     },
+    /// What is recorded beside it cannot be read, so nothing is known of it.
+    Unreadable,
 }
 
 /// Why an archive is deleted.
@@ -155,6 +159,7 @@ impl fmt::Display for Keep {
             Self::CopiedBack => {
                 write!(formatter, "drover deleted it, and it was copied back; it fills no place of the policy")
             }
+            Self::Unreadable => write!(formatter, "{}; it fills no place of the policy", Flaw::Unreadable),
             Self::FormerRetention { until } => {
                 write!(formatter, "kept by the former retention; it goes from {} on", rfc3339(*until))
             }
@@ -179,6 +184,7 @@ impl fmt::Display for Flaw {
             Self::OtherSize { bytes, recorded } => write!(formatter, "of {bytes} bytes, and verified with {recorded}"),
             Self::Incomplete { types } if types.is_empty() => write!(formatter, "it lacks types"),
             Self::Incomplete { types } => write!(formatter, "it lacks {}", first_named(types)),
+            Self::Unreadable => write!(formatter, "not in the ledger, and what is recorded beside it cannot be read"),
         }
     }
 }

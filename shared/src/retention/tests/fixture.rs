@@ -31,8 +31,8 @@ pub(super) fn circumstances() -> Circumstances {
     }
 }
 
-/// An archive in words: a date or time, and then any of `verified`, `deleted`, `bad`, `short`, `lacking`, `partial`, `held`,
-/// `adopted`, `other` and a number of objects.
+/// An archive in words: a date or time, and then any of `verified`, `deleted`, `bad`, `short`, `lacking`, `partial`,
+/// `unreadable`, `held`, `adopted`, `other` and a number of objects.
 pub(super) fn found(words: &str) -> Found {
     let (when, words) = words.split_once(' ').unwrap_or((words, ""));
     let mut found = Found::default();
@@ -45,6 +45,7 @@ pub(super) fn found(words: &str) -> Found {
             "short" => found.flaw = Some(Flaw::OtherSize { bytes: 8, recorded: 9 }),
             "lacking" => found.flaw = Some(Flaw::Incomplete { types: Vec::new() }),
             "partial" => found.flaw = Some(Flaw::Incomplete { types: vec!["clusters.x".to_owned()] }),
+            "unreadable" => found.flaw = Some(Flaw::Unreadable),
             "held" => found.held = Some("nobody has confirmed it".to_owned()),
             "adopted" => cluster = ADOPTED,
             "other" => cluster = OTHER,

@@ -61,6 +61,23 @@ fn one_that_was_deleted_and_is_there_again_is_nobodys_but_a_persons() {
 }
 
 #[test]
+fn one_of_which_nothing_can_be_read_stays_and_fills_no_place() {
+    let unreadable =
+        "keep: not in the ledger, and what is recorded beside it cannot be read; it fills no place of the policy";
+    let expected = [
+        ("2026-11-28 unreadable", unreadable),
+        ("2026-11-27 verified", "keep: number 1 of the newest 2; the newest verified one"),
+        ("2026-11-26 verified", "keep: number 2 of the newest 2"),
+        ("2026-11-25 verified", EXPIRED),
+        ("2026-11-24 unreadable", unreadable),
+        ("2026-11-23", EXPIRED),
+    ];
+    check(&newest(2), &expected);
+    let allowing = Circumstances { allows_unknown: true, ..circumstances() };
+    check_with(&newest(2), &allowing, &expected);
+}
+
+#[test]
 fn one_that_is_held_stays_until_somebody_confirms_and_displaces_none() {
     check(
         &newest(1),

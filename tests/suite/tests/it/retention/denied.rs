@@ -23,7 +23,7 @@ const TRIES: usize = 3;
 async fn where_nobody_may_delete_archives_are_retained_and_no_backup_fails() {
     let site = Site::start().await;
     let rounds = backup(&site).await;
-    let denied = session(&site, &["s3:DeleteObject", "s3:DeleteObjectVersion"]).await;
+    let denied = session(&site, &["s3:DeleteObject", "s3:DeleteObjectVersion"], "*").await;
     let url = site.testbed.nats_url().unwrap();
     let connection = queue::connect(&crate::nats::options(&["--nats-url", url]), "test").await.unwrap();
     for number in 1..=ROUNDS {
@@ -45,7 +45,7 @@ async fn where_nobody_may_delete_archives_are_retained_and_no_backup_fails() {
     assert_eq!(i64::try_from(refused(&finished)).unwrap(), expired, "{}", finished.log);
     rounds.is_ready().await;
 
-    let allowed = session(&site, &[]).await;
+    let allowed = session(&site, &[], "*").await;
     as_of(&site, &allowed).succeed().await;
     assert_eq!(rounds.lying().await, ((ROUNDS - COUNT + 1)..=ROUNDS).collect::<Vec<_>>());
     rounds.has_deleted(expired, COUNT).await;
@@ -67,12 +67,32 @@ async fn backup(site: &Site) -> Rounds<'_> {
     Rounds::reaching(site, &Backup::new("denied", spec(with_keys))).await
 }
 
-/// Credentials that may do all but this. MinIO gives them their policy by themselves: its buckets' policies are for
+/// Somebody else's file of which drover may not read what is recorded beside it: it stays, and all else goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_file_that_drover_may_not_read_holds_up_no_other() {
+    let site = Site::start().await;
+    let rounds = backup(&site).await;
+    for number in 1..=5 {
+        rounds.round(number, 700).await;
+    }
+    let closed = rounds.archive(6);
+    rounds.put(&closed, "closed").await;
+    let session = session(&site, &["s3:GetObject"], &format!("*{closed}")).await;
+    let finished = as_of(&site, &session).succeed().await;
+    assert!(finished.log.contains("it stays, as what is recorded beside it cannot be read"), "{}", finished.log);
+    assert_eq!(rounds.lying().await, [3, 4, 5, 6]);
+    let (is_done, said) = rounds.pruned().await;
+    assert!(is_done && said.starts_with("deleted 2, kept 4;") && said.contains(&closed), "{said}");
+    site.testbed.shutdown().await;
+}
+
+/// Credentials that may do all but this with these objects. MinIO gives them their policy by themselves: its buckets' policies are for
 /// strangers alone.
-async fn session(site: &Site, denied: &[&str]) -> Session {
+async fn session(site: &Site, denied: &[&str], objects: &str) -> Session {
     let mut statements = vec![json!({"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::*"]})];
     if !denied.is_empty() {
-        statements.push(json!({"Effect": "Deny", "Action": denied, "Resource": ["arn:aws:s3:::*"]}));
+        let resource = format!("arn:aws:s3:::{objects}");
+        statements.push(json!({"Effect": "Deny", "Action": denied, "Resource": [resource]}));
     }
     let policy = json!({"Version": "2012-10-17", "Statement": statements});
     site.testbed.s3().unwrap().session(&policy.to_string()).await.unwrap()
