@@ -50,7 +50,7 @@ impl<'a> Stage<'a> {
         };
         Ok(match self.pruner.prune(&backup, away, Effort::UntilRetained).await? {
             Turn::Busy { holder } => Outcome::Busy { holder },
-            Turn::Done(outcome) if outcome.away.is_empty() => {
+            Turn::Done(outcome) if !outcome.may_pass() => {
                 // What somebody must mend is tried again after the next archive and on the schedule, not before.
                 self.note(outcome.exit());
                 Outcome::Done

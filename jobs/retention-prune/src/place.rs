@@ -23,6 +23,34 @@ const QUESTIONS: usize = 8;
 /// every deletion, each new archive would else have all the old ones tried again.
 const RETAINED_IN_A_ROW: usize = 3;
 
+/// What failed while a place was pruned.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub(crate) failure: Failure,
+    /// Whether the place itself does not answer. That the ledger cannot be written says nothing of the place.
+    pub(crate) is_away: bool,
+}
+
+impl Trouble {
+    /// Something failed at the place.
+    pub(crate) fn of_place(failure: impl Into<Failure>) -> Self {
+        let failure = failure.into();
+        Self { is_away: failure.exit() == Exit::Unavailable, failure }
+    }
+}
+
+impl From<storage::Error> for Trouble {
+    fn from(error: storage::Error) -> Self {
+        Self::of_place(error)
+    }
+}
+
+impl From<ledger::Error> for Trouble {
+    fn from(error: ledger::Error) -> Self {
+        Self { failure: error.into(), is_away: false }
+    }
+}
+
 /// How hard to try to delete.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Effort {
@@ -59,7 +87,7 @@ impl<'a> Site<'a> {
     }
 
     /// The archives of a Backup that lie there, with what is known of each.
-    pub(crate) async fn look(&self, backup: &str) -> Result<Vec<Found>, Failure> {
+    pub(crate) async fn look(&self, backup: &str) -> Result<Vec<Found>, storage::Error> {
         let listed = self.storage.list().try_filter(|listed| {
             let is_own = parse_archive_name(&listed.name, backup).is_some();
             std::future::ready(is_own)
@@ -114,7 +142,12 @@ impl<'a> Site<'a> {
     }
 
     /// Notes in the ledger what lies here and what does not any more.
-    pub(crate) async fn note_seen(&self, ledger: &Ledger, found: &[Found], now: Timestamp) -> Result<(), Failure> {
+    pub(crate) async fn note_seen(
+        &self,
+        ledger: &Ledger,
+        found: &[Found],
+        now: Timestamp,
+    ) -> Result<(), ledger::Error> {
         let found: BTreeMap<_, _> = found.iter().map(|found| (found.name.as_str(), &found.flaw)).collect();
         for (filename, known) in &self.known {
             let (state, reason) = state_of(known, found.get(filename).copied());
@@ -134,7 +167,7 @@ impl<'a> Site<'a> {
         effort: Effort,
         now: Timestamp,
         outcome: &mut Outcome,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Trouble> {
         outcome.kept += plan.kept() as u64;
         let mut failures = Vec::new();
         let mut in_a_row = 0;
@@ -144,8 +177,8 @@ impl<'a> Site<'a> {
                 continue;
             }
             let is_retained = match self.delete_one(ledger, archive, reason, now, outcome).await {
-                Err(failure) if failure.exit() == Exit::Unavailable => return Err(failure),
-                Err(failure) => {
+                Err(trouble) if trouble.failure.exit() == Exit::Unavailable => return Err(trouble),
+                Err(Trouble { failure, .. }) => {
                     warn!(place = self.name, archive = archive.name, "{failure}");
                     failures.push(failure);
                     true
@@ -155,7 +188,7 @@ impl<'a> Site<'a> {
             // What cannot be deleted stays as what is retained does, and a place may refuse all of them.
             in_a_row = if is_retained { in_a_row + 1 } else { 0 };
         }
-        together(failures).map_or(Ok(()), Err)
+        together(failures).map_or(Ok(()), |failure| Err(Trouble::of_place(failure)))
     }
 
     /// Deletes one, and tells whether the place keeps it. The ledger says before that it goes and after that it went: a kill in
@@ -167,7 +200,7 @@ impl<'a> Site<'a> {
         expired: &Expired,
         now: Timestamp,
         outcome: &mut Outcome,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, Trouble> {
         let place = self.name.to_owned();
         let known = self.known.get(name.as_str());
         if let Some(known) = known.filter(|known| known.place.state != PlaceState::Retained) {
@@ -204,9 +237,9 @@ async fn note(
     state: PlaceState,
     reason: &str,
     now: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<(), ledger::Error> {
     let name = known.archive.name_any();
-    Ok(ledger.note(&name, |line| seen(line, known.place, state, reason, now)).await?)
+    ledger.note(&name, |line| seen(line, known.place, state, reason, now)).await
 }
 
 /// One failure for all, with the words of the first.
@@ -287,6 +320,14 @@ mod tests {
         ] {
             check(before, found, expected);
         }
+    }
+
+    #[test]
+    fn only_the_place_itself_can_be_away() {
+        let away = Trouble::of_place(Failure::new(Exit::Unavailable, "no answer"));
+        let refused = Trouble::of_place(Failure::new(Exit::Usage, "denied"));
+        assert!(away.is_away && !refused.is_away);
+        assert!(!Trouble::from(ledger::Error::NotInstalled).is_away);
     }
 
     #[test]

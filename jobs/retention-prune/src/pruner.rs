@@ -6,7 +6,7 @@ use drover::cluster::{ApiError, ClusterOptions, Events};
 use drover::coexistence::{self, Operator};
 use drover::exit::{Exit, Failure};
 use drover::lease::{self, Acquired, Wait};
-use drover::ledger::{Ledger, Lines, held_of};
+use drover::ledger::{self, Ledger, Lines, held_of};
 use drover::places::{Target, targets};
 use drover::policy::{Policies, Settings};
 use drover::queue::Connection;
@@ -22,7 +22,7 @@ use kube::{Api, Client, ResourceExt};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::JOB;
-use crate::place::{Effort, Site};
+use crate::place::{Effort, Site, Trouble};
 use crate::report::{self, Outcome};
 
 /// Whoever deletes expired archives.
@@ -175,10 +175,7 @@ impl Pruner {
         };
         self.tell_confirmed(&backup).await?;
         let settings = Policies::load(&self.client).await?.settings(&backup);
-        match backup.kind_of_backup() {
-            BackupType::Recurring => self.under_lease(&backup, &settings, away, effort).await,
-            BackupType::OneTime => self.remember(&backup, &settings).await.map(|()| Outcome::default()),
-        }
+        self.under_lease(&backup, &settings, away, effort).await
     }
 
     /// Says that a loss was confirmed, where no dispatch has said so. Only a Backup that is said not to be whole has its runs
@@ -195,18 +192,8 @@ impl Pruner {
         Ok(())
     }
 
-    /// Of a Backup whose archives never expire only that is noted: one that gets a schedule later keeps them for a day.
-    async fn remember(&self, backup: &Backup, settings: &Settings) -> Result<(), Failure> {
-        if settings.unknown.is_some() {
-            return Ok(());
-        }
-        let lines = self.ledger.lines(&backup.name_any(), &self.cluster_uid).await?;
-        let change = change(lines.retention().map(|(_, record)| record), &rule_of(backup, settings), self.now());
-        self.note_retention(&lines, &change).await
-    }
-
     /// Writes down by which retention archives are kept, where the ledger says another.
-    async fn note_retention(&self, lines: &Lines, Change { record, .. }: &Change) -> Result<(), Failure> {
+    async fn note_retention(&self, lines: &Lines, Change { record, .. }: &Change) -> Result<(), ledger::Error> {
         let recorded = lines.retention();
         if recorded.is_some_and(|(_, recorded)| recorded == record) {
             return Ok(());
@@ -217,11 +204,11 @@ impl Pruner {
             let status = line.status.clone().unwrap_or_default();
             Some(BackupArchiveStatus { retention: Some(record.clone()), ..status })
         });
-        Ok(noted.await?)
+        noted.await
     }
 
     /// Writes down which archives are held, where the ledger says another thing.
-    async fn note_held(&self, case: &Case) -> Result<(), Failure> {
+    async fn note_held(&self, case: &Case) -> Result<(), ledger::Error> {
         for line in case.lines.iter() {
             let held = case.held.get(&line.spec.filename);
             if held_of(line) == held {
@@ -238,7 +225,7 @@ impl Pruner {
     }
 
     /// Notes what holds for all places: archives that only runs tell of, those that are held, and the retention.
-    async fn note(&self, case: &Case) -> Result<(), Failure> {
+    async fn note(&self, case: &Case) -> Result<(), ledger::Error> {
         for line in &case.unrecorded {
             self.ledger.seed(line).await?;
             info!(archive = line.spec.filename, "noted in the ledger, as its run tells of it");
@@ -258,25 +245,26 @@ impl Pruner {
             Ok(case) => case,
             // A policy that cannot be read is told on the Backup, and the next edit of it is followed by the next prune.
             Err(failure) if failure.exit() == Exit::Usage => {
-                let failures = vec![("every place".to_owned(), failure)];
-                let outcome = Outcome { failures, ..Outcome::default() };
-                report::tell(self, backup, &History::default(), &outcome).await;
-                return Ok(outcome);
+                return Ok(self.nothing_done(backup, &History::default(), failure).await);
             }
             Err(failure) => return Err(failure),
         };
-        self.note(&case).await?;
+        // What cannot be noted would not be known of what is deleted.
+        if let Err(error) = self.note(&case).await {
+            return Ok(self.nothing_done(backup, &case.history, error.into()).await);
+        }
         let mut outcome = Outcome { waits_until: case.waits_until(), ..Outcome::default() };
         for target in &case.targets {
             let site = target.site();
             let pruned = if away.contains(&site) {
-                Err(Failure::new(Exit::Unavailable, "it is away, as another Backup has found"))
+                let failure = Failure::new(Exit::Unavailable, "it is away, as another Backup has found");
+                Err(Trouble::of_place(failure))
             } else {
                 self.prune_place(&case, target, effort, &mut outcome).await
             };
-            if let Err(failure) = pruned {
+            if let Err(Trouble { failure, is_away }) = pruned {
                 warn!(place = target.name, "{failure}");
-                if failure.exit() == Exit::Unavailable {
+                if is_away {
                     outcome.away.push(site);
                 }
                 outcome.failures.push((target.name.clone(), failure));
@@ -288,20 +276,31 @@ impl Pruner {
         Ok(outcome)
     }
 
+    /// Tells on the Backup why nothing was done at any place.
+    async fn nothing_done(&self, backup: &Backup, history: &History, failure: Failure) -> Outcome {
+        let failures = vec![("every place".to_owned(), failure)];
+        let outcome = Outcome { failures, ..Outcome::default() };
+        report::tell(self, backup, history, &outcome).await;
+        outcome
+    }
+
     async fn prune_place(
         &self,
         case: &Case,
         target: &Target,
         effort: Effort,
         outcome: &mut Outcome,
-    ) -> Result<(), Failure> {
-        let (site, found, plan) = self.plan(case, target).await?;
+    ) -> Result<(), Trouble> {
+        let (site, found, plan) = self.plan(case, target).await.map_err(Trouble::of_place)?;
         site.note_seen(&self.ledger, &found, self.now()).await?;
         if let Some(newest) = case.newest().filter(|newest| site.has_verified(newest)) {
             outcome.newest = Some(newest.to_owned());
             outcome.damage.extend(site.damage(newest, &found));
         }
-        outcome.note_kept(&plan);
+        // Of one-time Backups nothing expires, so nobody need say of strangers that they may.
+        if case.backup.kind_of_backup() == BackupType::Recurring {
+            outcome.note_kept(&plan);
+        }
         site.delete(&self.ledger, &plan, effort, self.now(), outcome).await
     }
 

@@ -82,6 +82,11 @@ impl Outcome {
         self.failures.iter().map(|(_, failure)| failure.exit()).max().unwrap_or(Exit::Done)
     }
 
+    /// Whether something failed that may pass by itself: a place or the API server did not answer.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.exit() == Exit::Unavailable
+    }
+
     /// In words for people, the same as long as the same is true.
     #[must_use]
     pub fn message(&self) -> String {
@@ -287,6 +292,7 @@ mod tests {
         outcome.failures.push(("far".into(), Failure::new(Exit::Unavailable, "failed to list: away")));
         assert!(outcome.message().ends_with("; at the place \"far\": failed to list: away"), "{}", outcome.message());
         assert_eq!((outcome.exit(), outcome.reason()), (Exit::Unavailable, "Unavailable"));
+        assert!(outcome.may_pass() && !Outcome::default().may_pass());
     }
 
     #[test]

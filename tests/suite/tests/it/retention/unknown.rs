@@ -2,7 +2,8 @@
 //! retention would take has a day.
 
 use drover::resources::{
-    BackupPolicy, BackupPolicySpec, BackupSpec, FurtherLocation, LocalLocation, Retention, RunState, definitions,
+    ArchiveState, BackupPolicy, BackupPolicySpec, BackupSpec, FurtherLocation, LocalLocation, Retention, RunState,
+    definitions,
 };
 use drover_testbed::prepare;
 use drover_tests::{SMALL_SET, Site, message};
@@ -123,6 +124,34 @@ async fn a_one_time_backup_that_gets_a_schedule_keeps_its_archives_for_a_day() {
     assert_eq!(rounds.lying().await, [1, 2, 3]);
     sweep_at(&site, day(5)).await;
     assert_eq!(rounds.lying().await, [3]);
+    site.testbed.shutdown().await;
+}
+
+/// Nothing of it expires, and what is seen of its archives is noted and told all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_one_time_backup_is_looked_at_too() {
+    let site = Site::start().await;
+    let spec = BackupSpec { resource_set_name: "small".to_owned(), ..BackupSpec::default() };
+    let backup = site.make_backup("once", spec).await;
+    let rounds = Rounds::reaching(&site, &backup).await;
+    for number in 1..=2 {
+        rounds.round_before_the_ledger(number, 700).await;
+    }
+    rounds.store(&rounds.archive(3), Some(700)).await;
+    sweep_at(&site, day(3)).await;
+    assert_eq!(rounds.ledger().await, [(1, ArchiveState::Verified), (2, ArchiveState::Verified)]);
+    assert_eq!(rounds.pruned().await, (true, "deleted 0, kept 3".to_owned()), "nothing is asked of anybody");
+    rounds.is_ready().await;
+
+    rounds.put(&rounds.archive(2), "cut off").await;
+    sweep_at(&site, day(3)).await;
+    let conditions = rounds.backup().await.status.unwrap().conditions.unwrap();
+    assert!(!conditions.is_true("Ready") && !conditions.is_true("Verified"), "{conditions:?}");
+    assert_eq!(rounds.ledger().await, [(1, ArchiveState::Verified), (2, ArchiveState::Damaged)]);
+    uninstall::<drover::resources::BackupArchive>(&site).await;
+    sweep_ends_with(&site, day(3), 64).await;
+    let (is_done, said) = rounds.pruned().await;
+    assert!(!is_done && said.contains("failed to find the definition of BackupArchive"), "{said}");
     site.testbed.shutdown().await;
 }
 
