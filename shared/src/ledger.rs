@@ -264,10 +264,11 @@ pub fn seen(
     let status = archive.status.clone().unwrap_or_default();
     let mut places = status.places.clone();
     let place = places.iter_mut().find(|other| is_same(other, place))?;
-    if place.state == state && place.reason == reason {
+    let was_looked_at = !place.since.is_empty();
+    if place.state == state && place.reason == reason && was_looked_at {
         return None;
     }
-    if place.state != state {
+    if place.state != state || !was_looked_at {
         place.since = crate::resources::rfc3339(now);
     }
     (place.state, place.reason) = (state, reason.to_owned());

@@ -149,8 +149,11 @@ impl<'a> Site<'a> {
         now: Timestamp,
     ) -> Result<(), ledger::Error> {
         let found: BTreeMap<_, _> = found.iter().map(|found| (found.name.as_str(), &found.flaw)).collect();
+        // The names of a Backup's archives in one cluster are in the order of their times.
+        let newest = self.known.keys().rfind(|filename| found.contains_key(*filename));
         for (filename, known) in &self.known {
-            let (state, reason) = state_of(known, found.get(filename).copied());
+            let has_newer = newest.is_some_and(|newest| filename < newest);
+            let (state, reason) = state_of(known, found.get(filename).copied(), has_newer);
             if seen(known.archive, known.place, state, &reason, now).is_some() {
                 note(ledger, known, state, &reason, now).await?;
             }
@@ -272,10 +275,16 @@ fn of_ledger(known: &Known<'_>, Listed { name, bytes, is_bad, .. }: Listed) -> F
 }
 
 /// What the ledger is to say of an archive at a place after a look: with its flaw where it lies there.
-fn state_of(known: &Known<'_>, found: Option<&Option<Flaw>>) -> (PlaceState, String) {
+///
+/// Of one that only its run told of drover may have deleted it before there was a ledger. Where a newer one lies there,
+/// it is taken for that; where none does, the place itself may be another one than it was.
+fn state_of(known: &Known<'_>, found: Option<&Option<Flaw>>, has_newer: bool) -> (PlaceState, String) {
     use PlaceState::{Damaged, Deleted, Expired, Missing, Retained, Verified};
     match (known.place.state, found) {
         (Expired, None) => (Deleted, known.place.reason.clone()),
+        (Verified, None) if has_newer && known.place.since.is_empty() => {
+            (Deleted, "it was gone before there was a ledger".to_owned())
+        }
         // One that was copied back is nobody's; what drover did stays said.
         (Deleted, _) | (Retained, Some(None)) => (known.place.state, known.place.reason.clone()),
         (_, None) => (Missing, "it is not there any more, and drover did not delete it".to_owned()),
@@ -293,9 +302,21 @@ mod tests {
     #[track_caller]
     fn check(before: PlaceState, found: Option<&Option<Flaw>>, expected: PlaceState) {
         let archive = BackupArchive::new("a", BackupArchiveSpec { bytes: 9, ..BackupArchiveSpec::default() });
-        let place = ArchivePlace { state: before, ..ArchivePlace::default() };
+        let since = "2026-11-22T13:05:22Z".to_owned();
+        let place = ArchivePlace { state: before, since, ..ArchivePlace::default() };
         let known = Known { archive: &archive, place: &place };
-        assert_eq!(state_of(&known, found).0, expected, "{before:?} {found:?}");
+        assert_eq!(state_of(&known, found, true).0, expected, "{before:?} {found:?}");
+    }
+
+    #[test]
+    fn what_was_gone_before_there_was_a_ledger_is_not_missed_where_a_newer_one_lies() {
+        let archive = BackupArchive::new("a", BackupArchiveSpec::default());
+        let place = ArchivePlace::default();
+        let known = Known { archive: &archive, place: &place };
+        let state = |found, has_newer| state_of(&known, found, has_newer).0;
+        assert_eq!(state(None, true), PlaceState::Deleted);
+        assert_eq!(state(None, false), PlaceState::Missing, "an empty folder may be a volume that is not mounted");
+        assert_eq!(state(Some(&None), true), PlaceState::Verified);
     }
 
     #[test]

@@ -35,7 +35,8 @@ fn label(backup: &str) -> String {
     hex::encode(&Sha256::digest(backup)[..16])
 }
 
-/// The line of a run's archive, with every place where the run says that it was verified. None where the run has no snapshot.
+/// The line of a run's archive, with every place where the run says that it was verified: nobody has looked there since. None
+/// where the run has no snapshot.
 #[must_use]
 pub fn line_of_run(run: &BackupRun) -> Option<BackupArchive> {
     let status = status_of(run);
@@ -59,7 +60,8 @@ pub fn line_of_run(run: &BackupRun) -> Option<BackupArchive> {
     labels.insert(BACKUP_LABEL.to_owned(), label(&run.spec.backup));
     labels.insert(PART_OF_LABEL.to_owned(), "drover".to_owned());
     let mut told: Vec<ArchivePlace> = Vec::new();
-    for place in places.iter().filter(|place| place.is_verified()).map(place_of) {
+    for place in places.iter().filter(|place| place.is_verified()) {
+        let place = ArchivePlace { since: String::new(), ..place_of(place) };
         if !told.iter().any(|other| is_same(other, &place)) {
             told.push(place);
         }

@@ -266,3 +266,14 @@ fn what_is_seen_is_noted_once_and_since_when() {
     let again = seen(&other, &here, PlaceState::Missing, "still not there", day(6)).unwrap();
     assert_eq!(again.places[0].since, rfc3339(day(5)));
 }
+
+#[test]
+fn that_somebody_has_looked_at_what_a_run_tells_is_noted_too() {
+    let told = line_of_run(&run(1, &["/0/a"])).unwrap();
+    let here = places_of(&told)[0].clone();
+    assert_eq!((here.since.as_str(), here.verified_at), ("", rfc3339(day(1))));
+    let status = seen(&told, &places_of(&told)[0], PlaceState::Verified, "", day(5)).unwrap();
+    assert_eq!(status.places[0].since, rfc3339(day(5)));
+    let looked_at = BackupArchive { status: Some(status), ..told };
+    assert_eq!(seen(&looked_at, &places_of(&looked_at)[0], PlaceState::Verified, "", day(6)), None);
+}

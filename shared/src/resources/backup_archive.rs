@@ -117,7 +117,7 @@ pub struct ArchivePlace {
     /// When it was verified there, RFC 3339.
     #[serde(default)]
     pub verified_at: String,
-    /// Since when it is as it is, RFC 3339.
+    /// Since when it is as it is, RFC 3339; empty until somebody has looked, where only its run tells of it.
     #[serde(default)]
     pub since: String,
     /// Why it expired, what keeps it, or what is wrong; empty where nothing is.

@@ -136,15 +136,18 @@ async fn an_upgrade_takes_over_what_runs_tell() {
             // Their runs are forgotten.
             rounds.store(&rounds.archive(number), Some(700)).await;
         }
-        for number in 3..=5 {
+        for number in 3..=6 {
             rounds.round_before_the_ledger(number, 700).await;
         }
-        sweep_at(&site, day(5)).await;
-        assert_eq!(rounds.lying().await, [2, 3, 4, 5]);
-        assert_eq!(rounds.ledger().await, (3..=5).map(|number| (number, ArchiveState::Verified)).collect::<Vec<_>>());
-        rounds.round(6, 700).await;
+        // The version before has deleted it.
+        rounds.storage.remove(&rounds.archive(4)).await.unwrap();
         sweep_at(&site, day(6)).await;
-        assert_eq!(rounds.lying().await, [3, 4, 5, 6]);
+        assert_eq!(rounds.lying().await, [2, 3, 5, 6]);
+        let states = [(3, ArchiveState::Verified), (4, ArchiveState::Deleted), (5, ArchiveState::Verified)];
+        assert_eq!(rounds.ledger().await[..3], states);
+        rounds.round(7, 700).await;
+        sweep_at(&site, day(7)).await;
+        assert_eq!(rounds.lying().await, [3, 5, 6, 7]);
         site.backups().delete(name, &DeleteParams::default()).await.unwrap();
     }
     site.testbed.shutdown().await;
