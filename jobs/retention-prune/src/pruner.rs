@@ -74,6 +74,11 @@ impl Case {
         self.lines.newest(self.circumstances.now).map(|line| line.spec.filename.as_str())
     }
 
+    /// Whether archives of it expire at all. Those of one-time Backups do not, so nobody need say of any that it may go.
+    fn can_expire(&self) -> bool {
+        self.backup.kind_of_backup() == BackupType::Recurring
+    }
+
     fn waits_until(&self) -> Option<Timestamp> {
         self.circumstances.former.as_ref().map(|former| former.until)
     }
@@ -254,6 +259,9 @@ impl Pruner {
             return Ok(self.nothing_done(backup, &case.history, error.into()).await);
         }
         let mut outcome = Outcome { waits_until: case.waits_until(), ..Outcome::default() };
+        if case.can_expire() {
+            outcome.held = report::held_words(backup, &case.lines, &case.held, &case.history);
+        }
         for target in &case.targets {
             let site = target.site();
             let pruned = if away.contains(&site) {
@@ -297,8 +305,7 @@ impl Pruner {
             outcome.newest = Some(newest.to_owned());
             outcome.damage.extend(site.damage(newest, &found));
         }
-        // Of one-time Backups nothing expires, so nobody need say of strangers that they may.
-        if case.backup.kind_of_backup() == BackupType::Recurring {
+        if case.can_expire() {
             outcome.note_kept(&plan);
         }
         site.delete(&self.ledger, &plan, effort, self.now(), outcome).await

@@ -1,14 +1,16 @@
 //! What a prune tells about itself: the condition `Pruned`, Events, and messages. Whether old archives go says nothing of
 //! `Ready`; only that the newest one is damaged does, which the condition `Verified` says too.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use drover::events::{Data, Event, Kind, Pruned, PrunedArchive};
 use drover::exit::{Exit, Failure};
-use drover::resources::{Backup, Condition, Losses, rfc3339};
+use drover::ledger::{Lines, places_of};
+use drover::resources::{ArchiveHold, Backup, Condition, Losses, rfc3339};
 use drover::retention::{Judged, Plan};
 use drover::runs::report::{PRUNED, inspected, pruned};
-use drover::runs::{ALLOW_ANNOTATION, ALLOW_UNKNOWN_ARCHIVES, History, set_backup_status, with_confirmed};
+use drover::runs::{ALLOW_ANNOTATION, ALLOW_UNKNOWN_ARCHIVES, Allowed, History, set_backup_status, with_confirmed};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::warn;
@@ -34,6 +36,8 @@ pub struct Outcome {
     pub waits_until: Option<Timestamp>,
     /// Archives that the ledger does not know, newest first.
     pub unknown: Vec<String>,
+    /// Archives that the ledger alone says are held, each with the command that lets it go.
+    pub held: Vec<String>,
     /// The newest archive of the ledger, where a place was looked at that has it by the ledger.
     pub newest: Option<String>,
     /// What is wrong with it, at each place.
@@ -113,6 +117,14 @@ impl Outcome {
                  {ALLOW_ANNOTATION}={ALLOW_UNKNOWN_ARCHIVES}"
             );
         }
+        if !self.held.is_empty() {
+            let (count, names) = (self.held.len(), named(&self.held));
+            let _ = write!(
+                text,
+                "; {count} archives are kept until somebody confirms that they may go, for a reason that status.held of their \
+                 BackupArchives names: {names}"
+            );
+        }
         for (place, failure) in &self.failures {
             let _ = write!(text, "; at the place {place:?}: {failure}");
         }
@@ -123,6 +135,7 @@ impl Outcome {
         match self.exit() {
             Exit::Done if !self.waiting.is_empty() => "RetentionChanged",
             Exit::Done if !self.unknown.is_empty() => "UnknownArchives",
+            Exit::Done if !self.held.is_empty() => "HeldArchives",
             Exit::Done => "Completed",
             Exit::Unavailable => "Unavailable",
             _ => "Failed",
@@ -131,7 +144,7 @@ impl Outcome {
 
     /// Whether somebody should look at what was kept.
     fn asks(&self) -> bool {
-        !self.waiting.is_empty() || !self.unknown.is_empty()
+        !self.waiting.is_empty() || !self.unknown.is_empty() || !self.held.is_empty()
     }
 
     /// Notes what a plan keeps that a person should know of, each once for all places.
@@ -165,6 +178,28 @@ impl Outcome {
         told.retained += self.left;
         told
     }
+}
+
+/// The archives that lie somewhere and are held although no run tells of them any more, each with the command that lets it go.
+/// Where a run does, the condition `Whole` has it.
+pub(crate) fn held_words(
+    backup: &Backup,
+    lines: &Lines,
+    held: &BTreeMap<String, ArchiveHold>,
+    history: &History,
+) -> Vec<String> {
+    let (name, allowed) = (backup.name_any(), Allowed::on(backup));
+    let lying = lines.iter().filter(|line| places_of(line).iter().any(|place| place.state.lies()));
+    let silent = lying
+        .map(|line| line.spec.filename.as_str())
+        .filter(|filename| !history.iter().any(|run| run.spec.filename == **filename));
+    let held = silent.filter_map(|filename| {
+        let words = allowed.with(&held.get(filename)?.confirmation);
+        Some(format!(
+            "{filename} (kubectl annotate backups.resources.cattle.io {name} --overwrite {ALLOW_ANNOTATION}={words})"
+        ))
+    });
+    held.collect()
 }
 
 /// How many archives a condition names.
@@ -274,6 +309,10 @@ pub(crate) fn warn_of<T>(outcome: Result<T, impl Into<Failure>>) {
 
 #[cfg(test)]
 mod tests {
+    use drover::resources::{ArchivePlace, BackupArchive, BackupArchiveSpec, BackupArchiveStatus, PlaceState};
+    use drover::runs::archive_name;
+    use jiff::SignedDuration;
+
     use super::*;
 
     fn retained(until: Option<&str>) -> Retained {
@@ -312,6 +351,37 @@ mod tests {
         );
         assert!(said.ends_with("drover.dev/allow=unknown-archives"), "{said}");
         assert_eq!(outcome.reason(), "UnknownArchives");
+    }
+
+    /// A line of a Backup's archive at one place.
+    fn line(filename: &str, state: PlaceState) -> BackupArchive {
+        let (backup, filename) = ("daily".to_owned(), filename.to_owned());
+        let mut line = BackupArchive::new("a", BackupArchiveSpec { backup, filename, ..BackupArchiveSpec::default() });
+        let place = ArchivePlace { state, ..ArchivePlace::default() };
+        line.status = Some(BackupArchiveStatus::default().with_places(vec![place]));
+        line
+    }
+
+    #[test]
+    fn what_the_ledger_alone_holds_is_named_with_what_lets_it_go() {
+        const UID: &str = "8ea4e695-6c77-43ec-9323-d6191e5ef67b";
+        let name =
+            |day: i64| archive_name("daily", UID, Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day), false);
+        let all = [(1, PlaceState::Verified), (2, PlaceState::Deleted), (3, PlaceState::Verified)];
+        let lines = Lines::of("daily", UID, all.map(|(day, state)| line(&name(day), state)));
+        let hold = |day: i64| {
+            (name(day), ArchiveHold { confirmation: format!("loss-{day}"), reason: "it has more".to_owned() })
+        };
+        let held = BTreeMap::from([hold(1), hold(2)]);
+        let mut backup = Backup::new("daily", drover::resources::BackupSpec::default());
+        backup.annotations_mut().insert(ALLOW_ANNOTATION.to_owned(), "fewer-objects".to_owned());
+        let words = held_words(&backup, &lines, &held, &History::default());
+        let command =
+            "kubectl annotate backups.resources.cattle.io daily --overwrite drover.dev/allow=fewer-objects,loss-1";
+        assert_eq!(words, [format!("{} ({command})", name(1))]);
+        let outcome = Outcome { held: words, ..Outcome::default() };
+        assert!(outcome.message().ends_with(&format!("names: {} ({command})", name(1))), "{}", outcome.message());
+        assert_eq!((outcome.reason(), outcome.asks()), ("HeldArchives", true));
     }
 
     #[test]

@@ -175,6 +175,9 @@ async fn an_archive_that_lacks_types_fills_no_place_and_one_that_is_held_stays_u
     let planned = dry_run_at(&site, "partial", day(4)).await;
     assert!(planned.contains("it lacks clusters.example.com; it fills no place of the policy"), "{planned}");
     assert!(planned.contains(reason), "{planned}");
+    let (is_done, said) = rounds.pruned().await;
+    let command = format!("kubectl annotate backups.resources.cattle.io partial --overwrite drover.dev/allow={word}");
+    assert!(is_done && said.contains(&rounds.archive(1)) && said.contains(&command), "{said}");
     annotate(&site, "partial", Some(word)).await;
     sweep_at(&site, day(4)).await;
     assert_eq!(rounds.lying().await, [3, 4]);
