@@ -11,6 +11,7 @@
 //!
 //! A Backup's first line stays for ever: archives of before it drover cannot know, and later ones it must.
 
+mod left;
 mod line;
 mod store;
 

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use drover::archives::latest_of;
 use drover::clock;
@@ -44,7 +44,7 @@ pub struct Pruner {
 #[derive(Debug)]
 pub enum Turn {
     /// It was done.
-    Done(Outcome),
+    Done(Box<Outcome>),
     /// Another job works on the Backup.
     Busy {
         /// Which one.
@@ -138,6 +138,13 @@ impl Pruner {
         Ok(backups)
     }
 
+    /// Forgets what the ledger says of Backups that are gone, as far as it is of no use any more.
+    pub(crate) async fn forget_left(&self) -> Result<(), Failure> {
+        // They are read anew, for a sweep takes long; one that is made from now on has lines that are too young to go.
+        let backups: BTreeSet<_> = self.backups().await?.iter().map(ResourceExt::name_any).collect();
+        Ok(self.ledger.forget_left(&backups, self.now()).await?)
+    }
+
     pub(crate) async fn policies(&self) -> Result<Policies, Failure> {
         let policies = Policies::load(&self.client).await?;
         policies.warn();
@@ -159,7 +166,7 @@ impl Pruner {
         let span = info_span!("prune", backup = backup.name_any());
         let work = Box::pin(self.as_it_is_now(backup, away, effort)).instrument(span);
         let turn = tokio::select! {
-            outcome = work => outcome.map(Turn::Done),
+            outcome = work => outcome.map(|outcome| Turn::Done(Box::new(outcome))),
             () = async { held.lost().cancelled().await } => {
                 warn!(backup = backup.name_any(), "the Lease was lost; the rest is done later");
                 Ok(Turn::Busy { holder: "whoever took the Lease".to_owned() })

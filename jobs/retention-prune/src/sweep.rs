@@ -12,11 +12,13 @@ use tracing::{info, warn};
 
 use crate::place::Effort;
 use crate::pruner::{Pruner, Turn};
+use crate::report;
 
 /// When a multipart upload counts as forgotten: as long as its artifact is kept another try may go on with it.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(72);
 
-/// Prunes every Backup, and removes what uploads that were cut off long ago left at their places. Gives the worst exit.
+/// Prunes every Backup, removes what uploads that were cut off long ago left at their places, and forgets old lines of Backups
+/// that are gone. Gives the worst exit.
 ///
 /// # Errors
 /// When the Backups or the policies cannot be listed. What fails at one Backup does not hold up another.
@@ -48,6 +50,8 @@ pub async fn sweep(pruner: &Pruner, shutdown: &CancellationToken) -> Result<Exit
             tidy(pruner, &target, &mut tidied).await;
         }
     }
+    // That it cannot be done now fails no prune: it is bounded by the next one.
+    report::warn_of(pruner.forget_left().await);
     Ok(worst)
 }
 

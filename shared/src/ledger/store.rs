@@ -1,8 +1,12 @@
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 use snafu::{ResultExt, Snafu};
 
+use super::left::Left;
 use super::line::{line_of_run, place_of, places_with, selector};
 use super::{Lines, places_of};
 use crate::cluster::ApiError;
@@ -27,6 +31,12 @@ pub enum Error {
     List {
         /// The Backup.
         backup: String,
+        /// What the server said.
+        source: ApiError,
+    },
+    /// The lines of all Backups cannot be listed.
+    #[snafu(display("failed to list the BackupArchives"))]
+    ListAll {
         /// What the server said.
         source: ApiError,
     },
@@ -58,7 +68,10 @@ impl Fault for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::NotInstalled => Exit::Usage,
-            Self::List { source, .. } | Self::Read { source, .. } | Self::Write { source, .. } => source.exit(),
+            Self::List { source, .. }
+            | Self::ListAll { source }
+            | Self::Read { source, .. }
+            | Self::Write { source, .. } => source.exit(),
             Self::Note { source } => source.exit(),
         }
     }
@@ -96,6 +109,28 @@ impl Ledger {
                 None => return Ok(Lines::of(backup, cluster_uid, archives)),
             }
         }
+    }
+
+    /// Forgets lines of Backups that are gone, which are none of `backups`: those of archives that lie nowhere for long or that
+    /// nobody has looked at for long.
+    ///
+    /// # Errors
+    /// When the lines cannot be listed.
+    pub async fn forget_left(&self, backups: &BTreeSet<String>, now: Timestamp) -> Result<(), Error> {
+        let (mut left, mut parameters) = (Left::default(), ListParams::default().limit(PAGE));
+        loop {
+            let page = match self.api.list(&parameters).await.map_err(ApiError::from) {
+                Err(error) if error.code() == Some(404) => return NotInstalledSnafu.fail(),
+                page => page.context(ListAllSnafu)?,
+            };
+            self.forget(&left.sift(&page.items, backups, now)).await;
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = parameters.continue_token(&token),
+                None => break,
+            }
+        }
+        self.forget(&left.firsts()).await;
+        Ok(())
     }
 
     /// The line of this name; none where there is none, or no ledger.

@@ -11,7 +11,7 @@ use crate::runs::archive_name;
 const OWN: &str = "8ea4e695-6c77-43ec-9323-d6191e5ef67b";
 const OTHER: &str = "99999999-6c77-43ec-9323-d6191e5ef67b";
 
-fn day(number: i64) -> Timestamp {
+pub(super) fn day(number: i64) -> Timestamp {
     "2026-11-01T02:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_hours(24 * number)
 }
 
@@ -20,7 +20,7 @@ fn file(number: i64) -> String {
 }
 
 /// A line of a day, whose places are as this says, each since that day.
-fn line(number: i64, states: &[PlaceState]) -> BackupArchive {
+pub(super) fn line(number: i64, states: &[PlaceState]) -> BackupArchive {
     let spec = BackupArchiveSpec {
         backup: "daily".into(),
         cluster_uid: OWN.into(),

@@ -153,6 +153,25 @@ async fn an_upgrade_takes_over_what_runs_tell() {
     site.testbed.shutdown().await;
 }
 
+/// The ledger outlives the Backup, and does not grow for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_a_backup_that_is_gone_are_forgotten_in_the_end() {
+    let site = Site::start().await;
+    let rounds = Rounds::of(&site, "gone", 1, None).await;
+    for number in 1..=3 {
+        rounds.round(number, 700).await;
+    }
+    sweep_at(&site, day(3)).await;
+    site.backups().delete("gone", &DeleteParams::default()).await.unwrap();
+    for (at, left) in [(4, vec![1, 2, 3]), (11, vec![1, 3]), (404, vec![])] {
+        sweep_at(&site, day(at)).await;
+        let numbers: Vec<_> = rounds.ledger().await.into_iter().map(|(number, _)| number).collect();
+        assert_eq!(numbers, left, "day {at}");
+    }
+    assert_eq!(rounds.lying().await, [3], "its archive stays where it is");
+    site.testbed.shutdown().await;
+}
+
 /// What the ledger says of an archive that lacks types decides, and where the runs are gone, for the Backup was made again, also
 /// what it says of one that waits for somebody's word.
 #[tokio::test(flavor = "multi_thread")]
