@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use drover::archives::{self, Archive};
-use drover::cluster::ApiError;
+use drover::cluster::{self, ApiError};
 use drover::exit::{Exit, Failure, Fault};
-use drover::ledger::{Lines, Site};
+use drover::ledger::{Error as LedgerError, Lines, Site};
 use drover::places::targets;
 use drover::policy::Policies;
 use drover::resources::{Backup, DEFAULT_NAMESPACE, Restore, S3Location, StorageLocation, rfc3339};
@@ -18,6 +18,7 @@ use kube::{Api, Client};
 use serde::Serialize;
 use snafu::{ResultExt, Snafu};
 use tabwriter::TabWriter;
+use tracing::warn;
 
 use self::verified::Verified;
 use crate::Output;
@@ -138,7 +139,7 @@ pub(crate) async fn list(listing: Listing) -> Result<(), Failure> {
         let others: Vec<_> = names.iter().filter(|other| Some(*other) != name.as_ref()).map(String::as_str).collect();
         let site = Site { name: name.as_deref(), others: &others };
         let (location, found) = match storage {
-            Ok(storage) => (storage.location().to_string(), rows(&storage, site, &ledger).await),
+            Ok(storage) => (storage.location().to_string(), rows(&storage, site, ledger.as_ref()).await),
             Err(failure) => (String::new(), Err(failure)),
         };
         let (archives, failure) = match found {
@@ -169,21 +170,21 @@ pub(crate) async fn list(listing: Listing) -> Result<(), Failure> {
 type Opened = (Option<String>, Result<Storage, Failure>);
 
 impl Listing {
-    /// The places that are meant, and what the ledger says where a Backup is. A place that cannot be opened does not hide the
-    /// others.
-    async fn open(self) -> Result<(Vec<Opened>, Lines), Failure> {
+    /// The places that are meant, and what the ledger says where a Backup is; none where it may not be read. A place that cannot
+    /// be opened does not hide the others.
+    async fn open(self) -> Result<(Vec<Opened>, Option<Lines>), Failure> {
         let Self { place, storage, output: _, context, namespace } = self;
         if let Some(bucket) = place.bucket.clone() {
             let location = Location::resolve(Some(&place.location(bucket)?), &storage.folder, None)?;
-            return Ok((vec![(None, open(location).await)], Lines::default()));
+            return Ok((vec![(None, open(location).await)], Some(Lines::default())));
         }
         if place.backup.is_none() && place.restore.is_none() && !storage.default_is_bucket() {
-            return Ok((vec![(None, open(Location::Folder(storage.folder)).await)], Lines::default()));
+            return Ok((vec![(None, open(Location::Folder(storage.folder)).await)], Some(Lines::default())));
         }
         let client = connect_to(context).await?;
         if let Some(backup) = place.backup {
             let opened = of_backup(&client, &namespace, &storage, &backup).await?;
-            return Ok((opened, ledger(&client, &backup).await?));
+            return Ok((opened, ledger_as_far_as_allowed(&client, &backup).await?));
         }
         let wanted = match place.restore {
             Some(name) => {
@@ -194,8 +195,32 @@ impl Listing {
             None => None,
         };
         let location = storage.locate(&client, &namespace, wanted.as_ref()).await?;
-        Ok((vec![(None, open(location).await)], Lines::default()))
+        Ok((vec![(None, open(location).await)], Some(Lines::default())))
     }
+}
+
+/// What the ledger says of a Backup. Whoever may read the place and not the ledger sees what lies there all the same.
+async fn ledger_as_far_as_allowed(client: &Client, backup: &str) -> Result<Option<Lines>, Failure> {
+    match ledger(client, backup).await {
+        Err(failure) if is_refused(&failure) => {
+            warn!("what was verified is not known, as the ledger may not be read: {failure}");
+            Ok(None)
+        }
+        lines => lines.map(Some),
+    }
+}
+
+/// Whether the API server does not let this user read the ledger, or the namespace whose UID tells which cluster this is.
+fn is_refused(failure: &Failure) -> bool {
+    let of_cluster = failure.find::<cluster::Error>().and_then(|error| match error {
+        cluster::Error::ReadObject { source, .. } => source.code(),
+        _ => None,
+    });
+    let of_ledger = failure.find::<LedgerError>().and_then(|error| match error {
+        LedgerError::List { source, .. } => source.code(),
+        _ => None,
+    });
+    matches!(of_cluster.or(of_ledger), Some(401 | 403))
 }
 
 async fn open(location: Location) -> Result<Storage, Failure> {
@@ -236,13 +261,14 @@ impl PlaceOptions {
     }
 }
 
-async fn rows(storage: &Storage, site: Site<'_>, ledger: &Lines) -> Result<Vec<Row>, Failure> {
+async fn rows(storage: &Storage, site: Site<'_>, ledger: Option<&Lines>) -> Result<Vec<Row>, Failure> {
     let archives = archives::at(storage).await?;
     let labels = archives::labels(storage, &archives).await?;
-    let known = ledger.at(site, |name| storage.path_of(name));
+    let known = ledger.map(|lines| lines.at(site, |name| storage.path_of(name))).unwrap_or_default();
+    let has_no_ledger = ledger.is_some_and(Lines::is_empty);
     let rows = archives.into_iter().zip(labels).map(|(archive, label)| {
         let known = known.get(archive.file.name.as_str()).filter(|known| known.is_verified());
-        let verified = Verified::of(&archive, label.as_ref(), known, ledger.is_empty());
+        let verified = Verified::of(&archive, label.as_ref(), known, has_no_ledger);
         row(archive, label, verified)
     });
     Ok(rows.collect())
@@ -340,6 +366,21 @@ mod tests {
         assert_eq!(lines[2], [&encrypted, time, "1234", "yes", "yes", "700", UID]);
         assert_eq!(lines[3], [&encrypted, time, "1234", "BAD", "yes", "-", UID]);
         assert_eq!(lines[4], ["a\\u{1b}[31m.tar.gz", "1970-01-01T00:00:00Z", "1234", "unknown", "-", "-", "-"]);
+    }
+
+    #[test]
+    fn only_who_may_not_read_the_ledger_does_without_it() {
+        let refusal = |code: u16| {
+            let status = kube::core::Status { code, ..kube::core::Status::default() };
+            ApiError::from(kube::Error::Api(Box::new(status)))
+        };
+        let of_cluster = |code: u16| {
+            Failure::from(cluster::Error::ReadObject { object: "kube-system".into(), source: refusal(code) })
+        };
+        let of_ledger = |code: u16| Failure::from(LedgerError::List { backup: "daily".into(), source: refusal(code) });
+        assert!(is_refused(&of_cluster(403)) && is_refused(&of_ledger(403)) && is_refused(&of_ledger(401)));
+        assert!(!is_refused(&of_cluster(503)) && !is_refused(&of_ledger(500)));
+        assert!(!is_refused(&Failure::from(LedgerError::NotInstalled)));
     }
 
     #[test]

@@ -255,7 +255,8 @@ async fn hold(site: &Site, name: &str) -> Lease {
 
 /// A ServiceAccount that may list everything but Secrets makes no archive without them.
 async fn type_that_may_not_be_listed(site: &Site) {
-    let kubeconfig = limited_kubeconfig(site).await;
+    let rules = json!([{"apiGroups": [""], "resources": ["configmaps", "namespaces"], "verbs": ["get", "list"]}]);
+    let kubeconfig = limited_kubeconfig(site, &rules).await;
     let files = tempfile::tempdir().unwrap();
     let [config, resource_set, output] = ["config", "set.yaml", "out.tar.gz"].map(|name| files.path().join(name));
     std::fs::write(&config, serde_json::to_string(&kubeconfig).unwrap()).unwrap();
@@ -272,10 +273,9 @@ async fn type_that_may_not_be_listed(site: &Site) {
 }
 
 /// A kubeconfig of a ServiceAccount that may do this.
-async fn limited_kubeconfig(site: &Site) -> Kubeconfig {
+pub(crate) async fn limited_kubeconfig(site: &Site, rules: &serde_json::Value) -> Kubeconfig {
     let name = "limited";
     let accounts: Api<ServiceAccount> = Api::namespaced(site.client.clone(), "default");
-    let rules = json!([{"apiGroups": [""], "resources": ["configmaps", "namespaces"], "verbs": ["get", "list"]}]);
     let role_ref = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
     let subjects = json!([{"kind": "ServiceAccount", "name": name, "namespace": "default"}]);
     let rbac = "rbac.authorization.k8s.io/v1";

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::histories::annotate;
 use super::rounds::{Rounds, day, dry_run_at, sweep_at};
+use crate::refusals::limited_kubeconfig;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_newest_archive_pushes_no_good_one_out_and_its_backup_is_not_ready() {
@@ -214,6 +215,8 @@ async fn the_latest_archive_is_one_of_the_ledger() {
     let listed = site.job("restore").arguments(["list", "--backup", "daily"]).succeed().await.output;
     assert!(listed.lines().any(|line| line.contains(&good) && line.contains("   yes   ")), "{listed}");
 
+    who_may_not_read_the_ledger_sees_what_lies_there(&site, &good).await;
+
     // Without a record beside it nobody takes it for the latest.
     let later = good.replace("Z.tar.gz", "Z.tar.gz.enc");
     std::fs::write(site.folder().join(&later), "junk").unwrap();
@@ -248,6 +251,21 @@ async fn the_latest_archive_is_one_of_the_ledger() {
     let finished = site.job("restore").end_with(65).await;
     assert!(finished.log.contains("and its BackupArchive"), "{}", finished.log);
     site.testbed.shutdown().await;
+}
+
+async fn who_may_not_read_the_ledger_sees_what_lies_there(site: &Site, archive: &str) {
+    let rules = json!([
+        {"apiGroups": ["resources.cattle.io"], "resources": ["backups"], "verbs": ["get"]},
+        {"apiGroups": ["drover.dev"], "resources": ["backuppolicies"], "verbs": ["list"]},
+    ]);
+    let kubeconfig = limited_kubeconfig(site, &rules).await;
+    let path = site.testbed.folder().join("limited.kubeconfig");
+    std::fs::write(&path, serde_json::to_string(&kubeconfig).unwrap()).unwrap();
+    let job = site.job("restore").environment("KUBECONFIG", path.to_str().unwrap());
+    let listed = job.arguments(["list", "--backup", "daily"]).succeed().await;
+    assert!(listed.log.contains("as the ledger may not be read"), "{}", listed.log);
+    let says = |line: &str| line.contains(archive) && line.contains("   unknown   ");
+    assert!(listed.output.lines().any(says), "{}", listed.output);
 }
 
 async fn latest(site: &Site, name: &str) {
