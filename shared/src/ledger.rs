@@ -9,7 +9,7 @@
 //!                                              (place: Verified, Damaged, Missing, Expired, Retained, Deleted)
 //! ```
 //!
-//! A Backup's first line stays for ever: archives of before it drover cannot know, and later ones it must.
+//! A Backup's first line stays as long as any: archives of before it drover cannot know, and later ones it must.
 
 mod left;
 mod line;
@@ -113,11 +113,12 @@ impl Lines {
             is_own.then_some(Line { time: name.time, archive })
         };
         let mut lines: Vec<_> = archives.into_iter().filter_map(read).collect();
-        lines.sort_by(|one, other| (one.time, one.archive.name_any()).cmp(&(other.time, other.archive.name_any())));
+        lines.sort_by_key(|line| (line.time, line.archive.name_any()));
         Self(lines)
     }
 
     /// The lines, oldest first.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &BackupArchive> {
         self.0.iter().map(|line| &line.archive)
     }
