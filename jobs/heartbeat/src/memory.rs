@@ -161,10 +161,12 @@ impl Told {
         }
     }
 
-    /// Whether a failure is the last that was told.
+    /// Whether a failure is the last that was told. What an audit found stale is over with the success of a later run.
     pub(crate) fn is_failing(&self) -> bool {
         let is_failed = |end: &Mark| signal(end.phase) == Signal::Failure;
-        !self.is_well && (self.stale.is_some() || self.end.as_ref().is_some_and(is_failed))
+        let is_later = |end: &Mark| end.phase == Phase::Done && end.number > self.stale;
+        let is_stale = self.stale.is_some() && !self.end.as_ref().is_some_and(is_later);
+        !self.is_well && (is_stale || self.end.as_ref().is_some_and(is_failed))
     }
 
     /// Whether the last that was told is a failure after the archive of the run `number` was stored, at `stored`. What a later
@@ -309,7 +311,10 @@ pub(crate) fn failing_elsewhere<'a>(
 /// Reads a member. What somebody wrote into it that is none counts as nothing: a monitor is then told once more.
 pub(crate) fn read(text: Option<&String>) -> Memory {
     let mut memory: Memory = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    memory.values_mut().for_each(|told| told.forget_future(clock::now()));
+    let now = clock::now();
+    for told in memory.values_mut() {
+        told.forget_future(now);
+    }
     memory
 }
 

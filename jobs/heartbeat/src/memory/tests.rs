@@ -230,3 +230,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_found_stale_is_over_with_the_success_of_a_later_run() {
+    let stale = || Told { stale: Some(7), ..Told::default() };
+    let after = |number, phase| {
+        let mut told = stale();
+        told.note(mark(Some(number), phase, 10));
+        told.is_failing()
+    };
+    assert!(stale().is_failing());
+    assert!(!after(8, Phase::Done));
+    assert!(after(7, Phase::Done) && after(8, Phase::Failed) && after(8, Phase::FailedLater));
+}
