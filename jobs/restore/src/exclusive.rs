@@ -51,7 +51,12 @@ pub(crate) async fn take(
         };
     }
     match acquired {
-        Acquired::Held(lease) => Ok(Taken::Ours(Turn::with(lease, shutdown))),
+        Acquired::Held(lease) => {
+            if let Some(dead) = lease.taken_over_from() {
+                info!(dead, "took over from a job that died");
+            }
+            Ok(Taken::Ours(Turn::with(lease, shutdown)))
+        }
         Acquired::Busy { holder } => Ok(Taken::Busy { holder }),
     }
 }

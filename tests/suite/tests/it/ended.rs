@@ -45,7 +45,8 @@ async fn one_at_a_time_and_the_next_takes_over_from_the_dead(site: &Site) {
     assert!(!of_the_dead.is_empty(), "nobody gave the Lease back");
     let_go(site, &held).await;
     let waiting = waiting.wait().await;
-    assert!(waiting.code == 0 && waiting.log.contains("which restores this cluster"), "{}", waiting.log);
+    let took_over = format!("took over from a job that died dead={of_the_dead:?}");
+    assert!(waiting.code == 0 && waiting.log.contains(&took_over), "{}", waiting.log);
     let status = site.restore_status("once").await;
     assert_eq!(message(status.conditions.as_ref(), "Ready"), "Completed");
     assert!(!is_there(site, &held).await);
