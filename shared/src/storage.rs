@@ -19,7 +19,7 @@ use std::sync::Arc;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use snafu::ResultExt;
+use snafu::{ResultExt, ensure};
 use tokio::fs::File;
 
 mod bucket;
@@ -63,7 +63,7 @@ pub use self::removal::Removal;
 pub use self::tls::{CertificateProblem, install_tls_provider};
 
 use self::bucket::Bucket;
-use self::error::{FindSnafu, MarkedSnafu, StoreSnafu, UseNameSnafu};
+use self::error::{AnotherSnafu, FindSnafu, MarkedSnafu, StoreSnafu, UseNameSnafu};
 use self::folder::Folder;
 use self::meter::{Meter, reporting};
 use self::name::{Companion, check_name};
@@ -165,8 +165,8 @@ impl Storage {
 
     /// Stores the archive in the local `file` under `name`, reads it back, and records what is known of it beside it.
     ///
-    /// Where the same bytes are there already, only what is missing beside them is written; other bytes are replaced, as a
-    /// name belongs to one run. Where other bytes come back, they are read again over a new connection, and where that
+    /// Where the same bytes are there already, only what is missing beside them is written. Bytes that are no whole archive are
+    /// replaced; another whole archive of that name is kept ([`Error::Another`]). Where other bytes come back, they are read again over a new connection, and where that
     /// does not help the archive is stored again. Dropping the future stops it; see [`Storage::settle`].
     ///
     /// # Errors
@@ -181,10 +181,12 @@ impl Storage {
     ) -> Result<Stored, Error> {
         check_name(name).context(UseNameSnafu { name })?;
         let parcel = parcel.into();
-        let already_there = self.holds(name, parcel.content).await?;
+        let before = self.found_before(name, parcel.content).await?;
+        let already_there = before == Found::Content(parcel.content);
         if already_there {
             self.complete(name, parcel).await?;
         } else {
+            self.keep_another(name, parcel.content, before).await?;
             let meter = Arc::new(Meter::default());
             // The futures of the SDK are large; callers would have to carry them in theirs.
             let writing = Box::pin(self.write(name, file, parcel, &meter));
@@ -201,16 +203,33 @@ impl Storage {
         written.with_context(|_| StoreSnafu { name, place: self.location.to_string() })
     }
 
-    /// Whether the archive is there already. A place that does not let drover look says so again when it is read back,
-    /// but it says "denied" also for an object that is not there, to those who may not list.
-    async fn holds(&self, name: &str, content: Content) -> Result<bool, Error> {
-        match self.found(name, content.bytes, |_| ()).await {
-            Ok(found) => Ok(found == Found::Content(content)),
-            Err(error) if error.is_denied() => Ok(false),
+    /// What lies under a name before an archive is stored. A place that does not let drover look says so again when it is
+    /// read back, but it says "denied" also for an object that is not there, to those who may not list.
+    async fn found_before(&self, name: &str, content: Content) -> Result<Found, Error> {
+        let to_store = |error| match error {
             // To the caller it is the storing that failed.
-            Err(Error::Read { name, place, source }) => Err(Error::Store { name, place, source }),
-            Err(error) => Err(error),
+            Error::Read { name, place, source } => Error::Store { name, place, source },
+            error => error,
+        };
+        match self.found(name, content.bytes, |_| ()).await {
+            Err(error) if error.is_denied() => Ok(Found::Nothing),
+            found => found.map_err(to_store),
         }
+    }
+
+    /// Refuses to write over another archive that is whole: the bytes under its name are those that are recorded beside it.
+    /// A second cluster that writes to the same place, such as one of a copy of etcd, may give its archive the same name.
+    async fn keep_another(&self, name: &str, content: Content, before: Found) -> Result<(), Error> {
+        if before == Found::Nothing {
+            return Ok(());
+        }
+        let Some(Label { bytes, sha256: Some(sha256), is_bad: false, .. }) = self.label(name).await? else {
+            return Ok(());
+        };
+        let recorded = Content { bytes, sha256 };
+        let is_another = recorded != content && self.found(name, bytes, |_| ()).await? == Found::Content(recorded);
+        ensure!(!is_another, AnotherSnafu { name, place: self.location.to_string(), recorded });
+        Ok(())
     }
 
     /// Opens an archive for reading.

@@ -97,6 +97,19 @@ pub enum Error {
         /// Why not.
         source: Reason,
     },
+    /// Another archive has the name.
+    #[snafu(display(
+        "failed to store {name:?} at {place}: another whole archive of that name lies there, {recorded}, and is kept; where \
+         another cluster writes there, give each a folder of its own"
+    ))]
+    Another {
+        /// The name.
+        name: String,
+        /// The place, for people.
+        place: String,
+        /// What the other one is.
+        recorded: Content,
+    },
     /// There is no archive of this name.
     #[snafu(display("failed to find {name:?} at {place}{nearest}"))]
     Find {
@@ -229,7 +242,7 @@ impl Fault for Error {
             | Self::Remove { source, .. }
             | Self::Mark { source, .. }
             | Self::Tidy { source, .. } => source.exit(),
-            Self::Verify { .. } | Self::Marked { .. } => Exit::DataRefused,
+            Self::Verify { .. } | Self::Marked { .. } | Self::Another { .. } => Exit::DataRefused,
         }
     }
 }

@@ -122,7 +122,7 @@ async fn a_policy_that_denies_deleting_keeps_archives_and_stops_nothing() {
         json!(["store", "a.tar.gz", 1000]),
         json!(["remove", "a.tar.gz"]),
         json!(["list"]),
-        json!(["store", "a.tar.gz", 2000]),
+        json!(["store", "b.tar.gz", 2000]),
     ];
     let done = run_with(s3, &location, &denying.to_string(), &steps).await;
     let kept = "retained: the bucket's policy does not let these credentials delete (s3:DeleteObject)";

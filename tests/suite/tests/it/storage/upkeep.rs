@@ -5,11 +5,14 @@ use std::time::Duration;
 use aws_sdk_s3::types::{ObjectLockLegalHold, ObjectLockLegalHoldStatus, ObjectLockRetentionMode};
 use drover::exit::{Exit, Fault};
 use drover::resources::{S3Location, ServerSideAlgorithm, ServerSideEncryption};
-use drover::storage::{BadCopy, Difference, Found, Label, Listed, Removal, Storage, Verification};
+use drover::storage::{
+    BadCopy, Content, Difference, Error, Found, Label, Listed, Location, Removal, Storage, Verification,
+};
 use drover_testbed::S3;
 use drover_tests::make_bucket_with_versions;
 use futures::TryStreamExt;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::{BUCKET, PARTS, child, makes, names, open, place, settings, spool, store, testbed, unfinished};
 
@@ -48,6 +51,33 @@ async fn digest_and_objects_are_recorded_and_go_with_the_archive() {
         let nowhere = open(s3, &S3Location { bucket_name: "nowhere".to_owned(), ..place(s3, "label") }).await;
         assert_eq!(nowhere.label(NAME).await.unwrap_err().exit(), Exit::Usage);
         assert_eq!(nowhere.remove(NAME).await.unwrap_err().exit(), Exit::Usage);
+    }
+}
+
+#[tokio::test]
+async fn another_whole_archive_of_that_name_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut storages = vec![Storage::open(Location::Folder(folder.path().to_owned())).await.unwrap()];
+    for s3 in makes().await {
+        storages.push(open(s3, &place(s3, "another")).await);
+    }
+    for storage in storages {
+        let first = store(&storage, NAME, 1000).await;
+        let same_size = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&same_size, [7; 1000]).unwrap();
+        let digest = Sha256::digest([7; 1000]).into();
+        for (file, content) in [spool(2000), (same_size, Content { bytes: 1000, sha256: digest })] {
+            let error = storage.store(NAME, file.path(), content, |_| ()).await.unwrap_err();
+            assert!(matches!(error, Error::Another { recorded, .. } if recorded == first), "{error:?}");
+            assert_eq!(error.exit(), Exit::DataRefused);
+            assert_eq!(storage.verify(NAME, first).await.unwrap(), Verification::Verified);
+        }
+        // One that is marked as a bad copy is no whole archive.
+        let (file, content) = spool(2000);
+        let difference = Difference { expected: content, found: Found::Content(first), copy: BadCopy::Left };
+        storage.mark_bad(NAME, &difference).await.unwrap();
+        storage.store(NAME, file.path(), content, |_| ()).await.unwrap();
+        assert_eq!(storage.verify(NAME, content).await.unwrap(), Verification::Verified);
     }
 }
 
