@@ -78,6 +78,12 @@ impl ApiError {
             _ => None,
         }
     }
+
+    /// Whether a field was applied that the definition in the cluster does not have: the server says so with 500.
+    #[must_use]
+    pub fn is_undeclared_field(&self) -> bool {
+        matches!(&*self.0, kube::Error::Api(status) if status.message.contains("field not declared in schema"))
+    }
 }
 
 impl From<kube::Error> for ApiError {
@@ -97,6 +103,7 @@ impl std::error::Error for ApiError {}
 impl Fault for ApiError {
     fn exit(&self) -> Exit {
         match &*self.0 {
+            kube::Error::Api(_) if self.is_undeclared_field() => Exit::Usage,
             kube::Error::Api(status) => match status.code {
                 401 | 403 => Exit::Usage,
                 408 | 429 | 500..=599 => Exit::Unavailable,

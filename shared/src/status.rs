@@ -38,21 +38,37 @@ pub enum Error {
         /// What the server said.
         source: ApiError,
     },
+    /// The cluster's definition lacks a field of the status.
+    #[snafu(display(
+        "failed to write the status of {kind} {name:?}: the cluster's definition of {kind} is not of this version of \
+         drover; apply the foundation again"
+    ))]
+    Undeclared {
+        /// The object's kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// What the server said.
+        source: ApiError,
+    },
 }
 
 impl Error {
+    const fn answer(&self) -> &ApiError {
+        let (Self::Read { source, .. } | Self::Write { source, .. } | Self::Undeclared { source, .. }) = self;
+        source
+    }
+
     /// Whether the object is gone.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        let (Self::Read { source, .. } | Self::Write { source, .. }) = self;
-        source.code() == Some(404)
+        self.answer().code() == Some(404)
     }
 }
 
 impl Fault for Error {
     fn exit(&self) -> Exit {
-        let (Self::Read { source, .. } | Self::Write { source, .. }) = self;
-        source.exit()
+        self.answer().exit()
     }
 }
 
@@ -87,6 +103,7 @@ where
         let written = api.patch_status(name, &PatchParams::apply(manager).force(), &Patch::Apply(&patch)).await;
         match written.map_err(ApiError::from) {
             Err(error) if error.code() == Some(409) && tries < CONFLICT_TRIES => tries += 1,
+            Err(error) if error.is_undeclared_field() => return Err(error).context(UndeclaredSnafu { kind, name }),
             other => return other.context(WriteSnafu { kind, name }),
         }
     }

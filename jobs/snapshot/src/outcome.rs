@@ -63,17 +63,28 @@ pub(crate) async fn attempt(context: &Context, begun: &Begun) -> Result<(), Fail
     match made {
         Ok(taken) => {
             let completed = complete(context, backup, &run, &taken).await;
-            match &completed {
-                Err(failure) if is_gone(failure) => deleted(context, backup, artifact).await,
-                _ => completed,
+            match completed {
+                Err(failure) if is_gone(&failure) => deleted(context, backup, artifact).await,
+                Err(failure) if can_never_be_recorded(&failure) => {
+                    failed(context, backup, &run, failure, artifact).await
+                }
+                completed => completed,
             }
         }
-        Err(failure) => {
-            let left = purge(context, artifact).await;
-            report::failed(context, backup, &run, &failure, left).await;
-            Err(failure)
-        }
+        Err(failure) => failed(context, backup, &run, failure, artifact).await,
     }
+}
+
+async fn failed(
+    context: &Context,
+    backup: &Backup,
+    run: &BackupRun,
+    failure: Failure,
+    artifact: Artifact,
+) -> Result<(), Failure> {
+    let left = purge(context, artifact).await;
+    report::failed(context, backup, run, &failure, left).await;
+    Err(failure)
 }
 
 /// A snapshot that lies in the object store, whole.
@@ -249,6 +260,10 @@ async fn interrupted(context: &Context, run: &BackupRun, artifact: Artifact) -> 
     });
     recorded.await?;
     Err(Error::Interrupted.into())
+}
+
+fn can_never_be_recorded(failure: &Failure) -> bool {
+    failure.find::<runs::Error>().is_some() && failure.exit() == Exit::Usage
 }
 
 fn is_gone(failure: &Failure) -> bool {

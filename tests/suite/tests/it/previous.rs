@@ -2,13 +2,13 @@
 //! recorded it.
 
 use async_nats::jetstream;
-use drover::resources::{Backup, BackupRun, RunState};
+use drover::resources::{Backup, BackupRun, RunState, definitions};
 use drover::runs::status_of;
-use drover_testbed::{Options, Service};
-use drover_tests::Site;
+use drover_testbed::{Options, Service, prepare};
 use drover_tests::recording::{Recording, folder};
+use drover_tests::{SMALL_SET, Site, message};
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, ResourceExt};
+use kube::{Api, CustomResourceExt, ResourceExt};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -52,4 +52,40 @@ async fn put_run(site: &Site, backup: &Backup, recorded: &BackupRun) {
     runs.create(&PostParams::default(), &run).await.unwrap();
     let status = Patch::Merge(json!({"status": recorded.status}));
     runs.patch_status(&run.name_any(), &PatchParams::default(), &status).await.unwrap();
+}
+
+/// As after an upgrade of the jobs without the foundation.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_of_an_earlier_version_is_told_on_the_backup() {
+    let site = Site::start_with(Options::only([Service::ControlPlane, Service::Nats])).await;
+    site.resource_set(SMALL_SET).await;
+    site.backup("daily", "small", None).await;
+    let mut earlier = json!(BackupRun::crd());
+    let snapshot = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/snapshot/properties";
+    earlier.pointer_mut(snapshot).unwrap().as_object_mut().unwrap().remove("types").unwrap();
+    let earlier = serde_json::from_value(earlier).unwrap();
+    prepare::install_definitions(&site.client, &[earlier]).await.unwrap();
+
+    // The API server takes a moment to go by it.
+    let snapshot = async || site.job("snapshot").arguments(["--backup", "daily"]).run().await;
+    let mut refused = snapshot().await;
+    while refused.code == 0 {
+        refused = snapshot().await;
+    }
+    assert_eq!(refused.code, 64, "{}", refused.log);
+    let advice = "the cluster's definition of BackupRun is not of this version of drover; apply the foundation again";
+    assert!(refused.log.contains(advice), "{}", refused.log);
+    let status = site.backup_status("daily").await;
+    let said = message(status.conditions.as_ref(), "Ready");
+    assert!(said.starts_with("Failed: ") && said.contains(advice), "{said}");
+
+    prepare::install_definitions(&site.client, &definitions()).await.unwrap();
+    let mut taken = snapshot().await;
+    while taken.code == 64 {
+        taken = snapshot().await;
+    }
+    assert_eq!(taken.code, 0, "{}", taken.log);
+    site.job("upload").succeed().await;
+    assert!(site.backup_status("daily").await.conditions.unwrap().is_true("Ready"));
+    site.testbed.shutdown().await;
 }
