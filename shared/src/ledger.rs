@@ -24,7 +24,7 @@ use self::line::is_same;
 pub use self::line::{line_name, line_of_run};
 pub use self::store::{Error, Ledger};
 use crate::resources::{ArchiveHold, ArchivePlace, BackupArchive, BackupArchiveStatus, PlaceState, RetentionRecord};
-use crate::runs::{Allowed, History, parse_archive_name};
+use crate::runs::{Allowed, History, holds, is_over, parse_archive_name};
 
 /// How long the line of an archive is kept that drover deleted everywhere.
 const DELETED_KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -162,22 +162,16 @@ impl Lines {
         self.iter().find_map(|archive| Some((archive, archive.status.as_ref()?.retention.as_ref()?)))
     }
 
-    /// The archives that are kept until somebody confirms that they may go, by file name: the one that `hold` of the runs
-    /// tells of, and those of which the runs know nothing any more, for the Backup was made again.
+    /// The archives that are kept until somebody confirms that they may go, by file name: those that the runs tell of, and
+    /// those that were noted here and of which no run says that it is over. Runs forget, and a Backup may be made again.
     #[must_use]
-    pub fn held(
-        &self,
-        hold: Option<(String, ArchiveHold)>,
-        history: &History,
-        allowed: Allowed<'_>,
-    ) -> BTreeMap<String, ArchiveHold> {
-        let known: BTreeSet<_> = history.iter().map(|run| run.spec.filename.as_str()).collect();
+    pub fn held(&self, history: &History, allowed: Allowed<'_>) -> BTreeMap<String, ArchiveHold> {
+        let is_open = |held: &ArchiveHold| !allowed.has(&held.confirmation) && !is_over(history, &held.confirmation);
         let noted = self.iter().filter_map(|archive| {
-            let held = held_of(archive).filter(|held| !allowed.has(&held.confirmation))?;
-            let filename = &archive.spec.filename;
-            (!known.contains(filename.as_str())).then(|| (filename.clone(), held.clone()))
+            let held = held_of(archive).filter(|held| is_open(held))?;
+            Some((archive.spec.filename.clone(), held.clone()))
         });
-        noted.chain(hold).collect()
+        noted.chain(holds(history, allowed)).collect()
     }
 
     /// Lines that runs tell of and the ledger lacks: those of before there was one.

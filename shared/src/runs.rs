@@ -22,7 +22,7 @@ pub use begun::{begun_at, recorded_at};
 pub use due::{Due, due, expected_at, schedule_of};
 pub use encryption::{Encryption, KeysInClear};
 pub use history::{History, Opening, is_awaiting_upload};
-pub use losses::{Counted, hold, losses, measure, open_losses};
+pub use losses::{Counted, holds, holds_of, is_over, losses, newest_counted, open_losses};
 pub use messages::{event, failed_event};
 pub use naming::{
     ArchiveName, NameTooLong, archive_name, artifact_name, check_archive_name, check_backup_name, is_artifact_name,

@@ -14,7 +14,7 @@ use drover::resources::{
     ArchiveHold, Backup, BackupArchive, BackupArchiveStatus, BackupType, ConditionStatus, Restore,
 };
 use drover::retention::{Change, Circumstances, Former, Found, Plan, Policy, Restoring, change, plan, rule_of};
-use drover::runs::{ALLOW_UNKNOWN_ARCHIVES, Allowed, History, RunStore, WHOLE, confirmed, hold};
+use drover::runs::{ALLOW_UNKNOWN_ARCHIVES, Allowed, History, RunStore, WHOLE, confirmed};
 use drover::storage::StorageOptions;
 use jiff::Timestamp;
 use kube::api::ListParams;
@@ -198,7 +198,8 @@ impl Pruner {
         if whole.is_none_or(|whole| whole.status != ConditionStatus::False) {
             return Ok(());
         }
-        if let Some(losses) = confirmed(&self.runs.history(backup).await?, backup) {
+        let losses = confirmed(&self.runs.history(backup).await?, backup);
+        if !losses.is_empty() {
             report::tell_confirmed(self, backup, &losses).await;
         }
         Ok(())
@@ -326,7 +327,7 @@ impl Pruner {
         let lines = self.ledger.lines(&name, uid).await?;
         let unrecorded = lines.missing(&history, uid);
         let lines = lines.with(&name, uid, unrecorded.clone());
-        let held = lines.held(hold(&history, allowed), &history, allowed);
+        let held = lines.held(&history, allowed);
         let change = change(lines.retention().map(|(_, record)| record), &rule_of(backup, settings), now);
         let former = change.former.as_ref().map(|(rule, until)| Former {
             policy: Policy::recorded(rule),

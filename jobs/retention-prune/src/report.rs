@@ -10,7 +10,9 @@ use drover::ledger::{Lines, places_of};
 use drover::resources::{ArchiveHold, Backup, Condition, Losses, rfc3339};
 use drover::retention::{Judged, Plan};
 use drover::runs::report::{PRUNED, inspected, pruned};
-use drover::runs::{ALLOW_ANNOTATION, ALLOW_UNKNOWN_ARCHIVES, Allowed, History, set_backup_status, with_confirmed};
+use drover::runs::{
+    ALLOW_ANNOTATION, ALLOW_UNKNOWN_ARCHIVES, Allowed, History, holds, set_backup_status, with_confirmed,
+};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::warn;
@@ -180,8 +182,8 @@ impl Outcome {
     }
 }
 
-/// The archives that lie somewhere and are held although no run tells of them any more, each with the command that lets it go.
-/// Where a run does, the condition `Whole` has it.
+/// The archives that lie somewhere and are held although no run tells of it any more, each with the command that lets it go.
+/// Where the newest run does, the condition `Whole` has it.
 pub(crate) fn held_words(
     backup: &Backup,
     lines: &Lines,
@@ -189,10 +191,9 @@ pub(crate) fn held_words(
     history: &History,
 ) -> Vec<String> {
     let (name, allowed) = (backup.name_any(), Allowed::on(backup));
+    let told = holds(history, allowed);
     let lying = lines.iter().filter(|line| places_of(line).iter().any(|place| place.state.lies()));
-    let silent = lying
-        .map(|line| line.spec.filename.as_str())
-        .filter(|filename| !history.iter().any(|run| run.spec.filename == **filename));
+    let silent = lying.map(|line| line.spec.filename.as_str()).filter(|filename| !told.contains_key(*filename));
     let held = silent.filter_map(|filename| {
         let words = allowed.with(&held.get(filename)?.confirmation);
         Some(format!(
@@ -266,7 +267,7 @@ pub(crate) async fn tell(pruner: &Pruner, backup: &Backup, history: &History, ou
 }
 
 /// Writes that these losses are confirmed.
-pub(crate) async fn tell_confirmed(pruner: &Pruner, backup: &Backup, losses: &Losses) {
+pub(crate) async fn tell_confirmed(pruner: &Pruner, backup: &Backup, losses: &[Losses]) {
     let change = |backup: &Backup| Some(with_confirmed(backup.status.clone()?, losses, pruner.now()));
     warn_of(set_backup_status(pruner.client.clone(), &backup.name_any(), JOB, change).await);
 }

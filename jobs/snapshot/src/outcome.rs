@@ -9,7 +9,7 @@ use drover::exit::{Exit, Failure, Fault};
 use drover::resources::{Artifact, Backup, BackupRun, BackupType, ResourceSet, RunState, SnapshotStage, StageState};
 use drover::runs::{
     self, ALLOW_MISSING_TYPES, Allowed, Encryption, History, Wholeness, artifact_name, check_sound, event, losses,
-    measure, now_text, schedule_of, status_of,
+    now_text, schedule_of, status_of,
 };
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -144,10 +144,10 @@ async fn make(
     let writing = write_archive(lister, selected, configuration, modified, writer, Arc::clone(counts));
     let (written, put) = tokio::join!(writing, context.store.put(&artifact.name, &artifact.chunks, chunks));
     let (made, put) = first_reason(written, put)?;
-    let last_verified = history.last_verified().and_then(|run| status_of(run).snapshot).map(|stage| stage.objects);
-    let last_verified = last_verified.and_then(|objects| u64::try_from(objects).ok());
+    let last_stored = history.last_stored().and_then(|run| status_of(run).snapshot).map(|stage| stage.objects);
+    let last_stored = last_stored.and_then(|objects| u64::try_from(objects).ok());
     let lacks_types = made.contents.missing().next().is_some();
-    check_sound(counts.objects(), last_verified, lacks_types, &set.name_any(), allowed)?;
+    check_sound(counts.objects(), last_stored, lacks_types, &set.name_any(), allowed)?;
     Ok(taken(backup, history, made, put))
 }
 
@@ -156,12 +156,12 @@ fn missing_types(allowed: Allowed<'_>) -> MissingTypes {
     MissingTypes { are_allowed: allowed.has(ALLOW_MISSING_TYPES), how }
 }
 
-/// What a snapshot came to, held against the one that it is measured by.
+/// What a snapshot came to, held against those that it is measured by.
 fn taken(backup: &Backup, history: &History, made: Made<()>, put: Put) -> Taken {
     let Made { whole: (), encryption, contents, counted } = made;
     let allowed = Allowed::on(backup);
-    let losses = measure(history, allowed).and_then(|base| losses(base, &counted));
-    let wholeness = Wholeness::of(&backup.name_any(), &contents, losses.as_ref(), allowed);
+    let losses = losses(history, &counted, allowed);
+    let wholeness = Wholeness::of(&backup.name_any(), &contents, &losses, allowed);
     let stage = SnapshotStage {
         state: StageState::Completed,
         objects: to_i64(encryption.objects),

@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::resources::{
-    BackupArchiveSpec, BackupRun, BackupRunSpec, BackupRunStatus, BackupSpec, Place, RunState, SnapshotStage,
+    BackupArchiveSpec, BackupRun, BackupRunSpec, BackupRunStatus, BackupSpec, Losses, Place, RunState, SnapshotStage,
     StageState, Trigger, TriggerKind, UploadStage, rfc3339,
 };
 use crate::runs::archive_name;
@@ -195,21 +195,70 @@ fn a_line_says_which_types_its_archive_lacks() {
     assert_eq!(line_of_run(&run).unwrap().spec.missing_types, ["clusters.x"]);
 }
 
-#[test]
-fn an_archive_is_held_as_the_runs_say_and_where_they_are_gone_until_somebody_confirms() {
-    let hold = |word: &str| ArchiveHold { confirmation: word.into(), reason: format!("until {word}") };
-    let mut noted = line(1, &[PlaceState::Verified]);
-    noted.status.as_mut().unwrap().held = Some(hold("loss-1"));
-    let lines = lines([noted, line(2, &[PlaceState::Verified])]);
-    let of_runs = || Some((file(2), hold("loss-2")));
-    let held = |told, history: &History, words| {
-        lines.held(told, history, Allowed::by(words)).into_values().map(|held| held.confirmation).collect::<Vec<_>>()
+/// A run of a day that is stored where this says and counted something, and tells that these archives have what it lost, each
+/// with its word.
+fn counted(number: i64, locations: &[&str], lost: &[(i64, &str)]) -> BackupRun {
+    let mut run = run(number, locations);
+    let losses = |(kept, word): &(i64, &str)| Losses {
+        kept: file(*kept),
+        confirmation: (*word).to_owned(),
+        ..Losses::default()
     };
-    let known = history([run(1, &["/0/a"])]);
-    assert_eq!(held(of_runs(), &known, None), ["loss-2"]);
-    assert_eq!(held(None, &known, None), Vec::<String>::new(), "the objects are back");
-    assert_eq!(held(of_runs(), &history([]), None), ["loss-1", "loss-2"]);
-    assert_eq!(held(None, &history([]), Some("other,loss-1")), Vec::<String>::new());
+    let status = run.status.as_mut().unwrap();
+    // What no place has yet waits for its upload.
+    status.state = if locations.is_empty() { RunState::InProgress } else { RunState::Completed };
+    let snapshot = status.snapshot.as_mut().unwrap();
+    snapshot.types = [("secrets".to_owned(), 1)].into();
+    snapshot.losses = lost.iter().map(losses).collect();
+    run
+}
+
+/// The archives that are held by these runs, where the ledger says of the first that `loss-1` holds it.
+#[track_caller]
+fn check_held(runs: &[BackupRun], words: Option<&str>, expected: &[(i64, &str)]) {
+    let mut noted = line(1, &[PlaceState::Verified]);
+    noted.status.as_mut().unwrap().held = Some(ArchiveHold { confirmation: "loss-1".into(), reason: "until".into() });
+    let lines = lines([noted, line(2, &[PlaceState::Verified])]);
+    let held = lines.held(&history(runs.iter().cloned()), Allowed::by(words));
+    let held: Vec<_> = held.into_iter().map(|(filename, held)| (filename, held.confirmation)).collect();
+    let expected: Vec<_> = expected.iter().map(|(number, word)| (file(*number), (*word).to_owned())).collect();
+    assert_eq!(held, expected);
+}
+
+#[test]
+fn archives_are_held_as_the_runs_say_and_where_they_are_gone_until_somebody_confirms() {
+    let first = || counted(1, &["/0/a"], &[]);
+    let lossy = |number: i64| counted(number, &["/0/b"], &[(1, "loss-1")]);
+    check_held(&[first(), lossy(2)], None, &[(1, "loss-1")]);
+    check_held(&[first(), lossy(2)], Some("other,loss-1"), &[]);
+    let both = [(1, "loss-1"), (2, "loss-2")];
+    check_held(&[first(), lossy(2), counted(3, &["/0/c"], &both)], None, &both);
+    check_held(&[first(), lossy(2), counted(3, &["/0/c"], &both)], Some("loss-1"), &both[1..]);
+    check_held(&[first(), lossy(2), counted(3, &["/0/c"], &both)], Some("loss-2"), &both[..1]);
+    check_held(&[first(), lossy(2), counted(3, &["/0/c"], &[(1, "loss-3")])], None, &[(1, "loss-3")]);
+    check_held(&[first(), lossy(2), counted(3, &["/0/c"], &[])], None, &[]);
+    // The archive's own run is forgotten, and those that told of it are too.
+    check_held(&[lossy(2), counted(3, &["/0/c"], &[])], None, &[]);
+    check_held(&[counted(3, &["/0/c"], &[])], None, &[(1, "loss-1")]);
+}
+
+#[test]
+fn what_the_ledger_holds_does_not_hang_on_the_runs_of_a_backup() {
+    // Upload has said so and was killed before its run did; the run is not stored, or failed.
+    let waiting = || counted(2, &[], &[(1, "loss-1")]);
+    check_held(&[counted(1, &["/0/a"], &[]), waiting()], None, &[(1, "loss-1")]);
+    // The Backup was made again, before its first run and after it.
+    check_held(&[], None, &[(1, "loss-1")]);
+    check_held(&[], Some("other,loss-1"), &[]);
+    check_held(&[counted(3, &["/0/c"], &[])], Some("loss-2"), &[(1, "loss-1")]);
+    // What an earlier version counted nobody knows.
+    let former = || run(3, &["/0/c"]);
+    check_held(
+        &[counted(1, &["/0/a"], &[]), counted(2, &["/0/b"], &[(1, "loss-1")]), former()],
+        None,
+        &[(1, "loss-1")],
+    );
+    check_held(&[former()], None, &[(1, "loss-1")]);
 }
 
 #[test]

@@ -201,9 +201,9 @@ pub struct SnapshotStage {
     /// lacks any is no backup.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_types: Vec<String>,
-    /// What an archive before held and this one lacks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub losses: Option<Losses>,
+    /// What archives before held and this one lacks, by the last archive that has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Losses>,
     /// The first Secrets with encryption keys that lie in the archive in clear, each as `namespace/name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys_in_clear: Vec<String>,
@@ -218,18 +218,18 @@ pub struct SnapshotStage {
     pub reason: Option<String>,
 }
 
-/// What an archive before held and one of a later run lacks.
+/// What one archive is the last to hold, and one of a later run lacks.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Losses {
-    /// File name of the archive before, which is kept until somebody confirms.
+    /// File name of the last archive that has it, kept until somebody confirms.
     pub kept: String,
     /// The word that confirms them, in the annotation `drover.dev/allow` of the Backup.
     pub confirmation: String,
     /// How many types it is about.
     #[serde(default)]
     pub count: i64,
-    /// The types; of more than 20 the first.
+    /// The types.
     #[serde(default)]
     pub types: Vec<TypeLoss>,
 }

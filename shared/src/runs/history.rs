@@ -4,8 +4,8 @@ use jiff::{Timestamp, ToSpan};
 use kube::ResourceExt;
 use uuid::Uuid;
 
+use super::KEPT_RUNS;
 use super::naming::{archive_name, run_name};
-use super::{Allowed, KEPT_RUNS};
 use crate::clock::is_future;
 use crate::resources::{
     Backup, BackupRun, BackupRunSpec, Place, RunState, SnapshotStage, StageState, Trigger, TriggerKind,
@@ -122,14 +122,12 @@ impl History {
     }
 
     /// Names of the runs that need not be kept: all but the open ones, the newest [`KEPT_RUNS`], the last failed one, the
-    /// last verified one, the last one that a place has, which tells what is held, and the last of those since which nothing
-    /// is lost: the next snapshot is measured by their counts. Those of a Backup that is gone are kept until there are as
-    /// many of this one.
+    /// last verified one, the last one that a place has, and the last of those with counts: the next snapshot is measured by
+    /// it, and it tells what is held. Those of a Backup that is gone are kept until there are as many of this one.
     #[must_use]
     pub fn expired(&self) -> Vec<String> {
         let last_failed = self.own.iter().rev().find(|run| state(run) == RunState::Failed);
-        let measure = super::measure(self, Allowed::default());
-        let kept = [last_failed, self.last_verified(), self.last_stored(), measure];
+        let kept = [last_failed, self.last_verified(), self.last_stored(), super::newest_counted(self)];
         let old = self.own.len().saturating_sub(KEPT_RUNS);
         let own = self.own[..old]
             .iter()

@@ -1,15 +1,16 @@
-//! What an archive lacks that one before held, type by type.
+//! What an archive lacks that ones before held, type by type.
 //!
-//! Each snapshot is measured by the newest archive from which nothing is lost, or whose losses were confirmed. So the same
-//! loss is told again with every archive until somebody confirms it or the objects are back, and the archive that has them
-//! stays the measure, and is kept, for as long.
+//! Each type is measured by the newest stored archive in which it is not lost. What is lost in an archive, how many objects
+//! there were and which archive is the last that has them stands in its run and goes on in the next one's, until somebody
+//! confirms it or the objects are back. So the newest run is enough to measure by, however many runs are remembered, and a
+//! further loss is told beside one that is open. Each archive that is the last with a type is kept for as long.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::history::is_backup;
+use super::history::{is_stored, lacks_no_type};
 use super::{Allowed, History, status_of};
 use crate::resources::{ArchiveHold, BackupRun, LossReason, Losses, TypeLoss};
 
@@ -17,10 +18,10 @@ use crate::resources::{ArchiveHold, BackupRun, LossReason, Losses, TypeLoss};
 /// is left it does not matter how few there were.
 const LEAST: u64 = 3;
 
-/// Types that a run remembers.
+/// Types that a run remembers, and lost ones.
 const TYPES: usize = 1_000;
 
-/// Losses that a run names.
+/// Types that a message names of one archive.
 const NAMED: usize = 20;
 
 /// Types whose objects come and go by themselves, so that half of them is gone on many a morning. That one of them is served
@@ -65,8 +66,15 @@ impl Counted {
         types.into_iter().take(TYPES).map(of).collect()
     }
 
+    /// What is lost of a type that was measured; `None` where nothing is, or where that is not known.
+    fn loss(&self, Measure { type_, before, .. }: &Measure) -> Option<TypeLoss> {
+        let known = u64::try_from(*before).ok().filter(|before| *before > 0)?;
+        let (now, reason) = self.became(type_, known)?;
+        Some(TypeLoss { type_: type_.clone(), before: *before, now: i64::try_from(now).unwrap_or(i64::MAX), reason })
+    }
+
     /// What became of a type of which there were so many; `None` where it is not lost, or not known.
-    fn loss(&self, name: &str, before: u64) -> Option<(u64, LossReason)> {
+    fn became(&self, name: &str, before: u64) -> Option<(u64, LossReason)> {
         if let Some(now) = self.types.get(name) {
             return is_fewer(name, before, *now).then_some((*now, LossReason::Fewer));
         }
@@ -86,22 +94,47 @@ fn is_fewer(name: &str, before: u64, now: u64) -> bool {
     is_below_half && !SHORT_LIVED.contains(&name)
 }
 
-/// What is lost since the archive of the run `base`.
+/// What a type is measured by.
+#[derive(Debug, Eq, PartialEq)]
+struct Measure {
+    /// File name of the newest archive in which it is not lost.
+    kept: String,
+    type_: String,
+    /// How many objects of it that archive has.
+    before: i64,
+}
+
+/// What each type is measured by: what the run of the newest archive says to be lost by the archive that is named there, and
+/// all else by that run's own counts.
+fn measures(newest: &BackupRun, allowed: Allowed<'_>) -> Vec<Measure> {
+    let lost = open(newest, allowed);
+    let of_lost = |Losses { kept, types, .. }: &Losses| -> Vec<_> {
+        let of = |loss: &TypeLoss| Measure { kept: kept.clone(), type_: loss.type_.clone(), before: loss.before };
+        types.iter().map(of).collect()
+    };
+    let mut measures: Vec<_> = lost.iter().flat_map(of_lost).collect();
+    let names: BTreeSet<_> = measures.iter().map(|measure| measure.type_.clone()).collect();
+    let own = status_of(newest).snapshot.unwrap_or_default().types.into_iter();
+    let own = own.filter(|(type_, _)| !names.contains(type_));
+    measures.extend(own.map(|(type_, before)| Measure { kept: newest.spec.filename.clone(), type_, before }));
+    measures
+}
+
+/// What a snapshot lacks of what stored archives hold, by the last archive that has it, oldest first.
 #[must_use]
-pub fn losses(base: &BackupRun, counted: &Counted) -> Option<Losses> {
-    let known = status_of(base).snapshot.unwrap_or_default().types;
-    let lost = known.into_iter().filter_map(|(type_, before)| {
-        let (now, reason) = counted.loss(&type_, u64::try_from(before).ok().filter(|before| *before > 0)?)?;
-        Some(TypeLoss { type_, before, now: i64::try_from(now).unwrap_or(i64::MAX), reason })
-    });
-    let mut types: Vec<_> = lost.collect();
-    if types.is_empty() {
-        return None;
+pub fn losses(history: &History, counted: &Counted, allowed: Allowed<'_>) -> Vec<Losses> {
+    let measures = newest_counted(history).map(|newest| measures(newest, allowed)).unwrap_or_default();
+    let lost = measures.into_iter().filter_map(|measure| Some((counted.loss(&measure)?, measure.kept)));
+    let mut of_archives: BTreeMap<String, Vec<TypeLoss>> = BTreeMap::new();
+    for (loss, kept) in lost.take(TYPES) {
+        of_archives.entry(kept).or_default().push(loss);
     }
-    let kept = base.spec.filename.clone();
+    of_archives.into_iter().map(|(kept, types)| losses_since(kept, types)).collect()
+}
+
+fn losses_since(kept: String, types: Vec<TypeLoss>) -> Losses {
     let (confirmation, count) = (confirmation(&kept, &types), i64::try_from(types.len()).unwrap_or(i64::MAX));
-    types.truncate(NAMED);
-    Some(Losses { kept, confirmation, count, types })
+    Losses { kept, confirmation, count, types }
 }
 
 /// The word that confirms the loss of these types since that archive, and of no others and since no other.
@@ -113,35 +146,61 @@ fn confirmation(kept: &str, types: &[TypeLoss]) -> String {
     format!("loss-{}", hex::encode(&digest.finalize()[..4]))
 }
 
-/// The run that the next snapshot is measured by: the newest backup since which nothing is lost, or that was confirmed.
+/// The newest run with an archive that a place has and that lacks no type, and with counts: the next snapshot is measured by
+/// it, and it tells what is held. Retention counts an archive from that place on, so it does not matter which other place
+/// waits for it. What an earlier version counted is unknown, and ends nothing.
 #[must_use]
-pub fn measure<'a>(history: &'a History, allowed: Allowed<'_>) -> Option<&'a BackupRun> {
-    history.iter().rev().filter(|run| is_backup(run)).find(|run| open(run, allowed).is_none())
+pub fn newest_counted(history: &History) -> Option<&BackupRun> {
+    history.iter().rev().find(|run| is_stored(run) && lacks_no_type(run) && has_counted(run))
 }
 
-/// What the newest archive that a place has lacks, as long as nobody has confirmed it. Retention counts it from that place on,
-/// so it does not matter which other place waits for it.
-#[must_use]
-pub fn open_losses(history: &History, allowed: Allowed<'_>) -> Option<Losses> {
-    open(history.last_stored()?, allowed)
+/// Whether a run says what its snapshot counted. One of an earlier version does not.
+pub(super) fn has_counted(run: &BackupRun) -> bool {
+    let snapshot = run.status.as_ref().and_then(|status| status.snapshot.as_ref());
+    snapshot.is_some_and(|snapshot| !snapshot.types.is_empty() || !snapshot.losses.is_empty())
 }
 
-fn open(run: &BackupRun, allowed: Allowed<'_>) -> Option<Losses> {
-    let losses = run.status.as_ref()?.snapshot.as_ref()?.losses.clone()?;
-    (!allowed.confirms(&losses)).then_some(losses)
+/// What the newest archive that a place has lacks, as long as nobody has confirmed it.
+#[must_use]
+pub fn open_losses(history: &History, allowed: Allowed<'_>) -> Vec<Losses> {
+    newest_counted(history).map(|run| open(run, allowed)).unwrap_or_default()
 }
 
-/// The file name of the archive that is kept since a later one lacks what it has, and why.
+fn open(run: &BackupRun, allowed: Allowed<'_>) -> Vec<Losses> {
+    let mut losses = status_of(run).snapshot.unwrap_or_default().losses;
+    losses.retain(|losses| !allowed.confirms(losses));
+    losses
+}
+
+/// The file names of the archives that are kept since later ones lack what they have, and why.
 #[must_use]
-pub fn hold(history: &History, allowed: Allowed<'_>) -> Option<(String, ArchiveHold)> {
-    let losses = open_losses(history, allowed)?;
-    let reason = format!("it has what the newest archive lacks: {losses}; {} confirms that", losses.confirmation);
-    Some((losses.kept, ArchiveHold { confirmation: losses.confirmation, reason }))
+pub fn holds(history: &History, allowed: Allowed<'_>) -> BTreeMap<String, ArchiveHold> {
+    newest_counted(history).map(|run| holds_of(run, allowed)).unwrap_or_default()
+}
+
+/// The same, as one run tells it.
+#[must_use]
+pub fn holds_of(run: &BackupRun, allowed: Allowed<'_>) -> BTreeMap<String, ArchiveHold> {
+    let hold = |losses: Losses| {
+        let reason = format!("it has what the newest archive lacks: {losses}; {} confirms that", losses.confirmation);
+        (losses.kept, ArchiveHold { confirmation: losses.confirmation, reason })
+    };
+    open(run, allowed).into_iter().map(hold).collect()
+}
+
+/// Whether what this word confirms is lost no more: a run told of it, and a later one with a stored archive does not. Runs that
+/// never knew of it, as those of a Backup that was made again, end nothing, and neither does a run that is not stored yet.
+#[must_use]
+pub fn is_over(history: &History, confirmation: &str) -> bool {
+    let tells =
+        |run: &&BackupRun| open(run, Allowed::default()).iter().any(|losses| losses.confirmation == confirmation);
+    let last = history.iter().rev().find(tells);
+    last.zip(newest_counted(history)).is_some_and(|(last, newest)| last.spec.number < newest.spec.number)
 }
 
 impl fmt::Display for Losses {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = self.types.iter().map(|TypeLoss { type_, before, now, reason }| {
+        let words = self.types.iter().take(NAMED).map(|TypeLoss { type_, before, now, reason }| {
             let why = match reason {
                 LossReason::NotServed => ", the cluster serves it no longer",
                 LossReason::NotSelected => ", the ResourceSet selects it no longer",
@@ -149,9 +208,9 @@ impl fmt::Display for Losses {
             };
             format!("{type_} ({before} before, {now} now{why})")
         });
-        formatter.write_str(&words.collect::<Vec<_>>().join(", "))?;
-        let named = i64::try_from(self.types.len()).unwrap_or(i64::MAX);
-        match self.count.saturating_sub(named) {
+        let words: Vec<_> = words.collect();
+        formatter.write_str(&words.join(", "))?;
+        match self.count.saturating_sub(i64::try_from(words.len()).unwrap_or(i64::MAX)) {
             ..=0 => Ok(()),
             more => write!(formatter, " and {more} more types"),
         }

@@ -334,7 +334,7 @@ mod tests {
     fn what_the_snapshot_said_of_the_encryption_outlives_the_upload() {
         let mut backup = backup();
         let encryption = Encryption { is_configured: true, objects: 3, encrypted: 2, ..Encryption::default() };
-        let wholeness = Wholeness::of("daily", &Contents::default(), None, Allowed::default());
+        let wholeness = Wholeness::of("daily", &Contents::default(), &[], Allowed::default());
         backup.status = Some(snapshotted(&backup, "3 objects", &encryption, &wholeness, now()));
         backup.status = stored(&backup, &run(2, RunState::Completed, true), "", false, now());
         let conditions = backup.status.unwrap().conditions.unwrap();

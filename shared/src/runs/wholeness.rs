@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::history::is_stored;
+use super::losses::has_counted;
 use super::{ALLOW_ANNOTATION, ALLOW_MISSING_TYPES, Allowed, History, open_losses, status_of};
 use crate::archive::Contents;
 use crate::resources::{
@@ -13,6 +14,9 @@ pub const WHOLE: &str = "Whole";
 
 /// Types that a message names.
 const NAMED: usize = 5;
+
+/// Archives that a message names with the types that they are the last to have.
+const ARCHIVES: usize = 10;
 
 /// What the condition [`WHOLE`] says of an archive.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,7 +32,7 @@ pub struct Wholeness {
 impl Wholeness {
     /// Of an archive of the Backup `backup` that holds this, and lacks that. What is confirmed is no loss any more.
     #[must_use]
-    pub fn of(backup: &str, contents: &Contents, losses: Option<&Losses>, allowed: Allowed<'_>) -> Self {
+    pub fn of(backup: &str, contents: &Contents, losses: &[Losses], allowed: Allowed<'_>) -> Self {
         let missing: Vec<_> =
             contents.missing().map(|left_out| format!("{} ({})", left_out.name, left_out.message)).collect();
         if !missing.is_empty() {
@@ -41,11 +45,9 @@ impl Wholeness {
             );
             return Self { status: ConditionStatus::False, reason: "MissingTypes", message };
         }
-        match losses.filter(|losses| !allowed.confirms(losses)) {
-            Some(losses) => {
-                let message = lost(backup, losses, allowed);
-                Self { status: ConditionStatus::False, reason: "FewerObjects", message }
-            }
+        let open: Vec<_> = losses.iter().filter(|losses| !allowed.confirms(losses)).cloned().collect();
+        match lost(backup, &open, allowed) {
+            Some(message) => Self { status: ConditionStatus::False, reason: "FewerObjects", message },
             None => Self { status: ConditionStatus::True, reason: WHOLE, message: whole(contents, losses) },
         }
     }
@@ -57,14 +59,24 @@ impl Wholeness {
     }
 }
 
-/// What is lost, and how somebody says that this is right.
-fn lost(backup: &str, losses: &Losses, allowed: Allowed<'_>) -> String {
-    let words = allowed.with(&losses.confirmation);
-    format!(
-        "fewer objects than before: {losses}. {:?}, which has them, is kept until they are back or somebody confirms: kubectl \
-         annotate backups.resources.cattle.io {backup} --overwrite {ALLOW_ANNOTATION}={words}",
-        losses.kept
-    )
+/// What is lost, which archives have it, and how somebody says that this is right; none where nothing is.
+fn lost(backup: &str, open: &[Losses], allowed: Allowed<'_>) -> Option<String> {
+    let named = &open[..open.len().min(ARCHIVES)];
+    let each = |losses: &Losses| format!("{losses}, in {:?} ({})", losses.kept, losses.confirmation);
+    let lost = named.iter().map(each).collect::<Vec<_>>().join("; ");
+    let more = match open.len() - named.len() {
+        0 => String::new(),
+        more => format!("; and in {more} more archives, which the run tells"),
+    };
+    let words = named.iter().map(|losses| losses.confirmation.as_str()).collect::<Vec<_>>().join(",");
+    let words = allowed.with(&words);
+    let some = if open.len() > 1 { ", with the words of what is right alone" } else { "" };
+    (!open.is_empty()).then(|| {
+        format!(
+            "fewer objects than before: {lost}{more}. What has them is kept until they are back or somebody confirms{some}: \
+             kubectl annotate backups.resources.cattle.io {backup} --overwrite {ALLOW_ANNOTATION}={words}"
+        )
+    })
 }
 
 /// What the archives of a Backup lack, in words: the newest one that a place has types that could not be read, or the newest
@@ -73,39 +85,47 @@ fn lost(backup: &str, losses: &Losses, allowed: Allowed<'_>) -> String {
 pub fn lacking(history: &History, backup: &Backup) -> Vec<String> {
     let stored = history.iter().rev().find(|run| is_stored(run));
     let allowed = Allowed::on(backup);
-    let losses = open_losses(history, allowed).map(|losses| lost(&backup.name_any(), &losses, allowed));
+    let losses = lost(&backup.name_any(), &open_losses(history, allowed), allowed);
     stored.and_then(missing_words).into_iter().chain(losses).collect()
 }
 
-/// The losses that the condition [`WHOLE`] names although somebody has confirmed them, and nothing else is open. The condition
-/// is of the newest snapshot, and the next one may be a week away.
+/// The losses that the condition [`WHOLE`] names although somebody has confirmed all of them, and nothing else is open; empty
+/// where there are none. The condition is of the newest snapshot that counted, and the next one may be a week away.
 #[must_use]
-pub fn confirmed(history: &History, backup: &Backup) -> Option<Losses> {
+pub fn confirmed(history: &History, backup: &Backup) -> Vec<Losses> {
     let allowed = Allowed::on(backup);
     let is_of_snapshot = |stage: &SnapshotStage| stage.state == StageState::Completed;
-    let newest = history.iter().rev().find_map(|run| status_of(run).snapshot.filter(is_of_snapshot))?;
-    let losses = newest.losses.filter(|losses| newest.missing_types.is_empty() && allowed.confirms(losses))?;
-    let is_said = names(backup.status.as_ref()?.conditions.as_ref()?, &losses);
-    (is_said && open_losses(history, allowed).is_none()).then_some(losses)
+    let mut counted = history.iter().rev().filter(|run| has_counted(run));
+    let newest = counted.find_map(|run| status_of(run).snapshot.filter(is_of_snapshot)).unwrap_or_default();
+    let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let is_said = conditions.is_some_and(|conditions| names(conditions, &newest.losses));
+    let is_all = newest.missing_types.is_empty() && newest.losses.iter().all(|losses| allowed.confirms(losses));
+    if is_said && is_all && open_losses(history, allowed).is_empty() { newest.losses } else { Vec::new() }
 }
 
 /// Says in the condition [`WHOLE`] that these losses are confirmed, where it names them.
 #[must_use]
-pub fn with_confirmed(mut status: BackupStatus, losses: &Losses, now: Timestamp) -> BackupStatus {
+pub fn with_confirmed(mut status: BackupStatus, losses: &[Losses], now: Timestamp) -> BackupStatus {
+    let message = confirmed_words(losses);
     if let Some(conditions) = status.conditions.as_mut().filter(|conditions| names(conditions, losses)) {
-        conditions.set(WHOLE, ConditionStatus::True, "Confirmed", &format!("confirmed: {losses}"), now);
+        conditions.set(WHOLE, ConditionStatus::True, "Confirmed", &message, now);
     }
     status
 }
 
-/// Whether the condition [`WHOLE`] asks to confirm these losses.
-fn names(conditions: &Conditions, losses: &Losses) -> bool {
-    let said = conditions.get(WHOLE).filter(|whole| whole.status == ConditionStatus::False);
-    let words = said.and_then(|whole| whole.message.as_deref());
-    words.is_some_and(|words| words.contains(&losses.confirmation))
+fn confirmed_words(losses: &[Losses]) -> String {
+    let named: Vec<_> = losses.iter().take(ARCHIVES).map(ToString::to_string).collect();
+    format!("confirmed: {}", named.join("; "))
 }
 
-fn whole(contents: &Contents, confirmed: Option<&Losses>) -> String {
+/// Whether the condition [`WHOLE`] asks to confirm any of these losses.
+fn names(conditions: &Conditions, losses: &[Losses]) -> bool {
+    let said = conditions.get(WHOLE).filter(|whole| whole.status == ConditionStatus::False);
+    let words = said.and_then(|whole| whole.message.as_deref()).unwrap_or_default();
+    losses.iter().any(|losses| words.contains(&losses.confirmation))
+}
+
+fn whole(contents: &Contents, confirmed: &[Losses]) -> String {
     let types = contents.types.iter().filter(|listed| listed.objects > 0).count();
     let instead = contents.types.iter().filter(|listed| !listed.named.is_empty());
     let instead =
@@ -115,7 +135,7 @@ fn whole(contents: &Contents, confirmed: Option<&Losses>) -> String {
         let first = first_named(&instead);
         format!("in a version that is served for the one that the ResourceSet names: {first}")
     });
-    let confirmed = confirmed.map(|losses| format!("confirmed: {losses}"));
+    let confirmed = (!confirmed.is_empty()).then(|| confirmed_words(confirmed));
     [Some(format!("{types} types")), instead, confirmed].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
@@ -164,20 +184,32 @@ mod tests {
         };
         let mut contents = Contents { types: vec![clusters], ..Contents::default() };
         let instead = "clusters.a.io in v1beta1 for v1beta2";
-        check(&Wholeness::of("daily", &contents, None, Allowed::default()), WHOLE, &["1 types", instead]);
+        check(&Wholeness::of("daily", &contents, &[], Allowed::default()), WHOLE, &["1 types", instead]);
 
         let loss = TypeLoss { type_: "things.b.io".into(), before: 5, now: 0, reason: LossReason::NotServed };
         let losses =
             Losses { kept: "a.tar.gz".into(), confirmation: "loss-01234567".into(), count: 1, types: vec![loss] };
-        let of = |words| Wholeness::of("daily", &contents, Some(&losses), Allowed::by(words));
+        let other = Losses { kept: "b.tar.gz".into(), confirmation: "loss-89abcdef".into(), ..losses.clone() };
+        let losses = [losses, other];
+        let of = |words| Wholeness::of("daily", &contents, &losses[..1], Allowed::by(words));
         let command = "kubectl annotate backups.resources.cattle.io daily --overwrite drover.dev/allow=loss-01234567";
         check(&of(None), "FewerObjects", &["things.b.io (5 before, 0 now", "\"a.tar.gz\"", command]);
         check(&of(Some("other")), "FewerObjects", &["drover.dev/allow=other,loss-01234567"]);
         check(&of(Some("other,loss-01234567")), WHOLE, &["confirmed: things.b.io"]);
+        let both = |words| Wholeness::of("daily", &contents, &losses, Allowed::by(words));
+        let each = ["in \"a.tar.gz\" (loss-01234567)", "in \"b.tar.gz\" (loss-89abcdef)"];
+        check(&both(None), "FewerObjects", &each);
+        check(&both(None), "FewerObjects", &["drover.dev/allow=loss-01234567,loss-89abcdef"]);
+        check(&both(Some("loss-01234567")), "FewerObjects", &each[1..]);
+        assert!(!both(Some("loss-01234567")).message.contains(each[0]), "it was confirmed");
+        check(&both(Some("loss-01234567,loss-89abcdef")), WHOLE, &["confirmed: things.b.io"]);
+        let many: Vec<_> = std::iter::repeat_n(losses[0].clone(), 13).collect();
+        let many = Wholeness::of("daily", &contents, &many, Allowed::default());
+        check(&many, "FewerObjects", &["in 3 more archives"]);
 
         let message = "503".to_owned();
         contents.left_out = vec![LeftOut { name: "down.io/v1".into(), reason: Reason::NotListed, message }];
-        let missing = Wholeness::of("daily", &contents, Some(&losses), Allowed::default());
+        let missing = Wholeness::of("daily", &contents, &losses, Allowed::default());
         check(&missing, "MissingTypes", &["down.io/v1 (503)", "latest"]);
     }
 
@@ -187,20 +219,20 @@ mod tests {
     }
 
     /// A stored run that lost this, and lacks these types.
-    fn lossy(number: i64, losses: &Losses, missing: &[&str]) -> BackupRun {
+    fn lossy(number: i64, losses: &[Losses], missing: &[&str]) -> BackupRun {
         let mut run = run(number, RunState::Completed, true);
         let snapshot = run.status.as_mut().unwrap().snapshot.as_mut().unwrap();
-        snapshot.losses = Some(losses.clone());
+        snapshot.losses = losses.to_vec();
         snapshot.missing_types = missing.iter().map(|name| (*name).to_owned()).collect();
         run
     }
 
     /// A Backup whose condition says `said` of these losses, and whose annotation has these words.
-    fn annotated(said: &str, losses: &Losses, words: &str) -> Backup {
+    fn annotated(said: &str, losses: &[Losses], words: &str) -> Backup {
         let mut backup = backup();
         backup.metadata.annotations = Some([(ALLOW_ANNOTATION.to_owned(), words.to_owned())].into());
         let mut conditions = Conditions::default();
-        let message = lost("daily", losses, Allowed::default());
+        let message = lost("daily", losses, Allowed::default()).unwrap();
         conditions.set(WHOLE, ConditionStatus::False, said, &message, Timestamp::UNIX_EPOCH);
         backup.status = Some(BackupStatus { conditions: Some(conditions), ..BackupStatus::default() });
         backup
@@ -208,26 +240,30 @@ mod tests {
 
     #[test]
     fn the_condition_follows_a_confirmation_before_the_next_snapshot() {
-        let (losses, other) = (losses_of("loss-1"), losses_of("loss-2"));
-        let found = |runs: Vec<BackupRun>, said: &Losses, words: &str| {
+        let (one, other) = ([losses_of("loss-1")], [losses_of("loss-2")]);
+        let both = [losses_of("loss-1"), losses_of("loss-2")];
+        let found = |runs: Vec<BackupRun>, said: &[Losses], words: &str| {
             let backup = annotated("FewerObjects", said, words);
             confirmed(&History::of(&backup, runs), &backup)
         };
-        let told = found(vec![lossy(1, &losses, &[])], &losses, "fewer-objects,loss-1").unwrap();
-        assert_eq!(told, losses);
-        assert_eq!(found(vec![lossy(1, &losses, &[])], &losses, "loss-2"), None);
-        assert_eq!(found(vec![lossy(1, &losses, &[])], &other, "loss-1"), None, "it names other losses");
-        assert_eq!(found(vec![lossy(1, &losses, &["down.io/v1"])], &losses, "loss-1"), None, "types are missing");
-        assert_eq!(found(vec![lossy(1, &losses, &[]), lossy(2, &other, &[])], &losses, "loss-1"), None);
-        assert_eq!(found(vec![run(1, RunState::Completed, true)], &losses, "loss-1"), None);
+        assert_eq!(found(vec![lossy(1, &one, &[])], &one, "fewer-objects,loss-1"), one);
+        assert_eq!(found(vec![lossy(1, &both, &[])], &both, "loss-2,loss-1"), both);
+        let unknown = run(2, RunState::Completed, true);
+        assert_eq!(found(vec![lossy(1, &one, &[]), unknown], &one, "loss-1"), one, "an earlier version counts nothing");
+        assert_eq!(found(vec![lossy(1, &one, &[])], &one, "loss-2"), []);
+        assert_eq!(found(vec![lossy(1, &both, &[])], &both, "loss-1"), [], "one word confirms no other");
+        assert_eq!(found(vec![lossy(1, &one, &[])], &other, "loss-1"), [], "it names other losses");
+        assert_eq!(found(vec![lossy(1, &one, &["down.io/v1"])], &one, "loss-1"), [], "types are missing");
+        assert_eq!(found(vec![lossy(1, &one, &[]), lossy(2, &other, &[])], &one, "loss-1"), []);
+        assert_eq!(found(vec![run(1, RunState::Completed, true)], &one, "loss-1"), []);
 
-        let status = annotated("FewerObjects", &losses, "loss-1").status.unwrap();
+        let status = annotated("FewerObjects", &one, "loss-1").status.unwrap();
         assert_eq!(with_confirmed(status.clone(), &other, Timestamp::UNIX_EPOCH), status);
-        let status = with_confirmed(status, &losses, Timestamp::UNIX_EPOCH);
+        let status = with_confirmed(status, &one, Timestamp::UNIX_EPOCH);
         let conditions = status.conditions.as_ref().unwrap();
         let whole = conditions.get(WHOLE).unwrap();
         assert!(conditions.is_true(WHOLE) && whole.reason.as_deref() == Some("Confirmed"), "{whole:?}");
         assert!(whole.message.as_ref().unwrap().starts_with("confirmed: things.b.io"), "{whole:?}");
-        assert_eq!(with_confirmed(BackupStatus::default(), &losses, Timestamp::UNIX_EPOCH), BackupStatus::default());
+        assert_eq!(with_confirmed(BackupStatus::default(), &one, Timestamp::UNIX_EPOCH), BackupStatus::default());
     }
 }

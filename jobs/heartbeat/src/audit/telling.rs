@@ -189,7 +189,8 @@ fn is_contradicted(Finding { facts, run, now, .. }: &Finding<'_>, told: &Told) -
 /// When what failed after the newest archive was stored is over: with the prune that went well or, where the archive lacked
 /// something that was confirmed since, now. Archives of a Backup without a schedule are not pruned.
 fn over(facts: &Facts, run: Option<&BackupRun>) -> Option<Timestamp> {
-    let had_losses = run.and_then(|run| status_of(run).snapshot?.losses).is_some();
+    let snapshot = run.and_then(|run| run.status.as_ref()?.snapshot.as_ref());
+    let had_losses = snapshot.is_some_and(|snapshot| !snapshot.losses.is_empty());
     let is_pruned = facts.pruned.is_some() || matches!(facts.timing, Timing::Once);
     if had_losses && is_pruned { Some(Timestamp::MAX) } else { facts.pruned }
 }

@@ -29,7 +29,7 @@ pub(crate) struct BackupWish {
     /// Another time of the next snapshot than it says now.
     next: Option<String>,
     /// What it says to be lost, and somebody has confirmed since.
-    confirmed: Option<Losses>,
+    confirmed: Vec<Losses>,
 }
 
 /// What a Restore's status is to say.
@@ -71,9 +71,7 @@ impl BackupWish {
         let mut status = backup.status.clone().unwrap_or_default();
         status.conditions = self.common.apply(status.conditions, now);
         status.next_snapshot_at = self.next.clone().or(status.next_snapshot_at);
-        if let Some(losses) = &self.confirmed {
-            status = with_confirmed(status, losses, now);
-        }
+        status = with_confirmed(status, &self.confirmed, now);
         (status != backup.status.clone().unwrap_or_default()).then_some(status)
     }
 }

@@ -47,8 +47,8 @@ async fn what_an_archive_lacks_is_told_until_somebody_confirms() {
     assert!(audit.log.contains("not fresh: fewer objects than before"), "{}", audit.log);
     told(&server, &["failed", "not fresh", "configmaps (5 before, 1 now)"]);
 
-    let losses = site.runs("daily").await.pop().unwrap().status.unwrap().snapshot.unwrap().losses.unwrap();
-    let patch = Patch::Merge(json!({"metadata": {"annotations": {"drover.dev/allow": losses.confirmation}}}));
+    let losses = site.runs("daily").await.pop().unwrap().status.unwrap().snapshot.unwrap().losses;
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {"drover.dev/allow": losses[0].confirmation}}}));
     site.backups().patch("daily", &PatchParams::default(), &patch).await.unwrap();
     site.job("retention-prune").succeed().await;
     heartbeat(&site, &monitors).succeed().await;

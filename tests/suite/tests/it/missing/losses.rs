@@ -28,28 +28,18 @@ async fn what_an_archive_before_held_is_kept_and_named_until_somebody_confirms()
     let roles = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kindsRegexp": "^clusterroles$"});
     let set = set("set", &[all_of(&api_version), items, roles]);
     site.resource_set(&set.to_string()).await;
-    let spec = BackupSpec {
-        resource_set_name: "set".to_owned(),
-        schedule: Some("@yearly".to_owned()),
-        retention_count: Some(1),
-        ..BackupSpec::default()
-    };
-    site.make_backup(BACKUP, spec).await;
+    site.make_backup(BACKUP, spec()).await;
     let first = backed_up(&site).await;
-    assert_eq!((whole(&site).await.0, losses(&site).await), (ConditionStatus::True, None));
+    assert_eq!((whole(&site).await.0, losses(&site).await), (ConditionStatus::True, Vec::new()));
 
-    let definitions: Api<Definition> = Api::all(site.client.clone());
-    definitions.delete(&format!("things.{GROUP}"), &DeleteParams::default()).await.unwrap();
-    let things = format!("/apis/{GROUP}/v1/things");
-    until("the type is gone", async || {
-        !is_served(&site, &things).await && !is_served(&site, "/apis/lost.example.io").await
-    })
-    .await;
+    undefine(&site).await;
     for index in 0..4 {
         maps.delete(&format!("item-{index}"), &DeleteParams::default()).await.unwrap();
     }
     let second = backed_up(&site).await;
-    let found = losses(&site).await.unwrap();
+    let mut found = losses(&site).await;
+    assert_eq!(found.len(), 1, "one archive has all: {found:?}");
+    let found = found.remove(0);
     assert_eq!((found.kept.as_str(), found.count), (first.as_str(), 2), "{found:?}");
     let (status, words) = whole(&site).await;
     assert_eq!(status, ConditionStatus::False);
@@ -62,7 +52,7 @@ async fn what_an_archive_before_held_is_kept_and_named_until_somebody_confirms()
 
     // The next one lacks no more than that one, and says the same; the one that has all outlives the others.
     let third = backed_up(&site).await;
-    assert_eq!(losses(&site).await.as_ref(), Some(&found));
+    assert_eq!(losses(&site).await, std::slice::from_ref(&found));
     assert_eq!(pruned(&site).await, sorted([&first, &third]));
     assert_eq!(held(&site).await, [(first.clone(), found.confirmation.clone())], "the ledger keeps it too");
     // A confirmation of something else confirms nothing.
@@ -77,7 +67,7 @@ async fn what_an_archive_before_held_is_kept_and_named_until_somebody_confirms()
     assert_eq!(status, ConditionStatus::True, "{words}");
     assert!(words.starts_with("confirmed: ") && words.contains(&of_things), "{words}");
     let fourth = backed_up(&site).await;
-    assert_eq!((whole(&site).await.0, losses(&site).await), (ConditionStatus::True, None));
+    assert_eq!((whole(&site).await.0, losses(&site).await), (ConditionStatus::True, Vec::new()));
 
     // It was for that loss alone.
     for index in 6..12 {
@@ -88,7 +78,7 @@ async fn what_an_archive_before_held_is_kept_and_named_until_somebody_confirms()
         maps.delete(&format!("item-{index}"), &DeleteParams::default()).await.unwrap();
     }
     let last = backed_up(&site).await;
-    let again = losses(&site).await.unwrap();
+    let again = losses(&site).await.remove(0);
     assert_eq!((whole(&site).await.0, again.confirmation == found.confirmation), (ConditionStatus::False, false));
     assert_eq!(pruned(&site).await, sorted([&again.kept, &last]));
     assert!(again.kept > fourth, "{again:?}");
@@ -105,6 +95,61 @@ async fn what_an_archive_before_held_is_kept_and_named_until_somebody_confirms()
     }
     lost_while_a_place_is_away(&site, &full).await;
     site.testbed.shutdown().await;
+}
+
+/// Things and maps go one after the other, so that no archive has both.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_archive_that_is_the_last_with_a_type_is_kept_until_its_own_word_confirms() {
+    let site = Site::start_with(Options::only([Service::ControlPlane, Service::Nats])).await;
+    let maps: Api<ConfigMap> = Api::namespaced(site.client.clone(), "default");
+    let api_version = format!("{GROUP}/v1");
+    define(&site, &definition(GROUP, &[("v1", true)])).await;
+    make_things(&site, &api_version, 5).await;
+    let items = json!({"apiVersion": "v1", "kinds": ["ConfigMap"], "resourceNameRegexp": "^item-"});
+    let roles = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kindsRegexp": "^clusterroles$"});
+    site.resource_set(&set("set", &[all_of(&api_version), items, roles]).to_string()).await;
+    site.make_backup(BACKUP, spec()).await;
+    let with_things = backed_up(&site).await;
+
+    undefine(&site).await;
+    for index in 0..4 {
+        make_map(&maps, index).await;
+    }
+    let with_maps = backed_up(&site).await;
+    for index in 0..4 {
+        maps.delete(&format!("item-{index}"), &DeleteParams::default()).await.unwrap();
+    }
+    let third = backed_up(&site).await;
+    let found = losses(&site).await;
+    let [things, others] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((&things.kept, &others.kept), (&with_things, &with_maps));
+    let (_, words) = whole(&site).await;
+    let of_things = format!("things.{GROUP} (5 before, 0 now, the cluster serves it no longer), in {with_things:?}");
+    for expected in [&of_things, &format!("configmaps (4 before, 0 now), in {with_maps:?}")] {
+        assert!(words.contains(expected), "{expected}: {words}");
+    }
+    let command = format!("drover.dev/allow={},{}", things.confirmation, others.confirmation);
+    assert!(words.ends_with(&command), "{words}");
+    let both = [(with_things.clone(), things.confirmation.clone()), (with_maps.clone(), others.confirmation.clone())];
+    assert_eq!(pruned(&site).await, sorted([&with_things, &with_maps, &third]));
+
+    annotate(&site, &things.confirmation).await;
+    assert_eq!(pruned(&site).await, sorted([&with_maps, &third]));
+    assert_eq!((whole(&site).await.0, held(&site).await), (ConditionStatus::False, both[1..].to_vec()));
+
+    annotate(&site, &format!("{},{}", things.confirmation, others.confirmation)).await;
+    assert_eq!((pruned(&site).await, held(&site).await), (vec![third], vec![]));
+    assert_eq!(whole(&site).await.0, ConditionStatus::True);
+    site.testbed.shutdown().await;
+}
+
+fn spec() -> BackupSpec {
+    BackupSpec {
+        resource_set_name: "set".to_owned(),
+        schedule: Some("@yearly".to_owned()),
+        retention_count: Some(1),
+        ..BackupSpec::default()
+    }
 }
 
 /// A further place of the Backup that is not there.
@@ -124,17 +169,54 @@ async fn make_policy(site: &Site) {
 }
 
 /// The archive that has all is kept although no later run is complete: the one that lacks some waits for the further place.
-async fn lost_while_a_place_is_away(site: &Site, full: &str) {
-    let volumes = site.testbed.folder().join("volumes").display().to_string();
+/// What came and went meanwhile is told, and kept, too.
+async fn lost_while_a_place_is_away(site: &Site, full: &String) {
+    let lossy = stored_here(site).await;
+    assert_eq!(pruned_here(site).await, sorted([full, &lossy]));
+
+    define(site, &definition(GROUP, &[("v1", true)])).await;
+    make_things(site, &format!("{GROUP}/v1"), 2).await;
+    let with_things = stored_here(site).await;
+    undefine(site).await;
+    let last = stored_here(site).await;
+    let found = losses(site).await;
+    let kept: Vec<_> = found.iter().map(|losses| &losses.kept).collect();
+    assert_eq!(kept, [full, &with_things]);
+    assert!(whole(site).await.1.contains(&format!("things.{GROUP} (2 before, 0 now")));
+    assert_eq!(pruned_here(site).await, sorted([full, &with_things, &last]));
+}
+
+fn volumes(site: &Site) -> String {
+    site.testbed.folder().join("volumes").display().to_string()
+}
+
+/// Makes a backup that waits for the further place, and gives its file.
+async fn stored_here(site: &Site) -> String {
     site.job("snapshot").arguments(["--backup", BACKUP]).succeed().await;
-    let uploaded = site.job("upload").environment("DROVER_VOLUMES", &volumes).run().await;
+    let uploaded = site.job("upload").environment("DROVER_VOLUMES", &volumes(site)).run().await;
     assert_ne!(uploaded.code, 0, "{}", uploaded.log);
     let run = site.runs(BACKUP).await.pop().unwrap();
     assert_eq!(run.status.unwrap().state, RunState::InProgress);
+    run.spec.filename
+}
+
+/// Prunes the place that is there, and gives the archives that are left.
+async fn pruned_here(site: &Site) -> Vec<String> {
     let prune = site.job("retention-prune").environment("NATS_CONNECT_SECONDS", "1");
-    let ended = prune.environment("DROVER_VOLUMES", &volumes).run().await;
+    let ended = prune.environment("DROVER_VOLUMES", &volumes(site)).run().await;
     assert_ne!(ended.code, 0, "{}", ended.log);
-    assert_eq!(archives(site), sorted([&full.to_owned(), &run.spec.filename]));
+    archives(site)
+}
+
+/// Deletes the definition, and waits until its type is not served any more.
+async fn undefine(site: &Site) {
+    let definitions: Api<Definition> = Api::all(site.client.clone());
+    definitions.delete(&format!("things.{GROUP}"), &DeleteParams::default()).await.unwrap();
+    let things = format!("/apis/{GROUP}/v1/things");
+    until("the type is gone", async || {
+        !is_served(site, &things).await && !is_served(site, &format!("/apis/{GROUP}")).await
+    })
+    .await;
 }
 
 async fn make_map(maps: &Api<ConfigMap>, index: usize) {
@@ -155,7 +237,7 @@ async fn whole(site: &Site) -> (ConditionStatus, String) {
 }
 
 /// What the newest run says that it lost.
-async fn losses(site: &Site) -> Option<Losses> {
+async fn losses(site: &Site) -> Vec<Losses> {
     site.runs(BACKUP).await.pop().unwrap().status.unwrap().snapshot.unwrap().losses
 }
 

@@ -215,7 +215,7 @@ fn that_a_loss_was_confirmed_is_told_at_once() {
     fixture.run("daily", 1, at(1900), RunState::Completed, true);
     let losses = Losses { kept: "a".to_owned(), confirmation: "loss-1".to_owned(), ..Losses::default() };
     let mut run = fixture.state.runs.get("daily-1").unwrap().clone();
-    run.status.as_mut().unwrap().snapshot.as_mut().unwrap().losses = Some(losses);
+    run.status.as_mut().unwrap().snapshot.as_mut().unwrap().losses = vec![losses];
     fixture.state.runs.put("daily-1".to_owned(), run);
     of_status(&mut fixture, |mut status| {
         let conditions = status.conditions.get_or_insert_default();
