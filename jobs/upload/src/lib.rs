@@ -3,6 +3,7 @@
 
 mod arguments;
 mod context;
+mod holds;
 mod message;
 mod refusals;
 mod report;

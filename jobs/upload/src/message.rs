@@ -11,6 +11,7 @@ use kube::{Api, ResourceExt};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::context::Context;
+use crate::holds;
 use crate::report::{self, Failed};
 use crate::superseded;
 use crate::transfer::{Archive, Task, Tried, transfer};
@@ -165,6 +166,7 @@ async fn store(
         // An earlier version may have opened it.
         check_archive_name(&run.spec.filename).map_err(|error| Failure::new(Exit::DataRefused, error))?;
         let archive = Archive::of(&run)?;
+        holds::note(context, backup, &run).await?;
         let (verified, pending) = split(&targets, &run);
         let record = |tried: &Tried<'_>| report::place_done(context, &run, &archive, &targets, tried);
         let task = Task { archive: &archive, verified, pending, record: &record };

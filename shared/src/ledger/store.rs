@@ -8,14 +8,19 @@ use snafu::{ResultExt, Snafu};
 
 use super::left::Left;
 use super::line::{line_of_run, place_of, places_with, selector};
-use super::{Lines, places_of};
+use super::{Lines, held_of, line_name, places_of};
 use crate::cluster::ApiError;
 use crate::exit::{Exit, Fault};
-use crate::resources::{BackupArchive, BackupArchiveStatus, BackupRun, Place};
+use crate::resources::{ArchiveHold, BackupArchive, BackupArchiveStatus, BackupRun, Place};
+use crate::runs::parse_archive_name;
 use crate::status;
 
 /// Lines asked for at once.
 const PAGE: u32 = 500;
+
+/// The field manager of what retention-prune notes. Whoever else holds an archive writes as it, for what two managers have
+/// applied neither can take back.
+const PRUNE: &str = "retention-prune";
 
 /// Why the ledger could not be read or written.
 #[derive(Debug, Snafu)]
@@ -156,6 +161,21 @@ impl Ledger {
             (places != before).then(|| BackupArchiveStatus::default().with_places(places))
         })
         .await
+    }
+
+    /// Notes that a Backup's archive is held, as retention-prune does, which takes it back. Where there is no line nothing is
+    /// noted: retention-prune makes one of the archive's run.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn hold(&self, backup: &str, filename: &str, held: &ArchiveHold) -> Result<(), Error> {
+        let Some(name) = parse_archive_name(filename, backup) else { return Ok(()) };
+        let (as_prune, name) = (Self { manager: PRUNE, ..self.clone() }, line_name(backup, filename, name.time));
+        let noted = as_prune.note(&name, |line| {
+            let status = line.status.clone().unwrap_or_default();
+            (held_of(line) != Some(held)).then(|| BackupArchiveStatus { held: Some(held.clone()), ..status })
+        });
+        noted.await
     }
 
     /// Writes a line of before there was a ledger, with all places that it has.

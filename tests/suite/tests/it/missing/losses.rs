@@ -2,9 +2,11 @@ use drover::resources::{
     BackupArchive, BackupPolicy, BackupPolicySpec, BackupSpec, ConditionStatus, FurtherLocation, LocalLocation, Losses,
     RunState,
 };
+use drover::runs::RunStore;
 use drover_testbed::{Options, Service};
 use drover_tests::message;
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
 use kube::api::{DeleteParams, ObjectMeta};
 
 use super::*;
@@ -49,6 +51,9 @@ async fn what_an_archive_before_held_is_kept_and_named_until_somebody_confirms()
     }
     let status = site.backup_status(BACKUP).await;
     assert_eq!(message(status.conditions.as_ref(), "Ready"), "Completed", "it is stored and verified as any");
+
+    // The ledger says so before retention-prune has looked.
+    assert_eq!(held(&site).await, [(first.clone(), found.confirmation.clone())]);
 
     // The next one lacks no more than that one, and says the same; the one that has all outlives the others.
     let third = backed_up(&site).await;
@@ -131,6 +136,7 @@ async fn each_archive_that_is_the_last_with_a_type_is_kept_until_its_own_word_co
     let command = format!("drover.dev/allow={},{}", things.confirmation, others.confirmation);
     assert!(words.ends_with(&command), "{words}");
     let both = [(with_things.clone(), things.confirmation.clone()), (with_maps.clone(), others.confirmation.clone())];
+    assert_eq!(held(&site).await, both);
     assert_eq!(pruned(&site).await, sorted([&with_things, &with_maps, &third]));
 
     annotate(&site, &things.confirmation).await;
@@ -140,7 +146,35 @@ async fn each_archive_that_is_the_last_with_a_type_is_kept_until_its_own_word_co
     annotate(&site, &format!("{},{}", things.confirmation, others.confirmation)).await;
     assert_eq!((pruned(&site).await, held(&site).await), (vec![third], vec![]));
     assert_eq!(whole(&site).await.0, ConditionStatus::True);
+
+    made_again_before_a_prune(&site, &maps).await;
     site.testbed.shutdown().await;
+}
+
+/// What is held is so although no prune has looked between the upload and the Backup that was made again.
+async fn made_again_before_a_prune(site: &Site, maps: &Api<ConfigMap>) {
+    for index in 4..9 {
+        make_map(maps, index).await;
+    }
+    let full = backed_up(site).await;
+    for index in 4..9 {
+        maps.delete(&format!("item-{index}"), &DeleteParams::default()).await.unwrap();
+    }
+    let last = backed_up(site).await;
+    let found = losses(site).await.remove(0);
+    assert_eq!(found.kept, full);
+    site.backups().delete(BACKUP, &DeleteParams::default()).await.unwrap();
+    until("the Backup is gone", async || site.backups().get_opt(BACKUP).await.unwrap().is_none()).await;
+    site.make_backup(BACKUP, spec()).await;
+    let runs: Vec<_> = site.runs(BACKUP).await.iter().map(ResourceExt::name_any).collect();
+    RunStore::new(site.client.clone(), "test").delete(&runs).await;
+    assert_eq!(pruned(site).await, sorted([&full, &last]));
+    let said = message(site.backup_status(BACKUP).await.conditions.as_ref(), "Pruned");
+    let word = &found.confirmation;
+    let command = format!("kubectl annotate backups.resources.cattle.io {BACKUP} --overwrite drover.dev/allow={word}");
+    assert!(said.contains(&full) && said.contains(&command), "{said}");
+    annotate(site, word).await;
+    assert_eq!((pruned(site).await, held(site).await), (vec![last], vec![]));
 }
 
 fn spec() -> BackupSpec {
