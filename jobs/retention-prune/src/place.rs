@@ -206,7 +206,7 @@ impl<'a> Site<'a> {
     ) -> Result<bool, Trouble> {
         let place = self.name.to_owned();
         let known = self.known.get(name.as_str());
-        if let Some(known) = known.filter(|known| known.place.state != PlaceState::Retained) {
+        if let Some(known) = known {
             note(ledger, known, PlaceState::Expired, &expired.to_string(), now).await?;
         }
         let removal = self.storage.remove(name).await?;
@@ -228,13 +228,19 @@ impl<'a> Site<'a> {
             }
         };
         if let Some(known) = known {
-            note(ledger, known, state, &reason, now).await?;
+            note(ledger, known, state, &reason, since(known, state).unwrap_or(now)).await?;
         }
         Ok(is_retained)
     }
 }
 
 async fn note(
+/// Since when an archive has been kept by its place, where it still is: that it was to be deleted once more is no news.
+fn since(Known { place, .. }: &Known<'_>, state: PlaceState) -> Option<Timestamp> {
+    let is_kept_on = place.state == PlaceState::Retained && state == PlaceState::Retained;
+    place.since.parse().ok().filter(|_| is_kept_on)
+}
+
     ledger: &Ledger,
     known: &Known<'_>,
     state: PlaceState,
@@ -344,6 +350,22 @@ mod tests {
     }
 
     #[test]
+    #[test]
+    fn one_that_its_place_keeps_on_is_kept_since_it_was_first() {
+        use PlaceState::{Deleted, Retained, Verified};
+        let archive = BackupArchive::new("a", BackupArchiveSpec::default());
+        let check = |before: PlaceState, after: PlaceState, expected: bool| {
+            let place =
+                ArchivePlace { state: before, since: "2026-11-22T13:05:22Z".to_owned(), ..ArchivePlace::default() };
+            let known = Known { archive: &archive, place: &place };
+            assert_eq!(since(&known, after).is_some(), expected, "{before:?} {after:?}");
+        };
+        check(Retained, Retained, true);
+        check(Retained, Deleted, false);
+        check(Verified, Retained, false);
+        check(Deleted, Deleted, false);
+    }
+
     fn only_the_place_itself_can_be_away() {
         let away = Trouble::of_place(Failure::new(Exit::Unavailable, "no answer"));
         let refused = Trouble::of_place(Failure::new(Exit::Usage, "denied"));

@@ -109,7 +109,7 @@ async fn begin(context: &Context, backup: &Backup, run: &BackupRun) -> Result<(B
     let recorded = context.runs.record(run, |run| {
         let stage = SnapshotStage {
             state: StageState::InProgress,
-            attempts: status_of(run).snapshot.unwrap_or_default().attempts + 1,
+            attempts: status_of(run).snapshot.unwrap_or_default().attempts.saturating_add(1),
             job_uid: context.options.job_uid.clone(),
             started_at: Some(started_at.clone()),
             ..SnapshotStage::default()

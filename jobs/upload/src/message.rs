@@ -224,7 +224,7 @@ impl Ending {
     /// Of a try whose artifact is good. One wrong answer proves nothing, and many do: who tried on for ever would fill a
     /// bucket that keeps versions.
     fn of(before: &UploadStage, exit: Exit) -> Self {
-        let refused_tries = if exit == Exit::DataRefused { before.refused_tries + 1 } else { 0 };
+        let refused_tries = if exit == Exit::DataRefused { before.refused_tries.saturating_add(1) } else { 0 };
         Self { is_final: refused_tries >= UploadStage::REFUSED_TRIES, refused_tries }
     }
 }
@@ -280,6 +280,7 @@ mod tests {
         check(UploadStage::REFUSED_TRIES - 1, Exit::DataRefused, (true, UploadStage::REFUSED_TRIES));
         check(UploadStage::REFUSED_TRIES - 1, Exit::Unavailable, (false, 0));
         check(UploadStage::REFUSED_TRIES - 1, Exit::Usage, (false, 0));
+        check(i64::MAX, Exit::DataRefused, (true, i64::MAX));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) async fn started(
         let before = stage_of(run);
         let stage = UploadStage {
             state: StageState::InProgress,
-            attempts: before.attempts + 1,
+            attempts: before.attempts.saturating_add(1),
             refused_tries: before.refused_tries,
             started_at: Some(started_at.clone()),
             places: before.places,

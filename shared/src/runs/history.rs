@@ -96,7 +96,7 @@ impl History {
             backup_uid: backup.uid().unwrap_or_default(),
             generation: backup.metadata.generation.unwrap_or_default(),
             id: Uuid::now_v7(),
-            number: self.with_former().map(|run| run.spec.number).max().unwrap_or_default() + 1,
+            number: self.with_former().map(|run| run.spec.number).max().unwrap_or_default().saturating_add(1),
             trigger,
             started_at: crate::resources::rfc3339(started_at),
         }))

@@ -133,6 +133,16 @@ async fn leftovers_of_the_same_archive_are_removed_and_others_stay() {
 }
 
 #[tokio::test]
+async fn folders_beside_an_archive_are_nobodys_marks_and_keep_it_from_nothing() {
+    let scene = Scene::of(b"archive");
+    std::fs::create_dir(scene.folder.path().join("a.tar.gz.bad")).unwrap();
+    scene.store("a.tar.gz").await.unwrap();
+    assert!(!scene.folder().is_marked("a.tar.gz").await.unwrap());
+    assert_eq!(scene.folder().remove("a.tar.gz").await.unwrap(), Removal::Removed);
+    assert_eq!(scene.entries(), ["a.tar.gz.bad"]);
+}
+
+#[tokio::test]
 async fn a_copy_that_nobody_waits_for_leaves_nothing() {
     let scene = Scene::of(&vec![7; 64 << 20]);
     let folder = scene.folder();

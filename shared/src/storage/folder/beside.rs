@@ -44,7 +44,8 @@ pub(super) fn write_label(folder: &Path, name: &str, parcel: Parcel) -> Result<(
 
 /// Whether the archive `name` is marked; an empty mark is lifted.
 pub(super) fn is_marked(folder: &Path, name: &str) -> bool {
-    fs::symlink_metadata(folder.join(Companion::Mark.beside(name))).is_ok_and(|metadata| metadata.len() > 0)
+    let mark = fs::symlink_metadata(folder.join(Companion::Mark.beside(name)));
+    mark.is_ok_and(|metadata| !metadata.is_dir() && metadata.len() > 0)
 }
 
 /// Writes the mark of a bad copy.
@@ -54,7 +55,14 @@ pub(super) fn write_mark(folder: &Path, name: &str, text: &str) -> Result<(), Fo
 
 /// Removes the mark of a copy that is good now.
 pub(super) fn lift_mark(folder: &Path, name: &str) -> Result<(), FolderRefusal> {
-    if partial::remove(&folder.join(Companion::Mark.beside(name)))? { sync(folder) } else { Ok(()) }
+    if remove(folder, name, Companion::Mark)? { sync(folder) } else { Ok(()) }
+}
+
+/// Removes what lies beside the archive `name`, and tells whether it was there. A folder of that name is not drover's, and
+/// stays.
+pub(super) fn remove(folder: &Path, name: &str, companion: Companion) -> Result<bool, FolderRefusal> {
+    let path = folder.join(companion.beside(name));
+    if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) { Ok(false) } else { partial::remove(&path) }
 }
 
 /// Writes a small file, whole or not at all, and makes it last.

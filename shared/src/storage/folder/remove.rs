@@ -25,7 +25,7 @@ pub(super) fn remove(folder: &Path, name: &str) -> Result<Removal, FolderRefusal
         return Ok(removal);
     }
     for companion in Companion::ALL {
-        partial::remove(&folder.join(companion.beside(name)))?;
+        beside::remove(folder, name, companion)?;
     }
     beside::sync(folder)?;
     Ok(removal)

@@ -1,8 +1,10 @@
 //! From a Backup to the verified archive, over S3 and over a folder.
 
-use drover::resources::{BackupSpec, RunState, S3Location, StorageLocation};
+use drover::resources::{BackupRun, BackupSpec, RunState, S3Location, StorageLocation};
 use drover_tests::{BUCKET, Site, message};
-use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
 
 const SET: &str = "
 apiVersion: resources.cattle.io/v1
@@ -23,6 +25,22 @@ async fn backup_goes_through_nats_into_the_bucket_and_into_a_folder() {
     second_run_is_another_file(&site).await;
     due_backups_run_without_being_named(&site).await;
     history_is_kept_short(&site).await;
+    site.testbed.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_tries_a_run_tells_of_another_one_is_made() {
+    let site = Site::start().await;
+    site.resource_set(SET).await;
+    site.backup("tried", "small", None).await;
+    site.job("snapshot").arguments(["--backup", "tried"]).succeed().await;
+    let run = site.runs("tried").await.remove(0);
+    let runs: Api<BackupRun> = Api::all(site.client.clone());
+    let tried = Patch::Merge(json!({"status": {"upload": {"attempts": i64::MAX}}}));
+    runs.patch_status(&run.name_any(), &PatchParams::default(), &tried).await.unwrap();
+    site.job("upload").succeed().await;
+    let status = site.runs("tried").await.remove(0).status.unwrap();
+    assert_eq!((status.state, status.upload.unwrap().attempts), (RunState::Completed, i64::MAX));
     site.testbed.shutdown().await;
 }
 
