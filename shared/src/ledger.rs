@@ -23,7 +23,9 @@ use kube::ResourceExt;
 use self::line::is_same;
 pub use self::line::{line_name, line_of_run};
 pub use self::store::{Error, Ledger};
-use crate::resources::{ArchiveHold, ArchivePlace, BackupArchive, BackupArchiveStatus, PlaceState, RetentionRecord};
+use crate::resources::{
+    ArchiveHold, ArchivePlace, BackupArchive, BackupArchiveStatus, BackupRun, PlaceState, RetentionRecord,
+};
 use crate::runs::{Allowed, History, holds, is_over, parse_archive_name};
 
 /// How long the line of an archive is kept that drover deleted everywhere.
@@ -176,11 +178,11 @@ impl Lines {
 
     /// Lines that runs tell of and the ledger lacks: those of before there was one.
     #[must_use]
-    pub fn missing(&self, history: &History, cluster_uid: &str) -> Vec<BackupArchive> {
+    pub fn missing<'a>(&self, runs: impl IntoIterator<Item = &'a BackupRun>, cluster_uid: &str) -> Vec<BackupArchive> {
         // One without a place was cut off when it was made.
         let whole = self.iter().filter(|archive| !places_of(archive).is_empty());
         let known: BTreeSet<_> = whole.map(|archive| archive.spec.filename.as_str()).collect();
-        let unknown = history.iter().filter(|run| !known.contains(run.spec.filename.as_str()));
+        let unknown = runs.into_iter().filter(|run| !known.contains(run.spec.filename.as_str()));
         let lines = unknown.filter_map(line_of_run);
         lines.filter(|line| line.spec.cluster_uid == cluster_uid && !places_of(line).is_empty()).collect()
     }

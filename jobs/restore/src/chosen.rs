@@ -3,11 +3,11 @@
 use drover::archives::{self, CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION, latest_of};
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Failure, Fault};
-use drover::ledger::{self, Ledger, Lines};
+use drover::ledger::{Ledger, Lines};
 use drover::places::Target;
 use drover::policy::Policies;
 use drover::resources::{Place, RESOLVED_ANNOTATION, Restore};
-use drover::runs::split_archive_name;
+use drover::runs::{RunStore, split_archive_name};
 use drover::storage::Storage;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
@@ -74,7 +74,7 @@ pub(crate) async fn resolve(context: &Context, restore: &Restore) -> Result<Rest
     let backup = latest_of(restore).context(NoBackupSnafu)?;
     let storage = place(context, restore).await?;
     let cluster_uid = restore.annotations().get(CLUSTER_ANNOTATION).map(|uid| uid.trim());
-    let ledger = ledger(&context.client, backup).await?;
+    let ledger = ledger_with_runs(&context.client, backup).await?;
     let filename = archives::latest(&storage, backup, cluster_uid, &ledger).await?;
     let location = storage.path_of(&filename);
     info!(location, "this is the latest verified archive");
@@ -87,16 +87,23 @@ pub(crate) async fn resolve(context: &Context, restore: &Restore) -> Result<Rest
     Ok(noted)
 }
 
-/// What this cluster's ledger says of a Backup; nothing where there is no ledger.
+/// What this cluster's ledger says of a Backup.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read, also because its definition is missing: whatever lies at a place would pass for an archive then.
 pub(crate) async fn ledger(client: &Client, backup: &str) -> Result<Lines, Failure> {
     let cluster_uid = drover::cluster::cluster_uid(client).await?;
-    match Ledger::new(client.clone(), JOB).lines(backup, &cluster_uid).await {
-        Err(ledger::Error::NotInstalled) => Ok(Lines::default()),
-        lines => Ok(lines?),
-    }
+    Ok(Ledger::new(client.clone(), JOB).lines(backup, &cluster_uid).await?)
+}
+
+/// The same with what only runs tell: where the ledger was lost with its definition, they are what is left of it until the next
+/// prune has taken them over.
+async fn ledger_with_runs(client: &Client, backup: &str) -> Result<Lines, Failure> {
+    let lines = ledger(client, backup).await?;
+    let cluster_uid = drover::cluster::cluster_uid(client).await?;
+    let runs = RunStore::new(client.clone(), JOB).all().await?;
+    let untold = lines.missing(runs.iter().filter(|run| run.spec.backup == backup), &cluster_uid);
+    Ok(lines.with(backup, &cluster_uid, untold))
 }
 
 /// The place of the Restore's archive, open.

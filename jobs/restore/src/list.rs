@@ -170,7 +170,7 @@ pub(crate) async fn list(listing: Listing) -> Result<(), Failure> {
 type Opened = (Option<String>, Result<Storage, Failure>);
 
 impl Listing {
-    /// The places that are meant, and what the ledger says where a Backup is; none where it may not be read. A place that cannot
+    /// The places that are meant, and what the ledger says where a Backup is; none where it cannot be read. A place that cannot
     /// be opened does not hide the others.
     async fn open(self) -> Result<(Vec<Opened>, Option<Lines>), Failure> {
         let Self { place, storage, output: _, context, namespace } = self;
@@ -184,7 +184,7 @@ impl Listing {
         let client = connect_to(context).await?;
         if let Some(backup) = place.backup {
             let opened = of_backup(&client, &namespace, &storage, &backup).await?;
-            return Ok((opened, ledger_as_far_as_allowed(&client, &backup).await?));
+            return Ok((opened, ledger_as_far_as_known(&client, &backup).await?));
         }
         let wanted = match place.restore {
             Some(name) => {
@@ -199,11 +199,16 @@ impl Listing {
     }
 }
 
-/// What the ledger says of a Backup. Whoever may read the place and not the ledger sees what lies there all the same.
-async fn ledger_as_far_as_allowed(client: &Client, backup: &str) -> Result<Option<Lines>, Failure> {
+/// What the ledger says of a Backup. Whoever may read the place and not the ledger sees what lies there all the same, and so
+/// does everybody where its definition is missing.
+async fn ledger_as_far_as_known(client: &Client, backup: &str) -> Result<Option<Lines>, Failure> {
     match ledger(client, backup).await {
         Err(failure) if is_refused(&failure) => {
             warn!("what was verified is not known, as the ledger may not be read: {failure}");
+            Ok(None)
+        }
+        Err(failure) if matches!(failure.find::<LedgerError>(), Some(LedgerError::NotInstalled)) => {
+            warn!("what was verified is not known: {failure}");
             Ok(None)
         }
         lines => lines.map(Some),

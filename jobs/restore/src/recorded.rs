@@ -2,7 +2,7 @@
 
 use drover::cluster::ApiError;
 use drover::exit::{Chain, Exit, Failure, Fault};
-use drover::ledger::{Ledger, line_name};
+use drover::ledger::{self, Ledger, line_name};
 use drover::resources::BackupRun;
 use drover::runs::split_archive_name;
 use drover::storage::Storage;
@@ -83,10 +83,11 @@ struct Record {
 ///
 /// # Errors
 ///
-/// When they differ, or the runs or the place cannot be read.
+/// When they differ, or the runs, the ledger or the place cannot be read.
 pub(crate) async fn check(client: &Client, storage: &Storage, filename: &str, sha256: &str) -> Result<(), Failure> {
     let mut records = records(client, filename).await?;
-    records.extend(of_ledger(client, filename).await?);
+    let of_ledger = of_ledger(client, filename).await;
+    records.extend(known(of_ledger, !records.is_empty())?);
     compare(&records, filename, sha256)?;
     let beside = match storage.label(filename).await {
         Err(error) if !records.is_empty() => {
@@ -152,8 +153,20 @@ async fn records(client: &Client, filename: &str) -> Result<Vec<Record>, Recorde
     }
 }
 
+/// What the ledger recorded, as far as it must be known. Without its definition it may have had another digest than what lies
+/// there, and what is recorded beside that anybody may have written; only the run's own record makes up for it.
+fn known(of_ledger: Result<Option<Record>, ledger::Error>, has_run: bool) -> Result<Option<Record>, ledger::Error> {
+    match of_ledger {
+        Err(error @ ledger::Error::NotInstalled) if has_run => {
+            warn!("the archive is compared with its run alone: {}", Chain(&error));
+            Ok(None)
+        }
+        of_ledger => of_ledger,
+    }
+}
+
 /// What the ledger recorded, which outlives the run.
-async fn of_ledger(client: &Client, filename: &str) -> Result<Option<Record>, Failure> {
+async fn of_ledger(client: &Client, filename: &str) -> Result<Option<Record>, ledger::Error> {
     let Some((backup, name)) = split_archive_name(filename) else { return Ok(None) };
     let line = Ledger::new(client.clone(), JOB).find(&line_name(backup, filename, name.time)).await?;
     let line = line.filter(|line| line.spec.filename == filename);
@@ -183,6 +196,14 @@ mod tests {
         check(&["ABC"], true);
         check(&["abd"], false);
         check(&["abd", "abc"], true);
+    }
+
+    #[test]
+    fn without_the_ledgers_definition_only_what_a_run_recorded_makes_up_for_it() {
+        let missing = || Err(ledger::Error::NotInstalled);
+        assert!(matches!(known(missing(), true), Ok(None)));
+        assert!(matches!(known(missing(), false), Err(ledger::Error::NotInstalled)));
+        assert!(matches!(known(Ok(None), false), Ok(None)));
     }
 
     #[test]

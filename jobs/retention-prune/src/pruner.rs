@@ -325,7 +325,7 @@ impl Pruner {
         let (policy, allowed) = (Policy::of(backup, settings)?, Allowed::on(backup));
         let history = self.runs.history(backup).await?;
         let lines = self.ledger.lines(&name, uid).await?;
-        let unrecorded = lines.missing(&history, uid);
+        let unrecorded = lines.missing(history.iter(), uid);
         let lines = lines.with(&name, uid, unrecorded.clone());
         let held = lines.held(&history, allowed);
         let change = change(lines.retention().map(|(_, record)| record), &rule_of(backup, settings), now);

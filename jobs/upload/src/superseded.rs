@@ -3,10 +3,11 @@
 //! A place that is away for long gets its copies from a place that has them. Until then retention may have deleted the
 //! archive there, as it should; that is no lost backup, and no reason to wake anybody.
 
-use drover::exit::Failure;
-use drover::ledger::{line_name, places_of};
+use drover::exit::{Chain, Failure};
+use drover::ledger::{self, line_name, places_of};
 use drover::resources::{BackupArchive, BackupRun, Place, PlaceState};
 use drover::runs::{History, parse_archive_name, status_of};
+use tracing::warn;
 
 use crate::context::Context;
 use crate::transfer;
@@ -22,14 +23,23 @@ pub(crate) async fn why(
     if !matches!(failure.find::<transfer::Error>(), Some(transfer::Error::ArtifactGone { .. })) {
         return Ok(None);
     }
-    let (backup, filename) = (&run.spec.backup, &run.spec.filename);
-    if let Some(name) = parse_archive_name(filename, backup) {
-        let line = context.ledger.find(&line_name(backup, filename, name.time)).await?;
-        if line.is_some_and(|line| is_deleted(&line)) {
-            return Ok(Some("its retention has deleted the archive"));
-        }
+    if line_of(context, run).await?.is_some_and(|line| is_deleted(&line)) {
+        return Ok(Some("its retention has deleted the archive"));
     }
     Ok(has_newer(history, run.spec.number).then_some("a newer archive of this Backup is stored"))
+}
+
+/// What the ledger says of a run's archive; nothing where its definition is missing, for no run fails for that.
+async fn line_of(context: &Context, run: &BackupRun) -> Result<Option<BackupArchive>, Failure> {
+    let (backup, filename) = (&run.spec.backup, &run.spec.filename);
+    let Some(name) = parse_archive_name(filename, backup) else { return Ok(None) };
+    match context.ledger.find(&line_name(backup, filename, name.time)).await {
+        Err(error @ ledger::Error::NotInstalled) => {
+            warn!("{}", Chain(&error));
+            Ok(None)
+        }
+        line => Ok(line?),
+    }
 }
 
 /// Whether drover has deleted an archive wherever it lay.

@@ -138,12 +138,16 @@ impl Ledger {
         Ok(())
     }
 
-    /// The line of this name; none where there is none, or no ledger.
+    /// The line of this name; none where there is none.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When it cannot be read, also because the definition of lines is missing: that says nothing of this one.
     pub async fn find(&self, name: &str) -> Result<Option<BackupArchive>, Error> {
-        self.api.get_opt(name).await.map_err(ApiError::from).context(ReadSnafu { name })
+        match self.api.get_opt(name).await.map_err(ApiError::from) {
+            // A line that is not there is no error here: this one says that there is no such path.
+            Err(error) if error.code() == Some(404) => NotInstalledSnafu.fail(),
+            found => found.context(ReadSnafu { name }),
+        }
     }
 
     /// Notes that a run's archive was read back at a place and matched. To do so again changes nothing.

@@ -176,15 +176,15 @@ fn the_newest_is_the_newest_that_was_not_deleted_and_is_whole() {
 fn runs_of_before_the_ledger_are_taken_over() {
     let lines = lines([line(2, &[PlaceState::Verified])]);
     let history = history([run(1, &["/0/a"]), run(2, &["/0/b"]), run(3, &[]), run(4, &["/0/d", "/1/d"])]);
-    let missing = lines.missing(&history, OWN);
+    let missing = lines.missing(history.iter(), OWN);
     let told: Vec<_> = missing.iter().map(|line| (line.spec.number, places_of(line).len())).collect();
     assert_eq!(told, [(1, 1), (4, 2)]);
-    assert_eq!(lines.missing(&history, OTHER).len(), 0, "archives of another cluster are not this one's");
+    assert_eq!(lines.missing(history.iter(), OTHER).len(), 0, "archives of another cluster are not this one's");
     let all = lines.with("daily", OWN, missing);
     assert_eq!((all.iter().count(), all.since(day(9))), (3, Some(day(1))));
-    assert_eq!(all.missing(&history, OWN).len(), 0);
+    assert_eq!(all.missing(history.iter(), OWN).len(), 0);
     let cut_off = self::lines([line(1, &[])]);
-    let missing = cut_off.missing(&self::history([run(1, &["/0/a"])]), OWN);
+    let missing = cut_off.missing(&[run(1, &["/0/a"])], OWN);
     assert_eq!(cut_off.with("daily", OWN, missing).iter().map(|line| places_of(line).len()).collect::<Vec<_>>(), [1]);
 }
 

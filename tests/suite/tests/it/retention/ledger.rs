@@ -1,7 +1,8 @@
 //! The ledger through the real jobs: what upload writes, what prune does with it, and what is said of a damaged archive.
 
-use drover::resources::{ArchiveState, BackupArchive, BackupSpec, PlaceState, Restore, RestoreSpec};
+use drover::resources::{ArchiveState, BackupArchive, BackupSpec, PlaceState, Restore, RestoreSpec, definitions};
 use drover::runs::{RunStore, archive_name, split_archive_name};
+use drover_testbed::prepare;
 use drover_tests::{SMALL_SET, Site, message};
 use jiff::SignedDuration;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::histories::annotate;
 use super::rounds::{Rounds, day, dry_run_at, sweep_at};
+use super::unknown::uninstall;
 use crate::refusals::limited_kubeconfig;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,6 +252,48 @@ async fn the_latest_archive_is_one_of_the_ledger() {
     latest(&site, "third").await;
     let finished = site.job("restore").end_with(65).await;
     assert!(finished.log.contains("and its BackupArchive"), "{}", finished.log);
+    site.testbed.shutdown().await;
+}
+
+/// Without the ledger's definition no archive can be told from a stranger's, and where it is back what runs tell decides.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_waits_for_the_ledgers_definition_unless_a_run_knows_the_archive() {
+    let site = Site::start().await;
+    site.resource_set(SMALL_SET).await;
+    site.backup("daily", "small", None).await;
+    back_up(&site, "daily").await;
+    let good = site.backup_status("daily").await.filename.unwrap();
+    let stranger = Rounds::reaching(&site, &site.backups().get("daily").await.unwrap()).await;
+    let just_after = split_archive_name(&good).unwrap().1.time + SignedDuration::from_secs(1);
+    let newer = archive_name("daily", &stranger.uid, just_after, false);
+    stranger.store(&newer, Some(9999)).await;
+    uninstall::<BackupArchive>(&site).await;
+
+    latest(&site, "latest").await;
+    site.restore("known", &good, None).await;
+    site.restore("unknown", &newer, None).await;
+    site.job("restore").end_with(64).await;
+    for waiting in ["latest", "unknown"] {
+        let restore = site.restores().get(waiting).await.unwrap();
+        let said = message(restore.status.as_ref().unwrap().conditions.as_ref(), "Ready");
+        assert!(!restore.has_ended(), "{waiting}: {said}");
+        assert!(said.contains("failed to find the definition of BackupArchive"), "{waiting}: {said}");
+        assert!(said.contains("apply the foundation again"), "{waiting}: {said}");
+    }
+    assert_eq!(site.restores().get("latest").await.unwrap().archive(), None, "nothing is pinned");
+    let said = message(site.restore_status("known").await.conditions.as_ref(), "Ready");
+    assert!(said.starts_with("Completed"), "{said}");
+    let listed = site.job("restore").arguments(["list", "--backup", "daily"]).succeed().await;
+    assert!(listed.output.lines().any(|line| line.contains(&good) && line.contains("   unknown   ")), "{listed:?}");
+    assert!(listed.log.contains("failed to find the definition of BackupArchive"), "{}", listed.log);
+
+    prepare::install_definitions(&site.client, &definitions()).await.unwrap();
+    site.restores().delete("unknown", &DeleteParams::default()).await.unwrap();
+    let finished = site.job("restore").end_with(64).await;
+    assert!(finished.log.contains("1 newer ones lie there that it does not know"), "{}", finished.log);
+    std::fs::remove_file(site.folder().join(&newer)).unwrap();
+    site.job("restore").succeed().await;
+    assert_eq!(site.restores().get("latest").await.unwrap().archive(), Some(good.as_str()));
     site.testbed.shutdown().await;
 }
 

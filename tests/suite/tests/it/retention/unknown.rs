@@ -184,7 +184,7 @@ async fn without_the_definitions_nothing_expires_and_no_archive_passes_for_being
     site.testbed.shutdown().await;
 }
 
-async fn uninstall<K>(site: &Site)
+pub(super) async fn uninstall<K>(site: &Site)
 where
     K: kube::Resource<DynamicType = ()>
         + CustomResourceExt
