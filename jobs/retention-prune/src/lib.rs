@@ -48,6 +48,7 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
     }
     if clock::of_server().is_none() {
         let words = "failed to learn the time: the API server's answers have no Date; nothing is deleted by this machine's clock";
+        Box::pin(pruner.refuse(Exit::Unavailable, words)).await?;
         return Err(Failure::new(Exit::Unavailable, words));
     }
     let pruner = pruner.telling(queue::connect(&nats, JOB).await?);

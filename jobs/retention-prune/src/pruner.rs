@@ -185,9 +185,28 @@ impl Pruner {
             info!("nothing to prune: the Backup is gone");
             return Ok(Outcome::default());
         };
-        self.tell_confirmed(&backup).await?;
-        let settings = Policies::load(&self.client).await?.settings(&backup);
-        self.under_lease(&backup, &settings, away, effort).await
+        match self.with_policies(&backup, away, effort).await {
+            // What cannot be read is told on the Backup, whatever it is: nobody else tells that nothing expires any more.
+            Err(failure) => Ok(self.nothing_done(&backup, &History::default(), failure).await),
+            outcome => outcome,
+        }
+    }
+
+    async fn with_policies(&self, backup: &Backup, away: &HashSet<String>, effort: Effort) -> Result<Outcome, Failure> {
+        self.tell_confirmed(backup).await?;
+        let settings = Policies::load(&self.client).await?.settings(backup);
+        self.under_lease(backup, &settings, away, effort).await
+    }
+
+    /// Tells on every Backup why nothing is done.
+    ///
+    /// # Errors
+    /// When the Backups cannot be listed.
+    pub(crate) async fn refuse(&self, exit: Exit, words: &str) -> Result<(), Failure> {
+        for backup in self.backups().await? {
+            self.nothing_done(&backup, &History::default(), Failure::new(exit, words)).await;
+        }
+        Ok(())
     }
 
     /// Says that a loss was confirmed, where no dispatch has said so. Only a Backup that is said not to be whole has its runs
@@ -254,14 +273,7 @@ impl Pruner {
         away: &HashSet<String>,
         effort: Effort,
     ) -> Result<Outcome, Failure> {
-        let case = match self.case(backup, settings).await {
-            Ok(case) => case,
-            // A policy that cannot be read is told on the Backup, and the next edit of it is followed by the next prune.
-            Err(failure) if failure.exit() == Exit::Usage => {
-                return Ok(self.nothing_done(backup, &History::default(), failure).await);
-            }
-            Err(failure) => return Err(failure),
-        };
+        let case = self.case(backup, settings).await?;
         // What cannot be noted would not be known of what is deleted.
         if let Err(error) = self.note(&case).await {
             return Ok(self.nothing_done(backup, &case.history, error.into()).await);
@@ -294,6 +306,7 @@ impl Pruner {
 
     /// Tells on the Backup why nothing was done at any place.
     async fn nothing_done(&self, backup: &Backup, history: &History, failure: Failure) -> Outcome {
+        warn!(backup = backup.name_any(), "{failure}");
         let failures = vec![("every place".to_owned(), failure)];
         let outcome = Outcome { failures, ..Outcome::default() };
         report::tell(self, backup, history, &outcome).await;

@@ -143,7 +143,8 @@ mod tests {
             bytes: 1,
             objects: 1,
             taken_at: String::new(),
-            run: Uuid::nil(),
+            stamped_at: None,
+            run: String::new(),
             number: 1,
             missing_types: Vec::new(),
         }

@@ -1,8 +1,10 @@
 use jiff::Timestamp;
+use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
 use crate::resources::{
     ArchivePlace, BackupArchive, BackupArchiveSpec, BackupArchiveStatus, BackupRun, PART_OF_LABEL, Place, PlaceState,
+    rfc3339,
 };
 use crate::runs::{parse_archive_name, status_of};
 
@@ -51,7 +53,8 @@ pub fn line_of_run(run: &BackupRun) -> Option<BackupArchive> {
         bytes: snapshot.bytes,
         objects: snapshot.objects,
         taken_at: run.spec.started_at.clone(),
-        run: run.spec.id,
+        stamped_at: run.creation_timestamp().map(|time| rfc3339(time.0)),
+        run: run.spec.id.to_string(),
         number: run.spec.number,
         missing_types: snapshot.missing_types,
     };

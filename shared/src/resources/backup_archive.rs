@@ -1,7 +1,6 @@
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::Retention;
 
@@ -44,9 +43,13 @@ pub struct BackupArchiveSpec {
     pub objects: i64,
     /// When its run was opened, RFC 3339.
     pub taken_at: String,
+    /// When the API server stamped its run, RFC 3339; none where nobody has noted it. An archive whose name is of a later time
+    /// fills no place of the retention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamped_at: Option<String>,
+    // As text, since one that is no id would keep all lines from being listed.
     /// The id of the run.
-    #[schemars(with = "String")]
-    pub run: Uuid,
+    pub run: String,
     /// The number of the run.
     #[serde(default)]
     pub number: i64,

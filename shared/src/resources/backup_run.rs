@@ -35,7 +35,7 @@ pub struct BackupRunSpec {
     #[serde(default)]
     pub generation: i64,
     /// The run id, a UUIDv7, which stands in every log line and event of the run.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", regex(pattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"))]
     pub id: Uuid,
     /// One higher than the last run's of this Backup.
     #[schemars(range(min = 1))]

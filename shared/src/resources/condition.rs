@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The status of a [`Condition`].
+/// The status of a [`Condition`]. Any other word is as good as none: the schema of Rancher's resources admits it, and one that
+/// somebody wrote would keep all Backups from being listed.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum ConditionStatus {
     /// It holds.
@@ -12,6 +13,7 @@ pub enum ConditionStatus {
     /// It does not hold.
     False,
     /// It is not known yet.
+    #[serde(other)]
     Unknown,
 }
 
@@ -156,6 +158,19 @@ pub fn rfc3339(time: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_status_that_is_no_word_of_conditions_is_unknown() {
+        for (word, expected) in [
+            ("True", ConditionStatus::True),
+            ("False", ConditionStatus::False),
+            ("Unknown", ConditionStatus::Unknown),
+            ("nonsense", ConditionStatus::Unknown),
+        ] {
+            let read: ConditionStatus = serde_json::from_value(word.into()).unwrap();
+            assert_eq!(read, expected, "{word}");
+        }
+    }
 
     #[test]
     fn transition_time_moves_only_with_the_status() {

@@ -73,13 +73,15 @@ const fn dual_stack() -> bool {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BucketLookup {
-    /// In the host name at AWS, Google and Alibaba, in the path elsewhere.
-    #[default]
-    Auto,
     /// In the host name.
     Dns,
     /// In the path.
     Path,
+    /// In the host name at AWS, Google and Alibaba, in the path elsewhere; so is any other word read, which the schema of
+    /// Rancher's resources admits: one would keep all Backups from being listed.
+    #[default]
+    #[serde(other)]
+    Auto,
 }
 
 /// A place for further copies of archives, besides that of the Backup.
@@ -133,4 +135,18 @@ pub enum ServerSideAlgorithm {
     /// With a key of the service's key management.
     #[serde(rename = "aws:kms")]
     Kms,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_for_no_way_to_address_a_bucket_is_auto() {
+        use BucketLookup::{Auto, Dns, Path};
+        for (word, expected) in [("auto", Auto), ("dns", Dns), ("path", Path), ("Path", Auto), ("", Auto)] {
+            let read: ClientConfig = serde_json::from_value(serde_json::json!({"bucketLookup": word})).unwrap();
+            assert_eq!(read.bucket_lookup, Some(expected), "{word:?}");
+        }
+    }
 }

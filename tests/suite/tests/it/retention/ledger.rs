@@ -92,7 +92,7 @@ async fn what_is_stored_is_in_the_ledger_before_its_run_is_completed() {
         let snapshot = run.status.clone().unwrap().snapshot.unwrap();
         let [line] = &lines(&site, name).await[..] else { panic!("one line") };
         let spec = &line.spec;
-        assert_eq!((&spec.filename, spec.run, spec.number), (&run.spec.filename, run.spec.id, 1));
+        assert_eq!((&spec.filename, &spec.run, spec.number), (&run.spec.filename, &run.spec.id.to_string(), 1));
         assert_eq!(
             (spec.bytes, spec.objects, Some(&spec.sha256)),
             (snapshot.bytes, snapshot.objects, snapshot.sha256.as_ref())

@@ -2,8 +2,8 @@
 //! retention would take has a day.
 
 use drover::resources::{
-    ArchiveState, BackupPolicy, BackupPolicySpec, BackupSpec, FurtherLocation, LocalLocation, Retention, RunState,
-    definitions,
+    ArchiveState, BackupArchive, BackupPolicy, BackupPolicySpec, BackupRun, BackupSpec, FurtherLocation, LocalLocation,
+    Retention, RunState, definitions,
 };
 use drover_testbed::prepare;
 use drover_tests::{SMALL_SET, Site, message};
@@ -148,7 +148,7 @@ async fn a_one_time_backup_is_looked_at_too() {
     let conditions = rounds.backup().await.status.unwrap().conditions.unwrap();
     assert!(!conditions.is_true("Ready") && !conditions.is_true("Verified"), "{conditions:?}");
     assert_eq!(rounds.ledger().await, [(1, ArchiveState::Verified), (2, ArchiveState::Damaged)]);
-    uninstall::<drover::resources::BackupArchive>(&site).await;
+    uninstall::<BackupArchive>(&site).await;
     sweep_ends_with(&site, day(3), 64).await;
     let (is_done, said) = rounds.pruned().await;
     assert!(!is_done && said.contains("failed to find the definition of BackupArchive"), "{said}");
@@ -177,7 +177,7 @@ async fn without_the_definitions_nothing_expires_and_no_archive_passes_for_being
     assert_eq!(rounds.lying().await, [1, 2, 3, 4, 5]);
     assert!(rounds.pruned().await.1.contains("4 archives that the former one kept go from"));
 
-    uninstall::<drover::resources::BackupArchive>(&site).await;
+    uninstall::<BackupArchive>(&site).await;
     without_the_ledger(&site, &rounds).await;
     prepare::install_definitions(&site.client, &definitions()).await.unwrap();
     what_runs_tell_is_taken_over(&site, &rounds).await;
@@ -240,6 +240,37 @@ async fn what_runs_tell_is_taken_over(site: &Site, rounds: &Rounds<'_>) {
     sweep_at(site, day(9)).await;
     assert_eq!(rounds.lying().await, [5]);
     assert_eq!(rounds.ledger().await.len(), 5);
+}
+
+/// What somebody wrote into one object, where its schema lets it through, stops no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_in_one_object_stops_no_backup_and_what_stops_one_is_told_on_it() {
+    let site = Site::start().await;
+    let rounds = Rounds::of(&site, "whole", 1, None).await;
+    for number in 1..=2 {
+        rounds.round(number, 700).await;
+    }
+    let (as_test, lines): (_, Api<BackupArchive>) = (PatchParams::default(), Api::all(site.client.clone()));
+    let line = lines.list(&ListParams::default()).await.unwrap().items.remove(0).name_any();
+    let nonsense = Patch::Merge(json!({"spec": {"run": "nonsense"}}));
+    lines.patch(&line, &as_test, &nonsense).await.unwrap();
+    site.backup("odd", "small", None).await;
+    let odd = Patch::Merge(json!({"status": {"conditions": [{"type": "Odd", "status": "nonsense"}]}}));
+    site.backups().patch_status("odd", &as_test, &odd).await.unwrap();
+    sweep_at(&site, day(2)).await;
+    assert_eq!(rounds.lying().await, [2]);
+    assert!(rounds.pruned().await.0);
+
+    let (runs, run): (Api<BackupRun>, _) = (Api::all(site.client.clone()), site.runs("whole").await.remove(0));
+    let nonsense = Patch::Merge(json!({"spec": {"id": "nonsense"}}));
+    let refused = runs.patch(&run.name_any(), &as_test, &nonsense).await.unwrap_err().to_string();
+    assert!(refused.contains("spec.id"), "{refused}");
+
+    uninstall::<BackupRun>(&site).await;
+    sweep_ends_with(&site, day(3), 1).await;
+    let (is_done, said) = rounds.pruned().await;
+    assert!(!is_done && said.contains("failed to list the BackupRuns of the Backup \"whole\""), "{said}");
+    site.testbed.shutdown().await;
 }
 
 /// A further place whose policy cannot be read any more is still one that archives are to go to.
