@@ -9,7 +9,8 @@
 //! cluster at all, the machine's own clock serves.
 //!
 //! - The answers of two API servers, and corrections by NTP, differ a little: up to [`TOLERANCE`] time never goes back.
-//! - A stamp further ahead than that was made by a wrong clock, and decides nothing: see [`is_future`].
+//! - A stamp further ahead than that was made by a wrong clock, and decides nothing: see [`is_future`]. Neither does the time
+//!   in an archive's name that was still to come when the API server stamped its run: see [`crate::ledger::is_ahead`].
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;

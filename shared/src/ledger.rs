@@ -23,6 +23,7 @@ use kube::ResourceExt;
 use self::line::is_same;
 pub use self::line::{line_name, line_of_run};
 pub use self::store::{Error, Ledger};
+use crate::clock::is_future;
 use crate::resources::{
     ArchiveHold, ArchivePlace, BackupArchive, BackupArchiveStatus, BackupRun, PlaceState, RetentionRecord,
 };
@@ -42,10 +43,11 @@ const MISSED_KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
 #[derive(Clone, Debug, Default)]
 pub struct Lines(Vec<Line>);
 
-/// A line with the time in its archive's name.
+/// A line with the time of its archive: the one in its name or, where that was still to come then, the stamp of its run.
 #[derive(Clone, Debug)]
 struct Line {
     time: Timestamp,
+    is_ahead: bool,
     archive: BackupArchive,
 }
 
@@ -112,7 +114,8 @@ impl Lines {
         let read = |archive: BackupArchive| {
             let name = parse_archive_name(&archive.spec.filename, backup)?;
             let is_own = archive.spec.backup == backup && name.cluster_uid == cluster_uid;
-            is_own.then_some(Line { time: name.time, archive })
+            let ahead = ahead(&archive, name.time);
+            is_own.then_some(Line { time: ahead.unwrap_or(name.time), is_ahead: ahead.is_some(), archive })
         };
         let mut lines: Vec<_> = archives.into_iter().filter_map(read).collect();
         lines.sort_by_key(|line| (line.time, line.archive.name_any()));
@@ -137,11 +140,19 @@ impl Lines {
         self.0.iter().map(|line| line.time).find(|time| *time <= now)
     }
 
-    /// The newest archive that lies somewhere or is missed; those of the future and those that lack types are none.
+    /// File names of the archives whose names are of a time that was still to come when the API server stamped their runs.
+    #[must_use]
+    pub fn ahead(&self) -> BTreeSet<String> {
+        self.0.iter().filter(|line| line.is_ahead).map(|line| line.archive.spec.filename.clone()).collect()
+    }
+
+    /// The newest archive that lies somewhere or is missed; those of the future, also of one that has come, and those that lack
+    /// types are none.
     #[must_use]
     pub fn newest(&self, now: Timestamp) -> Option<&BackupArchive> {
         let counts = |line: &&Line| {
             line.time <= now
+                && !line.is_ahead
                 && line.archive.spec.missing_types.is_empty()
                 && places_of(&line.archive).iter().any(|place| place.state != PlaceState::Deleted)
         };
@@ -236,6 +247,20 @@ fn is_missed(archive: &BackupArchive) -> bool {
 fn is_long_gone(archive: &BackupArchive, now: Timestamp) -> bool {
     let kept_for = if is_missed(archive) { MISSED_KEPT_FOR } else { DELETED_KEPT_FOR };
     gone_since(archive).is_some_and(|since| now.duration_since(since) > kept_for)
+}
+
+/// Whether the time in an archive's name was still to come when the API server stamped its run. A clock was wrong then, so the
+/// name decides nothing, also once its time has come.
+#[must_use]
+pub fn is_ahead(archive: &BackupArchive) -> bool {
+    let name = parse_archive_name(&archive.spec.filename, &archive.spec.backup);
+    name.is_some_and(|name| ahead(archive, name.time).is_some())
+}
+
+/// The stamp of an archive's run, where the name is of a later time.
+fn ahead(archive: &BackupArchive, named: Timestamp) -> Option<Timestamp> {
+    let stamped = archive.spec.stamped_at.as_ref()?.parse().ok()?;
+    is_future(named, stamped).then_some(stamped)
 }
 
 /// The places of a line.

@@ -13,9 +13,10 @@
 //!
 //! What a plan never deletes, whatever the policy says: the newest verified archive; while none is known to be verified,
 //! any; one that an unfinished Restore names; the two archives between which the number of objects fell sharply; one whose
-//! time is in the future; another cluster's; an unknown one that is newer than the ledger's first line, or of which nothing can
-//! be read; one that has what a later one lacks, until somebody confirms; one that a former policy kept, for a day. What is left after a plan was carried
-//! out is what the same plan keeps: it deletes nothing more, however often it is made.
+//! time is in the future, or was when it was made; another cluster's; an unknown one that is newer than the ledger's first
+//! line, or of which nothing can be read; one that has what a later one lacks, until somebody confirms; one that a former
+//! policy kept, for a day. What is left after a plan was carried out is what the same plan keeps: it deletes nothing more,
+//! however often it is made.
 
 mod change;
 mod judge;
@@ -23,7 +24,7 @@ mod policy;
 mod reason;
 mod tier;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -62,6 +63,8 @@ pub struct Circumstances {
     pub adopted_clusters: Vec<String>,
     /// The time of the ledger's first archive; none where it has no line of this Backup.
     pub ledger_since: Option<Timestamp>,
+    /// Names of archives whose times were still to come when they were made, by the ledger.
+    pub ahead: BTreeSet<String>,
     /// Unknown archives that are newer than that are judged as those of before.
     pub allows_unknown: bool,
     /// What kept archives until the policy was changed, as long as that is less than a day ago.
@@ -131,6 +134,11 @@ impl Plan {
             .iter()
             .rev()
             .filter(|judged| judged.is_kept_by(|keep| matches!(keep, Keep::FormerRetention { .. })))
+    }
+
+    /// Those whose times were still to come when they were made, newest first.
+    pub fn ahead(&self) -> impl Iterator<Item = &Judged> {
+        self.archives.iter().filter(|judged| judged.is_kept_by(|keep| *keep == Keep::Ahead))
     }
 
     /// Those that are not the ledger's and stay until somebody says that they may go, newest first.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use drover::exit::{Exit, Failure, Fault};
-use drover::ledger::{self, Known, Ledger, Lines, seen};
+use drover::ledger::{self, Known, Ledger, Lines, is_ahead, seen};
 use drover::places::Target;
 use drover::resources::{ArchiveHold, PlaceState};
 use drover::retention::{Expired, Flaw, Found, Judged, Plan};
@@ -149,10 +149,11 @@ impl<'a> Site<'a> {
         now: Timestamp,
     ) -> Result<(), ledger::Error> {
         let found: BTreeMap<_, _> = found.iter().map(|found| (found.name.as_str(), &found.flaw)).collect();
-        // The names of a Backup's archives in one cluster are in the order of their times.
-        let newest = self.known.keys().rfind(|filename| found.contains_key(*filename));
+        // The names of a Backup's archives in one cluster are in the order of their times, but for those of the future.
+        let tells = |(filename, known): &(&&str, &Known<'_>)| found.contains_key(*filename) && !is_ahead(known.archive);
+        let newest = self.known.iter().rfind(tells).map(|(filename, _)| *filename);
         for (filename, known) in &self.known {
-            let has_newer = newest.is_some_and(|newest| filename < newest);
+            let has_newer = newest.is_some_and(|newest| *filename < newest);
             let (state, reason) = state_of(known, found.get(filename).copied(), has_newer);
             if seen(known.archive, known.place, state, &reason, now).is_some() {
                 note(ledger, known, state, &reason, now).await?;
@@ -234,13 +235,13 @@ impl<'a> Site<'a> {
     }
 }
 
-async fn note(
 /// Since when an archive has been kept by its place, where it still is: that it was to be deleted once more is no news.
 fn since(Known { place, .. }: &Known<'_>, state: PlaceState) -> Option<Timestamp> {
     let is_kept_on = place.state == PlaceState::Retained && state == PlaceState::Retained;
     place.since.parse().ok().filter(|_| is_kept_on)
 }
 
+async fn note(
     ledger: &Ledger,
     known: &Known<'_>,
     state: PlaceState,
@@ -350,7 +351,6 @@ mod tests {
     }
 
     #[test]
-    #[test]
     fn one_that_its_place_keeps_on_is_kept_since_it_was_first() {
         use PlaceState::{Deleted, Retained, Verified};
         let archive = BackupArchive::new("a", BackupArchiveSpec::default());
@@ -366,6 +366,7 @@ mod tests {
         check(Deleted, Deleted, false);
     }
 
+    #[test]
     fn only_the_place_itself_can_be_away() {
         let away = Trouble::of_place(Failure::new(Exit::Unavailable, "no answer"));
         let refused = Trouble::of_place(Failure::new(Exit::Usage, "denied"));

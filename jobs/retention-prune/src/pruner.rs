@@ -353,6 +353,7 @@ impl Pruner {
             cluster_uid: uid.clone(),
             adopted_clusters: settings.adopted_clusters.clone(),
             ledger_since: lines.since(now),
+            ahead: lines.ahead(),
             allows_unknown: allowed.has(ALLOW_UNKNOWN_ARCHIVES),
             former,
             now,

@@ -38,6 +38,8 @@ pub struct Outcome {
     pub waits_until: Option<Timestamp>,
     /// Archives that the ledger does not know, newest first.
     pub unknown: Vec<String>,
+    /// Archives whose times were still to come when they were made, newest first.
+    pub ahead: Vec<String>,
     /// Archives that the ledger alone says are held, each with the command that lets it go.
     pub held: Vec<String>,
     /// The newest archive of the ledger, where a place was looked at that has it by the ledger.
@@ -119,6 +121,14 @@ impl Outcome {
                  {ALLOW_ANNOTATION}={ALLOW_UNKNOWN_ARCHIVES}"
             );
         }
+        if !self.ahead.is_empty() {
+            let (count, names) = (self.ahead.len(), named(&self.ahead));
+            let _ = write!(
+                text,
+                "; the names of {count} archives are of a time that was in the future when they were made, so they stay until \
+                 somebody deletes them by hand: {names}"
+            );
+        }
         if !self.held.is_empty() {
             let (count, names) = (self.held.len(), named(&self.held));
             let _ = write!(
@@ -138,6 +148,7 @@ impl Outcome {
             Exit::Done if !self.waiting.is_empty() => "RetentionChanged",
             Exit::Done if !self.unknown.is_empty() => "UnknownArchives",
             Exit::Done if !self.held.is_empty() => "HeldArchives",
+            Exit::Done if !self.ahead.is_empty() => "FutureArchives",
             Exit::Done => "Completed",
             Exit::Unavailable => "Unavailable",
             _ => "Failed",
@@ -146,7 +157,7 @@ impl Outcome {
 
     /// Whether somebody should look at what was kept.
     fn asks(&self) -> bool {
-        !self.waiting.is_empty() || !self.unknown.is_empty() || !self.held.is_empty()
+        [&self.waiting, &self.unknown, &self.held, &self.ahead].iter().any(|names| !names.is_empty())
     }
 
     /// Notes what a plan keeps that a person should know of, each once for all places.
@@ -160,6 +171,7 @@ impl Outcome {
         };
         further(&mut self.waiting, plan.waiting().collect());
         further(&mut self.unknown, plan.unknown().collect());
+        further(&mut self.ahead, plan.ahead().collect());
     }
 
     /// What is wrong with the newest archive; nothing where it is not known, for some place did not answer.
@@ -352,6 +364,10 @@ mod tests {
         );
         assert!(said.ends_with("drover.dev/allow=unknown-archives"), "{said}");
         assert_eq!(outcome.reason(), "UnknownArchives");
+        let outcome = Outcome { kept: 2, ahead: names(1), ..Outcome::default() };
+        let said = outcome.message();
+        assert!(said.contains("1 archives are of a time that was in the future") && said.ends_with(": a0"), "{said}");
+        assert_eq!((outcome.reason(), outcome.exit(), outcome.asks()), ("FutureArchives", Exit::Done, true));
     }
 
     /// A line of a Backup's archive at one place.

@@ -1,6 +1,6 @@
 //! Which archive of a Backup is its latest at a place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -108,7 +108,7 @@ pub async fn latest(
     ledger: &Lines,
 ) -> Result<String, LatestError> {
     let mut all = at(storage).await?;
-    put_future_last(&mut all, clock::now());
+    put_future_last(&mut all, &ledger.ahead(), clock::now());
     let place = storage.location().to_string();
     let candidates = candidates(&all, backup, cluster_uid, &place)?;
     let count = candidates.len();
@@ -129,9 +129,10 @@ pub async fn latest(
     NoneVerifiedSnafu { backup, place, count }.fail()
 }
 
-/// Puts archives whose names are of the future behind all others: a clock was wrong, and when they were made is not known.
-fn put_future_last(archives: &mut [Archive], now: Timestamp) {
-    archives.sort_by_key(|archive| archive.time().is_some_and(|time| is_future(time, now)));
+/// Puts archives whose names are of the future, or were when they were made, behind all others: a clock was wrong.
+fn put_future_last(archives: &mut [Archive], ahead: &BTreeSet<String>, now: Timestamp) {
+    let is_of_future = |archive: &Archive| archive.time().is_some_and(|time| is_future(time, now));
+    archives.sort_by_key(|archive| is_of_future(archive) || ahead.contains(&archive.file.name));
 }
 
 /// What the ledger says of the archives at a place.
@@ -263,13 +264,23 @@ mod tests {
     fn a_name_in_the_future_is_the_latest_only_where_there_is_no_other() {
         let latest = |now: &str| {
             let mut all = some();
-            put_future_last(&mut all, now.parse().unwrap());
+            put_future_last(&mut all, &BTreeSet::new(), now.parse().unwrap());
             let names = candidates(&all, "daily", Some(ONE), "s3://b/").unwrap();
             names.iter().map(|archive| archive.time().unwrap().to_string()).collect::<Vec<_>>()
         };
         assert_eq!(latest("2026-11-30T00:00:00Z"), ["2026-11-22T00:00:00Z", "2026-11-21T00:00:00Z"]);
         assert_eq!(latest("2026-11-21T12:00:00Z"), ["2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"]);
         assert_eq!(latest("2026-11-01T00:00:00Z"), ["2026-11-22T00:00:00Z", "2026-11-21T00:00:00Z"]);
+    }
+
+    #[test]
+    fn a_name_that_was_ahead_is_behind_the_others_also_once_its_time_has_come() {
+        let mut all = some();
+        let ahead = BTreeSet::from([format!("daily-{ONE}-2026-11-22T00-00-00Z.tar.gz.enc")]);
+        put_future_last(&mut all, &ahead, "2026-11-30T00:00:00Z".parse().unwrap());
+        let names = candidates(&all, "daily", Some(ONE), "s3://b/").unwrap();
+        let times: Vec<_> = names.iter().map(|archive| archive.time().unwrap().to_string()).collect();
+        assert_eq!(times, ["2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"]);
     }
 
     #[test]

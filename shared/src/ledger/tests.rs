@@ -1,4 +1,5 @@
 use jiff::ToSpan;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use uuid::Uuid;
 
 use super::*;
@@ -170,6 +171,49 @@ fn the_newest_is_the_newest_that_was_not_deleted_and_is_whole() {
     let lines = lines(all.into_iter().chain([partial, line(9, &[PlaceState::Verified])]));
     let newest = |now| lines.newest(now).map(|line| line.spec.filename.clone());
     assert_eq!((newest(day(6)), newest(day(9)), newest(day(0))), (Some(file(2)), Some(file(9)), None));
+}
+
+/// The line of a day whose run the API server stamped on another day.
+fn stamped(number: i64, stamp: i64) -> BackupArchive {
+    let mut archive = line(number, &[PlaceState::Verified]);
+    archive.spec.stamped_at = Some(rfc3339(day(stamp)));
+    archive
+}
+
+#[test]
+fn a_name_that_was_ahead_of_its_runs_stamp_is_never_the_newest_also_once_its_time_has_come() {
+    let late = line(3, &[PlaceState::Verified]);
+    let lines = lines([stamped(5, 2), stamped(4, 4), late]);
+    let newest = |now| lines.newest(now).map(|line| line.spec.filename.clone());
+    assert_eq!((newest(day(3)), newest(day(9))), (Some(file(3)), Some(file(4))));
+    assert_eq!(lines.ahead(), BTreeSet::from([file(5)]));
+    assert_eq!((lines.since(day(9)), lines.since(day(1))), (Some(day(2)), None), "it is of when it was stamped");
+    assert!(is_ahead(&stamped(5, 2)) && !is_ahead(&stamped(5, 6)) && !is_ahead(&line(5, &[])));
+}
+
+#[test]
+fn a_stamp_is_exceeded_by_more_than_clocks_may_differ_and_nonsense_is_none() {
+    let with = |stamp: String| {
+        let mut archive = line(5, &[]);
+        archive.spec.stamped_at = Some(stamp);
+        archive
+    };
+    let before = |seconds: i64| with(rfc3339(day(5) - SignedDuration::from_secs(seconds)));
+    assert!(!is_ahead(&before(60)) && is_ahead(&before(61)));
+    assert!(!is_ahead(&with("soon".to_owned())));
+}
+
+#[test]
+fn a_line_says_when_its_run_was_stamped_and_one_with_nonsense_for_an_id_is_read() {
+    let mut run = run(5, &["/0/a"]);
+    assert_eq!(line_of_run(&run).unwrap().spec.stamped_at, None);
+    run.metadata.creation_timestamp = Some(Time(day(2)));
+    let told = line_of_run(&run).unwrap();
+    assert_eq!(told.spec.stamped_at, Some(rfc3339(day(2))));
+    let mut nonsense = serde_json::to_value(&told).unwrap();
+    nonsense["spec"]["run"] = "nonsense".into();
+    let read: BackupArchive = serde_json::from_value(nonsense).unwrap();
+    assert_eq!((read.spec.run.as_str(), lines([read.clone()]).ahead().len()), ("nonsense", 1));
 }
 
 #[test]

@@ -38,6 +38,8 @@ struct Entry<'a> {
     found: &'a Found,
     cluster_uid: String,
     time: Timestamp,
+    /// Whether that was still to come when it was made.
+    is_ahead: bool,
     standing: Standing,
     keeps: Vec<Keep>,
 }
@@ -66,7 +68,9 @@ fn entries_of<'a>(found: &'a [Found], adopted: &[String], circumstances: &Circum
         let name = parse_archive_name(&found.name, &circumstances.backup)?;
         let is_own = name.cluster_uid == circumstances.cluster_uid || adopted.contains(&name.cluster_uid);
         let standing = if is_own { standing(found, name.time, circumstances) } else { Standing::Foreign };
-        Some(Entry { found, cluster_uid: name.cluster_uid, time: name.time, standing, keeps: Vec::new() })
+        let is_ahead = circumstances.ahead.contains(&found.name);
+        let (cluster_uid, time, keeps) = (name.cluster_uid, name.time, Vec::new());
+        Some(Entry { found, cluster_uid, time, is_ahead, standing, keeps })
     };
     let mut entries: Vec<_> = found.iter().filter_map(read).collect();
     entries.sort_by(|left, right| (right.time, &right.found.name).cmp(&(left.time, &left.found.name)));
@@ -88,9 +92,14 @@ fn standing(found: &Found, time: Timestamp, circumstances: &Circumstances) -> St
 }
 
 impl Entry<'_> {
+    /// Whether its time says when it was made.
+    fn is_dated(&self, now: Timestamp) -> bool {
+        self.time <= now && !self.is_ahead
+    }
+
     /// Whether it fills places of the policy.
     fn counts(&self, now: Timestamp) -> bool {
-        self.found.flaw.is_none() && self.time <= now
+        self.found.flaw.is_none() && self.is_dated(now)
     }
 
     fn judged(self, policy: &Policy) -> Judged {
@@ -135,7 +144,7 @@ fn fill(
     for (entry, keeps) in counted.zip(policy.slots(&times)).filter(|(entry, _)| is_meant(entry)) {
         entry.keeps.extend(keeps);
     }
-    for entry in entries.iter_mut().filter(|entry| is_meant(entry) && entry.time <= now) {
+    for entry in entries.iter_mut().filter(|entry| is_meant(entry) && entry.is_dated(now)) {
         keep_flawed(entry, policy, &times);
     }
     keep_around_drops(&mut entries.iter_mut().filter(|entry| counts(entry)).collect::<Vec<_>>());
@@ -181,6 +190,7 @@ fn keep_apart(entry: &mut Entry<'_>, now: Timestamp) {
     match entry.standing {
         Standing::Foreign => entry.keeps.push(Keep::OtherCluster { uid: entry.cluster_uid.clone() }),
         _ if entry.time > now => entry.keeps.push(Keep::Future),
+        _ if entry.is_ahead => entry.keeps.push(Keep::Ahead),
         _ if entry.found.flaw == Some(Flaw::Unreadable) => entry.keeps.push(Keep::Unreadable),
         Standing::Apart if entry.found.was_deleted => entry.keeps.push(Keep::CopiedBack),
         Standing::Apart => entry.keeps.push(Keep::Unknown),

@@ -72,6 +72,8 @@ pub enum Keep {
     },
     /// The time in its name has not come: a clock went back, or is wrong.
     Future,
+    /// The time in its name had not come when it was made: when it was is not in its name.
+    Ahead,
     /// It is another cluster's.
     OtherCluster {
         /// The UID of that cluster.
@@ -146,6 +148,9 @@ impl fmt::Display for Keep {
                 write!(formatter, "the first one after a drop from {before} to {objects} objects")
             }
             Self::Future => write!(formatter, "its time is in the future; it fills no place of the policy"),
+            Self::Ahead => {
+                write!(formatter, "its time was in the future when it was made; it fills no place of the policy")
+            }
             Self::OtherCluster { uid } => write!(
                 formatter,
                 "of the cluster {uid}; it expires only when a BackupPolicy names that in adoptClusterUIDs"

@@ -11,6 +11,7 @@ mod gate;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Method, Request, Response, StatusCode};
@@ -98,6 +99,7 @@ struct Shared {
     client: Client,
     answered: Mutex<Vec<Answered>>,
     gate: Mutex<Option<Arc<Gate>>>,
+    strips_dates: AtomicBool,
 }
 
 impl Proxy {
@@ -113,7 +115,8 @@ impl Proxy {
         std::fs::write(kubeconfig_in(folder.path()), kubeconfig(address))
             .context(UseMachineSnafu { what: "write the kubeconfig" })?;
         let client = client(testbed).await?;
-        let shared = Arc::new(Shared { client, answered: Mutex::default(), gate: Mutex::default() });
+        let (answered, gate, strips_dates) = (Mutex::default(), Mutex::default(), AtomicBool::default());
+        let shared = Arc::new(Shared { client, answered, gate, strips_dates });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Ok(Self { folder, shared, task })
     }
@@ -128,6 +131,11 @@ impl Proxy {
     #[must_use]
     pub fn answered(&self) -> Vec<Answered> {
         lock(&self.shared.answered).clone()
+    }
+
+    /// From now on no answer says what time it is.
+    pub fn strip_dates(&self) {
+        self.shared.strips_dates.store(true, Ordering::Relaxed);
     }
 
     /// From now on so many writes come through; the answer of the last of them, and every write after it, is held. Reads
@@ -179,7 +187,8 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             let shared = Arc::clone(&shared);
             async move { shared.pass(request).await }
         });
-        let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        let mut server = hyper::server::conn::http1::Builder::new();
+        let connection = server.auto_date_header(false).serve_connection(TokioIo::new(stream), service);
         // A connection that breaks off is one whose program was killed.
         connections.spawn(async move { drop(connection.await) });
     }
@@ -213,6 +222,9 @@ impl Shared {
         }
         let mut response = self.client.send(forwarded).await.ok()?;
         response.headers_mut().remove(http::header::TRANSFER_ENCODING);
+        if self.strips_dates.load(Ordering::Relaxed) {
+            response.headers_mut().remove(http::header::DATE);
+        }
         Some(response)
     }
 }

@@ -237,6 +237,23 @@ fn bad_ones_fill_no_place_and_go_when_they_would_have_gone() {
 }
 
 #[test]
+fn those_that_were_of_the_future_when_they_were_made_are_kept_and_fill_no_place() {
+    let ahead = "keep: its time was in the future when it was made; it fills no place of the policy";
+    check(
+        &newest(1),
+        &[
+            ("2026-11-28 verified ahead 9", ahead),
+            ("2026-11-27 verified 700", "keep: number 1 of the newest 1; the newest verified one"),
+            ("2026-11-26 verified bad ahead", ahead),
+            ("2026-11-25 verified 700", "delete: older than the newest 1"),
+        ],
+    );
+    let none_verified = "keep: none is known to be verified, so none is deleted";
+    let oldest = ("2026-11-26", "keep: number 1 of the newest 1");
+    check(&newest(1), &[("2026-11-28 verified ahead", ahead), oldest, ("2026-11-25", none_verified)]);
+}
+
+#[test]
 fn those_of_the_future_are_kept_and_fill_no_place() {
     let future = "keep: its time is in the future; it fills no place of the policy";
     check(

@@ -32,7 +32,7 @@ pub(super) fn circumstances() -> Circumstances {
 }
 
 /// An archive in words: a date or time, and then any of `verified`, `deleted`, `bad`, `short`, `lacking`, `partial`,
-/// `unreadable`, `held`, `adopted`, `other` and a number of objects.
+/// `unreadable`, `held`, `ahead`, `adopted`, `other` and a number of objects.
 pub(super) fn found(words: &str) -> Found {
     let (when, words) = words.split_once(' ').unwrap_or((words, ""));
     let mut found = Found::default();
@@ -47,6 +47,8 @@ pub(super) fn found(words: &str) -> Found {
             "partial" => found.flaw = Some(Flaw::Incomplete { types: vec!["clusters.x".to_owned()] }),
             "unreadable" => found.flaw = Some(Flaw::Unreadable),
             "held" => found.held = Some("nobody has confirmed it".to_owned()),
+            // The circumstances say it.
+            "ahead" => {}
             "adopted" => cluster = ADOPTED,
             "other" => cluster = OTHER,
             objects => found.objects = Some(objects.parse().unwrap()),
@@ -104,8 +106,12 @@ pub(super) fn deleted(plan: &Plan) -> Vec<String> {
 #[track_caller]
 pub(super) fn check_with(policy: &Policy, circumstances: &Circumstances, expected: &[(&str, &str)]) {
     let archives: Vec<_> = expected.iter().map(|(words, _)| found(words)).collect();
-    let circumstances =
-        Circumstances { ledger_since: circumstances_of(&archives).ledger_since, ..circumstances.clone() };
+    let ahead = expected.iter().zip(&archives).filter(|((words, _), _)| words.contains(" ahead"));
+    let circumstances = Circumstances {
+        ledger_since: circumstances_of(&archives).ledger_since,
+        ahead: ahead.map(|(_, found)| found.name.clone()).collect(),
+        ..circumstances.clone()
+    };
     let got = verdicts(&plan(&archives, policy, &circumstances));
     let expected: Vec<_> = expected.iter().map(|(_, verdict)| (*verdict).to_owned()).collect();
     assert_eq!(got, expected);

@@ -7,4 +7,5 @@ mod keeping;
 mod ledger;
 mod policies;
 mod rounds;
+mod stamps;
 mod unknown;

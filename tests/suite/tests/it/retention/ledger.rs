@@ -115,13 +115,13 @@ async fn what_is_stored_is_in_the_ledger_before_its_run_is_completed() {
     site.testbed.shutdown().await;
 }
 
-async fn back_up(site: &Site, name: &str) {
+pub(super) async fn back_up(site: &Site, name: &str) {
     site.job("snapshot").arguments(["--backup", name]).succeed().await;
     site.job("upload").succeed().await;
 }
 
 /// The lines of a Backup, oldest first.
-async fn lines(site: &Site, backup: &str) -> Vec<BackupArchive> {
+pub(super) async fn lines(site: &Site, backup: &str) -> Vec<BackupArchive> {
     let all: Api<BackupArchive> = Api::all(site.client.clone());
     let mut lines = all.list(&ListParams::default()).await.unwrap().items;
     lines.retain(|line| line.spec.backup == backup);
@@ -312,7 +312,7 @@ async fn who_may_not_read_the_ledger_sees_what_lies_there(site: &Site, archive: 
     assert!(listed.output.lines().any(says), "{}", listed.output);
 }
 
-async fn latest(site: &Site, name: &str) {
+pub(super) async fn latest(site: &Site, name: &str) {
     let spec = RestoreSpec { backup_filename: "latest".to_owned(), prune: Some(false), ..RestoreSpec::default() };
     let mut restore = Restore::new(name, spec);
     restore.annotations_mut().insert("drover.dev/latest-of".to_owned(), "daily".to_owned());
