@@ -123,13 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_those_that_ranchers_users_know() {
+    fn columns_are_those_that_ranchers_users_know_and_what_an_archive_lacks() {
         let columns = |definition: &CustomResourceDefinition| -> Vec<String> {
             let columns = definition.spec.versions[0].additional_printer_columns.iter().flatten();
             columns.map(|column| column.name.clone()).collect()
         };
         let definitions = definitions();
-        assert_eq!(columns(&definitions[0]), ["Location", "Type", "Latest-Backup", "ResourceSet", "Age", "Status"]);
+        let of_backups = ["Location", "Type", "Latest-Backup", "ResourceSet", "Age", "Whole", "Status"];
+        assert_eq!(columns(&definitions[0]), of_backups);
         assert_eq!(columns(&definitions[1]), ["Backup-Source", "Backup-File", "Age", "Status"]);
+        let of_archives = columns(&BackupArchive::crd());
+        assert!(["Held", "Lacks"].iter().all(|column| of_archives.iter().any(|found| found == column)));
     }
 }

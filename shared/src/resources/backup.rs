@@ -21,6 +21,7 @@ pub const HEARTBEAT_ANNOTATION: &str = "drover.dev/heartbeat";
     printcolumn(json_path = ".status.filename", name = "Latest-Backup", type_ = "string"),
     printcolumn(json_path = ".spec.resourceSetName", name = "ResourceSet", type_ = "string"),
     printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date"),
+    printcolumn(json_path = r#".status.conditions[?(@.type=="Whole")].status"#, name = "Whole", type_ = "string"),
     printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].message"#, name = "Status", type_ = "string")
 )]
 #[serde(rename_all = "camelCase")]

@@ -20,6 +20,8 @@ use super::Retention;
     printcolumn(json_path = ".spec.bytes", name = "Bytes", type_ = "integer"),
     printcolumn(json_path = ".status.liesAt", name = "Places", type_ = "string"),
     printcolumn(json_path = ".status.state", name = "State", type_ = "string"),
+    printcolumn(json_path = ".status.held.confirmation", name = "Held", type_ = "string"),
+    printcolumn(json_path = ".spec.missingTypes", name = "Lacks", type_ = "string"),
     printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date"),
     printcolumn(json_path = ".spec.number", name = "Run", type_ = "integer", priority = 1),
     printcolumn(json_path = ".spec.filename", name = "File", type_ = "string", priority = 1),

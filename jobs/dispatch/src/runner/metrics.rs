@@ -15,7 +15,7 @@ use drover::resources::{
     UploadStage,
 };
 use drover::runs::report::PRUNED;
-use drover::runs::{History, begun_at, expected_at, status_of};
+use drover::runs::{History, WHOLE, begun_at, expected_at, status_of};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -83,6 +83,7 @@ struct Backups {
     ready: Figure<OfBackup>,
     suspended: Figure<OfBackup>,
     failing: Figure<OfFailure>,
+    whole: Figure<OfBackup>,
     last_success: Figure<OfBackup>,
     age: Figure<OfBackup>,
     due: Figure<OfBackup>,
@@ -132,6 +133,9 @@ impl Backups {
             let labels = OfFailure { backup: backup.name_any(), reason };
             set(&self.failing, &labels, f64::from(failing == Some(reason)));
         }
+        if let Some(whole) = condition(backup, WHOLE) {
+            set(&self.whole, &of(), f64::from(is_true(whole)));
+        }
         if let Ok(Some(due)) = expected_at(backup, settings, history, now) {
             set(&self.due, &of(), seconds(due));
         }
@@ -164,6 +168,8 @@ impl Backups {
         let help =
             "Whether the Backup is failing, and at what; not told while the Rancher backup operator is in charge";
         registry.register("backup_failing", help, self.failing);
+        let help = "Whether the newest archive of the Backup has all that it should, or what is gone was confirmed";
+        registry.register("backup_whole", help, self.whole);
         let help = "When the newest verified archive was begun";
         registry.register("backup_last_success_timestamp_seconds", help, self.last_success);
         let help = "Age of the newest verified archive";

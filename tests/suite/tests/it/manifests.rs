@@ -108,7 +108,7 @@ pub(crate) fn lost(sent: &Value, stored: &Value, at: &str) -> Vec<String> {
 
 async fn columns_are_those_of_rancher(site: &Site) {
     for (plural, columns) in [
-        ("backups", ["NAME", "LOCATION", "TYPE", "LATEST-BACKUP", "RESOURCESET", "AGE", "STATUS"].as_slice()),
+        ("backups", ["NAME", "LOCATION", "TYPE", "LATEST-BACKUP", "RESOURCESET", "AGE", "WHOLE", "STATUS"].as_slice()),
         ("restores", ["NAME", "BACKUP-SOURCE", "BACKUP-FILE", "AGE", "STATUS"].as_slice()),
     ] {
         let printed = kubectl::on(site, &["get", &format!("{plural}.resources.cattle.io")]).await;

@@ -85,7 +85,7 @@ impl Guide {
     async fn shows_what_users_expect(&self, place: &Place) {
         let shown = place.kubectl(&["get", "backups.resources.cattle.io"]).await;
         let head: Vec<&str> = shown.lines().next().unwrap().split_whitespace().collect();
-        assert_eq!(head, ["NAME", "LOCATION", "TYPE", "LATEST-BACKUP", "RESOURCESET", "AGE", "STATUS"]);
+        assert_eq!(head, ["NAME", "LOCATION", "TYPE", "LATEST-BACKUP", "RESOURCESET", "AGE", "WHOLE", "STATUS"]);
         for (_, backup) in self.backups() {
             let name = backup.name_any();
             let line = shown.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();

@@ -197,6 +197,9 @@ async fn an_archive_that_lacks_types_fills_no_place_and_one_that_is_held_stays_u
     let planned = dry_run_at(&site, "partial", day(4)).await;
     assert!(planned.contains("it lacks clusters.example.com; it fills no place of the policy"), "{planned}");
     assert!(planned.contains(reason), "{planned}");
+    let shown = crate::kubectl::on(&site, &["get", "backuparchives.drover.dev"]).await;
+    let shows = |line: &str, words: &str| shown.lines().any(|row| row.starts_with(line) && row.contains(words));
+    assert!(shows(&lines[0], word) && shows(&lines[3], "clusters.example.com"), "{shown}");
     let (is_done, said) = rounds.pruned().await;
     let command = format!("kubectl annotate backups.resources.cattle.io partial --overwrite drover.dev/allow={word}");
     assert!(is_done && said.contains(&rounds.archive(1)) && said.contains(&command), "{said}");

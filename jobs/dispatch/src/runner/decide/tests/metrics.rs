@@ -177,6 +177,24 @@ fn a_suspended_backup_is_not_failing_and_one_that_is_being_deleted_is_not_told()
     check(&fixture, "drover_backup_ready{backup=\"daily\"}", None);
 }
 
+fn is_whole(fixture: &mut Fixture, status: ConditionStatus) {
+    fixture.edit("daily", |backup| {
+        let conditions = backup.status.get_or_insert_default().conditions.get_or_insert_default();
+        conditions.set("Whole", status, "r", "m", at(0));
+    });
+}
+
+#[test]
+fn what_an_archive_lacks_is_told_until_it_is_confirmed_and_not_before_there_is_one() {
+    let mut fixture = some();
+    let whole = "drover_backup_whole{backup=\"daily\"}";
+    check(&fixture, whole, None);
+    for (status, expected) in [(ConditionStatus::False, 0.0), (ConditionStatus::True, 1.0)] {
+        is_whole(&mut fixture, status);
+        check(&fixture, whole, Some(expected));
+    }
+}
+
 #[test]
 fn retention_is_told_from_when_it_last_stood_well() {
     let mut fixture = some();
@@ -199,11 +217,12 @@ fn retention_is_told_from_when_it_last_stood_well() {
 #[test]
 fn nothing_is_expected_of_drover_while_the_operator_is_in_charge() {
     let mut fixture = some();
+    is_whole(&mut fixture, ConditionStatus::False);
     let (namespace, name) = ("cattle-resources-system".to_owned(), "rancher-backup".to_owned());
     fixture.state.charge = Charge::Theirs(drover::coexistence::Operator { namespace, name, replicas: 1 });
     check(&fixture, "drover_in_charge", Some(0.0));
     check(&fixture, "drover_backup_last_success_timestamp_seconds{backup=\"daily\"}", Some(seconds(3600)));
-    for figure in ["due_timestamp_seconds{", "failing{", "last_prune_timestamp_seconds{"] {
+    for figure in ["due_timestamp_seconds{", "failing{", "whole{", "last_prune_timestamp_seconds{"] {
         let text = render(&fixture.state, fixture.now).unwrap();
         assert!(!text.contains(&format!("drover_backup_{figure}")), "{text}");
     }
