@@ -17,7 +17,9 @@ mod sound;
 mod store;
 mod wholeness;
 
-pub use allowed::{ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, ALLOW_MISSING_TYPES, ALLOW_UNKNOWN_ARCHIVES, Allowed};
+pub use allowed::{
+    ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, ALLOW_MISSING_TYPES, ALLOW_UNKNOWN_ARCHIVES, Allowed, UNKNOWN_WORD,
+};
 pub use begun::{begun_at, recorded_at};
 pub use due::{Due, due, expected_at, schedule_of};
 pub use encryption::{Encryption, KeysInClear};

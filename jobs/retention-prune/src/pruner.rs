@@ -278,7 +278,8 @@ impl Pruner {
         if let Err(error) = self.note(&case).await {
             return Ok(self.nothing_done(backup, &case.history, error.into()).await);
         }
-        let mut outcome = Outcome { waits_until: case.waits_until(), ..Outcome::default() };
+        let allow_unknown = Allowed::on(backup).command(ALLOW_UNKNOWN_ARCHIVES);
+        let mut outcome = Outcome { waits_until: case.waits_until(), allow_unknown, ..Outcome::default() };
         if case.can_expire() {
             outcome.held = report::held_words(backup, &case.lines, &case.held, &case.history);
         }

@@ -10,9 +10,7 @@ use drover::ledger::{Lines, places_of};
 use drover::resources::{ArchiveHold, Backup, Condition, Losses, rfc3339};
 use drover::retention::{Judged, Plan};
 use drover::runs::report::{PRUNED, inspected, pruned};
-use drover::runs::{
-    ALLOW_ANNOTATION, ALLOW_UNKNOWN_ARCHIVES, Allowed, History, holds, set_backup_status, with_confirmed,
-};
+use drover::runs::{Allowed, History, UNKNOWN_WORD, holds, set_backup_status, with_confirmed};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::warn;
@@ -40,6 +38,8 @@ pub struct Outcome {
     pub unknown: Vec<String>,
     /// Archives whose times were still to come when they were made, newest first.
     pub ahead: Vec<String>,
+    /// The command that lets them expire.
+    pub allow_unknown: String,
     /// Archives that the ledger alone says are held, each with the command that lets it go.
     pub held: Vec<String>,
     /// The newest archive of the ledger, where a place was looked at that has it by the ledger.
@@ -113,12 +113,11 @@ impl Outcome {
             );
         }
         if !self.unknown.is_empty() {
-            let (count, names) = (self.unknown.len(), named(&self.unknown));
+            let (count, names, command) = (self.unknown.len(), named(&self.unknown), &self.allow_unknown);
             let _ = write!(
                 text,
                 "; {count} archives are not in drover's ledger and stay, for others put them there: {names}; if they may \
-                 expire, annotate the Backup, beside the words that stand there, with \
-                 {ALLOW_ANNOTATION}={ALLOW_UNKNOWN_ARCHIVES}"
+                 expire: {command}"
             );
         }
         if !self.ahead.is_empty() {
@@ -202,15 +201,13 @@ pub(crate) fn held_words(
     held: &BTreeMap<String, ArchiveHold>,
     history: &History,
 ) -> Vec<String> {
-    let (name, allowed) = (backup.name_any(), Allowed::on(backup));
+    let allowed = Allowed::on(backup);
     let told = holds(history, allowed);
     let lying = lines.iter().filter(|line| places_of(line).iter().any(|place| place.state.lies()));
     let silent = lying.map(|line| line.spec.filename.as_str()).filter(|filename| !told.contains_key(*filename));
     let held = silent.filter_map(|filename| {
-        let words = allowed.with(&held.get(filename)?.confirmation);
-        Some(format!(
-            "{filename} (kubectl annotate backups.resources.cattle.io {name} --overwrite {ALLOW_ANNOTATION}={words})"
-        ))
+        let command = allowed.command(&held.get(filename)?.confirmation);
+        Some(format!("{filename} ({command})"))
     });
     held.collect()
 }
@@ -257,6 +254,9 @@ pub(crate) async fn tell(pruner: &Pruner, backup: &Backup, history: &History, ou
         })
     };
     warn_of(set_backup_status(pruner.client.clone(), &backup.name_any(), JOB, change).await);
+    if let Some(words) = Allowed::on(backup).unknown() {
+        pruner.events.warning(backup, UNKNOWN_WORD, words).await;
+    }
     let before = condition(backup).and_then(|before| before.message.as_deref());
     let is_as_before = before.map(|before| before.split(LAST).next().unwrap_or_default()) == Some(message.as_str());
     let is_usual = is_done && outcome.retained.is_empty() && !outcome.asks();
@@ -356,13 +356,16 @@ mod tests {
         assert!(said.contains("21 archives that the former one kept go from 2026-12-01T00:00:00Z on"), "{said}");
         assert!(said.contains(": a0, a1, ") && said.contains("a19 and 1 more, which"), "{said}");
         assert_eq!((outcome.reason(), outcome.exit()), ("RetentionChanged", Exit::Done));
-        let outcome = Outcome { kept: 2, unknown: names(2), waits_until: until, ..Outcome::default() };
+        let command =
+            "kubectl annotate backups.resources.cattle.io daily --overwrite drover.dev/allow=unknown-archives";
+        let (allow_unknown, unknown) = (command.to_owned(), names(2));
+        let outcome = Outcome { kept: 2, unknown, allow_unknown, waits_until: until, ..Outcome::default() };
         let said = outcome.message();
         assert!(
             said.contains("2 archives are not in drover's ledger and stay") && said.contains(": a0, a1;"),
             "{said}"
         );
-        assert!(said.ends_with("drover.dev/allow=unknown-archives"), "{said}");
+        assert!(said.ends_with(command), "{said}");
         assert_eq!(outcome.reason(), "UnknownArchives");
         let outcome = Outcome { kept: 2, ahead: names(1), ..Outcome::default() };
         let said = outcome.message();
@@ -391,7 +394,7 @@ mod tests {
         };
         let held = BTreeMap::from([hold(1), hold(2)]);
         let mut backup = Backup::new("daily", drover::resources::BackupSpec::default());
-        backup.annotations_mut().insert(ALLOW_ANNOTATION.to_owned(), "fewer-objects".to_owned());
+        backup.annotations_mut().insert(drover::runs::ALLOW_ANNOTATION.to_owned(), "fewer-objects".to_owned());
         let words = held_words(&backup, &lines, &held, &History::default());
         let command =
             "kubectl annotate backups.resources.cattle.io daily --overwrite drover.dev/allow=fewer-objects,loss-1";

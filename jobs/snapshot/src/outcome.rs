@@ -152,7 +152,7 @@ async fn make(
 }
 
 fn missing_types(allowed: Allowed<'_>) -> MissingTypes {
-    let how = "annotate the Backup with drover.dev/allow=missing-types";
+    let how = format!("run \"{}\"", allowed.command(ALLOW_MISSING_TYPES));
     MissingTypes { are_allowed: allowed.has(ALLOW_MISSING_TYPES), how }
 }
 

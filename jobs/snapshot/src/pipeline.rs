@@ -54,7 +54,7 @@ pub(crate) enum Error {
         /// Which APIs, and why.
         what: String,
         /// What allows it.
-        how: &'static str,
+        how: String,
         /// How the job exits.
         exit: Exit,
     },
@@ -62,7 +62,7 @@ pub(crate) enum Error {
     #[snafu(display("failed to read all that the ResourceSet selects; to store the rest all the same, {how}"))]
     ListType {
         /// What allows it.
-        how: &'static str,
+        how: String,
         /// Which, and why.
         source: ListError,
     },
@@ -192,7 +192,7 @@ where
 {
     let mut selected = selected;
     let plan = Arc::new(std::mem::take(&mut selected.plan));
-    let missing = selected.missing;
+    let missing = selected.missing.clone();
     let (sender, receiver) = mpsc::channel(PAGES_IN_FLIGHT);
     let encoder = Encoder::new(Arc::clone(&plan), selected, configuration, modified, output, counts);
     let encoding = tokio::task::spawn_blocking(move || encoder.encode(receiver));
@@ -213,7 +213,7 @@ async fn send_pages(
 ) -> Result<(), Error> {
     let options = listing::Options { goes_on: missing.are_allowed, ..listing::Options::default() };
     let mut pages = std::pin::pin!(listing::pages(client, plan, options));
-    while let Some(page) = pages.try_next().await.map_err(|source| list_error(missing, source))? {
+    while let Some(page) = pages.try_next().await.map_err(|source| list_error(&missing, source))? {
         if sender.send(Message::Page(page)).await.is_err() {
             return Ok(());
         }
@@ -222,8 +222,8 @@ async fn send_pages(
     Ok(())
 }
 
-fn list_error(missing: MissingTypes, source: ListError) -> Error {
-    if source.is_of_one_type() { Error::ListType { how: missing.how, source } } else { Error::List { source } }
+fn list_error(missing: &MissingTypes, source: ListError) -> Error {
+    if source.is_of_one_type() { Error::ListType { how: missing.how.clone(), source } } else { Error::List { source } }
 }
 
 /// What the listing tells the encoder. An archive is finished only after `End`: a channel that closes without it means

@@ -17,12 +17,12 @@ use crate::pipeline::{DiscoverSnafu, EncodeResourceSetSnafu, Error, ReadResource
 const REASON: usize = 300;
 
 /// What becomes of types that the cluster serves and does not give.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct MissingTypes {
     /// Whether the rest is archived all the same.
     pub(crate) are_allowed: bool,
     /// How a person allows that, as the end of "to store the rest all the same, …".
-    pub(crate) how: &'static str,
+    pub(crate) how: String,
 }
 
 /// What goes into an archive: decided before the first object is asked for.

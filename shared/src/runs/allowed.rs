@@ -1,3 +1,4 @@
+use super::first_named;
 use crate::resources::{Backup, Losses};
 
 /// The annotation of a Backup that allows, for as long as it stands there, what drover otherwise refuses: words with commas
@@ -13,27 +14,58 @@ pub const ALLOW_MISSING_TYPES: &str = "missing-types";
 /// The word that has archives which the ledger does not know judged as those of before it.
 pub const ALLOW_UNKNOWN_ARCHIVES: &str = "unknown-archives";
 
+/// The reason of the Event about what is no word.
+pub const UNKNOWN_WORD: &str = "UnknownWord";
+
+/// What the words begin with that confirm a loss.
+const LOSS: &str = "loss-";
+
 /// What the annotation of a Backup allows.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Allowed<'a>(Option<&'a str>);
+pub struct Allowed<'a> {
+    words: Option<&'a str>,
+    /// The Backup, where it is one's annotation.
+    backup: Option<&'a str>,
+}
 
 impl<'a> Allowed<'a> {
     /// By the words of an annotation, or of an option.
     #[must_use]
     pub const fn by(words: Option<&'a str>) -> Self {
-        Self(words)
+        Self { words, backup: None }
     }
 
     /// By a Backup's annotation.
     #[must_use]
     pub fn on(backup: &'a Backup) -> Self {
-        Self(backup.metadata.annotations.as_ref().and_then(|all| all.get(ALLOW_ANNOTATION)).map(String::as_str))
+        let annotations = backup.metadata.annotations.as_ref();
+        Self {
+            words: annotations.and_then(|all| all.get(ALLOW_ANNOTATION)).map(String::as_str),
+            backup: backup.metadata.name.as_deref(),
+        }
     }
 
     /// Whether this word is among them.
     #[must_use]
     pub fn has(self, word: &str) -> bool {
-        self.0.is_some_and(|words| words.split(',').any(|found| found.trim() == word))
+        self.words().any(|found| found == word)
+    }
+
+    fn words(self) -> impl Iterator<Item = &'a str> {
+        self.words.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty())
+    }
+
+    /// What stands there and allows nothing, for it is no word, in words for people; none where all are.
+    #[must_use]
+    pub fn unknown(self) -> Option<String> {
+        let unknown: Vec<_> = self.words().filter(|word| !is_known(word)).map(|word| format!("{word:?}")).collect();
+        (!unknown.is_empty()).then(|| {
+            format!(
+                "{}: no word of {ALLOW_ANNOTATION}; known: {}, {LOSS}…; separate with commas",
+                first_named(&unknown),
+                KNOWN.join(", ")
+            )
+        })
     }
 
     /// Whether this loss was confirmed.
@@ -42,12 +74,63 @@ impl<'a> Allowed<'a> {
         self.has(&losses.confirmation)
     }
 
-    /// What the annotation is to hold so that it has this word too.
+    /// What the annotation is to hold so that it has this word too. It goes into a command, so that what no word can hold is
+    /// left out, and a space that stands for a comma becomes one.
     #[must_use]
     pub fn with(self, word: &str) -> String {
-        match self.0.map(str::trim).filter(|words| !words.is_empty()) {
-            Some(words) => format!("{words},{word}"),
-            None => word.to_owned(),
+        let standing = self.words.unwrap_or_default().split(|character: char| !is_of_word(character));
+        let others = standing.filter(|found| !found.is_empty() && *found != word);
+        others.chain([word]).collect::<Vec<_>>().join(",")
+    }
+
+    /// The command that allows this too, beside what is allowed.
+    #[must_use]
+    pub fn command(self, word: &str) -> String {
+        let (backup, words) = (self.backup.unwrap_or("NAME"), self.with(word));
+        format!("kubectl annotate backups.resources.cattle.io {backup} --overwrite {ALLOW_ANNOTATION}={words}")
+    }
+}
+
+/// The words of which each allows one thing.
+const KNOWN: [&str; 3] = [ALLOW_FEWER_OBJECTS, ALLOW_MISSING_TYPES, ALLOW_UNKNOWN_ARCHIVES];
+
+fn is_known(word: &str) -> bool {
+    KNOWN.contains(&word) || word.strip_prefix(LOSS).is_some_and(|rest| rest.chars().all(is_of_word))
+}
+
+const fn is_of_word(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '-'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_allows_nothing_is_named_with_those_that_there_are() {
+        let unknown = |words| Allowed::by(Some(words)).unknown();
+        assert_eq!(unknown(""), None);
+        assert_eq!(unknown("fewer-objects, missing-types,unknown-archives,loss-01234567,"), None);
+        let known = "no word of drover.dev/allow; known: fewer-objects, missing-types, unknown-archives, loss-…; separate \
+                     with commas";
+        for word in ["fewer-object", "fewer-objects loss-01234567", "loss-01234567 fewer-objects", "loss"] {
+            assert_eq!(unknown(word), Some(format!("{word:?}: {known}")));
         }
+    }
+
+    #[test]
+    fn a_command_keeps_the_words_that_stand_there_and_nothing_that_a_shell_would_read() {
+        let with = |words| Allowed::by(words).with("loss-2");
+        assert_eq!(with(None), "loss-2");
+        assert_eq!(with(Some(" , ")), "loss-2");
+        assert_eq!(with(Some("fewer-objects, loss-1")), "fewer-objects,loss-1,loss-2");
+        assert_eq!(with(Some("fewer-objects loss-1")), "fewer-objects,loss-1,loss-2");
+        assert_eq!(with(Some("loss-2,fewer-objects")), "fewer-objects,loss-2");
+        assert!(!with(Some("a;$(b)&`c`\"'")).contains([';', '$', '(', '&', '`', '"', '\'']));
+        let mut backup = Backup::new("daily", crate::resources::BackupSpec::default());
+        backup.metadata.annotations = Some([(ALLOW_ANNOTATION.to_owned(), "fewer-objects".to_owned())].into());
+        let command =
+            "kubectl annotate backups.resources.cattle.io daily --overwrite drover.dev/allow=fewer-objects,loss-2";
+        assert_eq!(Allowed::on(&backup).command("loss-2"), command);
     }
 }

@@ -1,6 +1,6 @@
 use snafu::Snafu;
 
-use super::{ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, Allowed};
+use super::{ALLOW_FEWER_OBJECTS, Allowed};
 use crate::exit::{Exit, Fault};
 
 /// Why a snapshot that was written without an error is still not a good backup.
@@ -18,13 +18,15 @@ pub enum Unsound {
     /// There is far less in it than before.
     #[snafu(display(
         "failed to find as many objects as before: {objects} now, {before} in the last verified archive; if that is right, \
-         annotate the Backup with {ALLOW_ANNOTATION}={ALLOW_FEWER_OBJECTS}"
+         allow it, and take the word {ALLOW_FEWER_OBJECTS} out after the next backup, for it lets any number through: {command}"
     ))]
     FarFewer {
         /// Objects now.
         objects: u64,
         /// Objects in the last verified archive.
         before: u64,
+        /// What allows it.
+        command: String,
     },
 }
 
@@ -52,7 +54,9 @@ pub fn check_sound(
     }
     let is_allowed = lacks_types || allowed.has(ALLOW_FEWER_OBJECTS);
     match last_verified {
-        Some(before) if objects < before.div_ceil(2) && !is_allowed => FarFewerSnafu { objects, before }.fail(),
+        Some(before) if objects < before.div_ceil(2) && !is_allowed => {
+            FarFewerSnafu { objects, before, command: allowed.command(ALLOW_FEWER_OBJECTS) }.fail()
+        }
         _ => Ok(()),
     }
 }
@@ -79,6 +83,13 @@ mod tests {
         check(350, Some(701), None, false);
         check(349, Some(700), Some("other-cluster, fewer-objects"), true);
         check(349, Some(700), Some("other"), false);
+    }
+
+    #[test]
+    fn the_command_that_allows_it_keeps_what_is_allowed_and_the_word_is_to_go_again() {
+        let error = check_sound(1, Some(700), false, "set", Allowed::by(Some("loss-1"))).unwrap_err().to_string();
+        assert!(error.ends_with(" --overwrite drover.dev/allow=loss-1,fewer-objects"), "{error}");
+        assert!(error.contains("take the word fewer-objects out after the next backup"), "{error}");
     }
 
     #[test]

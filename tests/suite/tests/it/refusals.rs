@@ -200,14 +200,22 @@ async fn suspiciously_empty(site: &Site) {
     snapshot(site, "shrinks", 65).await;
     let ready = backup_ready(site, "shrinks").await;
     assert!(ready.starts_with("Failed: ") && ready.contains("1 now, 4 in the last verified archive"), "{ready}");
+    let command = "kubectl annotate backups.resources.cattle.io shrinks --overwrite drover.dev/allow=fewer-objects";
+    assert!(ready.ends_with(command), "{ready}");
     the_good_one_stays(site, &good).await;
 
-    let allowed = Patch::Merge(json!({"metadata": {"annotations": {"drover.dev/allow": "fewer-objects"}}}));
+    let allowed = Patch::Merge(json!({"metadata": {"annotations": {"drover.dev/allow": "fewer-objects, small ones"}}}));
     site.backups().patch("shrinks", &PatchParams::default(), &allowed).await.unwrap();
     snapshot(site, "shrinks", 0).await;
     site.job("upload").succeed().await;
     let small = site.backup_status("shrinks").await.filename.unwrap();
     assert!(small != good && backup_ready(site, "shrinks").await == "Completed");
+    let columns = "custom-columns=REASON:.reason,NOTE:.message";
+    let events = crate::kubectl::on(site, &["get", "events", "--all-namespaces", "--output", columns]).await;
+    assert!(
+        events.contains("UnknownWord") && events.contains("\"small ones\": no word of drover.dev/allow"),
+        "{events}"
+    );
 
     // Nothing allows an empty one.
     maps.delete("item-0", &DeleteParams::default()).await.unwrap();

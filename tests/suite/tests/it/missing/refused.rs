@@ -103,7 +103,10 @@ async fn of_a_backup(site: &Site, selectors: &[Value]) {
     site.resource_set(&set("set", selectors).to_string()).await;
     site.job("snapshot").arguments(["--backup", BACKUP]).end_with(69).await;
     let ready = message(site.backup_status(BACKUP).await.conditions.as_ref(), "Ready");
-    assert!(ready.starts_with("Failed: ") && ready.contains("drover.dev/allow=missing-types"), "{ready}");
+    let command = format!(
+        "run \"kubectl annotate backups.resources.cattle.io {BACKUP} --overwrite drover.dev/allow=missing-types\""
+    );
+    assert!(ready.starts_with("Failed: ") && ready.contains(&command), "{ready}");
 
     let patch = Patch::Merge(json!({"metadata": {"annotations": {"drover.dev/allow": "missing-types"}}}));
     site.backups().patch(BACKUP, &PatchParams::default(), &patch).await.unwrap();
