@@ -146,6 +146,11 @@ impl Plan {
         let is_unknown = |keep: &Keep| matches!(keep, Keep::Unknown | Keep::CopiedBack | Keep::Unreadable);
         self.archives.iter().filter(move |judged| judged.is_kept_by(is_unknown))
     }
+
+    /// Those whose time has not come, newest first.
+    pub fn future(&self) -> impl Iterator<Item = &Judged> {
+        self.archives.iter().filter(|judged| judged.is_kept_by(|keep| *keep == Keep::Future))
+    }
 }
 
 impl Judged {

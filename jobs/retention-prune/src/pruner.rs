@@ -308,7 +308,7 @@ impl Pruner {
     /// Tells on the Backup why nothing was done at any place.
     async fn nothing_done(&self, backup: &Backup, history: &History, failure: Failure) -> Outcome {
         warn!(backup = backup.name_any(), "{failure}");
-        let failures = vec![("every place".to_owned(), failure)];
+        let failures = vec![(String::new(), failure)];
         let outcome = Outcome { failures, ..Outcome::default() };
         report::tell(self, backup, history, &outcome).await;
         outcome

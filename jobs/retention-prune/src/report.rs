@@ -40,13 +40,15 @@ pub struct Outcome {
     pub ahead: Vec<String>,
     /// The command that lets them expire.
     pub allow_unknown: String,
+    /// Archives whose time has not come, newest first.
+    pub future: Vec<String>,
     /// Archives that the ledger alone says are held, each with the command that lets it go.
     pub held: Vec<String>,
     /// The newest archive of the ledger, where a place was looked at that has it by the ledger.
     pub newest: Option<String>,
     /// What is wrong with it, at each place.
     pub damage: Vec<String>,
-    /// What failed, each with the name of its place.
+    /// What failed, each with the name of its place; without one where it kept the prune from all of them.
     pub failures: Vec<(String, Failure)>,
     /// Hosts of buckets, or volumes, that are away.
     pub away: Vec<String>,
@@ -104,42 +106,49 @@ impl Outcome {
         if let Some(example) = self.retained.last() {
             let _ = write!(text, ", retained {retained} ({})", example.words());
         }
-        if let (Some(until), false) = (self.waits_until, self.waiting.is_empty()) {
-            let (until, count, names) = (rfc3339(until), self.waiting.len(), named(&self.waiting));
-            let _ = write!(
-                text,
-                "; the retention was changed, and {count} archives that the former one kept go from {until} on unless it is \
-                 changed back: {names}"
-            );
-        }
-        if !self.unknown.is_empty() {
-            let (count, names, command) = (self.unknown.len(), named(&self.unknown), &self.allow_unknown);
-            let _ = write!(
-                text,
-                "; {count} archives are not in drover's ledger and stay, for others put them there: {names}; if they may \
-                 expire: {command}"
-            );
-        }
-        if !self.ahead.is_empty() {
-            let (count, names) = (self.ahead.len(), named(&self.ahead));
-            let _ = write!(
-                text,
-                "; the names of {count} archives are of a time that was in the future when they were made, so they stay until \
-                 somebody deletes them by hand: {names}"
-            );
-        }
-        if !self.held.is_empty() {
-            let (count, names) = (self.held.len(), named(&self.held));
-            let _ = write!(
-                text,
-                "; {count} archives are kept until somebody confirms that they may go, for a reason that status.held of their \
-                 BackupArchives names: {names}"
-            );
-        }
-        for (place, failure) in &self.failures {
-            let _ = write!(text, "; at the place {place:?}: {failure}");
+        let kept =
+            [self.waiting_words(), self.unknown_words(), self.future_words(), self.ahead_words(), self.held_words()];
+        for words in kept.into_iter().flatten().chain(self.failures.iter().map(failed_words)) {
+            let _ = write!(text, "; {words}");
         }
         text
+    }
+
+    fn waiting_words(&self) -> Option<String> {
+        let (count, names) = counted(&self.waiting)?;
+        let until = rfc3339(self.waits_until?);
+        Some(format!(
+            "the retention was changed, and {count} that the former one kept will go at {until}, or sooner where the former one \
+             lets go too, unless it is changed back: {names}"
+        ))
+    }
+
+    fn unknown_words(&self) -> Option<String> {
+        let ((count, names), command) = (counted(&self.unknown)?, &self.allow_unknown);
+        Some(format!(
+            "kept {count} not in drover's ledger: {names}; drover did not store that, or this cluster was set back to an older \
+             etcd and has forgotten it (then do NOT allow it); if it may expire: {command}"
+        ))
+    }
+
+    fn future_words(&self) -> Option<String> {
+        let (count, names) = counted(&self.future)?;
+        Some(format!("kept {count} whose time is in the future, which fills no place until then: {names}"))
+    }
+
+    fn ahead_words(&self) -> Option<String> {
+        let (count, names) = counted(&self.ahead)?;
+        Some(format!(
+            "kept {count} whose time was in the future when it was made, so that it fills no place; delete it by hand where it \
+             is not needed: {names}"
+        ))
+    }
+
+    fn held_words(&self) -> Option<String> {
+        let (count, names) = counted(&self.held)?;
+        Some(format!(
+            "kept {count} until somebody confirms, for the reason in status.held of the BackupArchive: {names}"
+        ))
     }
 
     fn reason(&self) -> &'static str {
@@ -147,7 +156,7 @@ impl Outcome {
             Exit::Done if !self.waiting.is_empty() => "RetentionChanged",
             Exit::Done if !self.unknown.is_empty() => "UnknownArchives",
             Exit::Done if !self.held.is_empty() => "HeldArchives",
-            Exit::Done if !self.ahead.is_empty() => "FutureArchives",
+            Exit::Done if !self.future.is_empty() || !self.ahead.is_empty() => "FutureArchives",
             Exit::Done => "Completed",
             Exit::Unavailable => "Unavailable",
             _ => "Failed",
@@ -156,7 +165,8 @@ impl Outcome {
 
     /// Whether somebody should look at what was kept.
     fn asks(&self) -> bool {
-        [&self.waiting, &self.unknown, &self.held, &self.ahead].iter().any(|names| !names.is_empty())
+        let lists = [&self.waiting, &self.unknown, &self.held, &self.future, &self.ahead];
+        lists.iter().any(|names| !names.is_empty())
     }
 
     /// Notes what a plan keeps that a person should know of, each once for all places.
@@ -171,6 +181,7 @@ impl Outcome {
         further(&mut self.waiting, plan.waiting().collect());
         further(&mut self.unknown, plan.unknown().collect());
         further(&mut self.ahead, plan.ahead().collect());
+        further(&mut self.future, plan.future().collect());
     }
 
     /// What is wrong with the newest archive; nothing where it is not known, for some place did not answer.
@@ -210,6 +221,24 @@ pub(crate) fn held_words(
         Some(format!("{filename} ({command})"))
     });
     held.collect()
+}
+
+fn failed_words((place, failure): &(String, Failure)) -> String {
+    if place.is_empty() {
+        format!("nothing expires anywhere: {failure}")
+    } else {
+        format!("at the place {place:?}: {failure}")
+    }
+}
+
+/// How many archives these are, in words, and their names; none where there are none.
+fn counted(names: &[String]) -> Option<(String, String)> {
+    let count = match names.len() {
+        0 => return None,
+        1 => "1 archive".to_owned(),
+        more => format!("{more} archives"),
+    };
+    Some((count, named(names)))
 }
 
 /// How many archives a condition names.
@@ -353,7 +382,9 @@ mod tests {
         let names = |count: usize| (0..count).map(|number| format!("a{number}")).collect();
         let outcome = Outcome { kept: 30, waiting: names(21), waits_until: until, ..Outcome::default() };
         let said = outcome.message();
-        assert!(said.contains("21 archives that the former one kept go from 2026-12-01T00:00:00Z on"), "{said}");
+        let words =
+            "21 archives that the former one kept will go at 2026-12-01T00:00:00Z, or sooner where the former one lets";
+        assert!(said.contains(words), "{said}");
         assert!(said.contains(": a0, a1, ") && said.contains("a19 and 1 more, which"), "{said}");
         assert_eq!((outcome.reason(), outcome.exit()), ("RetentionChanged", Exit::Done));
         let command =
@@ -361,16 +392,25 @@ mod tests {
         let (allow_unknown, unknown) = (command.to_owned(), names(2));
         let outcome = Outcome { kept: 2, unknown, allow_unknown, waits_until: until, ..Outcome::default() };
         let said = outcome.message();
-        assert!(
-            said.contains("2 archives are not in drover's ledger and stay") && said.contains(": a0, a1;"),
-            "{said}"
-        );
+        assert!(said.contains("kept 2 archives not in drover's ledger: a0, a1; drover did not store"), "{said}");
+        assert!(said.contains("set back to an older etcd"), "{said}");
         assert!(said.ends_with(command), "{said}");
         assert_eq!(outcome.reason(), "UnknownArchives");
         let outcome = Outcome { kept: 2, ahead: names(1), ..Outcome::default() };
         let said = outcome.message();
-        assert!(said.contains("1 archives are of a time that was in the future") && said.ends_with(": a0"), "{said}");
+        assert!(said.contains("kept 1 archive whose time was in the future") && said.ends_with(": a0"), "{said}");
         assert_eq!((outcome.reason(), outcome.exit(), outcome.asks()), ("FutureArchives", Exit::Done, true));
+        let outcome = Outcome { kept: 2, future: names(1), ..Outcome::default() };
+        let said = "deleted 0, kept 2; kept 1 archive whose time is in the future, which fills no place until then: a0";
+        assert_eq!((outcome.message().as_str(), outcome.reason(), outcome.asks()), (said, "FutureArchives", true));
+    }
+
+    #[test]
+    fn what_keeps_a_prune_from_all_places_is_said_of_none() {
+        let failures = vec![(String::new(), Failure::new(Exit::Usage, "failed to find the definition"))];
+        let outcome = Outcome { failures, ..Outcome::default() };
+        let said = "deleted 0, kept 0; nothing expires anywhere: failed to find the definition";
+        assert_eq!(outcome.message(), said);
     }
 
     /// A line of a Backup's archive at one place.
@@ -400,7 +440,11 @@ mod tests {
             "kubectl annotate backups.resources.cattle.io daily --overwrite drover.dev/allow=fewer-objects,loss-1";
         assert_eq!(words, [format!("{} ({command})", name(1))]);
         let outcome = Outcome { held: words, ..Outcome::default() };
-        assert!(outcome.message().ends_with(&format!("names: {} ({command})", name(1))), "{}", outcome.message());
+        assert!(
+            outcome.message().ends_with(&format!("BackupArchive: {} ({command})", name(1))),
+            "{}",
+            outcome.message()
+        );
         assert_eq!((outcome.reason(), outcome.asks()), ("HeldArchives", true));
     }
 

@@ -166,7 +166,11 @@ impl fmt::Display for Keep {
             }
             Self::Unreadable => write!(formatter, "{}; it fills no place of the policy", Flaw::Unreadable),
             Self::FormerRetention { until } => {
-                write!(formatter, "kept by the former retention; it goes from {} on", rfc3339(*until))
+                write!(
+                    formatter,
+                    "kept by the former retention; it goes at {}, or sooner where that lets it go too",
+                    rfc3339(*until)
+                )
             }
         }
     }

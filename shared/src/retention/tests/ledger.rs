@@ -96,7 +96,8 @@ fn what_a_former_policy_kept_stays_for_its_time_and_what_it_did_not_keep_goes() 
     let until = time("2026-11-29T12:00");
     let former = Former { policy: newest(3), adopted_clusters: vec![ADOPTED.to_owned()], until };
     let circumstances = Circumstances { former: Some(former), ..circumstances() };
-    let waiting = "keep: kept by the former retention; it goes from 2026-11-29T12:00:00Z on";
+    let waiting =
+        "keep: kept by the former retention; it goes at 2026-11-29T12:00:00Z, or sooner where that lets it go too";
     let expected = [
         ("2026-11-28 verified", "keep: number 1 of the newest 1; the newest verified one"),
         ("2026-11-27 verified", waiting),
@@ -113,7 +114,8 @@ fn what_a_former_policy_kept_stays_for_its_time_and_what_it_did_not_keep_goes() 
 fn clusters_that_are_adopted_now_wait_too() {
     let former = Former { policy: newest(1), adopted_clusters: Vec::new(), until: time("2026-11-29") };
     let circumstances = Circumstances { former: Some(former), ..circumstances() };
-    let waiting = "keep: kept by the former retention; it goes from 2026-11-29T02:00:00Z on";
+    let waiting =
+        "keep: kept by the former retention; it goes at 2026-11-29T02:00:00Z, or sooner where that lets it go too";
     let expected = [
         ("2026-11-28 verified", "keep: number 1 of the newest 1; the newest verified one"),
         ("2026-11-27 adopted", waiting),

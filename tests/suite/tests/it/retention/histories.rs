@@ -47,7 +47,8 @@ pub(super) async fn annotate(site: &Site, name: &str, value: Option<&str>) {
 /// The condition names these as unknown to the ledger, and says what to do.
 async fn names_as_unknown(rounds: &Rounds<'_>, count: usize, names: &[String]) {
     let (is_done, said) = rounds.pruned().await;
-    assert!(is_done && said.contains(&format!("{count} archives are not in drover's ledger")), "{said}");
+    let archives = if count == 1 { "archive" } else { "archives" };
+    assert!(is_done && said.contains(&format!("kept {count} {archives} not in drover's ledger")), "{said}");
     assert!(names.iter().all(|name| said.contains(name)), "{said}");
     let command = format!(
         "kubectl annotate backups.resources.cattle.io {} --overwrite drover.dev/allow=unknown-archives",
@@ -119,7 +120,7 @@ async fn made_again(site: &Site, rounds: Rounds<'_>) {
     sweep_at(site, day(5)).await;
     assert_eq!(rounds.lying().await, [3, 4, 5]);
     let (_, said) = rounds.pruned().await;
-    assert!(said.contains("2 archives that the former one kept go from 2026-01-07T02:00:00Z on"), "{said}");
+    assert!(said.contains("2 archives that the former one kept will go at 2026-01-07T02:00:00Z"), "{said}");
     assert!(said.contains(&rounds.archive(3)) && said.contains(&rounds.archive(4)), "{said}");
     sweep_at(site, day(6)).await;
     assert_eq!(rounds.lying().await, [5]);
@@ -200,6 +201,9 @@ async fn strangers(site: &Site, rounds: Rounds<'_>) {
         "older ones expire beside the ledger's, and newer ones stay"
     );
     names_as_unknown(&rounds, 3, &[junk(23), junk(24), junk(25)]).await;
+    let (_, said) = rounds.pruned().await;
+    let (_, future) = said.split_once("kept 1 archive whose time is in the future").unwrap();
+    assert!(future.contains(&junk(99)), "{said}");
     let printed = dry_run_at(site, &rounds.name, day(26)).await;
     let future = printed.lines().find(|line| line.contains(&junk(99))).unwrap().to_owned();
     assert!(future.ends_with("its time is in the future; it fills no place of the policy"), "{future}");
@@ -241,7 +245,7 @@ async fn a_week_of_hourly_archives_is_known_although_few_runs_are() {
     }
     let table = crate::kubectl::on(&site, &["get", "backuparchives"]).await;
     let head = table.lines().next().unwrap().split_whitespace().collect::<Vec<_>>();
-    assert_eq!(head, ["NAME", "BACKUP", "TAKEN", "OBJECTS", "BYTES", "PLACES", "STATE", "AGE"]);
+    assert_eq!(head, ["NAME", "BACKUP", "TAKEN", "OBJECTS", "BYTES", "PLACES", "STATE", "HELD", "LACKS", "AGE"]);
     assert!(table.lines().any(|line| line.contains("hourly-bucket") && line.contains("default   Verified")), "{table}");
     site.testbed.shutdown().await;
 }

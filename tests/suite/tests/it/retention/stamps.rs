@@ -36,7 +36,7 @@ async fn a_name_that_was_of_the_future_takes_no_place_also_once_its_time_has_com
         let planned = dry_run_at(&site, name, day(today + 5)).await;
         assert!(planned.contains("its time was in the future when it was made"), "{planned}");
         let (is_done, said) = rounds.pruned().await;
-        assert!(is_done && said.contains("stay until somebody deletes them by hand"), "{said}");
+        assert!(is_done && said.contains("so that it fills no place; delete it by hand"), "{said}");
         assert!(said.contains(&rounds.archive(ahead)), "{said}");
         site.backups().delete(name, &DeleteParams::default()).await.unwrap();
     }

@@ -61,11 +61,12 @@ async fn a_smaller_number_waits(site: &Site, rounds: &Rounds<'_>) {
     sweep_at(site, changed).await;
     assert_eq!(rounds.lying().await, [2, 3, 4, 5, 6]);
     let (is_done, said) = rounds.pruned().await;
-    let words = "the retention was changed, and 3 archives that the former one kept go from 2026-01-08T03:00:00Z on";
+    let words =
+        "the retention was changed, and 3 archives that the former one kept will go at 2026-01-08T03:00:00Z, or sooner";
     assert!(is_done && said.contains(words), "{said}");
     assert!([2, 3, 4].iter().all(|number| said.contains(&rounds.archive(*number))), "{said}");
     let planned = dry_run_at(site, &rounds.name, changed).await;
-    assert!(planned.contains("kept by the former retention; it goes from 2026-01-08T03:00:00Z on"), "{planned}");
+    assert!(planned.contains("kept by the former retention; it goes at 2026-01-08T03:00:00Z, or sooner"), "{planned}");
 
     // What both do not keep goes as ever.
     rounds.round(7, 700).await;
@@ -175,7 +176,7 @@ async fn without_the_definitions_nothing_expires_and_no_archive_passes_for_being
     // They went with their definition: what is left is a changed retention.
     sweep_at(&site, later(day(5), 1)).await;
     assert_eq!(rounds.lying().await, [1, 2, 3, 4, 5]);
-    assert!(rounds.pruned().await.1.contains("4 archives that the former one kept go from"));
+    assert!(rounds.pruned().await.1.contains("4 archives that the former one kept will go at"));
 
     uninstall::<BackupArchive>(&site).await;
     without_the_ledger(&site, &rounds).await;
