@@ -3,6 +3,7 @@
 //! A [`BackupRun`] is the truth about a run; messages only point to it. What is decided here is decided from the runs
 //! alone, by pure functions; the jobs carry it out under the Lease of the Backup.
 
+mod again;
 mod allowed;
 mod begun;
 mod due;
@@ -17,6 +18,7 @@ mod sound;
 mod store;
 mod wholeness;
 
+pub use again::again;
 pub use allowed::{
     ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, ALLOW_MISSING_TYPES, ALLOW_UNKNOWN_ARCHIVES, Allowed, UNKNOWN_WORD,
 };
@@ -32,7 +34,7 @@ pub use naming::{
 };
 pub use room::{Known, Spare, WAITING_RUNS, room_for, spare_artifacts};
 pub use sound::{Unsound, check_sound};
-pub use store::{Error, RunStore, now_text, set_backup_status, status_of};
+pub use store::{BACKUP_UID_LABEL, Error, RunStore, now_text, set_backup_status, status_of};
 pub(crate) use wholeness::first_named;
 pub use wholeness::{WHOLE, Wholeness, confirmed, lacking, missing_words, with_confirmed};
 

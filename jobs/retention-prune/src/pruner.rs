@@ -14,7 +14,7 @@ use drover::resources::{
     ArchiveHold, Backup, BackupArchive, BackupArchiveStatus, BackupType, ConditionStatus, Restore,
 };
 use drover::retention::{Change, Circumstances, Former, Found, Plan, Policy, Restoring, change, plan, rule_of};
-use drover::runs::{ALLOW_UNKNOWN_ARCHIVES, Allowed, History, RunStore, WHOLE, confirmed};
+use drover::runs::{ALLOW_UNKNOWN_ARCHIVES, Allowed, History, RunStore, WHOLE, again, confirmed};
 use drover::storage::StorageOptions;
 use jiff::Timestamp;
 use kube::api::ListParams;
@@ -279,7 +279,8 @@ impl Pruner {
             return Ok(self.nothing_done(backup, &case.history, error.into()).await);
         }
         let allow_unknown = Allowed::on(backup).command(ALLOW_UNKNOWN_ARCHIVES);
-        let mut outcome = Outcome { waits_until: case.waits_until(), allow_unknown, ..Outcome::default() };
+        let again = again(&self.options.namespace, backup);
+        let mut outcome = Outcome { waits_until: case.waits_until(), allow_unknown, again, ..Outcome::default() };
         if case.can_expire() {
             outcome.held = report::held_words(backup, &case.lines, &case.held, &case.history);
         }

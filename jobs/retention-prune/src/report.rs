@@ -9,7 +9,7 @@ use drover::exit::{Exit, Failure};
 use drover::ledger::{Lines, places_of};
 use drover::resources::{ArchiveHold, Backup, Condition, Losses, rfc3339};
 use drover::retention::{Judged, Plan};
-use drover::runs::report::{PRUNED, inspected, pruned};
+use drover::runs::report::{PRUNED, damage as said_damage, inspected, pruned};
 use drover::runs::{Allowed, History, UNKNOWN_WORD, holds, set_backup_status, with_confirmed};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -48,6 +48,8 @@ pub struct Outcome {
     pub newest: Option<String>,
     /// What is wrong with it, at each place.
     pub damage: Vec<String>,
+    /// The command that makes a backup now.
+    pub again: String,
     /// What failed, each with the name of its place; without one where it kept the prune from all of them.
     pub failures: Vec<(String, Failure)>,
     /// Hosts of buckets, or volumes, that are away.
@@ -187,7 +189,15 @@ impl Outcome {
     /// What is wrong with the newest archive; nothing where it is not known, for some place did not answer.
     fn inspection(&self) -> Option<(&str, String)> {
         let is_known = self.failures.is_empty() || !self.damage.is_empty();
-        Some((self.newest.as_deref().filter(|_| is_known)?, self.damage.join("; ")))
+        Some((self.newest.as_deref().filter(|_| is_known)?, self.damage_words()))
+    }
+
+    /// What is wrong with the newest archive, and what to do; empty where nothing is.
+    fn damage_words(&self) -> String {
+        if self.damage.is_empty() {
+            return String::new();
+        }
+        format!("{}; put the file back, or make a new one: {}", self.damage.join("; "), self.again)
     }
 
     fn told(&self) -> Pruned {
@@ -283,9 +293,7 @@ pub(crate) async fn tell(pruner: &Pruner, backup: &Backup, history: &History, ou
         })
     };
     warn_of(set_backup_status(pruner.client.clone(), &backup.name_any(), JOB, change).await);
-    if let Some(words) = Allowed::on(backup).unknown() {
-        pruner.events.warning(backup, UNKNOWN_WORD, words).await;
-    }
+    warn_beside(pruner, backup, outcome).await;
     let before = condition(backup).and_then(|before| before.message.as_deref());
     let is_as_before = before.map(|before| before.split(LAST).next().unwrap_or_default()) == Some(message.as_str());
     let is_usual = is_done && outcome.retained.is_empty() && !outcome.asks();
@@ -305,6 +313,23 @@ pub(crate) async fn tell(pruner: &Pruner, backup: &Backup, history: &History, ou
             warn_of(connection.publish(&event).await);
         }
     }
+}
+
+/// Says what the condition does not: that the newest archive was found to be damaged, and that a word allows nothing.
+async fn warn_beside(pruner: &Pruner, backup: &Backup, outcome: &Outcome) {
+    let damage = outcome.inspection().map(|(_, damage)| damage).unwrap_or_default();
+    if !damage.is_empty() && !is_told(backup, &damage) {
+        pruner.events.warning(backup, "Damaged", damage).await;
+    }
+    if let Some(words) = Allowed::on(backup).unknown() {
+        pruner.events.warning(backup, UNKNOWN_WORD, words).await;
+    }
+}
+
+/// Whether the Backup says already that its newest archive is damaged so.
+fn is_told(backup: &Backup, damage: &str) -> bool {
+    let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.and_then(said_damage) == Some(damage)
 }
 
 /// Writes that these losses are confirmed.
@@ -450,12 +475,19 @@ mod tests {
 
     #[test]
     fn the_newest_archive_is_only_judged_where_every_place_answered_or_one_shows_damage() {
-        let mut outcome = Outcome { newest: Some("a".into()), ..Outcome::default() };
+        let again = "kubectl create job".to_owned();
+        let mut outcome = Outcome { newest: Some("a".into()), again, ..Outcome::default() };
         assert_eq!(outcome.inspection(), Some(("a", String::new())));
         outcome.failures.push(("far".into(), Failure::new(Exit::Unavailable, "away")));
         assert_eq!(outcome.inspection(), None);
         outcome.damage.push("it has 8 bytes".into());
-        assert_eq!(outcome.inspection(), Some(("a", "it has 8 bytes".into())));
+        let words = "it has 8 bytes; put the file back, or make a new one: kubectl create job";
+        assert_eq!(outcome.inspection(), Some(("a", words.into())));
+
+        let mut backup = Backup::new("daily", drover::resources::BackupSpec::default());
+        assert!(!is_told(&backup, words));
+        backup.status = Some(inspected(backup.status.unwrap_or_default(), "a", words, Timestamp::UNIX_EPOCH));
+        assert!(is_told(&backup, words) && !is_told(&backup, "it is not there"));
     }
 
     #[test]

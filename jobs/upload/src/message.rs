@@ -200,7 +200,8 @@ async fn store(
     };
     let Ending { is_final, refused_tries } = ending;
     let stage = UploadStage { refused_tries, ..report::stage_of(&run) };
-    let reason = if stage.was_refused() { report::given_up_words(&stage.places, &reason) } else { reason };
+    let reason =
+        if stage.was_refused() { report::given_up_words(context, backup, &stage.places, &reason) } else { reason };
     let failed = Failed { reason: &reason, exit, is_final, is_overtaken, refused_tries };
     report::failed(context, backup, &run, &failed).await;
     if !is_final {

@@ -6,7 +6,7 @@ use drover::exit::{Chain, Exit, Failure};
 use drover::ledger;
 use drover::places::Target;
 use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, Place, RunState, StageState, UploadStage};
-use drover::runs::{event, failed_event, missing_words, now_text, report, set_backup_status, status_of};
+use drover::runs::{again, event, failed_event, missing_words, now_text, report, set_backup_status, status_of};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::ResourceExt;
@@ -275,14 +275,15 @@ fn as_before(current: &Backup, before: &Backup) -> Option<BackupStatus> {
 }
 
 /// Why no further try is made at places that give other bytes back each time, and what to do.
-pub(crate) fn given_up_words(places: &[Place], reason: &str) -> String {
+pub(crate) fn given_up_words(context: &Context, backup: &Backup, places: &[Place], reason: &str) -> String {
+    let again = again(&context.options.namespace, backup);
     let tries = UploadStage::REFUSED_TRIES;
     let stored = verified(places);
     let stored =
         if stored.is_empty() { String::new() } else { format!("; it lies, verified, at {}", locations(&stored)) };
     format!(
         "{reason}; {tries} tries in a row ended so, and no further one is made of this archive{stored}: mend the place or \
-         name another one, and run the Backup again"
+         name another one, and make a new one: {again}"
     )
 }
 

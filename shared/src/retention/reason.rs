@@ -190,7 +190,9 @@ impl fmt::Display for Flaw {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Marked => write!(formatter, "marked as bad"),
-            Self::OtherSize { bytes, recorded } => write!(formatter, "of {bytes} bytes, and verified with {recorded}"),
+            Self::OtherSize { bytes, recorded } => {
+                write!(formatter, "it has {bytes} bytes instead of the {recorded} that were verified")
+            }
             Self::Incomplete { types } if types.is_empty() => write!(formatter, "it lacks types"),
             Self::Incomplete { types } => write!(formatter, "it lacks {}", first_named(types)),
             Self::Unreadable => write!(formatter, "not in the ledger, and what is recorded beside it cannot be read"),

@@ -11,8 +11,8 @@ use crate::exit::{Exit, Fault};
 use crate::resources::{Backup, BackupRun, BackupRunSpec, BackupRunStatus, BackupStatus, PART_OF_LABEL, rfc3339};
 use crate::status;
 
-/// The label of a run that names its Backup, as far as a label can: the run's spec has the whole name.
-const BACKUP_UID_LABEL: &str = "drover.dev/backup-uid";
+/// The label of a run, of a Backup's CronJob and of its Jobs that names their Backup, as far as a label can: by its UID.
+pub const BACKUP_UID_LABEL: &str = "drover.dev/backup-uid";
 
 /// Runs asked for at once.
 const PAGE: u32 = 500;

@@ -1,7 +1,6 @@
 //! Labels, annotations and names that Jobs and CronJobs carry.
 
-/// The label of a Backup's CronJob and of its Jobs: the Backup's UID.
-pub(crate) const BACKUP_UID_LABEL: &str = "drover.dev/backup-uid";
+pub(crate) use drover::runs::BACKUP_UID_LABEL;
 
 /// The annotation of a Backup's CronJob: the Backup's name, which a label might be too short for.
 pub(crate) const BACKUP_ANNOTATION: &str = "drover.dev/backup";

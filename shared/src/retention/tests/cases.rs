@@ -146,12 +146,15 @@ fn what_is_flawed_pushes_no_good_one_out() {
     check(
         &newest(2),
         &[
-            ("2026-11-28 verified short", &format!("keep: of 8 bytes, and verified with 9; {young}")),
+            (
+                "2026-11-28 verified short",
+                &format!("keep: it has 8 bytes instead of the 9 that were verified; {young}"),
+            ),
             ("2026-11-27 verified partial", &format!("keep: it lacks clusters.x; {young}")),
             ("2026-11-26 verified bad", &format!("keep: marked as bad; {young}")),
             ("2026-11-25 verified", "keep: number 1 of the newest 2; the newest verified one"),
             ("2026-11-24 verified", "keep: number 2 of the newest 2"),
-            ("2026-11-23 verified short", "delete: of 8 bytes, and verified with 9, and expired"),
+            ("2026-11-23 verified short", "delete: it has 8 bytes instead of the 9 that were verified, and expired"),
             ("2026-11-22 verified", EXPIRED),
         ],
     );

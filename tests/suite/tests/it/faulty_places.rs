@@ -142,6 +142,7 @@ async fn a_place_that_is_wrong_each_time_ends_the_run_and_drops_no_artifact() {
     assert_eq!(state(&site).await, RunState::Failed);
     let ready = message(site.backup_status("damaged").await.conditions.as_ref(), "Ready");
     assert!(ready.contains("no further one is made of this archive") && ready.contains("s3://"), "{ready}");
+    assert!(ready.contains("create job again-$(date +%s) --from=$(kubectl"), "{ready}");
     // Nothing is tried again, nothing is due, and the artifact is all that there is.
     site.job("upload").succeed().await;
     site.job("snapshot").succeed().await;

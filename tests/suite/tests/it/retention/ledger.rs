@@ -26,8 +26,12 @@ async fn a_damaged_newest_archive_pushes_no_good_one_out_and_its_backup_is_not_r
         rounds.put(&rounds.archive(2), "cut off").await;
         sweep_at(&site, day(2)).await;
         assert_eq!(rounds.lying().await, [1, 2]);
-        let words = "is damaged at the place \"default\": of 7 bytes, and verified with";
+        let words = "is damaged at the place \"default\": it has 7 bytes instead of the ";
         says_damage(&rounds, words).await;
+        let columns = "custom-columns=REASON:.reason,ABOUT:.involvedObject.name,NOTE:.message";
+        let events = crate::kubectl::on(&site, &["get", "events", "--all-namespaces", "--output", columns]).await;
+        let is_it = |event: &str| event.starts_with("Damaged ") && event.contains(name) && event.contains(words);
+        assert!(events.lines().any(is_it), "{events}");
         assert_eq!(rounds.ledger().await, [(1, ArchiveState::Verified), (2, ArchiveState::Damaged)]);
 
         // Where it is not looked at, for the Backup names another place now, it is no better.
@@ -71,6 +75,7 @@ async fn says_damage(rounds: &Rounds<'_>, words: &str) {
     for condition in ["Ready", "Verified"] {
         let said = message(Some(&conditions), condition);
         assert!(said.contains(words) && said.contains(&rounds.archive(2)), "{condition}: {said}");
+        assert!(said.contains("put the file back, or make a new one: kubectl -n "), "{condition}: {said}");
     }
 }
 
