@@ -24,6 +24,13 @@ pub fn latest_of(restore: &Restore) -> Option<&str> {
     annotations.get(LATEST_OF_ANNOTATION).map(|name| name.trim()).filter(|name| !name.is_empty())
 }
 
+/// The Backup whose archive a Restore wants, by the archive's name or what it says.
+#[must_use]
+pub fn backup_of(restore: &Restore) -> Option<&str> {
+    let of_file = restore.archive().and_then(split_archive_name).map(|(backup, _)| backup);
+    of_file.or_else(|| latest_of(restore))
+}
+
 /// How many archives are asked at once for what is recorded beside them.
 const LABELS_AT_ONCE: usize = 8;
 

@@ -1,13 +1,13 @@
 //! Which archive a Restore means, and where it lies.
 
-use drover::archives::{self, CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION, latest_of};
+use drover::archives::{self, CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION, backup_of, latest_of};
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Failure, Fault};
 use drover::ledger::{Ledger, Lines};
 use drover::places::Target;
 use drover::policy::Policies;
 use drover::resources::{Place, RESOLVED_ANNOTATION, Restore};
-use drover::runs::{RunStore, split_archive_name};
+use drover::runs::RunStore;
 use drover::storage::Storage;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
@@ -120,8 +120,7 @@ pub(crate) async fn place(context: &Context, restore: &Restore) -> Result<Storag
     };
     let policies = Policies::load(client).await?;
     policies.warn();
-    let of_file = restore.archive().and_then(split_archive_name).map(|(backup, _)| backup);
-    let backup = of_file.or_else(|| latest_of(restore)).context(NoBackupSnafu)?;
+    let backup = backup_of(restore).context(NoBackupSnafu)?;
     let further = policies.settings_of(backup).further_locations;
     let known = further.iter().map(|location| location.name.as_str()).chain([Place::DEFAULT]);
     let known = known.collect::<Vec<_>>().join(", ");

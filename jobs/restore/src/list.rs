@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use drover::archives::{self, Archive};
+use drover::archives::{self, Archive, backup_of};
 use drover::cluster::{self, ApiError};
 use drover::exit::{Exit, Failure, Fault};
 use drover::ledger::{Error as LedgerError, Lines, Site};
@@ -170,8 +170,8 @@ pub(crate) async fn list(listing: Listing) -> Result<(), Failure> {
 type Opened = (Option<String>, Result<Storage, Failure>);
 
 impl Listing {
-    /// The places that are meant, and what the ledger says where a Backup is; none where it cannot be read. A place that cannot
-    /// be opened does not hide the others.
+    /// The places that are meant, and what the ledger says where it is known of which Backup; none where it may not be read. A
+    /// place that cannot be opened does not hide the others.
     async fn open(self) -> Result<(Vec<Opened>, Option<Lines>), Failure> {
         let Self { place, storage, output: _, context, namespace } = self;
         if let Some(bucket) = place.bucket.clone() {
@@ -186,16 +186,21 @@ impl Listing {
             let opened = of_backup(&client, &namespace, &storage, &backup).await?;
             return Ok((opened, ledger_as_far_as_known(&client, &backup).await?));
         }
-        let wanted = match place.restore {
+        let restore = match place.restore {
             Some(name) => {
                 let restores: Api<Restore> = Api::all(client.clone());
                 let found = restores.get(&name).await.map_err(ApiError::from);
-                found.context(ReadResourceSnafu { kind: "Restore", name })?.spec.storage_location
+                Some(found.context(ReadResourceSnafu { kind: "Restore", name })?)
             }
             None => None,
         };
+        let lines = match restore.as_ref().and_then(backup_of) {
+            Some(backup) => ledger_as_far_as_known(&client, backup).await?,
+            None => Some(Lines::default()),
+        };
+        let wanted = restore.and_then(|restore| restore.spec.storage_location);
         let location = storage.locate(&client, &namespace, wanted.as_ref()).await?;
-        Ok((vec![(None, open(location).await)], Some(Lines::default())))
+        Ok((vec![(None, open(location).await)], lines))
     }
 }
 
@@ -368,7 +373,7 @@ mod tests {
             .collect();
         let time = "2026-11-22T13:05:22Z";
         assert_eq!(lines[0], ["default: s3://b/"]);
-        assert_eq!(lines[2], [&encrypted, time, "1234", "yes", "yes", "700", UID]);
+        assert_eq!(lines[2], [&encrypted, time, "1234", "recorded", "yes", "700", UID]);
         assert_eq!(lines[3], [&encrypted, time, "1234", "BAD", "yes", "-", UID]);
         assert_eq!(lines[4], ["a\\u{1b}[31m.tar.gz", "1970-01-01T00:00:00Z", "1234", "unknown", "-", "-", "-"]);
     }

@@ -7,9 +7,11 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Verified {
-    /// drover's ledger has it, with this size; without a ledger, its SHA-256 is recorded beside it.
+    /// drover's ledger has it, with this size.
     Yes,
-    /// The same, but it lacks types that could not be read when it was made.
+    /// No ledger was asked or has any of its Backup, and a SHA-256 is recorded beside it, which anybody may have written.
+    Recorded,
+    /// One of both, but it lacks types that could not be read when it was made.
     Partial,
     /// Nothing is recorded, or only beside it: somebody else put it there.
     Unknown,
@@ -33,7 +35,7 @@ impl Verified {
     fn by_label(label: Option<&Label>) -> Self {
         match label.filter(|label| archives::is_verified(label)) {
             Some(label) if label.lacks_types => Self::Partial,
-            Some(_) => Self::Yes,
+            Some(_) => Self::Recorded,
             None => Self::Unknown,
         }
     }
@@ -41,6 +43,7 @@ impl Verified {
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Yes => "yes",
+            Self::Recorded => "recorded",
             Self::Partial => "lacks types",
             Self::Unknown => "unknown",
             Self::Bad => "BAD",
@@ -56,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_there_is_a_ledger_only_what_it_has_is_verified() {
+    fn only_what_the_ledger_has_is_verified() {
         let file = File { name: "a".to_owned(), bytes: 9, modified: None, is_bad: false };
         let archive = Archive::new(file);
         let label = Label { bytes: 9, sha256: Some([7; 32]), objects: None, lacks_types: false, is_bad: false };
@@ -70,6 +73,6 @@ mod tests {
         assert_eq!((of_ledger(9, &[]), of_ledger(8, &[])), (Verified::Yes, Verified::Bad));
         assert_eq!(of_ledger(9, &["things.a.io"]), Verified::Partial);
         assert_eq!(Verified::of(&archive, Some(&label), None, false), Verified::Unknown);
-        assert_eq!(Verified::of(&archive, Some(&label), None, true), Verified::Yes);
+        assert_eq!(Verified::of(&archive, Some(&label), None, true), Verified::Recorded);
     }
 }

@@ -137,7 +137,7 @@ async fn all_are_listed(site: &Site) {
 
     let folder = site.folder().display().to_string();
     let local = site.job("restore").arguments(["list", "--folder", &folder]).succeed().await;
-    assert!(local.output.contains(&filename) && local.output.contains("yes"), "{}", local.output);
+    assert!(local.output.contains(&filename) && local.output.contains("   recorded   "), "{}", local.output);
 }
 
 async fn a_damaged_copy_is_refused_and_another_restored(site: &Site) {

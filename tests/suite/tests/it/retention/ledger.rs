@@ -243,10 +243,11 @@ async fn the_latest_archive_is_one_of_the_ledger() {
     latest(&site, "second").await;
     let finished = site.job("restore").end_with(64).await;
     assert!(
-        finished.log.contains("1 newer ones lie there that it does not know") && finished.log.contains(&newer),
+        finished.log.contains("newer there and not in it: 1, the newest") && finished.log.contains(&newer),
         "{}",
         finished.log
     );
+    the_ledger_alone_says_yes(&site, &good, &newer).await;
     site.restores().delete("second", &DeleteParams::default()).await.unwrap();
 
     // Its run is forgotten, and what is recorded beside it changed: the ledger still knows its digest.
@@ -298,11 +299,24 @@ async fn a_restore_waits_for_the_ledgers_definition_unless_a_run_knows_the_archi
     prepare::install_definitions(&site.client, &definitions()).await.unwrap();
     site.restores().delete("unknown", &DeleteParams::default()).await.unwrap();
     let finished = site.job("restore").end_with(64).await;
-    assert!(finished.log.contains("1 newer ones lie there that it does not know"), "{}", finished.log);
+    assert!(finished.log.contains("newer there and not in it: 1, the newest"), "{}", finished.log);
     std::fs::remove_file(site.folder().join(&newer)).unwrap();
     site.job("restore").succeed().await;
     assert_eq!(site.restores().get("latest").await.unwrap().archive(), Some(good.as_str()));
     site.testbed.shutdown().await;
+}
+
+/// Of what the ledger has, `good`; of `stranger` it says that it does not know it, and nothing where it is not asked.
+async fn the_ledger_alone_says_yes(site: &Site, good: &str, stranger: &str) {
+    let folder = site.folder().display().to_string();
+    for (arguments, of_good, of_stranger) in [
+        (["list", "--restore", "second"], "   yes   ", "   unknown   "),
+        (["list", "--folder", &folder], "   recorded   ", "   recorded   "),
+    ] {
+        let listed = site.job("restore").arguments(arguments).succeed().await.output;
+        let says = |name: &str, word: &str| listed.lines().any(|line| line.contains(name) && line.contains(word));
+        assert!(says(good, of_good) && says(stranger, of_stranger), "{listed}");
+    }
 }
 
 async fn who_may_not_read_the_ledger_sees_what_lies_there(site: &Site, archive: &str) {
