@@ -10,8 +10,8 @@ use crate::resources::{Backup, BackupPolicy, FurtherLocation, Retention, ServerS
 use crate::selection::Pattern;
 
 /// What is said where the definition of policies is missing.
-const UNDEFINED: &str = "failed to find the definition of BackupPolicy, so it is not known what policies say; apply the \
-                         foundation again, such as kubectl apply -k kustomize/overlays/local/foundation";
+const UNDEFINED: &str = "failed to find the definition of BackupPolicy, so it is not known what policies say; apply your \
+                         overlay's foundation again";
 
 /// All policies, in the order in which they count: by name.
 #[derive(Clone, Debug, Default)]

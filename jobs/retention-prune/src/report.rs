@@ -235,7 +235,7 @@ pub(crate) fn held_words(
 
 fn failed_words((place, failure): &(String, Failure)) -> String {
     if place.is_empty() {
-        format!("nothing expires anywhere: {failure}")
+        format!("no place was looked at: {failure}")
     } else {
         format!("at the place {place:?}: {failure}")
     }
@@ -434,7 +434,7 @@ mod tests {
     fn what_keeps_a_prune_from_all_places_is_said_of_none() {
         let failures = vec![(String::new(), Failure::new(Exit::Usage, "failed to find the definition"))];
         let outcome = Outcome { failures, ..Outcome::default() };
-        let said = "deleted 0, kept 0; nothing expires anywhere: failed to find the definition";
+        let said = "deleted 0, kept 0; no place was looked at: failed to find the definition";
         assert_eq!(outcome.message(), said);
     }
 

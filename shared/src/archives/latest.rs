@@ -54,8 +54,7 @@ pub enum LatestError {
     /// There are newer ones than drover stored.
     #[snafu(display(
         "failed to choose the latest archive of the Backup {backup:?} at {place}: {newest:?} is the newest that drover's \
-         ledger has, and {count} newer ones lie there that it does not know, the newest {unknown:?}; name the one to restore \
-         in `backupFilename`"
+         ledger has; newer there and not in it: {count}, the newest {unknown:?}; name the one to restore in `backupFilename`"
     ))]
     NewerUnknown {
         /// The Backup.
@@ -71,10 +70,8 @@ pub enum LatestError {
     },
     /// None of them was verified.
     #[snafu(display(
-        "failed to find a verified archive of the Backup {backup:?} at {place}: of the {count} that lie there none is as \
-         drover's ledger has it or, where that knows none, has a SHA-256 recorded beside it, and lacks no types that could not \
-         be read; name the one to restore in \
-         `backupFilename`"
+        "failed to find a verified archive of the Backup {backup:?} at {place}: none of the archives there ({count}) is: not in \
+         the ledger with its size, no SHA-256 beside it, or lacking types; name the one to restore in `backupFilename`"
     ))]
     NoneVerified {
         /// The Backup.

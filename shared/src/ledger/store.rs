@@ -27,8 +27,8 @@ const PRUNE: &str = "retention-prune";
 pub enum Error {
     /// Its definition is not there.
     #[snafu(display(
-        "failed to find the definition of BackupArchive, the ledger of what was stored; apply the foundation again, such as \
-         kubectl apply -k kustomize/overlays/local/foundation"
+        "failed to find the definition of BackupArchive, the ledger of what was stored; apply your overlay's \
+         foundation again"
     ))]
     NotInstalled,
     /// The lines of a Backup cannot be listed.

@@ -287,7 +287,7 @@ async fn a_restore_waits_for_the_ledgers_definition_unless_a_run_knows_the_archi
         let said = message(restore.status.as_ref().unwrap().conditions.as_ref(), "Ready");
         assert!(!restore.has_ended(), "{waiting}: {said}");
         assert!(said.contains("failed to find the definition of BackupArchive"), "{waiting}: {said}");
-        assert!(said.contains("apply the foundation again"), "{waiting}: {said}");
+        assert!(said.contains("apply your overlay's foundation again"), "{waiting}: {said}");
     }
     assert_eq!(site.restores().get("latest").await.unwrap().archive(), None, "nothing is pinned");
     let said = message(site.restore_status("known").await.conditions.as_ref(), "Ready");
