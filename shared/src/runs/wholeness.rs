@@ -23,7 +23,7 @@ const ARCHIVES: usize = 10;
 pub struct Wholeness {
     /// Whether the condition holds.
     pub status: ConditionStatus,
-    /// Its reason: `Whole`, `MissingTypes` or `FewerObjects`.
+    /// Its reason: `Whole`, `MissingTypes` or `ObjectsLost`.
     pub reason: &'static str,
     /// Its message.
     pub message: String,
@@ -33,21 +33,24 @@ impl Wholeness {
     /// Of an archive of the Backup `backup` that holds this, and lacks that. What is confirmed is no loss any more.
     #[must_use]
     pub fn of(backup: &str, contents: &Contents, losses: &[Losses], allowed: Allowed<'_>) -> Self {
+        let open: Vec<_> = losses.iter().filter(|losses| !allowed.confirms(losses)).cloned().collect();
         let missing: Vec<_> =
             contents.missing().map(|left_out| format!("{} ({})", left_out.name, left_out.message)).collect();
         if !missing.is_empty() {
-            let message = format!(
+            let mut message = format!(
                 "{} could not be read and are missing: {}; the archive is stored, but \"latest\" never means it, and it fills \
                  no place of the retention. Mend what is named, and take {ALLOW_MISSING_TYPES} out of the annotation \
                  {ALLOW_ANNOTATION}",
                 missing.len(),
                 first_named(&missing)
             );
+            if let Some(lost) = lost(backup, &open, allowed) {
+                message = [message, lost].join("; ");
+            }
             return Self { status: ConditionStatus::False, reason: "MissingTypes", message };
         }
-        let open: Vec<_> = losses.iter().filter(|losses| !allowed.confirms(losses)).cloned().collect();
         match lost(backup, &open, allowed) {
-            Some(message) => Self { status: ConditionStatus::False, reason: "FewerObjects", message },
+            Some(message) => Self { status: ConditionStatus::False, reason: "ObjectsLost", message },
             None => Self { status: ConditionStatus::True, reason: WHOLE, message: whole(contents, losses) },
         }
     }
@@ -73,8 +76,9 @@ fn lost(backup: &str, open: &[Losses], allowed: Allowed<'_>) -> Option<String> {
     let some = if open.len() > 1 { ", with the words of what is right alone" } else { "" };
     (!open.is_empty()).then(|| {
         format!(
-            "fewer objects than before: {lost}{more}. What has them is kept until they are back or somebody confirms{some}: \
-             kubectl annotate backups.resources.cattle.io {backup} --overwrite {ALLOW_ANNOTATION}={words}"
+            "fewer objects than before: {lost}{more}. What has them is kept until they are back or somebody confirms{some}. Once \
+             it is confirmed, the next prune may delete what has them: kubectl annotate backups.resources.cattle.io {backup} \
+             --overwrite {ALLOW_ANNOTATION}={words}"
         )
     })
 }
@@ -193,24 +197,24 @@ mod tests {
         let losses = [losses, other];
         let of = |words| Wholeness::of("daily", &contents, &losses[..1], Allowed::by(words));
         let command = "kubectl annotate backups.resources.cattle.io daily --overwrite drover.dev/allow=loss-01234567";
-        check(&of(None), "FewerObjects", &["things.b.io (5 before, 0 now", "\"a.tar.gz\"", command]);
-        check(&of(Some("other")), "FewerObjects", &["drover.dev/allow=other,loss-01234567"]);
+        check(&of(None), "ObjectsLost", &["things.b.io (5 before, 0 now", "\"a.tar.gz\"", command]);
+        check(&of(Some("other")), "ObjectsLost", &["drover.dev/allow=other,loss-01234567"]);
         check(&of(Some("other,loss-01234567")), WHOLE, &["confirmed: things.b.io"]);
         let both = |words| Wholeness::of("daily", &contents, &losses, Allowed::by(words));
         let each = ["in \"a.tar.gz\" (loss-01234567)", "in \"b.tar.gz\" (loss-89abcdef)"];
-        check(&both(None), "FewerObjects", &each);
-        check(&both(None), "FewerObjects", &["drover.dev/allow=loss-01234567,loss-89abcdef"]);
-        check(&both(Some("loss-01234567")), "FewerObjects", &each[1..]);
+        check(&both(None), "ObjectsLost", &each);
+        check(&both(None), "ObjectsLost", &["drover.dev/allow=loss-01234567,loss-89abcdef"]);
+        check(&both(Some("loss-01234567")), "ObjectsLost", &each[1..]);
         assert!(!both(Some("loss-01234567")).message.contains(each[0]), "it was confirmed");
         check(&both(Some("loss-01234567,loss-89abcdef")), WHOLE, &["confirmed: things.b.io"]);
         let many: Vec<_> = std::iter::repeat_n(losses[0].clone(), 13).collect();
         let many = Wholeness::of("daily", &contents, &many, Allowed::default());
-        check(&many, "FewerObjects", &["in 3 more archives"]);
+        check(&many, "ObjectsLost", &["in 3 more archives"]);
 
         let message = "503".to_owned();
         contents.left_out = vec![LeftOut { name: "down.io/v1".into(), reason: Reason::NotListed, message }];
         let missing = Wholeness::of("daily", &contents, &losses, Allowed::default());
-        check(&missing, "MissingTypes", &["down.io/v1 (503)", "latest"]);
+        check(&missing, "MissingTypes", &["down.io/v1 (503)", "latest", each[0], each[1]]);
     }
 
     fn losses_of(word: &str) -> Losses {
@@ -243,7 +247,7 @@ mod tests {
         let (one, other) = ([losses_of("loss-1")], [losses_of("loss-2")]);
         let both = [losses_of("loss-1"), losses_of("loss-2")];
         let found = |runs: Vec<BackupRun>, said: &[Losses], words: &str| {
-            let backup = annotated("FewerObjects", said, words);
+            let backup = annotated("ObjectsLost", said, words);
             confirmed(&History::of(&backup, runs), &backup)
         };
         assert_eq!(found(vec![lossy(1, &one, &[])], &one, "fewer-objects,loss-1"), one);
@@ -257,7 +261,7 @@ mod tests {
         assert_eq!(found(vec![lossy(1, &one, &[]), lossy(2, &other, &[])], &one, "loss-1"), []);
         assert_eq!(found(vec![run(1, RunState::Completed, true)], &one, "loss-1"), []);
 
-        let status = annotated("FewerObjects", &one, "loss-1").status.unwrap();
+        let status = annotated("ObjectsLost", &one, "loss-1").status.unwrap();
         assert_eq!(with_confirmed(status.clone(), &other, Timestamp::UNIX_EPOCH), status);
         let status = with_confirmed(status, &one, Timestamp::UNIX_EPOCH);
         let conditions = status.conditions.as_ref().unwrap();

@@ -219,7 +219,7 @@ fn that_a_loss_was_confirmed_is_told_at_once() {
     fixture.state.runs.put("daily-1".to_owned(), run);
     of_status(&mut fixture, |mut status| {
         let conditions = status.conditions.get_or_insert_default();
-        conditions.set(WHOLE, ConditionStatus::False, "FewerObjects", "drover.dev/allow=loss-1", at(2000));
+        conditions.set(WHOLE, ConditionStatus::False, "ObjectsLost", "drover.dev/allow=loss-1", at(2000));
         status
     });
     fixture.settle();
