@@ -66,8 +66,11 @@ impl Wrong {
     }
 }
 
-/// The most characters of a field or a name that is not known, so that no key of a secret's length is shown.
+/// The most bytes of a name that is shown.
 const SHOWN: usize = 20;
+
+/// The most letters by which it differs from one that is allowed.
+const TYPOS: usize = 2;
 
 impl Document {
     pub(super) fn parse(text: &str) -> Result<Self, Wrong> {
@@ -84,10 +87,10 @@ fn words(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error;
     match error {
         Error::SerdeUnknownField { field, expected, .. } => {
-            format!("there is no field {}; allowed: {}", shown(field), expected.join(", "))
+            format!("there is no field {}; allowed: {}", shown(field, expected, "of that name"), expected.join(", "))
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => {
-            format!("{} is not allowed here; allowed: {}", shown(variant), expected.join(", "))
+            format!("{} is not allowed here; allowed: {}", shown(variant, expected, "that"), expected.join(", "))
         }
         Error::SerdeMissingField { field, .. } => format!("the field {field:?} is missing"),
         Error::DuplicateMappingKey { .. } => "a field stands there twice".to_owned(),
@@ -96,6 +99,10 @@ fn words(error: &serde_saphyr::Error) -> String {
     }
 }
 
-fn shown(name: &str) -> String {
-    if name.chars().count() <= SHOWN { format!("{name:?}") } else { "of a long name".to_owned() }
+/// A name that is one of the allowed ones but for a typo, or else `instead`: what is unlike them may be a part of a secret, which a
+/// comma cut off.
+fn shown(name: &str, allowed: &[&str], instead: &str) -> String {
+    let is_typo = |known: &&str| strsim::levenshtein(name, known) <= TYPOS.min(known.len() / 2);
+    let is_shown = name.len() <= SHOWN && allowed.iter().any(is_typo);
+    if is_shown { format!("{name:?}") } else { instead.to_owned() }
 }

@@ -132,6 +132,20 @@ proptest! {
 }
 
 #[test]
+fn a_secret_that_a_comma_cuts_is_no_name_of_a_field() {
+    for (cut, words) in [
+        (
+            "kind: healthchecks, url: https://hc-ping.com/,s3cr3t, backups: {}",
+            "there is no field of that name; allowed: ",
+        ),
+        ("kind: s3cr3t, backups: {}", "that is not allowed here; allowed: "),
+    ] {
+        check_refused(cut, &[words]);
+    }
+    check_refused("kind: healthcheck, backups: {}", &["\"healthcheck\" is not allowed here"]);
+}
+
+#[test]
 fn a_webhook_that_is_sent_the_same_is_taken_for_one_signal() {
     let hook = "kind: webhook, url: 'https://h.example.com/s3cr3t', backups: {}, method: GET, signals: [failure]";
     let text = format!("monitors:\n- {{name: m, {hook}}}\n");
