@@ -11,7 +11,7 @@ use crate::place::Place;
 const OURS: &str = "system:serviceaccount:cattle-resources-system:drover-";
 
 /// Rights that the chapters before do not need, and why they are granted.
-const EXPLAINED: [(&str, &str); 9] = [
+const EXPLAINED: [(&str, &str); 13] = [
     ("dispatch: start drover.dev/images cattle-resources-system", "asked for by the policies, not by a request"),
     ("dispatch: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("snapshot: patch events.k8s.io/events default", AN_EVENT_AGAIN),
@@ -21,6 +21,10 @@ const EXPLAINED: [(&str, &str); 9] = [
     ("snapshot: delete drover.dev/backupruns", "of many runs of a Backup the oldest go"),
     ("upload: create coordination.k8s.io/leases cattle-resources-system", A_LEASE_GONE),
     ("retention-prune: create coordination.k8s.io/leases cattle-resources-system", A_LEASE_GONE),
+    ("upload: create drover.dev/backuparchives", AN_APPLY_THAT_MAKES),
+    ("retention-prune: create drover.dev/backuparchives", AN_APPLY_THAT_MAKES),
+    ("retention-prune: patch drover.dev/backuparchives", "archives of before the ledger get their lines"),
+    ("retention-prune: delete drover.dev/backuparchives", "a line stays for days after its archive was deleted"),
 ];
 
 /// The requests that the chapters before want refused: a Backup names a Secret of a namespace that is not open.
@@ -28,6 +32,8 @@ const TO_BE_REFUSED: [(&str, &str, &str, &str); 2] =
     [("upload", "get", "/secrets", "default"), ("retention-prune", "get", "/secrets", "default")];
 
 const A_LEASE_GONE: &str = "a Lease may be gone since the snapshot";
+
+const AN_APPLY_THAT_MAKES: &str = "an apply that makes an object is a patch, and needs the right to create";
 
 const AN_EVENT_AGAIN: &str = "an Event that comes again within minutes is counted on the first one";
 
