@@ -34,7 +34,7 @@ impl Handler for Context {
     async fn handle(&self, event: &Event, away: &HashSet<String>) -> Outcome {
         self.note_seen(event.data.run);
         let span = info_span!("run", backup = event.data.name, run = %event.data.run, number = event.data.number);
-        // Boxed, for the compiler gives up on the layout of a future as deep as the S3 client's in all these.
+        // Boxed here and below, for the compiler gives up on the layout of a future as deep as the S3 client's in all these.
         match Box::pin(try_handle(self, &event.data, away)).instrument(span).await {
             Ok(outcome) => outcome,
             Err(failure) => waits(failure.to_string(), failure.exit(), Vec::new()),
@@ -60,7 +60,7 @@ async fn try_handle(context: &Context, data: &Data, away: &HashSet<String>) -> R
         }
         Acquired::Held(held) => {
             let outcome = tokio::select! {
-                outcome = under_lease(context, data, &backup, &run, away) => outcome,
+                outcome = Box::pin(under_lease(context, data, &backup, &run, away)) => outcome,
                 () = lost(&held) => Ok(Outcome::Busy { holder: "whoever took the Lease".to_owned() }),
             };
             report::warn_of(held.release().await);
