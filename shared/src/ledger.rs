@@ -22,7 +22,7 @@ use kube::ResourceExt;
 
 use self::line::is_same;
 pub use self::line::{line_name, line_of_run};
-pub use self::store::{Error, Ledger};
+pub use self::store::{Error, Ledger, PRUNE_MANAGER};
 use crate::clock::is_future;
 use crate::resources::{
     ArchiveHold, ArchivePlace, BackupArchive, BackupArchiveStatus, BackupRun, PlaceState, RetentionRecord,

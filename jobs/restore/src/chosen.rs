@@ -99,8 +99,8 @@ pub(crate) async fn ledger(client: &Client, backup: &str) -> Result<Lines, Failu
 /// The same with what only runs tell: where the ledger was lost with its definition, they are what is left of it until the next
 /// prune has taken them over.
 async fn ledger_with_runs(client: &Client, backup: &str) -> Result<Lines, Failure> {
-    let lines = ledger(client, backup).await?;
     let cluster_uid = drover::cluster::cluster_uid(client).await?;
+    let lines = Ledger::new(client.clone(), JOB).lines(backup, &cluster_uid).await?;
     let runs = RunStore::new(client.clone(), JOB).all().await?;
     let untold = lines.missing(runs.iter().filter(|run| run.spec.backup == backup), &cluster_uid);
     Ok(lines.with(backup, &cluster_uid, untold))

@@ -29,7 +29,7 @@ pub use sweep::sweep;
 pub use table::print as print_plans;
 
 /// The job's name, its field manager, and its stage's name in events.
-const JOB: &str = "retention-prune";
+const JOB: &str = drover::ledger::PRUNE_MANAGER;
 
 /// Does what the arguments ask for.
 ///

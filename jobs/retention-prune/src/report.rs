@@ -36,12 +36,12 @@ pub struct Outcome {
     pub waits_until: Option<Timestamp>,
     /// Archives that the ledger does not know, newest first.
     pub unknown: Vec<String>,
-    /// Archives whose times were still to come when they were made, newest first.
-    pub ahead: Vec<String>,
-    /// The command that lets them expire.
+    /// The command that lets these expire.
     pub allow_unknown: String,
     /// Archives whose time has not come, newest first.
     pub future: Vec<String>,
+    /// Archives whose time was still to come when they were made, newest first.
+    pub ahead: Vec<String>,
     /// Archives that the ledger alone says are held, each with the command that lets it go.
     pub held: Vec<String>,
     /// The newest archive of the ledger, where a place was looked at that has it by the ledger.
@@ -182,8 +182,8 @@ impl Outcome {
         };
         further(&mut self.waiting, plan.waiting().collect());
         further(&mut self.unknown, plan.unknown().collect());
-        further(&mut self.ahead, plan.ahead().collect());
         further(&mut self.future, plan.future().collect());
+        further(&mut self.ahead, plan.ahead().collect());
     }
 
     /// What is wrong with the newest archive; nothing where it is not known, for some place did not answer.

@@ -5,7 +5,7 @@
 
 use drover::exit::{Chain, Failure};
 use drover::ledger::{self, line_name, places_of};
-use drover::resources::{BackupArchive, BackupRun, Place, PlaceState};
+use drover::resources::{BackupArchive, BackupRun, PlaceState};
 use drover::runs::{History, parse_archive_name, status_of};
 use tracing::warn;
 
@@ -50,11 +50,7 @@ fn is_deleted(line: &BackupArchive) -> bool {
 
 /// Whether a place has the archive of a later run, one that lacks no type.
 fn has_newer(history: &History, number: i64) -> bool {
-    history.iter().filter(|run| run.spec.number > number).any(|run| {
-        let status = status_of(run);
-        let lacks_types = status.snapshot.is_some_and(|stage| !stage.missing_types.is_empty());
-        !lacks_types && status.upload.is_some_and(|stage| stage.places.iter().any(Place::is_verified))
-    })
+    history.last_stored().is_some_and(|run| run.spec.number > number)
 }
 
 /// What the run says then: where its archive was, and which places it never reached. `pending` are their names.
@@ -71,7 +67,7 @@ pub(crate) fn words(run: &BackupRun, why: &str, pending: &[&str]) -> String {
 mod tests {
     use drover::resources::{
         ArchivePlace, Backup, BackupArchiveSpec, BackupArchiveStatus, BackupRunSpec, BackupRunStatus, BackupSpec,
-        SnapshotStage, StageState, Trigger, TriggerKind, UploadStage,
+        Place, SnapshotStage, StageState, Trigger, TriggerKind, UploadStage,
     };
     use uuid::Uuid;
 

@@ -20,7 +20,7 @@ const PAGE: u32 = 500;
 
 /// The field manager of what retention-prune notes. Whoever else holds an archive writes as it, for what two managers have
 /// applied neither can take back.
-const PRUNE: &str = "retention-prune";
+pub const PRUNE_MANAGER: &str = "retention-prune";
 
 /// Why the ledger could not be read or written.
 #[derive(Debug, Snafu)]
@@ -174,7 +174,8 @@ impl Ledger {
     /// When it cannot be written.
     pub async fn hold(&self, backup: &str, filename: &str, held: &ArchiveHold) -> Result<(), Error> {
         let Some(name) = parse_archive_name(filename, backup) else { return Ok(()) };
-        let (as_prune, name) = (Self { manager: PRUNE, ..self.clone() }, line_name(backup, filename, name.time));
+        let (as_prune, name) =
+            (Self { manager: PRUNE_MANAGER, ..self.clone() }, line_name(backup, filename, name.time));
         let noted = as_prune.note(&name, |line| {
             let status = line.status.clone().unwrap_or_default();
             (held_of(line) != Some(held)).then(|| BackupArchiveStatus { held: Some(held.clone()), ..status })

@@ -83,11 +83,16 @@ impl<'a> Allowed<'a> {
         others.chain([word]).collect::<Vec<_>>().join(",")
     }
 
-    /// The command that allows this too, beside what is allowed.
+    /// The command that allows this too, beside what is allowed, on the Backup of that name.
+    pub(super) fn command_for(self, backup: &str, word: &str) -> String {
+        let words = self.with(word);
+        format!("kubectl annotate backups.resources.cattle.io {backup} --overwrite {ALLOW_ANNOTATION}={words}")
+    }
+
+    /// The same on the Backup whose annotation it is.
     #[must_use]
     pub fn command(self, word: &str) -> String {
-        let (backup, words) = (self.backup.unwrap_or("NAME"), self.with(word));
-        format!("kubectl annotate backups.resources.cattle.io {backup} --overwrite {ALLOW_ANNOTATION}={words}")
+        self.command_for(self.backup.unwrap_or("NAME"), word)
     }
 }
 

@@ -72,13 +72,12 @@ fn lost(backup: &str, open: &[Losses], allowed: Allowed<'_>) -> Option<String> {
         more => format!("; and in {more} more archives, which the run tells"),
     };
     let words = named.iter().map(|losses| losses.confirmation.as_str()).collect::<Vec<_>>().join(",");
-    let words = allowed.with(&words);
+    let command = allowed.command_for(backup, &words);
     let some = if open.len() > 1 { ", with the words of what is right alone" } else { "" };
     (!open.is_empty()).then(|| {
         format!(
             "fewer objects than before: {lost}{more}. What has them is kept until they are back or somebody confirms{some}. Once \
-             it is confirmed, the next prune may delete what has them: kubectl annotate backups.resources.cattle.io {backup} \
-             --overwrite {ALLOW_ANNOTATION}={words}"
+             it is confirmed, the next prune may delete what has them: {command}"
         )
     })
 }

@@ -161,9 +161,8 @@ async fn a_backup_whose_own_place_is_away_starves_no_other() {
     site.testbed.shutdown().await;
 }
 
-/// A folder's place in a policy is as good as a bucket's.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_volume_that_is_missing_gets_its_copies_once_it_is_there() {
+/// A Backup in a bucket that is to have a copy in a volume, which is not mounted yet.
+async fn with_a_volume_that_is_missing() -> Site {
     let site = Site::start_with(Options::only([Service::ControlPlane, Service::Nats, Service::Minio])).await;
     site.resource_set(SMALL_SET).await;
     let near = FurtherLocation {
@@ -173,6 +172,13 @@ async fn a_volume_that_is_missing_gets_its_copies_once_it_is_there() {
     };
     policy(&site, "near", &["kept"], near).await;
     site.backup("kept", "small", Some(site.bucket("kept"))).await;
+    site
+}
+
+/// A folder's place in a policy is as good as a bucket's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_is_missing_gets_its_copies_once_it_is_there() {
+    let site = with_a_volume_that_is_missing().await;
     limit_room(&site, ROOM_OF_ONE).await;
     let volumes = site.testbed.folder().join("volumes");
     let upload = || site.job("upload").environment("DROVER_VOLUMES", &volumes.display().to_string());
@@ -197,15 +203,7 @@ async fn a_volume_that_is_missing_gets_its_copies_once_it_is_there() {
 /// An archive that expired where it lay, before a place that was missing got its copy: nobody is woken for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_copy_of_what_is_gone_ends_without_alarm() {
-    let site = Site::start_with(Options::only([Service::ControlPlane, Service::Nats, Service::Minio])).await;
-    site.resource_set(SMALL_SET).await;
-    let near = FurtherLocation {
-        name: "near".to_owned(),
-        s3: None,
-        local: Some(LocalLocation { volume: Some("nas".to_owned()) }),
-    };
-    policy(&site, "near", &["kept"], near).await;
-    site.backup("kept", "small", Some(site.bucket("kept"))).await;
+    let site = with_a_volume_that_is_missing().await;
     let volumes = site.testbed.folder().join("volumes");
     let upload = || site.job("upload").environment("DROVER_VOLUMES", &volumes.display().to_string());
     for _ in 0..2 {
