@@ -9,6 +9,7 @@ use drover::lease::{Lease, Version};
 use drover::queue::NatsOptions;
 use drover::resources::{Backup, BackupRun, Trigger};
 use drover::runs::{self, Due, History, Opening, check_archive_name, event, status_of};
+use futures::TryFutureExt;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
@@ -238,8 +239,10 @@ async fn under_lease(context: &Context, asked: &Asked) -> Result<(), Failure> {
 /// Opens the run, or goes on with one that was left in the middle; none where there is nothing to do. The Backup is read
 /// again, for it may have changed while the Lease was waited for.
 async fn begin(context: &Context, asked: &Asked) -> Result<Option<Begun>, Failure> {
-    let before = turn::after_restores(context, &asked.backup, Duration::ZERO).await?;
-    let backup = find_backup(&context.client, &asked.backup.name_any()).await?;
+    let name = asked.backup.name_any();
+    let backup = find_backup(&context.client, &name).map_err(Failure::from);
+    let before = turn::after_restores(context, &asked.backup, Duration::ZERO);
+    let (before, backup) = tokio::try_join!(before, backup)?;
     let history = context.runs.history_with_former(&backup).await?;
     context.republish(&history).await?;
     if !is_wanted(context, asked, &backup, &history)? {

@@ -7,6 +7,7 @@ use drover::policy::Policies;
 use drover::queue::{self, Connection, NatsOptions};
 use drover::resources::{Trigger, TriggerKind};
 use drover::runs::RunStore;
+use futures::TryFutureExt;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +31,12 @@ pub(crate) struct Context {
     connection: Connection,
 }
 
+async fn connect_to_store(nats: &NatsOptions) -> Result<(Connection, Store), Failure> {
+    let connection = queue::connect(nats, JOB).await?;
+    let store = Store::open(&connection.jetstream).await?;
+    Ok((connection, store))
+}
+
 impl Context {
     pub(crate) async fn connect(
         client: Client,
@@ -38,17 +45,18 @@ impl Context {
         shutdown: CancellationToken,
     ) -> Result<Self, Failure> {
         let identity = options.identity();
-        let cluster_uid = drover::cluster::cluster_uid(&client).await?;
-        let policies = Policies::load(&client).await?;
+        let cluster_uid = drover::cluster::cluster_uid(&client).map_err(Failure::from);
+        let policies = Policies::load(&client).map_err(Failure::from);
+        let lister = drover::cluster::connect_without_retries().map_err(Failure::from);
+        let (cluster_uid, policies, lister, (connection, store)) =
+            tokio::try_join!(cluster_uid, policies, lister, connect_to_store(nats))?;
         policies.warn();
-        let connection = queue::connect(nats, JOB).await?;
-        let store = Store::open(&connection.jetstream).await?;
         Ok(Self {
             runs: RunStore::new(client.clone(), JOB),
             events: Events::new(client.clone(), JOB, &identity),
             restores: Onlooker::new(client.clone(), &options.namespace, lease::RESTORES, options.lease_settings()),
             client,
-            lister: drover::cluster::connect_without_retries().await?,
+            lister,
             options,
             identity,
             cluster_uid,

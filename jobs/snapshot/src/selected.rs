@@ -41,7 +41,9 @@ impl Selected {
     pub(crate) async fn of(client: &Client, set: &ResourceSet, missing: MissingTypes) -> Result<Self, Error> {
         let name = set.metadata.name.as_deref().unwrap_or_default();
         let versions = || set.spec.resource_selectors.iter().map(|selector| selector.api_version.as_str());
-        let discovery = selection::discover(client, versions()).await.context(DiscoverSnafu)?;
+        // Who reads the archive later wants to know its version; a snapshot does not fail for it.
+        let (discovery, server) = tokio::join!(selection::discover(client, versions()), client.apiserver_version());
+        let discovery = discovery.context(DiscoverSnafu)?;
         let plan = selection::plan(set, &discovery).context(ReadResourceSetSnafu { name })?;
         let exit = plan.unknown.iter().map(|unknown| unknown.why.exit).max();
         if let Some(exit) = exit.filter(|_| !missing.are_allowed) {
@@ -53,8 +55,7 @@ impl Selected {
         Ok(Self {
             resource_set: serde_json::to_vec(&stored).context(EncodeResourceSetSnafu)?,
             missing,
-            // Who reads the archive later wants to know; a snapshot does not fail for it.
-            contents: contents(&plan, client.apiserver_version().await.ok().map(|version| version.git_version)),
+            contents: contents(&plan, server.ok().map(|server| server.git_version)),
             counted: counted(&plan, &discovery, versions().map(group_of).collect()),
             plan,
         })

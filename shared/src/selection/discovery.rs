@@ -201,8 +201,8 @@ pub async fn discover_all(client: &Client) -> Result<Discovery, DiscoveryError> 
 
 /// Every API version that the cluster names, of each group the preferred one first.
 async fn api_versions_of(client: &Client) -> Result<Vec<String>, DiscoveryError> {
-    let core: Option<APIVersions> = get(client, "/api").await?;
-    let groups: Option<APIGroupList> = get(client, "/apis").await?;
+    let (core, groups): (Option<APIVersions>, Option<APIGroupList>) =
+        tokio::try_join!(get(client, "/api"), get(client, "/apis"))?;
     let grouped = groups.into_iter().flat_map(|list| list.groups).flat_map(|group| {
         let preferred = group.preferred_version.map(|version| version.group_version);
         let mut versions: Vec<_> = group.versions.into_iter().map(|version| version.group_version).collect();
