@@ -83,6 +83,24 @@ pub async fn update<K>(
     api: &Api<K>,
     name: &str,
     manager: &str,
+    change: impl FnMut(&K) -> Option<Value>,
+) -> Result<K, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
+{
+    update_from(api, name, None, manager, change).await
+}
+
+/// As [`update`], for an object that was read or written a moment ago: it is read only where it is another by now, or where
+/// `change` would leave that one as it is.
+///
+/// # Errors
+/// When the object cannot be read or written.
+pub async fn update_from<K>(
+    api: &Api<K>,
+    name: &str,
+    mut known: Option<K>,
+    manager: &str,
     mut change: impl FnMut(&K) -> Option<Value>,
 ) -> Result<K, Error>
 where
@@ -91,8 +109,15 @@ where
     let kind = K::kind(&()).into_owned();
     let mut tries = 0;
     loop {
-        let object = api.get(name).await.map_err(ApiError::from).context(ReadSnafu { kind: &kind, name })?;
-        let Some(mut status) = change(&object) else { return Ok(object) };
+        let (object, is_read) = match known.take() {
+            Some(object) => (object, false),
+            None => (api.get(name).await.map_err(ApiError::from).context(ReadSnafu { kind: &kind, name })?, true),
+        };
+        let mut status = match change(&object) {
+            Some(status) => status,
+            None if is_read => return Ok(object),
+            None => continue,
+        };
         drop_empty(&mut status);
         let patch = json!({
             "apiVersion": K::api_version(&()),

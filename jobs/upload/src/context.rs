@@ -12,6 +12,7 @@ use drover::policy::Policies;
 use drover::queue::{self, Connection, NatsOptions};
 use drover::runs::RunStore;
 use drover::storage::{Storage, StorageOptions};
+use futures::TryFutureExt;
 use kube::Client;
 use uuid::Uuid;
 
@@ -58,9 +59,13 @@ impl Context {
         spool: PathBuf,
     ) -> Result<Self, Failure> {
         let identity = options.identity();
-        let connection = queue::connect(nats, JOB).await?;
-        let store = Store::open(&connection.jetstream).await?;
-        let policies = Policies::load(&client).await?;
+        let connect = async {
+            let connection = queue::connect(nats, JOB).await?;
+            let store = Store::open(&connection.jetstream).await?;
+            Ok((connection, store))
+        };
+        let ((connection, store), policies) =
+            tokio::try_join!(connect, Policies::load(&client).map_err(Failure::from))?;
         policies.warn();
         Ok(Self {
             policies,

@@ -156,9 +156,9 @@ impl Ledger {
     /// When it cannot be written.
     pub async fn record(&self, run: &BackupRun, place: &Place) -> Result<(), Error> {
         let Some(line) = line_of_run(run) else { return Ok(()) };
-        self.put(&line).await?;
+        let there = self.put(&line).await?;
         let verified = place_of(place);
-        self.note(&line.name_any(), |there| {
+        self.note_from(Some(there), &line.name_any(), |there| {
             let before = places_of(there);
             let places = places_with(before, places_of(&line), &verified);
             // Nothing that another job notes becomes this one's as well: it could not take it back.
@@ -188,11 +188,12 @@ impl Ledger {
     /// # Errors
     /// When it cannot be written.
     pub async fn seed(&self, line: &BackupArchive) -> Result<(), Error> {
-        self.put(line).await?;
-        self.note(&line.name_any(), |there| there.status.is_none().then(|| line.status.clone()).flatten()).await
+        let there = self.put(line).await?;
+        let change = |there: &BackupArchive| there.status.is_none().then(|| line.status.clone()).flatten();
+        self.note_from(Some(there), &line.name_any(), change).await
     }
 
-    async fn put(&self, line: &BackupArchive) -> Result<(), Error> {
+    async fn put(&self, line: &BackupArchive) -> Result<BackupArchive, Error> {
         let name = line.name_any();
         let (kind, api_version) = (BackupArchive::kind(&()), BackupArchive::api_version(&()));
         let labels = &line.metadata.labels;
@@ -202,7 +203,7 @@ impl Ledger {
         let written = self.api.patch(&name, &PatchParams::apply(self.manager).force(), &Patch::Apply(&patch)).await;
         match written.map_err(ApiError::from) {
             Err(error) if error.code() == Some(404) => NotInstalledSnafu.fail(),
-            written => written.map(|_| ()).context(WriteSnafu { name }),
+            written => written.context(WriteSnafu { name }),
         }
     }
 
@@ -215,8 +216,17 @@ impl Ledger {
         name: &str,
         change: impl Fn(&BackupArchive) -> Option<BackupArchiveStatus>,
     ) -> Result<(), Error> {
+        self.note_from(None, name, change).await
+    }
+
+    async fn note_from(
+        &self,
+        known: Option<BackupArchive>,
+        name: &str,
+        change: impl Fn(&BackupArchive) -> Option<BackupArchiveStatus>,
+    ) -> Result<(), Error> {
         let to_value = |line: &BackupArchive| -> Option<Value> { serde_json::to_value(change(line)?).ok() };
-        match status::update(&self.api, name, self.manager, to_value).await {
+        match status::update_from(&self.api, name, known, self.manager, to_value).await {
             Err(error) if error.is_gone() => Ok(()),
             noted => noted.map(|_| ()).context(NoteSnafu),
         }

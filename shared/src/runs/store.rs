@@ -156,7 +156,7 @@ impl RunStore {
         created.context(OpenSnafu { name })
     }
 
-    /// Changes a run's status; see [`status::update`].
+    /// Changes a run's status; see [`status::update_from`].
     ///
     /// # Errors
     /// When it cannot be written.
@@ -165,7 +165,10 @@ impl RunStore {
         run: &BackupRun,
         change: impl FnMut(&BackupRun) -> Option<Value>,
     ) -> Result<BackupRun, Error> {
-        status::update(&self.api, &run.name_any(), self.manager, change).await.context(RecordSnafu)
+        let name = run.name_any();
+        // Boxed, for it holds whole runs and is part of many futures.
+        let recorded = Box::pin(status::update_from(&self.api, &name, Some(run.clone()), self.manager, change));
+        recorded.await.context(RecordSnafu)
     }
 
     /// Deletes runs; one that is gone already is none to delete.
