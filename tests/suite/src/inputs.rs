@@ -6,6 +6,7 @@ mod small_rancher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use drover::resources::ResourceSelector;
 use drover_testbed::rancher;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -22,6 +23,14 @@ const FURTHER: &str = "DROVER_TEST_INPUTS";
 /// What Rancher's operator selects, each way of being selected for itself.
 const SELECTED: &str = include_str!("inputs/selected.yaml");
 
+/// What it selects of Kubewarden where its users want that.
+const KUBEWARDEN: &str = include_str!("inputs/kubewarden.yaml");
+
+/// Slips of the recorded parts for Kubewarden, and what is meant: by these words they select nothing, or types without
+/// their definitions.
+const SLIPS: [(&str, &str); 2] =
+    [("^ingress$", "^ingresses$"), ("policyrepoter.kyverno.io", "policyreporter.kyverno.io")];
+
 /// The set of the operator's chart that selects all of Rancher.
 pub const FULL: &str = "rancher-resource-set-full";
 /// The one without Secrets.
@@ -36,8 +45,8 @@ pub enum Inputs {
     /// - `seed/manifests`: manifests of users;
     /// - `bro-archives`: the operator's archives `bro-<kind>-*` of one cluster, their entries `<kind>.list`, and their
     ///   configurations `<kind>.yaml`;
-    /// - `rancher`: the operator's two ResourceSets, `crds` with Rancher's definitions, and `populate.py`, which fills a
-    ///   cluster with what the archives hold.
+    /// - `rancher`: `chart` with the two ResourceSets of the operator's chart and its optional part for Kubewarden, `crds`
+    ///   with Rancher's definitions, and `populate.py`, which fills a cluster with what the archives hold.
     Further(PathBuf),
 }
 
@@ -90,7 +99,28 @@ impl Inputs {
         let file = format!("{name}.yaml");
         match self {
             Self::Own(folder) => folder.path().join(file),
-            Self::Further(folder) => folder.join("rancher").join(file),
+            Self::Further(folder) => folder.join("rancher/chart").join(file),
+        }
+    }
+
+    /// What the operator's sets select of Kubewarden where its users want that: for every set, and for the one with Secrets.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[must_use]
+    pub fn kubewarden(&self) -> [Vec<ResourceSelector>; 2] {
+        match self {
+            Self::Own(_) => {
+                let all: Vec<ResourceSelector> = serde_saphyr::from_str(KUBEWARDEN).unwrap();
+                let (secrets, others) = all.into_iter().partition(|selector| selector.kinds == ["Secret"]);
+                [others, secrets]
+            }
+            Self::Further(folder) => ["basic", "sensitive"].map(|part| {
+                let path = folder.join("rancher/chart").join(format!("optional-kubewarden-{part}.yaml"));
+                let text = std::fs::read_to_string(path).unwrap();
+                let text = SLIPS.iter().fold(text, |text, (slip, meant)| text.replace(slip, meant));
+                serde_saphyr::from_str(&text).unwrap()
+            }),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The ResourceSets that come with drover: created where they are missing, and their users' from then on.
 
+mod added;
+
 use std::path::{Path, PathBuf};
 
 use drover::cluster::{self, ApiError};
@@ -11,7 +13,7 @@ use snafu::{ResultExt, Snafu, ensure};
 
 /// Creates the ResourceSets of a folder that the cluster does not have.
 pub(super) async fn create_missing(folder: &Path) -> Result<(), Failure> {
-    let wanted = read_folder(folder)?;
+    let wanted = added::whole(read_folder(folder)?)?;
     let sets: Api<ResourceSet> = Api::all(cluster::connect().await?);
     for set in &wanted {
         create(&sets, set).await?;
@@ -74,6 +76,11 @@ enum Error {
     Parse { path: PathBuf, source: Box<serde_saphyr::Error> },
     #[snafu(display("failed to find a ResourceSet in the file {path:?}: it holds a {kind:?} of {api_version:?}"))]
     OtherKind { path: PathBuf, kind: String, api_version: String },
+    #[snafu(display(
+        "failed to add the selectors of {part:?} to the ResourceSet {name:?}: no file of the folder has it; take the name \
+         out of the annotation drover.dev/added-to, or add the file"
+    ))]
+    NoSuchSet { part: String, name: String },
     #[snafu(display("failed to look for the ResourceSet {name:?}"))]
     Read { name: String, source: ApiError },
     #[snafu(display(
@@ -90,7 +97,7 @@ impl Fault for Error {
         match self {
             Self::MissingDefinition { .. } => Exit::Unavailable,
             Self::Read { source, .. } | Self::Create { source, .. } => source.exit(),
-            Self::ReadFile { .. } | Self::Parse { .. } | Self::OtherKind { .. } => Exit::Usage,
+            Self::ReadFile { .. } | Self::Parse { .. } | Self::OtherKind { .. } | Self::NoSuchSet { .. } => Exit::Usage,
         }
     }
 }

@@ -164,7 +164,13 @@ fn downstream() -> Vec<Value> {
         object(PROVISIONING, "Cluster", "fleet-default/harbour", provisioned),
         object(RKE, "RKECluster", "fleet-default/harbour", by_provisioned(json!({"spec": {}}))),
         object(RKE, "RKEControlPlane", "fleet-default/harbour", by_provisioned(control_plane)),
-        object("v1", "Secret", "fleet-default/harbour-rke-state", with(owned_by(RKE, "RKECluster", "harbour"), state)),
+        // Its name was too long, and Rancher cut it off.
+        object(
+            "v1",
+            "Secret",
+            "fleet-default/harbour-of-the-north-8d2f1",
+            with(owned_by(RKE, "RKECluster", "harbour"), state),
+        ),
         object(FLEET, "Cluster", "fleet-default/harbour", agent),
         object(FLEET, "Bundle", "fleet-default/monitoring", bundle),
     ]

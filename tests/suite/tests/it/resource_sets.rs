@@ -3,6 +3,8 @@
 
 mod changes;
 mod comparison;
+mod kubewarden;
+mod named;
 mod probes;
 mod regexps;
 mod types;
@@ -27,6 +29,7 @@ use crate::manifests::lost;
 use crate::populate::populate_awkwardly;
 
 const GUIDE: &str = "rancher-resource-set";
+const TURTLES: &str = "rancher-resource-set-turtles";
 
 /// What the operator's selectors say to no effect, each by a piece of it, and why.
 const IDLE: [(&str, &str); 6] = [
@@ -46,6 +49,11 @@ fn file(name: &str) -> PathBuf {
     folder("resource-sets").join(format!("{name}.yaml"))
 }
 
+/// A file of the component `kubewarden`.
+fn component(name: &str) -> PathBuf {
+    folder("../kustomize/components/kubewarden").join(format!("{name}.yaml"))
+}
+
 fn read(path: &Path) -> ResourceSet {
     let text = std::fs::read_to_string(path).unwrap();
     serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -62,6 +70,15 @@ fn set_of_the_guide_is_the_full_one_and_the_basic_one_is_that_without_secrets() 
     assert!(!secrets.is_empty() && secrets.iter().all(takes_secrets), "{secrets:?}");
     let is_narrow = |selector: &ResourceSelector| selector.api_version != "v1" || !selector.kinds.is_empty();
     assert!(common.iter().all(|selector| is_narrow(selector) && !takes_secrets(selector)), "{common:?}");
+}
+
+#[test]
+fn set_of_turtles_is_the_full_one_with_more_on_top() {
+    let [full, turtles] = [FULL, TURTLES].map(|name| read(&file(name)).spec);
+    assert_eq!(turtles.controller_references, full.controller_references);
+    let (common, on_top) = turtles.resource_selectors.split_at(full.resource_selectors.len());
+    assert_eq!(common, full.resource_selectors);
+    assert!(!on_top.is_empty());
 }
 
 #[test]
@@ -181,7 +198,7 @@ async fn kubectl_applies_the_folders_strictly_and_nothing_in_a_set_is_lost() {
         kubectl::on(&site, &[&arguments[..], &[folder(name).to_str().unwrap()]].concat()).await;
     }
     let sets: Api<ResourceSet> = Api::all(site.client.clone());
-    for name in [GUIDE, BASIC, FULL] {
+    for name in [GUIDE, BASIC, FULL, TURTLES] {
         let sent: Value = serde_saphyr::from_str(&std::fs::read_to_string(file(name)).unwrap()).unwrap();
         let stored = serde_json::to_value(sets.get(name).await.unwrap()).unwrap();
         assert_eq!(lost(&sent, &stored, ""), Vec::<String>::new(), "{name}");

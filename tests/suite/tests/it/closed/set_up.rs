@@ -50,10 +50,7 @@ async fn setup_makes_the_queue_and_the_resource_sets_that_are_missing() {
     let mut closed = Closed::install(&site, "cattle-resources-system").await;
     closed.roll_out().await;
     let folder = closed.path("resource-sets");
-    for file in ["rancher-resource-set-basic.yaml", "rancher-resource-set-full.yaml", "rancher-resource-set.yaml"] {
-        let manifests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../manifests/resource-sets");
-        std::fs::copy(manifests.join(file), folder.join(file)).unwrap();
-    }
+    resource_sets_are_mounted(&folder);
     let setup = async || {
         let job = closed.job("dispatch", "setup").await.arguments(["setup", "queue"]);
         job.environment("DROVER_RESOURCE_SETS", folder.to_str().unwrap())
@@ -64,8 +61,16 @@ async fn setup_makes_the_queue_and_the_resource_sets_that_are_missing() {
         let sets = sets.list(&kube::api::ListParams::default()).await.unwrap();
         sets.iter().map(ResourceExt::name_any).collect::<Vec<_>>()
     };
-    let all = ["rancher-resource-set", "rancher-resource-set-basic", "rancher-resource-set-full"];
+    let all = ["", "-basic", "-full", "-turtles"].map(|name| format!("rancher-resource-set{name}"));
     assert_eq!(names().await, all);
+    for (name, has_secrets) in all.iter().zip([true, false, true, true]) {
+        let selectors = sets.get(name).await.unwrap().spec.resource_selectors;
+        let selects = |kind: &str, version: &str| {
+            selectors.iter().any(|one| one.api_version == version && (kind.is_empty() || one.kinds == [kind]))
+        };
+        assert!(selects("", "policies.kubewarden.io/v1"), "{name}");
+        assert_eq!(selects("Secret", "v1"), has_secrets, "{name}");
+    }
 
     // What a person changed stays, and what a person deleted comes again.
     sets.delete("rancher-resource-set-full", &DeleteParams::default()).await.unwrap();
@@ -84,6 +89,19 @@ async fn setup_makes_the_queue_and_the_resource_sets_that_are_missing() {
     assert!(finished.log.contains("apply drover's definitions"), "{}", finished.log);
     drop(closed);
     site.testbed.shutdown().await;
+}
+
+/// The ResourceSets and what the component `kubewarden` adds to them, as the job finds them.
+fn resource_sets_are_mounted(folder: &std::path::Path) {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for of in ["manifests/resource-sets", "kustomize/components/kubewarden"] {
+        for path in std::fs::read_dir(root.join(of)).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = path.file_name().unwrap();
+            if name != "kustomization.yaml" {
+                std::fs::copy(&path, folder.join(name)).unwrap();
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

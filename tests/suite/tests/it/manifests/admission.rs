@@ -153,7 +153,7 @@ async fn every_component_and_an_overlays_own_image_are_allowed(
     before: &[(&'static str, Value)],
 ) {
     let components: Vec<_> = COMPONENTS.into_iter().filter(|name| !LEFT_OUT.contains(name)).collect();
-    assert_eq!(components.len(), 13);
+    assert_eq!(components.len(), 14);
     let folder = own_overlay(&components, OF_THE_SITE);
     let folder = folder.path().display().to_string();
     let templates = templates(&folder).await;

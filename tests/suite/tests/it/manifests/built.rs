@@ -14,9 +14,10 @@ use crate::kubectl;
 pub(crate) const OVERLAYS: [&str; 3] = ["local", "production", "cron-only"];
 
 /// Every component, in an order in which all of them go together.
-pub(crate) const COMPONENTS: [&str; 16] = [
+pub(crate) const COMPONENTS: [&str; 17] = [
     "heartbeat",
     "monitoring",
+    "kubewarden",
     "minio",
     "local-storage",
     "operator-volume",

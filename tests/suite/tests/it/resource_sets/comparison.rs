@@ -19,7 +19,7 @@ pub(super) struct Comparison {
 }
 
 /// How the types that a list of selectors takes are selected, by API version and plural name.
-struct Selection(BTreeMap<(String, String), TypePlan>);
+pub(super) struct Selection(BTreeMap<(String, String), TypePlan>);
 
 impl Comparison {
     /// With objects made of what the selectors of these lists name.
@@ -80,7 +80,7 @@ impl Comparison {
 impl Selection {
     /// Another selector stands beside those of each type, so that nothing they say alike is left to a server, which is not
     /// there.
-    fn new(selectors: &[ResourceSelector], discovery: &Discovery) -> Self {
+    pub(super) fn new(selectors: &[ResourceSelector], discovery: &Discovery) -> Self {
         let api_versions: BTreeSet<&String> = selectors.iter().map(|selector| &selector.api_version).collect();
         let beside = |api_version: &String| ResourceSelector {
             api_version: api_version.clone(),
@@ -93,7 +93,7 @@ impl Selection {
     }
 
     /// Whether an object of a type is selected.
-    fn of(&self, resource: &ResourceType) -> impl Fn(&Probe) -> bool {
+    pub(super) fn of(&self, resource: &ResourceType) -> impl Fn(&Probe) -> bool {
         let of = self.0.get(&(resource.api_version(), resource.plural.clone()));
         move |probe| of.is_some_and(|of| of.selects(probe))
     }

@@ -11,15 +11,16 @@ use super::regexps::samples;
 /// A name, a namespace or a value that no selector names.
 const OTHER: &str = "other";
 
-/// Labels by key.
-type Labels = BTreeMap<String, String>;
+/// Labels by key, or fields by path.
+type Texts = BTreeMap<String, String>;
 
 /// What selectors look at in an object.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Probe {
-    name: String,
-    namespace: Option<String>,
-    labels: Labels,
+    pub(super) name: String,
+    pub(super) namespace: Option<String>,
+    pub(super) labels: Texts,
+    pub(super) fields: Texts,
 }
 
 impl Facts for Probe {
@@ -35,45 +36,76 @@ impl Facts for Probe {
         self.labels.get(key).cloned()
     }
 
-    fn field(&self, _: &str) -> Option<String> {
-        None
+    fn field(&self, path: &str) -> Option<String> {
+        self.fields.get(path).cloned()
     }
 }
 
+/// What objects are made of: each value with each of the others.
+#[derive(Clone, Default)]
+struct Parts {
+    names: BTreeSet<String>,
+    namespaces: BTreeSet<String>,
+    labels: BTreeSet<Texts>,
+    fields: BTreeSet<Texts>,
+}
+
 /// Objects of a type. Of the selectors that take the type come all names with all namespaces and labels, those beside what
-/// they name too; of other selectors only what each of them names, for they may come to take the type.
+/// they name too; of other selectors only what each of them names, for they may come to take the type. Fields go with the
+/// names of the selectors that name fields.
 pub(super) fn probes(
     resource: &ResourceType,
     taking: &[&ResourceSelector],
     others: &[&ResourceSelector],
 ) -> Vec<Probe> {
-    let around = |texts: BTreeSet<String>| texts.iter().flat_map(|text| neighbours(text)).collect();
-    let of_all = |named: fn(&ResourceSelector) -> BTreeSet<String>| taking.iter().flat_map(|one| named(one)).collect();
-    let labels = taking.iter().flat_map(|selector| labels(selector)).collect();
-    let mut probes = product(resource, around(of_all(names)), around(of_all(namespaces)), labels);
+    let all = Parts::of(taking);
+    let with_fields: Vec<_> = taking.iter().copied().filter(|one| !one.field_selectors.is_empty()).collect();
+    let of_fields = Parts { names: Parts::of(&with_fields).names, ..all.clone() };
+    let mut probes = product(resource, Parts { fields: BTreeSet::new(), ..all }.with_neighbours());
+    if !with_fields.is_empty() {
+        probes.extend(product(resource, of_fields.with_neighbours()));
+    }
     for selector in others {
-        probes.extend(product(resource, names(selector), namespaces(selector), self::labels(selector)));
+        probes.extend(product(resource, Parts::of(&[*selector])));
     }
     probes
 }
 
-fn product(
-    resource: &ResourceType,
-    mut names: BTreeSet<String>,
-    mut namespaces: BTreeSet<String>,
-    mut labels: BTreeSet<Labels>,
-) -> Vec<Probe> {
-    names.insert(OTHER.to_owned());
-    namespaces.insert(OTHER.to_owned());
-    labels.insert(Labels::new());
+impl Parts {
+    fn of(selectors: &[&ResourceSelector]) -> Self {
+        Self {
+            names: selectors.iter().flat_map(|selector| names(selector)).collect(),
+            namespaces: selectors.iter().flat_map(|selector| namespaces(selector)).collect(),
+            labels: selectors.iter().flat_map(|selector| labels(selector)).collect(),
+            fields: selectors.iter().map(|selector| selector.field_selectors.clone()).collect(),
+        }
+    }
+
+    fn with_neighbours(self) -> Self {
+        let around = |texts: BTreeSet<String>| texts.iter().flat_map(|text| neighbours(text)).collect();
+        Self { names: around(self.names), namespaces: around(self.namespaces), ..self }
+    }
+}
+
+fn product(resource: &ResourceType, mut parts: Parts) -> Vec<Probe> {
+    parts.names.insert(OTHER.to_owned());
+    parts.namespaces.insert(OTHER.to_owned());
+    parts.labels.insert(Texts::new());
+    parts.fields.insert(Texts::new());
     let namespaces: Vec<Option<String>> =
-        if resource.namespaced { namespaces.into_iter().map(Some).collect() } else { vec![None] };
-    let mut probes = Vec::with_capacity(names.len() * namespaces.len() * labels.len());
-    for name in &names {
+        if resource.namespaced { parts.namespaces.into_iter().map(Some).collect() } else { vec![None] };
+    let mut probes = Vec::with_capacity(parts.names.len() * namespaces.len() * parts.labels.len());
+    for name in &parts.names {
         for namespace in &namespaces {
-            let probe =
-                |labels: &Labels| Probe { name: name.clone(), namespace: namespace.clone(), labels: labels.clone() };
-            probes.extend(labels.iter().map(probe));
+            for labels in &parts.labels {
+                let probe = |fields: &Texts| Probe {
+                    name: name.clone(),
+                    namespace: namespace.clone(),
+                    labels: labels.clone(),
+                    fields: fields.clone(),
+                };
+                probes.extend(parts.fields.iter().map(probe));
+            }
         }
     }
     probes
@@ -101,18 +133,18 @@ fn namespaces(selector: &ResourceSelector) -> BTreeSet<String> {
 }
 
 /// Every combination of the values that a selector names, of another value, and of none.
-fn labels(selector: &ResourceSelector) -> BTreeSet<Labels> {
-    let mut found = BTreeSet::from([Labels::new()]);
+fn labels(selector: &ResourceSelector) -> BTreeSet<Texts> {
+    let mut found = BTreeSet::from([Texts::new()]);
     for (key, values) in selector.label_selectors.iter().flat_map(label_values) {
         let with = |value: &String| {
-            let labelled = |labels: &Labels| {
+            let labelled = |labels: &Texts| {
                 let mut labels = labels.clone();
                 labels.insert(key.clone(), value.clone());
                 labels
             };
             found.iter().map(labelled).collect::<Vec<_>>()
         };
-        let labelled: Vec<Labels> = values.iter().flat_map(with).collect();
+        let labelled: Vec<Texts> = values.iter().flat_map(with).collect();
         found.extend(labelled);
     }
     found

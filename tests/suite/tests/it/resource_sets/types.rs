@@ -10,7 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 type Row = (&'static str, &'static str, &'static str, bool);
 
 /// Types of Kubernetes, of every API version that a ResourceSet of Rancher names.
-const BUILT_IN: [Row; 26] = [
+const BUILT_IN: [Row; 36] = [
     ("v1", "ConfigMap", "configmaps", true),
     ("v1", "Endpoints", "endpoints", true),
     ("v1", "Event", "events", true),
@@ -37,6 +37,16 @@ const BUILT_IN: [Row; 26] = [
     ("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", true),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", false),
     ("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", false),
+    ("batch/v1", "CronJob", "cronjobs", true),
+    ("batch/v1", "Job", "jobs", true),
+    ("networking.k8s.io/v1", "Ingress", "ingresses", true),
+    ("networking.k8s.io/v1", "IngressClass", "ingressclasses", false),
+    ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", true),
+    ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", true),
+    ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", false),
+    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false),
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", false),
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", false),
 ];
 
 /// Types that a set names, and of which not all inputs have a definition.
@@ -72,7 +82,7 @@ fn types_of(definition: &CustomResourceDefinition) -> Vec<ResourceType> {
     spec.versions.iter().map(|version| of(&version.name)).collect()
 }
 
-fn resource_type(api_version: &str, kind: &str, plural: &str, namespaced: bool) -> ResourceType {
+pub(super) fn resource_type(api_version: &str, kind: &str, plural: &str, namespaced: bool) -> ResourceType {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     ResourceType {
         group: group.to_owned(),
