@@ -19,7 +19,7 @@ use crate::testbed;
 
 /// Backs up a cluster, damages it, restores it, and shows each step with its time.
 ///
-/// Everything runs on this machine: a Kubernetes cluster, NATS and MinIO, built on the first run into the user's cache
+/// Everything runs on this machine: a Kubernetes cluster, NATS and an S3 server, built on the first run into the user's cache
 /// folder and reused afterwards. As root on Linux the cluster has a node, drover is installed by kustomize and all jobs
 /// run in pods; elsewhere they run as processes. When it ends nothing is left but that cache.
 #[derive(Debug, Parser)]

@@ -34,15 +34,15 @@ pub enum Image {
     Drover,
     /// The NATS server.
     Nats,
-    /// MinIO.
-    Minio,
+    /// The Versity S3 Gateway.
+    Versitygw,
     /// kubectl, for pods that act as somebody.
     Kubectl,
 }
 
 impl Image {
     /// Every image that a user of the node may want.
-    pub const ALL: [Self; 4] = [Self::Drover, Self::Nats, Self::Minio, Self::Kubectl];
+    pub const ALL: [Self; 4] = [Self::Drover, Self::Nats, Self::Versitygw, Self::Kubectl];
     /// The images that a node needs for itself.
     pub(crate) const OF_THE_NODE: [Self; 2] = [Self::Pause, Self::Coredns];
 
@@ -54,7 +54,7 @@ impl Image {
             Self::Coredns => "coredns",
             Self::Drover => "drover",
             Self::Nats => "nats",
-            Self::Minio => "minio/minio",
+            Self::Versitygw => "versity/versitygw",
             Self::Kubectl => "kubectl",
         }
     }
@@ -73,7 +73,7 @@ impl Image {
             Self::Pause | Self::Drover => None,
             Self::Coredns => Some(Program::Coredns),
             Self::Nats => Some(Program::NatsServer),
-            Self::Minio => Some(Program::Minio),
+            Self::Versitygw => Some(Program::Versitygw),
             Self::Kubectl => Some(Program::Kubectl),
         }
     }
@@ -86,6 +86,6 @@ mod tests {
     #[test]
     fn a_name_is_written_out_as_a_node_does_it() {
         assert_eq!(Image::Drover.reference(), "docker.io/library/drover:testbed");
-        assert_eq!(Image::Minio.reference(), "docker.io/minio/minio:testbed");
+        assert_eq!(Image::Versitygw.reference(), "docker.io/versity/versitygw:testbed");
     }
 }

@@ -1,4 +1,4 @@
-//! The Versity S3 Gateway: an S3 server of another make than MinIO.
+//! The Versity S3 Gateway: the S3 server of the overlay `local`, and one of another make than MinIO.
 
 use std::path::{Path, PathBuf};
 

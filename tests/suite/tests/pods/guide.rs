@@ -1,15 +1,18 @@
 //! The examples of `docs/examples`, and where they are named the manifests of users: each is applied in turn. Only what no
 //! manifest can know is substituted, by kustomize: endpoint, credentials, key and file name.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use drover::encryption::CONFIGURATION_KEY;
-use drover::resources::Backup;
+use drover::resources::{Backup, DEFAULT_NAMESPACE};
 use drover_tests::inputs::Inputs;
-use kube::ResourceExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::place::{ENDPOINT, Place};
+use crate::place::{CREDENTIALS, ENDPOINT, Place};
 
 /// A key of 32 bytes in base64.
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -61,7 +64,7 @@ impl Guide {
     }
 
     async fn secrets_are_made(&self, place: &Place) {
-        let access = place.kubectl_here(&["get", "secret", "minio-credentials", "--output=json"]).await;
+        let access = place.kubectl_here(&["get", "secret", CREDENTIALS, "--output=json"]).await;
         let access: Value = serde_json::from_str(&access).unwrap();
         let credentials =
             json!([{"op": "remove", "path": "/stringData"}, {"op": "add", "path": "/data", "value": access["data"]}]);
@@ -72,6 +75,19 @@ impl Guide {
             };
             apply(place, &self.folder, file, &[("Secret", patch)]).await;
         }
+        for name in self.credentials_of_others() {
+            let secret = json!({"apiVersion": "v1", "kind": "Secret", "data": access["data"]});
+            let secrets: Api<Secret> = Api::namespaced(place.client.clone(), DEFAULT_NAMESPACE);
+            secrets.patch(&name, &PatchParams::apply("test").force(), &Patch::Apply(&secret)).await.unwrap();
+        }
+    }
+
+    /// Secrets that Backups name and no example makes: they came with the user's S3 server.
+    fn credentials_of_others(&self) -> BTreeSet<String> {
+        let s3 = |backup: Backup| backup.spec.storage_location?.s3?.credential_secret_name;
+        let mut names: BTreeSet<String> = self.backups().into_iter().filter_map(|(_, backup)| s3(backup)).collect();
+        names.retain(|name| self.of_kind("Secret").all(|(_, secret)| secret["metadata"]["name"] != **name));
+        names
     }
 
     async fn backups_are_made(&self, place: &Place) {
@@ -139,7 +155,7 @@ fn with_a_key(configuration: &str) -> Value {
     json!([{"op": "replace", "path": format!("/stringData/{CONFIGURATION_KEY}"), "value": configuration.to_string()}])
 }
 
-/// The patch by which a Backup or Restore finds MinIO.
+/// The patch by which a Backup or Restore finds the S3 server of the overlay.
 pub(crate) fn endpoint() -> Value {
     json!([{"op": "add", "path": "/spec/storageLocation/s3/endpoint", "value": ENDPOINT}])
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
-use crate::place::{AT_FIRST, Place};
+use crate::place::{AT_FIRST, Place, SERVER};
 
 pub(crate) async fn is_said_on_the_backup(place: &Place) {
     by_a_quota(place).await;
@@ -82,12 +82,12 @@ async fn by_an_admission_policy(place: &Place) {
 async fn by_an_image(place: &Place) {
     let right = place.overlay(&AT_FIRST);
     place.apply(&with_wrong_images(place)).await;
-    for service in ["nats", "minio"] {
+    for service in ["nats", SERVER] {
         place.until(&format!("{service} has a wrong image"), async || has_wrong_image(place, service).await).await;
     }
     says(place, "by-image", &["ErrImagePull", "ImagePullBackOff"]).await;
     place.apply(&right).await;
-    for service in ["nats", "minio"] {
+    for service in ["nats", SERVER] {
         let set = format!("statefulset/{service}");
         place.kubectl_here(&["rollout", "status", "--timeout=240s", &set]).await;
     }

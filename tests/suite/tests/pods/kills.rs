@@ -5,7 +5,7 @@ use std::time::Duration;
 use drover::resources::{DEFAULT_NAMESPACE, RunState, StageState};
 use drover::runs::status_of;
 
-use crate::place::Place;
+use crate::place::{Place, SERVER};
 
 pub(crate) async fn are_survived(place: &Place) {
     the_pod_of_a_snapshot(place).await;
@@ -35,10 +35,10 @@ async fn the_pod_of_a_snapshot(place: &Place) {
 }
 
 async fn the_pod_of_an_upload(place: &Place) {
-    let (name, minio) = ("killed-upload", place.running("minio").await);
-    place.freeze(&minio).await;
+    let (name, server) = ("killed-upload", place.running(SERVER).await);
+    place.freeze(&server).await;
     place.backup(name, None).await;
-    killed_while_hanging(place, "upload", &minio).await;
+    killed_while_hanging(place, "upload", &server).await;
     completes_once(place, name).await;
     assert_eq!(place.runs(name).await.len(), 1, "the next upload finishes the run");
 }
@@ -53,10 +53,10 @@ async fn completes_once(place: &Place, backup: &str) {
 }
 
 async fn the_pod_of_a_restore(place: &Place) {
-    let minio = place.running("minio").await;
-    place.freeze(&minio).await;
+    let server = place.running(SERVER).await;
+    place.freeze(&server).await;
     place.restore("killed", "killed-upload").await;
-    killed_while_hanging(place, "restore", &minio).await;
+    killed_while_hanging(place, "restore", &server).await;
     place.until_restored("killed").await;
 }
 
@@ -68,27 +68,27 @@ async fn what_stays_up(place: &Place, component: &str) {
     completes_once(place, &name).await;
 }
 
-/// MinIO is away for a minute: the upload fails, says so, and is tried again.
+/// The S3 server is away for a minute: the upload fails, says so, and is tried again.
 async fn the_storage_for_a_minute(place: &Place) {
-    let name = "without-minio";
-    place.stop("minio").await;
+    let name = "without-storage";
+    place.stop(SERVER).await;
     place.backup(name, None).await;
     let back = tokio::time::Instant::now() + Duration::from_mins(1);
     place.until_backup_says(name, "Failed: ").await;
     tokio::time::sleep_until(back).await;
-    place.kubectl_here(&["scale", "statefulset/minio", "--replicas=1"]).await;
+    place.kubectl_here(&["scale", &format!("statefulset/{SERVER}"), "--replicas=1"]).await;
     completes_once(place, name).await;
 }
 
 /// The artifact is gone with the volume, so the run cannot end well, says so, and another is made.
 async fn the_volume_of_nats(place: &Place) {
     let name = "lost-volume";
-    place.stop("minio").await;
+    place.stop(SERVER).await;
     place.backup(name, None).await;
     place.until("the snapshot waits for its upload", async || has_snapshot(place, name).await).await;
     place.stop("nats").await;
     place.kubectl_here(&["delete", "persistentvolumeclaim", "data-nats-0"]).await;
-    for set in ["nats", "minio"] {
+    for set in ["nats", SERVER] {
         place.kubectl_here(&["scale", &format!("statefulset/{set}"), "--replicas=1"]).await;
     }
     completes_once(place, name).await;

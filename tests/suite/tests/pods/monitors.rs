@@ -12,7 +12,7 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use crate::guide;
-use crate::place::{IN_THE_END, Place, bucket, of_populated};
+use crate::place::{IN_THE_END, Place, SERVER, bucket, of_populated};
 
 /// The Secret with the keys of the archives.
 const KEYS: &str = "watched-keys";
@@ -197,11 +197,11 @@ impl Monitor {
 
     async fn of_a_storage_that_is_away(&self, place: &Place) {
         let of = "Backup \"watched-away\"";
-        place.stop("minio").await;
+        place.stop(SERVER).await;
         place.backup("watched-away", None).await;
         let text = self.until_told(place, of, "fail", "failed to reach s3://").await;
-        eprintln!("told while MinIO is away: {}", text.lines().next().unwrap());
-        place.kubectl_here(&["scale", "statefulset/minio", "--replicas=1"]).await;
+        eprintln!("told while the S3 server is away: {}", text.lines().next().unwrap());
+        place.kubectl_here(&["scale", &format!("statefulset/{SERVER}"), "--replicas=1"]).await;
         self.until_told(place, of, "success", "objects").await;
         let signals = self.signals(of);
         assert_eq!((signals.first(), signals.last()), (Some(&"start".to_owned()), Some(&"success".to_owned())));

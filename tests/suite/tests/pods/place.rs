@@ -17,9 +17,13 @@ const LIMIT: Duration = Duration::from_mins(4);
 const PAUSE: Duration = Duration::from_millis(250);
 /// The name of the API server's audit log.
 const AUDIT_LOG: &str = "audit.log";
-/// MinIO as pods reach it.
-pub(crate) const ENDPOINT: &str = "http://minio.cattle-resources-system.svc:9000";
-/// The bucket that the component `minio` makes.
+/// The S3 server of the overlay, by its StatefulSet and by the label of its pods.
+pub(crate) const SERVER: &str = "versitygw";
+/// The same, as pods reach it.
+pub(crate) const ENDPOINT: &str = "http://versitygw.cattle-resources-system.svc:9000";
+/// Its Secret.
+pub(crate) const CREDENTIALS: &str = "versitygw-credentials";
+/// The bucket that the component `versitygw` makes.
 pub(crate) const BUCKET: &str = "rancher-backups";
 /// The ResourceSet of these tests, which selects what `rancher::populate` makes.
 const SET: &str = "populated";
@@ -247,14 +251,14 @@ impl Place {
     }
 }
 
-/// A second bucket, the one that the examples name: a folder of MinIO's volume is a bucket.
+/// A second bucket, the one that the examples name: a folder of the server's data is a bucket.
 const GUIDES_BUCKET: &str = "
 patches:
-- target: {kind: StatefulSet, name: minio}
+- target: {kind: StatefulSet, name: versitygw}
   patch: |-
     - op: add
       path: /spec/template/spec/containers/0/volumeMounts/-
-      value: {name: data, mountPath: /bucket-of-the-guide, subPath: my-rancher-backups, readOnly: true}
+      value: {name: data, mountPath: /bucket-of-the-guide, subPath: data/my-rancher-backups, readOnly: true}
 ";
 
 fn is_running(pod: &Pod) -> bool {
@@ -274,7 +278,7 @@ pub(crate) fn bucket(folder: &str) -> StorageLocation {
             bucket_name: BUCKET.to_owned(),
             folder: Some(folder.to_owned()),
             endpoint: Some(ENDPOINT.to_owned()),
-            credential_secret_name: Some("minio-credentials".to_owned()),
+            credential_secret_name: Some(CREDENTIALS.to_owned()),
             ..S3Location::default()
         }),
     }

@@ -6,7 +6,7 @@ use drover::resources::Backup;
 use kube::ResourceExt;
 use kube::api::ListParams;
 
-use crate::place::{IN_THE_END, Place, ready};
+use crate::place::{CREDENTIALS, IN_THE_END, Place, ready};
 
 pub(crate) async fn leaves_what_is_not_drovers(place: &Place) {
     let before = kept(place).await;
@@ -46,6 +46,6 @@ async fn kept(place: &Place) -> String {
         ])
         .await;
     let here = place.kubectl_here(&["get", "secrets,persistentvolumeclaims", "--output=name"]).await;
-    let users: Vec<&str> = here.lines().filter(|name| !name.ends_with("minio-credentials")).collect();
+    let users: Vec<&str> = here.lines().filter(|name| !name.ends_with(CREDENTIALS)).collect();
     format!("{everywhere}{}", users.join("\n"))
 }

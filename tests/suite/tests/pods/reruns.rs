@@ -7,7 +7,7 @@ use kube::api::DeleteParams;
 use drover::resources::DEFAULT_NAMESPACE;
 use serde_json::{Value, json};
 
-use crate::place::{Place, bucket};
+use crate::place::{CREDENTIALS, Place, SERVER, bucket};
 
 pub(crate) async fn get_the_work_at_once(place: &Place) {
     a_backup_that_is_done(place).await;
@@ -47,9 +47,9 @@ async fn a_backup_whose_secret_was_missing(place: &Place) {
     eprintln!("done {:.1} s after it was mended and started by hand", begun.elapsed().as_secs_f64());
 }
 
-/// MinIO's Secret under another name.
+/// The S3 server's Secret under another name.
 async fn copy_credentials(place: &Place, name: &str, namespace: &str) {
-    let data = place.kubectl_here(&["get", "secret", "minio-credentials", "--output=jsonpath={.data}"]).await;
+    let data = place.kubectl_here(&["get", "secret", CREDENTIALS, "--output=jsonpath={.data}"]).await;
     let data: Value = serde_json::from_str(&data).unwrap();
     let metadata = json!({"name": name, "namespace": namespace});
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data});
@@ -76,15 +76,16 @@ async fn a_backup_whose_secret_lies_elsewhere(place: &Place) {
     place.kubectl(&["delete", "rolebinding", "--namespace=default", "drover-secrets"]).await;
 }
 
-/// While MinIO is away the message waits; the Job of a person takes it as soon as MinIO is back.
+/// While the S3 server is away the message waits; the Job of a person takes it as soon as the server is back.
 async fn an_upload_that_failed(place: &Place) {
     let name = "away";
-    place.stop("minio").await;
+    place.stop(SERVER).await;
     place.backup(name, None).await;
     place.until_backup_says(name, "Failed: ").await;
-    place.kubectl_here(&["scale", "statefulset/minio", "--replicas=1"]).await;
-    place.kubectl_here(&["rollout", "status", "statefulset/minio", "--timeout=240s"]).await;
-    again(place, "upload", "minio-is-back").await;
+    let server = format!("statefulset/{SERVER}");
+    place.kubectl_here(&["scale", &server, "--replicas=1"]).await;
+    place.kubectl_here(&["rollout", "status", &server, "--timeout=240s"]).await;
+    again(place, "upload", "storage-is-back").await;
     place.until_completed(name).await;
     assert_eq!(place.runs(name).await.len(), 1, "the archive of the first run is stored, no other is made");
 }

@@ -25,7 +25,10 @@ use crate::testbed::Testbed;
 const BACKUP: &str = "rancher-backup-minio";
 const RESTORE: &str = "rancher-restore";
 const BUCKET: &str = "rancher-backups";
+/// The Secret of the guide.
 const CREDENTIALS: &str = "minio-credentials";
+/// The Secret of the S3 server that drover's own manifests bring to a node, and the server.
+const ON_A_NODE: (&str, &str) = ("versitygw-credentials", "versitygw");
 
 /// Tells the story, and gives the cast for whoever wants to play on.
 pub(super) async fn tell_story(scale: usize) -> Result<Cast, Error> {
@@ -112,7 +115,7 @@ async fn apply_backup(cast: &Cast) -> Result<(), Error> {
     Ok(())
 }
 
-/// The Secret of the guide; on a node MinIO's own manifests make it.
+/// The Secret of the guide; on a node drover's own manifests make one.
 async fn make_credentials(cast: &Cast) -> Result<(), Error> {
     let s3 = cast.testbed.s3_tls()?;
     let secret = Secret {
@@ -129,9 +132,12 @@ async fn make_credentials(cast: &Cast) -> Result<(), Error> {
 
 /// The location of the guide's manifest for MinIO; the endpoint is the node's or this machine's.
 fn location(cast: &Cast) -> Result<StorageLocation, Error> {
-    let (endpoint, insecure_tls_skip_verify) = match cast.stage {
-        Stage::Pods => (format!("http://minio.{DEFAULT_NAMESPACE}.svc:9000"), None),
-        Stage::Processes => (cast.testbed.s3_tls()?.endpoint.clone(), Some(true)),
+    let (endpoint, credentials, insecure_tls_skip_verify) = match cast.stage {
+        Stage::Pods => {
+            let (credentials, server) = ON_A_NODE;
+            (format!("http://{server}.{DEFAULT_NAMESPACE}.svc:9000"), credentials, None)
+        }
+        Stage::Processes => (cast.testbed.s3_tls()?.endpoint.clone(), CREDENTIALS, Some(true)),
     };
     let s3 = S3Location {
         bucket_name: BUCKET.to_owned(),
@@ -139,7 +145,7 @@ fn location(cast: &Cast) -> Result<StorageLocation, Error> {
         region: Some("us-east-1".to_owned()),
         endpoint: Some(endpoint),
         insecure_tls_skip_verify,
-        credential_secret_name: Some(CREDENTIALS.to_owned()),
+        credential_secret_name: Some(credentials.to_owned()),
         credential_secret_namespace: Some(DEFAULT_NAMESPACE.to_owned()),
         ..S3Location::default()
     };

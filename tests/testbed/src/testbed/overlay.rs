@@ -9,7 +9,7 @@ use snafu::ResultExt;
 use super::{Error, Testbed, WriteFileSnafu};
 
 /// What the overlay `local` consists of, besides the base.
-const LOCAL: [&str; 2] = ["minio", "local-storage"];
+const LOCAL: [&str; 2] = ["versitygw", "local-storage"];
 
 impl Testbed {
     /// Writes an overlay over kustomize folders of this checkout, with the images that this cluster has, and gives its
@@ -38,7 +38,7 @@ impl Testbed {
         self.overlay("running", "base", &[components, &LOCAL].concat(), more)
     }
 
-    /// Installs drover as `kustomize/overlays/local` says, MinIO and all, with these components, and waits until it is at
+    /// Installs drover as `kustomize/overlays/local` says, S3 server and all, with these components, and waits until it is at
     /// work. `more` is appended to the overlay of what runs.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Testbed {
             self.kubectl(&["apply", "-k", &folder.display().to_string()]).await?;
         }
         let status = ["--namespace", DEFAULT_NAMESPACE, "rollout", "status", "--timeout=240s"];
-        for what in ["statefulset/minio", "statefulset/nats", "deployment/dispatch"] {
+        for what in ["statefulset/versitygw", "statefulset/nats", "deployment/dispatch"] {
             self.kubectl(&[&status[..], &[what]].concat()).await?;
         }
         let sets = ["resourcesets.resources.cattle.io", "rancher-resource-set"];

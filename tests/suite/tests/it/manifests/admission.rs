@@ -43,7 +43,7 @@ const ALLOWED: [(&str, &str, &str); 19] = [
 ];
 
 /// Changes that would let it do more than start the job, and what each is refused with.
-const REFUSED: [(&str, &str, &str, &str); 47] = [
+const REFUSED: [(&str, &str, &str, &str); 48] = [
     ("restore", "/containers/0/args", r#"["--drain-only"]"#, "arguments --drain-only"),
     ("upload", "/containers/0/args", r#"["--backup=a"]"#, "arguments --backup=a"),
     ("retention-prune", "/containers/0/args", r#"["--backup=a"]"#, "arguments --backup=a"),
@@ -77,6 +77,12 @@ const REFUSED: [(&str, &str, &str, &str); 47] = [
     ("restore", "/volumes/1", r#"{"name": "spool", "hostPath": {"path": "/"}}"#, "in volumes (spool)"),
     ("restore", "/volumes/2", r#"{"name": "a", "persistentVolumeClaim": {"claimName": "data-nats-0"}}"#, "volumes (a)"),
     ("upload", "/volumes/2", r#"{"name": "a", "persistentVolumeClaim": {"claimName": "data-minio-0"}}"#, "volumes (a)"),
+    (
+        "upload",
+        "/volumes/2",
+        r#"{"name": "a", "persistentVolumeClaim": {"claimName": "data-versitygw-0"}}"#,
+        "volumes (a)",
+    ),
     ("snapshot", "/volumes/1", r#"{"name": "a", "persistentVolumeClaim": {"claimName": "b"}}"#, "in volumes (a)"),
     ("upload", "/volumes/2", r#"{"name": "a", "secret": {"secretName": "b"}}"#, "in volumes (a)"),
     ("upload", "/volumes/2", r#"{"name": "ca-bundle", "configMap": {"name": "b"}}"#, "in volumes (ca-bundle)"),

@@ -18,7 +18,7 @@ pub(crate) const COMPONENTS: [&str; 17] = [
     "heartbeat",
     "monitoring",
     "kubewarden",
-    "minio",
+    "versitygw",
     "local-storage",
     "operator-volume",
     "further-volume",
@@ -34,7 +34,7 @@ pub(crate) const COMPONENTS: [&str; 17] = [
     "external-nats",
 ];
 
-const IMAGES: [&str; 3] = ["drover", "nats", "minio/minio"];
+const IMAGES: [&str; 3] = ["drover", "nats", "versity/versitygw"];
 
 const OWN_NAMESPACES: [&str; 2] = ["cattle-resources-system", "default"];
 
@@ -108,7 +108,7 @@ pub(crate) fn pod_template(object: &Value) -> Option<&Value> {
     object.pointer(path)
 }
 
-fn containers(template: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn containers(template: &Value) -> impl Iterator<Item = &Value> {
     let of = |kind: &str| template["spec"][kind].as_array().into_iter().flatten();
     of("initContainers").chain(of("containers"))
 }
@@ -191,7 +191,7 @@ async fn an_overlays_images_alone_set_every_name_and_tag() {
     }
     seen.sort();
     seen.dedup();
-    assert_eq!(seen, ["drover", "minio/minio", "nats"]);
+    assert_eq!(seen, ["drover", "nats", "versity/versitygw"]);
 }
 
 /// An overlay over another one, as kustomize takes it.
@@ -267,7 +267,7 @@ async fn every_image_of_an_overlay_has_a_tag() {
 async fn the_foundation_holds_no_secret_and_overlays_none_of_the_users() {
     for folder in folders() {
         for object in build(&folder).await.iter().filter(|object| text(object, "/kind") == "Secret") {
-            let is_for_trying = text(object, "/metadata/name") == "minio-credentials";
+            let is_for_trying = text(object, "/metadata/name") == "versitygw-credentials";
             assert!(is_for_trying || object.get("data").is_none(), "{}", title(object));
         }
     }
@@ -293,7 +293,7 @@ async fn cluster_settings_reach_every_pod() {
     let folder = own_overlay(&without_nats, "");
     let objects = build(&folder.path().display().to_string()).await;
     let templates: Vec<_> = objects.iter().filter_map(pod_template).collect();
-    assert_eq!(templates.len(), 9, "six jobs, dispatch, NATS and MinIO");
+    assert_eq!(templates.len(), 9, "six jobs, dispatch, NATS and the S3 server");
     for template in templates {
         let pod = &template["spec"];
         assert_eq!(pod["imagePullSecrets"][0]["name"], "registry-credentials");

@@ -1,6 +1,9 @@
-//! The image, as far as its files tell.
+//! The image, as far as its files tell, and the list of all images.
 
-use super::built::{OVERLAYS, build, overlay, pod_template, root, text};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::built::{COMPONENTS, OVERLAYS, build, containers, overlay, own_overlay, pod_template, root, text};
 
 fn file(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap()
@@ -47,6 +50,74 @@ fn nats_in_a_cluster_is_the_one_that_is_tested() {
     let tested = after(&tested, "github.com/nats-io/nats-server/v2 v", &['\n', ' ']).to_owned();
     let base = file("kustomize/base/kustomization.yaml");
     assert_eq!(after(&base, "name: nats\n  newTag: ", &['\n']), tested);
+}
+
+#[test]
+fn the_s3_server_in_a_cluster_is_the_one_that_is_tested() {
+    let tested = file("tests/testbed/programs/versitygw/go.mod");
+    let tested = after(&tested, "github.com/versity/versitygw ", &['\n', ' ']).to_owned();
+    let component = file("kustomize/components/versitygw/kustomization.yaml");
+    assert_eq!(after(&component, "name: versity/versitygw\n  newTag: ", &['\n']), tested);
+}
+
+#[tokio::test]
+async fn the_list_has_every_image_that_a_manifest_names() {
+    let list = file("docs/images.md");
+    let rows: Vec<Vec<&str>> = list.lines().filter(|line| line.starts_with("| `")).map(cells).collect();
+    for row in &rows {
+        assert!(row.len() == 5 && row.iter().all(|cell| !cell.is_empty()), "{row:?}");
+        assert!(row[3].parse::<jiff::civil::Date>().is_ok(), "{row:?}");
+    }
+    let listed: BTreeSet<String> =
+        rows.iter().map(|row| format!("{}:{}", row[0].trim_matches('`'), row[1].trim_matches('`'))).collect();
+    assert_eq!(listed.len(), rows.len(), "an image stands twice in docs/images.md");
+    assert_eq!(listed, images_of_manifests().await);
+}
+
+/// The cells of a row of a table in Markdown.
+fn cells(row: &str) -> Vec<&str> {
+    row.trim_matches('|').split('|').map(str::trim).collect()
+}
+
+/// The images of all overlays, of every component and of the examples, with their tags.
+async fn images_of_manifests() -> BTreeSet<String> {
+    let with_nats: Vec<_> = COMPONENTS.into_iter().filter(|name| *name != "external-nats").collect();
+    let every_component = own_overlay(&with_nats, "");
+    let folders = OVERLAYS.map(overlay).into_iter().chain([every_component.path().display().to_string()]);
+    let mut images = BTreeSet::new();
+    for folder in folders {
+        for object in build(&folder).await {
+            let containers = pod_template(&object).into_iter().flat_map(containers);
+            images.extend(containers.map(|container| text(container, "/image").to_owned()));
+        }
+    }
+    let named = |path: &Path| images_of_text(&std::fs::read_to_string(path).unwrap());
+    let examples = std::fs::read_dir(root().join("docs/examples")).unwrap();
+    images.extend(examples.flat_map(|example| named(&example.unwrap().path())));
+    let names = names_of_manifests();
+    let built: BTreeSet<_> = images.iter().filter_map(|image| image.rsplit_once(':')).map(|(name, _)| name).collect();
+    assert!(names.iter().all(|name| built.contains(name.as_str())), "{names:?} are more than {built:?}");
+    images
+}
+
+/// The images of the files in `manifests`, which no overlay may bring.
+fn names_of_manifests() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for folder in std::fs::read_dir(root().join("manifests")).unwrap().map(|entry| entry.unwrap().path()) {
+        // The text of a definition is no manifest of ours to run.
+        if !folder.is_dir() || folder.ends_with("crds") {
+            continue;
+        }
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            names.extend(images_of_text(&std::fs::read_to_string(path).unwrap()));
+        }
+    }
+    names
+}
+
+fn images_of_text(text: &str) -> BTreeSet<String> {
+    let image = |line: &str| Some(line.trim().trim_start_matches("- ").strip_prefix("image: ")?.to_owned());
+    text.lines().filter_map(image).collect()
 }
 
 #[tokio::test]

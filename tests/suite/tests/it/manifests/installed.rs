@@ -31,14 +31,14 @@ async fn every_overlay_is_installed_twice_and_removed_without_what_outlives_it()
         apply(&site, &overlay(name)).await;
         unchanged(&site, &foundation).await;
         unchanged(&site, &overlay(name)).await;
-        let claims: &[&str] = if name == "local" { &["data-minio-0", "data-nats-0"] } else { &["data-nats-0"] };
+        let claims: &[&str] = if name == "local" { &["data-nats-0", "data-versitygw-0"] } else { &["data-nats-0"] };
         until("the claims of the stateful sets", async || has_claims(&site, claims).await).await;
         let before = outliving(&site).await;
         assert!(before.contains("secret/of-a-user") && before.contains("secret/nats-server"), "{before:?}");
         kubectl::on(&site, &["delete", "-k", &overlay(name)]).await;
         let mut expected = before;
         // Made by the overlay, to try drover with.
-        expected.remove("secret/minio-credentials");
+        expected.remove("secret/versitygw-credentials");
         assert_eq!(outliving(&site).await, expected, "{name}");
         no_part_is_left(&site).await;
         keys_are_still_there(&site).await;
