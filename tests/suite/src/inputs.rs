@@ -46,7 +46,8 @@ pub enum Inputs {
     /// - `bro-archives`: the operator's archives `bro-<kind>-*` of one cluster, their entries `<kind>.list`, and their
     ///   configurations `<kind>.yaml`;
     /// - `rancher`: `chart` with the two ResourceSets of the operator's chart and its optional part for Kubewarden, `crds`
-    ///   with Rancher's definitions, and `populate.py`, which fills a cluster with what the archives hold.
+    ///   with Rancher's definitions, the ResourceSet that the archives were made by, and `populate.py`, which fills a
+    ///   cluster with what they hold.
     Further(PathBuf),
 }
 
@@ -100,6 +101,15 @@ impl Inputs {
         match self {
             Self::Own(folder) => folder.path().join(file),
             Self::Further(folder) => folder.join("rancher/chart").join(file),
+        }
+    }
+
+    /// The ResourceSet that the archives were made by. Recorded ones are older than the chart, and their set selected less.
+    #[must_use]
+    pub fn set_of_archives(&self) -> PathBuf {
+        match self {
+            Self::Own(_) => self.resource_set(FULL),
+            Self::Further(folder) => folder.join("rancher").join(format!("{FULL}.yaml")),
         }
     }
 

@@ -104,7 +104,7 @@ async fn install_sets(site: &Site, inputs: &Inputs) {
 }
 
 pub(crate) async fn snapshot(site: &Site, inputs: &Inputs, output: &Path) -> Finished {
-    let set = inputs.resource_set(FULL);
+    let set = inputs.set_of_archives();
     let arguments = [Path::new("--resource-set"), &set, Path::new("--output"), output];
     site.job("snapshot").arguments(arguments).run().await
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use aws_sdk_s3::primitives::ByteStream;
 use drover_testbed::{Options, Part, Service, Testbed};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
@@ -38,6 +39,26 @@ async fn the_https_server_is_trusted_only_by_its_authority() -> Outcome {
     s3.client()?.list_buckets().send().await?;
     s3.ca_pem = None;
     assert!(s3.client()?.list_buckets().send().await.is_err());
+    Ok(())
+}
+
+/// So the component `versitygw` makes its bucket: there is nobody who could ask the server for one.
+#[tokio::test]
+async fn a_folder_of_the_gateway_is_a_bucket() -> Outcome {
+    let testbed = Testbed::start(Options::only([Service::Versitygw])).await?;
+    let bucket = "made-as-a-folder";
+    std::fs::create_dir(testbed.folder().join("versitygw/data").join(bucket))?;
+    let client = testbed.s3_other()?.client()?;
+    client.head_bucket().bucket(bucket).send().await?;
+    let put = client.put_object().bucket(bucket).key("a/b").metadata("noted", "beside it");
+    put.body(ByteStream::from_static(b"an archive")).send().await?;
+    let object = client.get_object().bucket(bucket).key("a/b").send().await?;
+    assert_eq!(object.metadata().and_then(|metadata| metadata.get("noted")).map(String::as_str), Some("beside it"));
+    assert_eq!(object.body.collect().await?.to_vec(), b"an archive");
+    let listed = client.list_objects_v2().bucket(bucket).prefix("a/").send().await?;
+    assert_eq!(listed.contents().len(), 1);
+    client.delete_object().bucket(bucket).key("a/b").send().await?;
+    client.head_bucket().bucket(bucket).send().await?;
     Ok(())
 }
 
