@@ -11,7 +11,7 @@ use super::resource_sets;
 #[derive(clap::Args, Debug)]
 pub(super) struct Options {
     /// Create the ResourceSets of this folder's YAML files, one in each, that the cluster lacks. What is there stays as
-    /// it is.
+    /// it is. A file with the annotation drover.dev/added-to makes none: its selectors go to the sets that it names.
     #[arg(long, env = "DROVER_RESOURCE_SETS", value_name = "FOLDER")]
     resource_sets: Option<PathBuf>,
 
