@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use drover::resources::ResourceSelector;
-use drover_testbed::rancher;
+use drover_testbed::{rancher, rancher_webhook};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Client, ResourceExt};
@@ -46,8 +46,8 @@ pub enum Inputs {
     /// - `bro-archives`: the operator's archives `bro-<kind>-*` of one cluster, their entries `<kind>.list`, and their
     ///   configurations `<kind>.yaml`;
     /// - `rancher`: `chart` with the two ResourceSets of the operator's chart and its optional part for Kubewarden, `crds`
-    ///   with Rancher's definitions, the ResourceSet that the archives were made by, and `populate.py`, which fills a
-    ///   cluster with what they hold.
+    ///   with Rancher's definitions, `webhook/configurations.yaml` with the configurations of rancher-webhook, the
+    ///   ResourceSet that the archives were made by, and `populate.py`, which fills a cluster with what they hold.
     Further(PathBuf),
 }
 
@@ -179,6 +179,23 @@ impl Inputs {
         }
     }
 
+    /// The configurations of webhooks that a rancher-webhook registered, the validating one first. The project's own are
+    /// those of its stand-in, [`rancher_webhook::configurations`].
+    ///
+    /// # Panics
+    /// When they cannot be read.
+    #[must_use]
+    pub fn webhook_configurations(&self) -> Vec<Value> {
+        match self {
+            Self::Own(_) => rancher_webhook::configurations(&service).into(),
+            Self::Further(folder) => {
+                let text = std::fs::read_to_string(folder.join("rancher/webhook/configurations.yaml")).unwrap();
+                let list: Value = serde_saphyr::from_str(&text).unwrap();
+                list["items"].as_array().unwrap().clone()
+            }
+        }
+    }
+
     /// Rancher's definitions.
     ///
     /// # Panics
@@ -198,6 +215,12 @@ impl Inputs {
             }
         }
     }
+}
+
+/// How the API server reaches a real rancher-webhook: without the certificate, which is another one in each cluster.
+#[must_use]
+pub fn service(path: &str) -> Value {
+    json!({"service": {"name": "rancher-webhook", "namespace": "cattle-system", "path": path, "port": 443}})
 }
 
 /// The project's ResourceSets by name: the one with Secrets, and the one without.

@@ -49,6 +49,7 @@ mod progress;
 mod prometheus;
 pub mod proxy;
 pub mod rancher;
+pub mod rancher_webhook;
 mod readiness;
 mod s3;
 pub mod supervisor;

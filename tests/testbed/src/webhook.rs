@@ -1,4 +1,4 @@
-//! A validating admission webhook, as Rancher has one: a real HTTPS server in the process of a test.
+//! An admission webhook, as Rancher has one: a real HTTPS server in the process of a test.
 //!
 //! An address of loopback is as good as a Service here, for the API server runs on the same machine.
 
@@ -59,9 +59,21 @@ pub enum Error {
     },
 }
 
-/// Says why an object is refused, and nothing where it is not. Gets the path of the webhook and the `request` of the
-/// AdmissionReview.
-type Judge = dyn Fn(&str, &Value) -> Option<String> + Send + Sync;
+/// What a webhook says of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// It passes as it is.
+    Allowed,
+    /// It passes, changed by this JSON patch.
+    Changed(Value),
+    /// It is refused, with this HTTP status and these words.
+    Refused(u16, String),
+    /// The webhook itself fails, with HTTP 500 and these words.
+    Broken(String),
+}
+
+/// Gets the path of the webhook and the `request` of the AdmissionReview.
+type Judge = dyn Fn(&str, &Value) -> Answer + Send + Sync;
 
 /// A webhook that answers until it is dropped. It runs on the runtime of whoever started it.
 pub struct Webhook {
@@ -76,6 +88,15 @@ impl Webhook {
     /// # Errors
     /// When it cannot listen, or has no certificate.
     pub async fn start(judge: impl Fn(&str, &Value) -> Option<String> + Send + Sync + 'static) -> Result<Self, Error> {
+        let refusal = move |path: &str, request: &Value| judge(path, request).map(|words| Answer::Refused(403, words));
+        Self::answering(move |path, request| refusal(path, request).unwrap_or(Answer::Allowed)).await
+    }
+
+    /// Starts one that answers as `judge` does.
+    ///
+    /// # Errors
+    /// When it cannot listen, or has no certificate.
+    pub async fn answering(judge: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) -> Result<Self, Error> {
         let authority = Authority::new("drover-testbed-webhook").context(MakeCertificateSnafu)?;
         let tls = tls(&authority)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context(ListenSnafu)?;
@@ -84,7 +105,7 @@ impl Webhook {
         Ok(Self { address, certificate: authority.certificate(), server })
     }
 
-    /// What a ValidatingWebhookConfiguration names as `clientConfig` to have objects judged under this path.
+    /// What a configuration of webhooks names as `clientConfig` to have objects judged under this path.
     #[must_use]
     pub fn client_config(&self, path: &str) -> Value {
         json!({
@@ -140,14 +161,25 @@ async fn answer(request: Request<Incoming>, judge: Arc<Judge>) -> Result<Respons
         *refused.status_mut() = StatusCode::BAD_REQUEST;
         return Ok(refused);
     };
-    let body = verdict(&review["request"]["uid"], judge(&path, &review["request"]).as_deref());
-    Ok(Response::new(Full::from(body.to_string())))
+    let answer = judge(&path, &review["request"]);
+    let mut response = Response::new(Full::from(verdict(&review["request"]["uid"], &answer).to_string()));
+    if matches!(answer, Answer::Broken(_)) {
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    }
+    Ok(response)
 }
 
-fn verdict(uid: &Value, refusal: Option<&str>) -> Value {
-    let response = match refusal {
-        None => json!({"uid": uid, "allowed": true}),
-        Some(words) => json!({"uid": uid, "allowed": false, "status": {"code": 403, "message": words}}),
+fn verdict(uid: &Value, answer: &Answer) -> Value {
+    let refused =
+        |code: u16, words: &str| json!({"uid": uid, "allowed": false, "status": {"code": code, "message": words}});
+    let response = match answer {
+        Answer::Allowed => json!({"uid": uid, "allowed": true}),
+        Answer::Changed(patch) => {
+            let patch = BASE64_STANDARD.encode(patch.to_string());
+            json!({"uid": uid, "allowed": true, "patchType": "JSONPatch", "patch": patch})
+        }
+        Answer::Refused(code, words) => refused(*code, words),
+        Answer::Broken(words) => refused(500, words),
     };
     json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
 }
