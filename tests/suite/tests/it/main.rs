@@ -47,6 +47,7 @@ mod proxied;
 mod prune;
 mod queue;
 mod rancher;
+mod rancher_webhook;
 mod refusals;
 mod reports;
 mod resource_sets;
