@@ -346,7 +346,7 @@ fn conclude(
     stop: &CancellationToken,
 ) -> Result<String, Failure> {
     let words = counts.in_words();
-    if let Some(error) = &finished.left_down {
+    if let Some(error) = finished.left_down.as_ref().or(finished.given_up.as_ref()) {
         return Err(Failure::new(error.exit(), format!("{words}; {}", drover::exit::Chain(error))));
     }
     if let Some(lost) = &finished.lost {

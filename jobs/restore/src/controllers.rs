@@ -2,18 +2,24 @@
 //!
 //! ```text
 //! find ──▶ scale down (count noted on the object) ──▶ pods gone ──▶ everything is written ──▶ counts put back
+//!                                                         ▲                │
+//!                                                         └── came up: scaled down again
 //! ```
 //!
 //! The count lies where no crash reaches it: one merge patch sets it to 0 and notes what it was on the object itself, in
 //! the annotation [`ANNOTATION`], with the label [`LABEL`] of whoever did it. One merge patch puts it back and takes both
 //! away. So whenever a process is killed, each controller either runs or says what it is to get back, and the next job
 //! finds it by its label: [`scaled_down`].
+//!
+//! Others may scale one up in the middle: a GitOps tool that heals what it takes for a drift, an autoscaler, a person. From
+//! the moment that it is down until all is written a [`Guard`] looks at it.
 
 mod controller;
 mod error;
 mod pods;
 mod recovery;
 mod state;
+mod watch;
 
 use std::fmt;
 use std::time::Duration;
@@ -27,12 +33,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub(crate) use self::controller::Controller;
-use self::controller::{Found, named};
+use self::controller::{Found, Live, named};
 pub(crate) use self::error::ControllersError;
 use self::error::{LookSnafu, ParseSnafu, PutBackSnafu, ScaleDownSnafu};
 pub(crate) use self::recovery::{ScaledDown, put_all_back, scaled_down};
 use self::state::LABEL;
 pub(crate) use self::state::{COMMAND_LINE, hold_down};
+pub(crate) use self::watch::{Guard, Watched};
 use crate::ground::Ground;
 use crate::request::Server;
 use crate::types::Types;
@@ -65,6 +72,13 @@ impl Hold {
         &self.by
     }
 
+    /// Tells on the Restore, where there is one, what a person should look at.
+    async fn warn(&self, reason: &str, note: &str) {
+        if let Some((events, restore)) = &self.restore {
+            events.warning(restore, reason, note).await;
+        }
+    }
+
     async fn tell(&self, reason: &str, what: &str, done: &[(&Controller, i64)]) {
         if done.is_empty() {
             return;
@@ -78,10 +92,10 @@ impl Hold {
     }
 }
 
-/// The controllers that a restore scales down, and their counts as they were found.
-#[derive(Debug, Default)]
+/// The controllers that a restore scales down, as they were found.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Controllers {
-    found: Vec<(Controller, Option<i64>)>,
+    found: Vec<(Controller, Option<Live>)>,
 }
 
 /// A controller that would be scaled down, as `--output json` shows it.
@@ -123,7 +137,7 @@ impl Controllers {
         set: Option<&ResourceSet>,
         ground: &Ground,
     ) -> Result<Self, ControllersError> {
-        let mut found: Vec<(Controller, Option<i64>)> = Vec::new();
+        let mut found: Vec<(Controller, Option<Live>)> = Vec::new();
         for reference in set.map_or(&[][..], |set| &set.spec.controller_references) {
             let controller = match named(types, reference) {
                 Ok(controller) => controller,
@@ -137,7 +151,7 @@ impl Controllers {
                 continue;
             }
             match controller.find(server, ground).await {
-                Ok(Found::Live { count }) => found.push((controller, Some(count))),
+                Ok(Found::Live(live)) => found.push((controller, Some(live))),
                 Ok(Found::Absent) => {
                     info!("{controller} of controllerReferences is not there, so it does not run");
                     found.push((controller, None));
@@ -156,10 +170,22 @@ impl Controllers {
         self.found.iter().map(|(controller, _)| controller.parts())
     }
 
-    /// Those that run, as a plan shows them.
+    /// Whether one of them runs: then there is something to scale down.
+    pub(crate) fn run(&self) -> bool {
+        self.found.iter().filter_map(|(_, live)| live.as_ref()).any(|live| live.replicas > 0)
+    }
+
+    /// Those that are down already, by this holder: an earlier try of the same restore was killed.
+    pub(crate) fn held_by(&self, holder: &str) -> Self {
+        let is_held = |live: &Live| live.replicas == 0 && live.holder.as_deref() == Some(holder);
+        let held = self.found.iter().filter(|(_, live)| live.as_ref().is_some_and(is_held));
+        Self { found: held.cloned().collect() }
+    }
+
+    /// Those that are there, as a plan shows them.
     pub(crate) fn foreseen(&self) -> Vec<Foreseen> {
-        let running = self.found.iter().filter_map(|(controller, count)| Some((controller, (*count)?)));
-        let foreseen = running.map(|(controller, replicas)| Foreseen {
+        let there = self.found.iter().filter_map(|(controller, live)| Some((controller, live.as_ref()?.count)));
+        let foreseen = there.map(|(controller, replicas)| Foreseen {
             group: controller.known.group.clone(),
             version: controller.known.version.clone(),
             resource: controller.known.plural.clone(),
@@ -170,12 +196,11 @@ impl Controllers {
         foreseen.collect()
     }
 
-    /// Scales them down and waits until their pods are gone. Gives whether it came to that: not where `shutdown` came
-    /// first.
+    /// Scales them down. Gives whether it came to that: not where `shutdown` came first. Their pods are still going.
     ///
     /// # Errors
     ///
-    /// Where one cannot be scaled down, or pods remain. Those before it are down then: put them back.
+    /// Where one cannot be scaled down. Those before it are down then: put them back.
     pub(crate) async fn scale_down(
         &self,
         server: &Server,
@@ -183,18 +208,32 @@ impl Controllers {
         shutdown: &CancellationToken,
     ) -> Result<bool, ControllersError> {
         let mut done = Vec::new();
-        let live = self.found.iter().filter(|(controller, count)| count.is_some() && controller.known.served);
-        let live: Vec<&Controller> = live.map(|(controller, _)| controller).collect();
-        for controller in &live {
+        for (controller, _) in self.found.iter().filter(|(_, live)| live.is_some()) {
             if shutdown.is_cancelled() {
                 return Ok(false);
             }
             let scaled = controller.change(server, |state| state.scale_down(&hold.by)).await;
-            let scaled = scaled.with_context(|_| ScaleDownSnafu { controller: Box::new((*controller).clone()) })?;
-            done.extend(scaled.map(|count| (*controller, count)));
+            let scaled = scaled.with_context(|_| ScaleDownSnafu { controller: Box::new(controller.clone()) })?;
+            done.extend(scaled.map(|count| (controller, count)));
         }
         hold.tell("ControllersScaledDown", "scaled down before the first write, from their replicas", &done).await;
-        pods::wait(server, &live, hold.patience, shutdown).await
+        Ok(true)
+    }
+
+    /// Waits until the pods of all of them are gone, also of those that were not there when they were looked for. Gives
+    /// whether it came to that: not where `shutdown` came first.
+    ///
+    /// # Errors
+    ///
+    /// Where pods remain, or cannot be looked at.
+    pub(crate) async fn are_gone(
+        &self,
+        server: &Server,
+        hold: &Hold,
+        shutdown: &CancellationToken,
+    ) -> Result<bool, ControllersError> {
+        let all: Vec<&Controller> = self.found.iter().map(|(controller, _)| controller).collect();
+        pods::wait(server, &all, hold.patience, shutdown).await
     }
 
     /// Puts back the counts of those that this restore holds down, whoever of them there is.

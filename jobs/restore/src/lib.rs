@@ -75,7 +75,7 @@ use crate::wishes::{Prune, Wishes};
 ///
 /// Exit codes: 0 all is done, or there was nothing to do; 1 objects failed, or the restore was stopped; 64 wrong usage or
 /// configuration; 65 the archive was refused and nothing changed; 69 a service is away, another restore is at work, or the
-/// pods of controllers do not go: a retry may help.
+/// pods of controllers do not go, or come back: a retry may help.
 #[derive(Debug, Parser)]
 #[command(name = "restore")]
 pub struct Args {
@@ -156,7 +156,8 @@ enum Command {
     /// Restores an archive: creates what is missing and replaces what differs. Deletes nothing unless told to prune.
     ///
     /// Objects that failed or were kept are named with the reason. It can be run again at any time: only what differs is
-    /// written. While it writes, the controllers that the archive's ResourceSet names are at 0 replicas.
+    /// written. While it writes, the controllers that the archive's ResourceSet names are at 0 replicas; where there is
+    /// nothing to write they go on.
     Apply(Applying),
     /// Shows the archives that lie at a place, the newest first.
     List(list::Listing),

@@ -105,7 +105,7 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     turn.end().await;
     let finished = applied?;
     let counts = show(&finished, output, Mode::Apply)?;
-    if let Some(error) = finished.left_down {
+    if let Some(error) = finished.left_down.or(finished.given_up) {
         return Err(error.into());
     }
     match finished.lost {

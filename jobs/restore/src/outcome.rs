@@ -191,6 +191,11 @@ impl Results {
         Self { outcomes: vec![Outcome::Untouched; objects], reasons: HashMap::new() }
     }
 
+    /// The positions of all objects.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = Position> + use<> {
+        (0..).take(self.outcomes.len())
+    }
+
     /// Sets what became of an object; a later result takes the place of an earlier one.
     pub(crate) fn set(&mut self, position: Position, result: Result) {
         self.outcomes[position as usize] = result.outcome;

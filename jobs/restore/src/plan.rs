@@ -81,6 +81,11 @@ impl Plan {
         self.actions[position as usize]
     }
 
+    /// Whether anything is written.
+    pub(crate) fn writes(&self) -> bool {
+        self.actions.iter().any(|action| action.writes())
+    }
+
     /// Whether the object is to be there after the restore: then it is written, or live as it should be.
     pub(crate) fn restores(&self, facts: &Facts, position: Position) -> bool {
         match self.action(position) {

@@ -1,5 +1,11 @@
 //! One restore, from the checked archive to the results: definitions first, then everything else, then what the archive
 //! lacks is pruned.
+//!
+//! What is written is decided when the controllers are down ([`rounds`]); whether they are scaled down at all, before
+//! ([`foresight`]).
+
+mod foresight;
+mod rounds;
 
 use std::sync::Arc;
 
@@ -9,6 +15,7 @@ use drover::resources::ResourceSet;
 use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
 
+use self::foresight::Foresight;
 use crate::account::Account;
 use crate::archive::{Archive, ArchiveError};
 use crate::controllers::{Controllers, ControllersError, Foreseen, Hold};
@@ -20,7 +27,7 @@ use crate::live::{Live, Scope};
 use crate::namespaces::{self, Met, Needs};
 use crate::outcome::{Outcome, Outside, Result as ObjectResult, Results};
 use crate::plan::Plan;
-use crate::progress::{Doing, Gauge};
+use crate::progress::Gauge;
 use crate::prune::{self, Candidate, PrunePlan, Usage};
 use crate::request::Server;
 use crate::selected::Selection;
@@ -82,6 +89,8 @@ pub(crate) struct Finished {
     pub(crate) controllers: Vec<Foreseen>,
     /// Why controllers are still scaled down, if they are.
     pub(crate) left_down: Option<ControllersError>,
+    /// Why it ended early, if controllers did not stay down.
+    pub(crate) given_up: Option<ControllersError>,
 }
 
 /// A part of the archive that was looked at.
@@ -123,29 +132,24 @@ impl Restoration {
             tracing::warn!("apply would refuse: {error}");
         }
         let set = self.resource_set()?;
-        let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?.foreseen();
+        let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?;
         let types = Arc::new(types);
         let selection = self.selection(set.as_ref(), &types, &definitions)?;
         warn_of_unaccounted(&selection);
         let first = self.survey(&self.definitions, &types, &selection.only(Type::is_definition)).await?;
-        let mut rest = self.survey(&self.rest, &types, &selection.only(|known| !known.is_definition())).await?;
-        rest.candidates.extend(first.candidates);
-        let prune = self.prune_plan(&types, &mut rest).await?;
-        let namespaces = self.namespaces(&types, &rest).await?;
-        for name in namespaces.leaving() {
+        let Foresight { mut finished, leaving, changes } = self.foresee(&types, &selection, first).await?;
+        for name in leaving {
             tracing::warn!("the namespace {name:?} is being deleted; apply would wait for it");
         }
-        let mut outside = namespaces.foreseen();
-        outside.extend(prune::foreseen(&prune));
-        let parts = vec![
-            (Arc::clone(&self.definitions), stages::foreseen(&first.facts, &first.plan)),
-            (Arc::clone(&self.rest), stages::foreseen(&rest.facts, &rest.plan)),
-        ];
-        Ok(Finished { parts, outside, controllers, ..Finished::default() })
+        if changes {
+            finished.controllers = controllers.foreseen();
+        }
+        Ok(finished)
     }
 
     /// Restores while the controllers that the archive's ResourceSet names are held down, and puts their counts back
-    /// however that ends. Objects that fail are in the results, not in the error.
+    /// however that ends. Where there is nothing to write none is scaled. Objects that fail are in the results, not in the
+    /// error.
     ///
     /// # Errors
     ///
@@ -155,20 +159,25 @@ impl Restoration {
         self.refuse_unknown_types(&types)?;
         let set = self.resource_set()?;
         let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?;
-        self.gauge.begin(Doing::ScalingDown, 0);
-        let down = controllers.scale_down(&self.server, hold, shutdown).await;
-        self.gauge.begin(Doing::Comparing, 0);
-        let written = match down {
-            Ok(true) => {
-                let ground = Arc::new(self.ground.holding(&controllers, hold.by()));
-                let held = Self { ground, ..self.clone() };
-                held.write(types, &definitions, set.as_ref(), shutdown).await
-            }
-            Ok(false) => Ok(self.untouched()),
-            Err(error) => Err(error.into()),
+        // Where none runs there is none to spare, and what is decided when their pods are gone is enough.
+        let unchanged = if controllers.run() {
+            let beforehand = self.holding(&controllers.held_by(hold.by()), hold);
+            Box::pin(beforehand.unchanged(types, &definitions, set.as_ref())).await
+        } else {
+            Ok(None)
+        };
+        let written = match unchanged {
+            Ok(Some(unchanged)) => Ok(unchanged),
+            Ok(None) => Box::pin(self.write_while_down(&controllers, set.as_ref(), hold, shutdown)).await,
+            Err(failure) => Err(failure),
         };
         let back = controllers.put_back(&self.server, hold).await;
         with_controllers(written, back)
+    }
+
+    /// The same while these controllers are held down.
+    fn holding(&self, controllers: &Controllers, hold: &Hold) -> Self {
+        Self { ground: Arc::new(self.ground.holding(controllers, hold.by())), ..self.clone() }
     }
 
     /// What a restore comes to that was stopped before its first write.
@@ -231,18 +240,16 @@ impl Restoration {
     /// Deletes what the archive lacks, unless the archive itself could not be restored.
     async fn prune(&self, plan: &PrunePlan, finished: &Finished, shutdown: &CancellationToken) -> Vec<Outside> {
         let Some(wish) = self.wishes.prune else { return Vec::new() };
-        let counts = crate::report::counts(finished);
-        let is_whole =
-            counts.of(Outcome::Untouched) == 0 && (counts.of(Outcome::Failed) == 0 || self.wishes.ignore_errors);
-        if is_whole && finished.lost.is_none() {
+        if self.is_whole(finished) && finished.lost.is_none() {
             return prune::execute(&self.server, plan, wish.timeout, self.at_once, &self.gauge, shutdown).await;
         }
-        let reason = "not pruned, since not all of the archive was restored";
-        let mut outside = prune::foreseen(plan);
-        for pruned in outside.iter_mut().filter(|outside| outside.result.outcome == Outcome::Pruned) {
-            pruned.result = ObjectResult::new(Outcome::Untouched, reason.to_owned());
-        }
-        outside
+        not_pruned(prune::foreseen(plan))
+    }
+
+    /// Whether the whole archive is there, so that what it lacks may go.
+    fn is_whole(&self, finished: &Finished) -> bool {
+        let counts = crate::report::counts(finished);
+        counts.of(Outcome::Untouched) == 0 && (counts.of(Outcome::Failed) == 0 || self.wishes.ignore_errors)
     }
 
     /// What is deleted and what is not: decided before the first object is written.
@@ -338,6 +345,15 @@ impl Restoration {
             .collect();
         if unknown.is_empty() || self.wishes.ignore_errors { Ok(()) } else { NotServedSnafu { types: unknown }.fail() }
     }
+}
+
+/// What would have been pruned and was not.
+fn not_pruned(mut foreseen: Vec<Outside>) -> Vec<Outside> {
+    let reason = "not pruned, since not all of the archive was restored";
+    for pruned in foreseen.iter_mut().filter(|outside| outside.result.outcome == Outcome::Pruned) {
+        pruned.result = ObjectResult::new(Outcome::Untouched, reason.to_owned());
+    }
+    foreseen
 }
 
 fn warn_of_unaccounted(selection: &Selection) {

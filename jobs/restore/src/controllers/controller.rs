@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::archive::Key;
 use drover::resources::ControllerReference;
 
 use super::state::State;
@@ -26,13 +27,21 @@ pub(crate) struct Controller {
     pub(super) name: String,
 }
 
+/// A controller as it was found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Live {
+    /// Its count when nobody holds it down.
+    pub(super) count: i64,
+    /// The count that it wants now.
+    pub(super) replicas: i64,
+    /// Who holds it down, if anybody does.
+    pub(super) holder: Option<String>,
+}
+
 /// What is found where a reference points to.
 pub(super) enum Found {
     /// It is there.
-    Live {
-        /// Its count when nobody holds it down.
-        count: i64,
-    },
+    Live(Live),
     /// It is not there.
     Absent,
     /// It is there and left as it is, for this reason.
@@ -63,6 +72,12 @@ impl Controller {
         self.known.object(&self.namespace, &self.name)
     }
 
+    /// Which object it is, as results name it.
+    pub(super) fn key(&self) -> Key {
+        let namespace = (!self.namespace.is_empty()).then(|| self.namespace.clone());
+        Key { type_name: self.known.type_name(), namespace, name: self.name.clone() }
+    }
+
     /// What a person types to scale it.
     pub(super) fn command(&self) -> String {
         let Self { namespace, name, .. } = self;
@@ -82,9 +97,7 @@ impl Controller {
     /// Whether it is there and to be scaled.
     pub(super) async fn find(&self, server: &Server, ground: &Ground) -> Result<Found, RequestError> {
         let state = if self.known.served { self.look(server).await? } else { None };
-        Ok(state.map_or(Found::Absent, |state| {
-            scales(&state, ground).map_or_else(Found::NotToBeScaled, |count| Found::Live { count })
-        }))
+        Ok(state.map_or(Found::Absent, |state| scales(&state, ground).map_or_else(Found::NotToBeScaled, Found::Live)))
     }
 
     /// Looks and writes what `patch` says until nobody comes in between. Gives the count of what was written; none where
@@ -131,15 +144,16 @@ pub(super) fn named(types: &Types, reference: &ControllerReference) -> Result<Co
     Ok(Controller { known: Arc::clone(known), namespace, name: name.clone() })
 }
 
-/// The count that a live controller has when nobody holds it down; the error says why it is none to scale.
-fn scales(state: &State, ground: &Ground) -> Result<i64, &'static str> {
+/// A live controller as it is; the error says why it is none to scale.
+fn scales(state: &State, ground: &Ground) -> Result<Live, &'static str> {
     if state.is_ours() {
         return Err(OURS);
     }
     if !state.namespace().is_empty() && state.namespace() == ground.namespace() {
         return Err("it lies in the namespace that drover runs in");
     }
-    state.replicas().map(|_| state.count()).ok_or("it has no spec.replicas")
+    let replicas = state.replicas().ok_or("it has no spec.replicas")?;
+    Ok(Live { count: state.count(), replicas, holder: state.holder().map(str::to_owned) })
 }
 
 #[cfg(test)]
@@ -196,7 +210,7 @@ mod tests {
             scales(&state, &Ground::of_namespace("home".to_owned()))
         };
         let object = |namespace: &str, labels: Value| json!({"metadata": {"namespace": namespace, "labels": labels}, "spec": {"replicas": 3}});
-        assert_eq!(scales(object("a", json!({}))), Ok(3));
+        assert_eq!(scales(object("a", json!({}))), Ok(Live { count: 3, replicas: 3, holder: None }));
         let reason = |object: Value| scales(object).unwrap_err();
         assert!(reason(object("a", json!({"app.kubernetes.io/part-of": "drover"}))).contains("label"));
         assert!(reason(object("home", json!({}))).contains("namespace"));

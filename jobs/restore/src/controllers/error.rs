@@ -45,8 +45,8 @@ pub(crate) enum ControllersError {
     },
     /// Pods would go on with their work while the archive is written.
     #[snafu(display(
-        "failed to wait until the controllers are down: after {seconds} s these are left: {}; nothing of the archive was \
-         written. See why with `kubectl describe`, then restore again",
+        "failed to wait until the controllers are down: after {seconds} s these are left: {}; nothing of the archive is \
+         written while they run. See why with `kubectl describe`, then restore again",
         named(left)
     ))]
     PodsRemain {
@@ -54,6 +54,36 @@ pub(crate) enum ControllersError {
         seconds: u64,
         /// What is left.
         left: Vec<String>,
+    },
+    /// One that came up in the middle cannot be scaled down again.
+    #[snafu(display("failed to scale the controller {controller} down again; the restore did not go on"))]
+    ScaleDownAgain {
+        /// Which one.
+        controller: Box<Controller>,
+        /// The cause.
+        source: RequestError,
+    },
+    /// Nobody knows any more whether one is down.
+    #[snafu(display("failed to see whether the controller {controller} stays down; the restore did not go on"))]
+    LoseSight {
+        /// Which one.
+        controller: Box<Controller>,
+        /// The cause.
+        source: RequestError,
+    },
+    /// Somebody scales one up again and again.
+    #[snafu(display(
+        "failed to keep the controller {controller} down: {times} times it came up while the restore was at work, and the \
+         last time it {last}. Until the restore has ended, switch off what scales it: the self-heal of Argo CD (sync \
+         policy), Flux (`flux suspend`), an autoscaler (KEDA: annotation autoscaling.keda.sh/paused: \"true\")"
+    ))]
+    ComesUp {
+        /// Which one.
+        controller: Box<Controller>,
+        /// How often.
+        times: u32,
+        /// What happened to it the last time.
+        last: String,
     },
     /// Counts that could not be put back.
     #[snafu(display(
@@ -96,11 +126,13 @@ impl Fault for ControllersError {
     fn exit(&self) -> Exit {
         match self {
             Self::Parse { .. } => Exit::DataRefused,
-            Self::PodsRemain { .. } => Exit::Unavailable,
+            Self::PodsRemain { .. } | Self::ComesUp { .. } => Exit::Unavailable,
             Self::Read { .. } => Exit::Failure,
             Self::Discover { source } => source.exit(),
             Self::Look { source, .. }
             | Self::ScaleDown { source, .. }
+            | Self::ScaleDownAgain { source, .. }
+            | Self::LoseSight { source, .. }
             | Self::LookForPods { source, .. }
             | Self::PutBack { source, .. }
             | Self::Find { source, .. } => {
@@ -139,8 +171,7 @@ mod tests {
         assert_eq!(error.exit(), Exit::Unavailable);
     }
 
-    #[test]
-    fn what_is_left_down_is_named_with_the_command_that_helps() {
+    fn controller() -> Controller {
         let known = crate::types::Type {
             group: "apps".to_owned(),
             version: "v1".to_owned(),
@@ -153,10 +184,24 @@ mod tests {
             scales: true,
             served: true,
         };
-        let controller =
-            Controller { known: known.into(), namespace: "cattle-system".to_owned(), name: "rancher".to_owned() };
+        Controller { known: known.into(), namespace: "cattle-system".to_owned(), name: "rancher".to_owned() }
+    }
+
+    #[test]
+    fn one_that_is_scaled_up_again_and_again_is_named_with_who_does_it_and_what_helps() {
+        let last = "was scaled up to 1 by \"argocd-controller\"".to_owned();
+        let error = ControllersError::ComesUp { controller: Box::new(controller()), times: 3, last };
+        for part in ["deployments.apps \"cattle-system/rancher\"", "3 times", "argocd-controller", "self-heal", "KEDA"]
+        {
+            assert!(error.to_string().contains(part), "{part}: {error}");
+        }
+        assert_eq!(error.exit(), Exit::Unavailable);
+    }
+
+    #[test]
+    fn what_is_left_down_is_named_with_the_command_that_helps() {
         let source = RequestError::Timeout { path: "/p".to_owned() };
-        let error = ControllersError::PutBack { left: vec![controller], source };
+        let error = ControllersError::PutBack { left: vec![controller()], source };
         let command = "kubectl --namespace cattle-system scale deployments.apps/rancher --replicas=COUNT";
         assert!(error.to_string().contains(command), "{error}");
         assert_eq!(error.exit(), Exit::Unavailable);

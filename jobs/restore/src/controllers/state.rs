@@ -45,6 +45,9 @@ struct Metadata {
     generation: i64,
     labels: Option<BTreeMap<String, String>>,
     annotations: Option<BTreeMap<String, String>>,
+    /// Who wrote which fields; read leniently, for it decides nothing.
+    #[serde(default)]
+    managed_fields: Value,
 }
 
 impl Metadata {
@@ -93,6 +96,20 @@ impl State {
         }
     }
 
+    /// The count that `holder` has noted on it.
+    pub(crate) fn noted_by(&self, holder: &str) -> Option<i64> {
+        self.noted_count().filter(|_| self.holder() == Some(holder))
+    }
+
+    /// Who gave it the count that it wants now, by the name that the API server keeps of whoever wrote it.
+    pub(crate) fn scaled_by(&self) -> Option<&str> {
+        let entries = self.metadata.managed_fields.as_array().into_iter().flatten();
+        let of_count = entries.filter(|entry| entry["fieldsV1"]["f:spec"]["f:replicas"].is_object());
+        // Times are RFC 3339 in UTC, so their texts are in the same order.
+        let last = of_count.max_by(|one, other| one["time"].as_str().cmp(&other["time"].as_str()))?;
+        last["manager"].as_str().filter(|name| !name.is_empty())
+    }
+
     fn noted_count(&self) -> Option<i64> {
         self.metadata.annotation(ANNOTATION)?.parse().ok().filter(|count| *count >= 0)
     }
@@ -106,12 +123,21 @@ impl State {
 
     /// The merge patch that scales it down and notes the count, all in one write; none where that is so already.
     pub(crate) fn scale_down(&self, holder: &str) -> Option<Value> {
-        let is_noted = self.holder() == Some(holder) && self.noted_count().is_some();
-        if is_noted && self.replicas() == Some(0) {
+        if self.noted_by(holder).is_some() && self.replicas() == Some(0) {
             return None;
         }
-        let (labels, annotations) = (json!({LABEL: holder}), json!({ANNOTATION: self.count().to_string()}));
-        Some(self.patch(&labels, &annotations, 0))
+        Some(self.held(holder, self.count()))
+    }
+
+    /// The merge patch that scales it down once more. The count that it gets back is the noted one: whoever scaled it up
+    /// in the middle does not decide that. Where the note is gone it is `remembered`, if anything is.
+    pub(crate) fn scale_down_again(&self, holder: &str, remembered: Option<i64>) -> Value {
+        let count = self.noted_by(holder).or(remembered).unwrap_or_else(|| self.count());
+        self.held(holder, count)
+    }
+
+    fn held(&self, holder: &str, count: i64) -> Value {
+        self.patch(&json!({LABEL: holder}), &json!({ANNOTATION: count.to_string()}), 0)
     }
 
     /// The merge patch that puts the count back and takes the note away.
@@ -194,6 +220,39 @@ mod tests {
         ] {
             assert_eq!(state(&replicas, holder, noted).scale_down("me"), expected, "{replicas} {holder:?} {noted:?}");
         }
+    }
+
+    #[test]
+    fn who_scales_up_in_the_middle_does_not_decide_which_count_comes_back() {
+        for (holder, noted, remembered, expected) in [
+            (Some("me"), Some("3"), Some(2), "3"),
+            (Some("me"), Some("3"), None, "3"),
+            // It was made anew, or the note was taken off.
+            (None, None, Some(2), "2"),
+            (None, Some("9"), Some(2), "2"),
+            (Some("me"), None, Some(2), "2"),
+            // It was not there before.
+            (None, None, None, "7"),
+        ] {
+            let patch = state(&json!(7), holder, noted).scale_down_again("me", remembered);
+            assert_eq!(patch, scaled("me", expected), "{holder:?} {noted:?} {remembered:?}");
+        }
+    }
+
+    #[test]
+    fn who_scaled_it_is_the_last_one_that_wrote_the_count() {
+        let by = |managers: Value| {
+            let state: State = serde_json::from_value(json!({"metadata": {"managedFields": managers}})).unwrap();
+            state.scaled_by().map(str::to_owned)
+        };
+        let count = json!({"f:spec": {"f:replicas": {}}});
+        let of = |manager: &str, time: &str, fields: &Value| json!({"manager": manager, "operation": "Update", "time": time, "fieldsV1": fields});
+        let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:09Z");
+        let other = of("kubectl", late, &json!({"f:spec": {"f:paused": {}}}));
+        assert_eq!(by(json!([other, of("argocd", early, &count)])).as_deref(), Some("argocd"));
+        assert_eq!(by(json!([of("late", late, &count), of("early", early, &count)])).as_deref(), Some("late"));
+        assert_eq!(by(json!([other, {"manager": "x"}])), None);
+        assert_eq!(by(json!(null)), None);
     }
 
     #[test]

@@ -39,6 +39,11 @@ impl PrunePlan {
         self.candidates.iter().zip(&self.verdicts)
     }
 
+    /// Whether anything is deleted.
+    pub(crate) fn deletes(&self) -> bool {
+        self.verdicts.contains(&Verdict::Delete)
+    }
+
     /// The candidates that are deleted, in stages: what is owned before its owners, workloads before what they use, what
     /// lies in namespaces before the rest, Namespaces after that, definitions last.
     pub(crate) fn stages(&self) -> Vec<Vec<&Candidate>> {

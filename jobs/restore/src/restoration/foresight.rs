@@ -1,0 +1,72 @@
+//! What a restore would do, looked at without doing any of it: for `plan`, and to leave controllers alone that run while
+//! there is nothing to write.
+
+use std::sync::Arc;
+
+use drover::exit::Failure;
+use drover::resources::ResourceSet;
+
+use super::{Finished, Restoration, Surveyed, not_pruned, warn_of_unaccounted};
+use crate::definitions::Definition;
+use crate::selected::Selection;
+use crate::types::{Type, Types};
+use crate::{prune, stages};
+
+/// What would be done.
+pub(super) struct Foresight {
+    /// What it would come to.
+    pub(super) finished: Finished,
+    /// The namespaces that would be waited for.
+    pub(super) leaving: Vec<String>,
+    /// Whether anything would be written, deleted or waited for.
+    pub(super) changes: bool,
+}
+
+impl Restoration {
+    /// What it comes to where nothing is to be written or deleted; none where something is. Said while controllers may
+    /// still run, so it holds for a restore that leaves everything as it is and for no other.
+    pub(super) async fn unchanged(
+        &self,
+        types: Types,
+        definitions: &[Definition],
+        set: Option<&ResourceSet>,
+    ) -> Result<Option<Finished>, Failure> {
+        let types = Arc::new(types);
+        let selection = self.selection(set, &types, definitions)?;
+        let first = self.survey(&self.definitions, &types, &selection.only(Type::is_definition)).await?;
+        // What else is to be done shows when the definitions are there.
+        if first.plan.writes() {
+            return Ok(None);
+        }
+        let Foresight { mut finished, changes, .. } = self.foresee(&types, &selection, first).await?;
+        if changes {
+            return Ok(None);
+        }
+        warn_of_unaccounted(&selection);
+        finished.outside = not_pruned(finished.outside);
+        Ok(Some(finished))
+    }
+
+    /// What would be done, after a look at the definitions.
+    pub(super) async fn foresee(
+        &self,
+        types: &Arc<Types>,
+        selection: &Selection,
+        first: Surveyed,
+    ) -> Result<Foresight, Failure> {
+        let mut rest = self.survey(&self.rest, types, &selection.only(|known| !known.is_definition())).await?;
+        rest.candidates.extend(first.candidates);
+        let prune = self.prune_plan(types, &mut rest).await?;
+        let namespaces = self.namespaces(types, &rest).await?;
+        let leaving: Vec<String> = namespaces.leaving().map(str::to_owned).collect();
+        let parts = vec![
+            (Arc::clone(&self.definitions), stages::foreseen(&first.facts, &first.plan)),
+            (Arc::clone(&self.rest), stages::foreseen(&rest.facts, &rest.plan)),
+        ];
+        let mut finished = Finished { parts, outside: namespaces.foreseen(), ..Finished::default() };
+        let prunes = prune.deletes() && self.is_whole(&finished);
+        let writes = first.plan.writes() || rest.plan.writes() || !finished.outside.is_empty();
+        finished.outside.extend(prune::foreseen(&prune));
+        Ok(Foresight { finished, changes: writes || prunes || !leaving.is_empty(), leaving })
+    }
+}

@@ -1,0 +1,174 @@
+//! The writing while controllers are down. Each time that one comes up in the middle it pauses, and goes on in another
+//! round, in which everything is decided anew: whoever ran in between may have written.
+
+use std::collections::HashSet;
+
+use drover::archive::Key;
+use drover::exit::Failure;
+use drover::resources::ResourceSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Finished, Restoration};
+use crate::controllers::{Controllers, Guard, Hold, Watched};
+use crate::outcome::{Outcome, Outside, Result as ObjectResult, Results};
+use crate::progress::Doing;
+
+impl Restoration {
+    /// Scales the controllers down and writes everything, in as many rounds as it takes.
+    pub(super) async fn write_while_down(
+        &self,
+        controllers: &Controllers,
+        set: Option<&ResourceSet>,
+        hold: &Hold,
+        shutdown: &CancellationToken,
+    ) -> Result<Finished, Failure> {
+        self.gauge.begin(Doing::ScalingDown, 0);
+        if !controllers.scale_down(&self.server, hold, shutdown).await? {
+            return Ok(self.untouched());
+        }
+        let held = self.holding(controllers, hold);
+        let mut guard = Guard::new(&self.server, controllers, hold);
+        let mut before = None;
+        loop {
+            let pause = shutdown.child_token();
+            let round = Box::pin(held.round(controllers, set, hold, &pause));
+            let (round, watched) = Box::pin(guard.during(round, &pause)).await;
+            let mut finished = after(before.take(), round?);
+            match watched {
+                Watched::CameUp if finished.lost.is_none() && !shutdown.is_cancelled() => {
+                    before = Some(finished);
+                    continue;
+                }
+                Watched::GivenUp(error) => finished.given_up = Some(error),
+                Watched::Down | Watched::CameUp => {}
+            }
+            finished.outside.extend(guard.told());
+            return Ok(finished);
+        }
+    }
+
+    /// What is decided and written once the controllers' pods are gone, unless `pause` comes first.
+    async fn round(
+        &self,
+        controllers: &Controllers,
+        set: Option<&ResourceSet>,
+        hold: &Hold,
+        pause: &CancellationToken,
+    ) -> Result<Finished, Failure> {
+        self.gauge.begin(Doing::ScalingDown, 0);
+        if !controllers.are_gone(&self.server, hold, pause).await? {
+            return Ok(self.untouched());
+        }
+        self.gauge.begin(Doing::Comparing, 0);
+        let (types, definitions) = self.known_types().await?;
+        self.write(types, &definitions, set, pause).await
+    }
+}
+
+/// What two rounds come to: what the earlier one wrote was not there, or not so, before the restore.
+fn after(earlier: Option<Finished>, mut later: Finished) -> Finished {
+    let Some(earlier) = earlier else { return later };
+    for ((_, later), (_, earlier)) in later.parts.iter_mut().zip(&earlier.parts) {
+        merge(earlier, later);
+    }
+    later.outside = outside(earlier.outside, later.outside);
+    later
+}
+
+fn merge(earlier: &Results, later: &mut Results) {
+    for position in later.positions() {
+        let first = earlier.outcome(position);
+        let (outcome, is_first) = both(first, later.outcome(position));
+        if is_first {
+            later.set(position, ObjectResult::new(outcome, earlier.reason(position).to_owned()));
+        } else if outcome != later.outcome(position) {
+            later.set(position, ObjectResult::new(outcome, later.reason(position).to_owned()));
+        }
+    }
+}
+
+/// What an object came to in both rounds, and whether that is all told by the first.
+const fn both(first: Outcome, second: Outcome) -> (Outcome, bool) {
+    match (first, second) {
+        (Outcome::Created | Outcome::Updated, Outcome::Unchanged) | (_, Outcome::Untouched) => (first, true),
+        (Outcome::Created, Outcome::Updated) => (first, false),
+        (_, second) => (second, false),
+    }
+}
+
+/// What was pruned or made in the earlier round is not among the later one's, for it is gone, or there.
+fn outside(earlier: Vec<Outside>, mut later: Vec<Outside>) -> Vec<Outside> {
+    let known: HashSet<Key> = later.iter().map(|outside| outside.key.clone()).collect();
+    let is_done = |outside: &Outside| matches!(outside.result.outcome, Outcome::Pruned | Outcome::Created);
+    later.extend(earlier.into_iter().filter(|outside| is_done(outside) && !known.contains(&outside.key)));
+    later
+}
+
+#[cfg(test)]
+mod tests {
+    use drover::archive::TypeName;
+
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_round_wrote_stays_told() {
+        use Outcome::{Created, Failed, Kept, Unchanged, Untouched, Updated};
+        for (first, second, expected) in [
+            (Created, Unchanged, (Created, true)),
+            (Updated, Unchanged, (Updated, true)),
+            (Created, Updated, (Created, false)),
+            (Updated, Updated, (Updated, false)),
+            // Somebody deleted it in between.
+            (Updated, Created, (Created, false)),
+            // The later round did not come to it.
+            (Created, Untouched, (Created, true)),
+            (Failed, Untouched, (Failed, true)),
+            (Kept, Untouched, (Kept, true)),
+            (Untouched, Created, (Created, false)),
+            (Unchanged, Updated, (Updated, false)),
+            (Created, Failed, (Failed, false)),
+            (Failed, Created, (Created, false)),
+        ] {
+            assert_eq!(both(first, second), expected, "{first:?} {second:?}");
+        }
+    }
+
+    #[test]
+    fn the_reason_is_that_of_the_round_that_tells_all() {
+        let results = |outcomes: &[(Outcome, &str)]| {
+            let mut results = Results::new(outcomes.len());
+            for (position, (outcome, reason)) in (0..).zip(outcomes) {
+                results.set(position, ObjectResult::new(*outcome, (*reason).to_owned()));
+            }
+            results
+        };
+        let earlier = results(&[(Outcome::Created, "first"), (Outcome::Created, "first"), (Outcome::Failed, "no")]);
+        let second = [(Outcome::Unchanged, "second"), (Outcome::Updated, "second"), (Outcome::Created, "")];
+        let mut later = results(&second);
+        merge(&earlier, &mut later);
+        let told = |position| (later.outcome(position), later.reason(position));
+        assert_eq!(told(0), (Outcome::Created, "first"));
+        assert_eq!(told(1), (Outcome::Created, "second"));
+        assert_eq!(told(2), (Outcome::Created, ""));
+    }
+
+    #[test]
+    fn what_was_pruned_in_an_earlier_round_stays_told() {
+        let of = |name: &str, outcome| {
+            let type_name = TypeName { plural: "secrets".to_owned(), group: String::new(), version: "v1".to_owned() };
+            let key = Key { type_name, namespace: Some("a".to_owned()), name: name.to_owned() };
+            Outside { key, result: ObjectResult::new(outcome, String::new()) }
+        };
+        let earlier = vec![
+            of("gone", Outcome::Pruned),
+            of("came-back", Outcome::Pruned),
+            of("held", Outcome::HeldBack),
+            of("not-yet", Outcome::Untouched),
+        ];
+        let later = vec![of("came-back", Outcome::Untouched), of("held", Outcome::HeldBack)];
+        let told = outside(earlier, later);
+        let told: Vec<_> = told.iter().map(|told| (told.key.name.as_str(), told.result.outcome)).collect();
+        let expected = [("came-back", Outcome::Untouched), ("held", Outcome::HeldBack), ("gone", Outcome::Pruned)];
+        assert_eq!(told, expected);
+    }
+}
