@@ -30,5 +30,7 @@ mod special;
 mod support;
 #[path = "cluster/versions.rs"]
 mod versions;
+#[path = "cluster/watched.rs"]
+mod watched;
 #[path = "cluster/webhook.rs"]
 mod webhook;

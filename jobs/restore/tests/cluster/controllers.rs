@@ -8,11 +8,11 @@ use crate::support::{
     Archive, Run, api, config_map, live, namespace, old_owner, run, run_asking, run_through, testbed, until,
 };
 
-const LABEL: &str = "drover.dev/scaled-down-by";
-const ANNOTATION: &str = "drover.dev/replicas-before-restore";
+pub(crate) const LABEL: &str = "drover.dev/scaled-down-by";
+pub(crate) const ANNOTATION: &str = "drover.dev/replicas-before-restore";
 
 /// A Deployment; one that is paused makes no pods.
-fn deployment(home: &str, name: &str, replicas: u32, paused: bool) -> Value {
+pub(crate) fn deployment(home: &str, name: &str, replicas: u32, paused: bool) -> Value {
     let labels = json!({"app": name});
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": home},
@@ -26,31 +26,31 @@ fn deployment(home: &str, name: &str, replicas: u32, paused: bool) -> Value {
     })
 }
 
-async fn deployments(home: &str) -> Api<DynamicObject> {
+pub(crate) async fn deployments(home: &str) -> Api<DynamicObject> {
     api("deployments", "apps/v1", "Deployment", Some(home)).await
 }
 
-async fn make(api: &Api<DynamicObject>, object: Value) {
+pub(crate) async fn make(api: &Api<DynamicObject>, object: Value) {
     api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
 }
 
-fn reference(home: &str, api_version: &str, resource: &str, name: &str) -> Value {
+pub(crate) fn reference(home: &str, api_version: &str, resource: &str, name: &str) -> Value {
     json!({"apiVersion": api_version, "resource": resource, "namespace": home, "name": name})
 }
 
-fn set(references: &[Value]) -> Value {
+pub(crate) fn set(references: &[Value]) -> Value {
     json!({"apiVersion": "resources.cattle.io/v1", "kind": "ResourceSet", "metadata": {"name": "set"},
         "resourceSelectors": [], "controllerReferences": references})
 }
 
 /// An archive with one ConfigMap, whose ResourceSet names these Deployments.
-fn archive(home: &str, names: &[&str]) -> Archive {
+pub(crate) fn archive(home: &str, names: &[&str]) -> Archive {
     let references: Vec<Value> = names.iter().map(|name| reference(home, "apps/v1", "deployments", name)).collect();
     Archive::of(&[config_map(home, "written", &json!(null))], Some(&set(&references)))
 }
 
 /// Makes the namespace and a Deployment in it.
-async fn home_of(home: &str, deployment: Value) -> Api<DynamicObject> {
+pub(crate) async fn home_of(home: &str, deployment: Value) -> Api<DynamicObject> {
     assert_eq!(run("apply", &Archive::of(&[namespace(home)], None)).await.code, 0);
     let deployments = deployments(home).await;
     make(&deployments, deployment).await;
@@ -58,7 +58,7 @@ async fn home_of(home: &str, deployment: Value) -> Api<DynamicObject> {
 }
 
 /// The pods of a namespace, once there are so many.
-async fn pods(home: &str, count: usize) -> (Api<DynamicObject>, Vec<DynamicObject>) {
+pub(crate) async fn pods(home: &str, count: usize) -> (Api<DynamicObject>, Vec<DynamicObject>) {
     let pods = api("pods", "v1", "Pod", Some(home)).await;
     let list = async || pods.list(&ListParams::default()).await.unwrap().items;
     until("there are pods", async || list().await.len() == count).await;
@@ -67,13 +67,13 @@ async fn pods(home: &str, count: usize) -> (Api<DynamicObject>, Vec<DynamicObjec
 }
 
 /// The count of a Deployment, and what is noted on it: who holds it down, and the count that it gets back.
-async fn noted(deployments: &Api<DynamicObject>, name: &str) -> (Value, Value, Value) {
+pub(crate) async fn noted(deployments: &Api<DynamicObject>, name: &str) -> (Value, Value, Value) {
     let mut live = live(deployments, name).await;
     let metadata = live["metadata"].take();
     (live["spec"]["replicas"].take(), metadata["labels"][LABEL].clone(), metadata["annotations"][ANNOTATION].clone())
 }
 
-async fn is_at(deployments: &Api<DynamicObject>, name: &str, replicas: u32) {
+pub(crate) async fn is_at(deployments: &Api<DynamicObject>, name: &str, replicas: u32) {
     assert_eq!(noted(deployments, name).await, (json!(replicas), json!(null), json!(null)), "{name}");
 }
 

@@ -3,6 +3,8 @@
 //! No controllers run in this cluster, so a Deployment makes no pods unless the test does, and nothing but the jobs
 //! writes.
 
+mod watched;
+
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,7 +19,7 @@ use futures::future::join_all;
 use http::{Method, StatusCode};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -317,16 +319,7 @@ async fn deleted_between_writes(scene: &Scene) {
 }
 
 async fn deleted_while_pods_are_waited_for(scene: &Scene) {
-    let account =
-        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": HOME}});
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "rancher-1", "namespace": HOME, "labels": {"app": RANCHER.0}},
-        "spec": {"containers": [{"name": "a", "image": "a"}]},
-    });
-    for object in [account, pod] {
-        rancher::make(&scene.site.client, &object).await.unwrap();
-    }
+    scene.make_pod().await;
     scene.damage().await;
     scene.restore("waits").await;
     let running = scene.job().start();
@@ -345,8 +338,7 @@ async fn deleted_while_pods_are_waited_for(scene: &Scene) {
     assert!(message(status.conditions.as_ref(), "Ready").contains("rancher-1"), "{status:?}");
     assert_eq!((status.restore_completion_ts, scene.damaged().await), (None, MAPS));
     scene.all_are_up(&[PROXY.1]).await;
-    let pods: Api<Pod> = Api::namespaced(scene.site.client.clone(), HOME);
-    pods.delete("rancher-1", &DeleteParams::default().grace_period(0)).await.unwrap();
+    scene.delete_pod().await;
     scene.site.job("restore").succeed().await;
     scene.is_restored().await;
     scene.delete("names").await;
