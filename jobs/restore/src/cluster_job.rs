@@ -20,6 +20,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 use crate::cluster_report::{self as report, Ending};
 use crate::controllers::{self, Hold, ScaledDown};
 use crate::exclusive::{self, Taken, Turn};
+use crate::exemption::{self, Exemption};
 use crate::ground::Ground;
 use crate::outcome::{Counts, Outcome};
 use crate::request::Server;
@@ -121,6 +122,7 @@ pub(crate) async fn restore_all(options: JobOptions, shutdown: &CancellationToke
     let server = Arc::new(Server::new(writing, options.limits.concurrency));
     let namespace = options.cluster.namespace.clone();
     if to_carry_out(&client, &namespace).await?.is_empty() && controllers::scaled_down(&server).await?.is_empty() {
+        exemption::tidy(&client, &server, &options.cluster, shutdown).await?;
         info!("nothing to do: no Restore waits");
         return Ok(());
     }
@@ -153,7 +155,7 @@ async fn work(
     let (later, now): (Vec<_>, Vec<_>) = left
         .into_iter()
         .partition(|left| waiting.iter().any(|restore| restore.uid().as_deref() == Some(left.holder())));
-    let mut outcomes = vec![put_back(&server, &now, turn).await];
+    let mut outcomes = vec![exemption::take_out_left(&server, turn).await, put_back(&server, &now, turn).await];
     if !waiting.is_empty() {
         outcomes.push(Box::pin(restore_all_of(waiting, client, Arc::clone(&server), options, identity, turn)).await);
     }
@@ -269,15 +271,21 @@ async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToke
     let objects = spool.len();
     info!(objects, bytes = spool.archive_bytes(), sha256 = spool.sha256(), "archive read and checked");
     let ground = Ground::survey(&context.server, &context.options.cluster.namespace, wishes.credentials).await?;
+    let exempt = wishes.exempt.clone();
     let concurrency = context.options.limits.concurrency;
     let restoration = Restoration::new(Arc::clone(&context.server), spool, wishes, ground, concurrency);
     let gauge = restoration.gauge();
     let patience = context.options.patience.for_pods();
     let hold = Hold::of_restore(restore, &context.events, patience, context.lost.clone());
-    let finished = tokio::select! {
-        finished = restoration.apply(&hold, stop) => Arc::new(finished?),
-        () = report::progress(context, restore, &gauge) => unreachable_progress()?,
+    let exemption = Exemption::of_restore(exempt, restore, &context.events, context.lost.clone());
+    let work = async {
+        tokio::select! {
+            finished = restoration.apply(&hold, stop) => finished,
+            () = report::progress(context, restore, &gauge) => unreachable_progress(),
+        }
     };
+    let (finished, notes) = exemption::during(&context.server, exemption, Box::pin(work)).await;
+    let finished = Arc::new(Finished { notes, ..finished? });
     let counts = report::log_results(&finished);
     if !counts.is_only(Outcome::Untouched) && !context.lost.is_cancelled() {
         store_report(context, restore, &finished).await;
@@ -286,7 +294,7 @@ async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToke
 }
 
 /// The progress is told until the restore has ended, and never ends by itself.
-fn unreachable_progress() -> Result<Arc<Finished>, Failure> {
+fn unreachable_progress() -> Result<Finished, Failure> {
     Err(JobError::Interrupted { words: "the progress ended".to_owned() }.into())
 }
 

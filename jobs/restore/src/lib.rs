@@ -22,6 +22,7 @@ mod discovery;
 mod entries;
 mod establish;
 mod exclusive;
+mod exemption;
 mod facts;
 mod file_name;
 mod finalizers;
@@ -66,6 +67,7 @@ use drover::storage::StorageOptions;
 use drover::telemetry::TelemetryOptions;
 use tokio_util::sync::CancellationToken;
 
+use crate::exemption::configuration_name;
 use crate::wishes::{Prune, Wishes};
 
 /// Restores Kubernetes objects from an archive of drover or of the Rancher backup operator.
@@ -163,6 +165,25 @@ enum Command {
     List(list::Listing),
     /// Shows what became of every object of a Restore, as `apply` shows it.
     Report(Reporting),
+    /// Ends the exemption from admission webhooks that a restore left behind which was killed.
+    ///
+    /// It takes the match condition "drover-restore" out of all webhook configurations. The next restore job does so by
+    /// itself.
+    Unexempt(Unexempting),
+}
+
+/// Where an exemption is ended.
+#[derive(ClapArgs, Debug)]
+struct Unexempting {
+    /// The context of the kubeconfig; without it the current one. `KUBECONFIG` names the file.
+    #[arg(long)]
+    context: Option<String>,
+    /// The namespace that drover runs in, if it does: it holds the Lease that tells whether a restore is at work.
+    #[arg(long, env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
+    namespace: String,
+    /// End it without a look at the Lease. A restore that is at work puts its own in again.
+    #[arg(long)]
+    force: bool,
 }
 
 /// What is restored, and how others are waited for.
@@ -172,6 +193,10 @@ struct Applying {
     restoring: Restoring,
     #[command(flatten)]
     patience: Patience,
+    /// Exempt the user of the kubeconfig, and with that all who are this user, from the admission webhooks of these
+    /// configurations while the archive is written; "rancher.cattle.io" are Rancher's.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = configuration_name)]
+    exempt_webhooks: Vec<String>,
 }
 
 /// Which Restore.
@@ -270,7 +295,7 @@ impl WishOptions {
             timeout: Duration::from_secs(self.delete_timeout.into()),
             everything: scope == PruneScope::All,
         });
-        Wishes { prune, ignore_errors: self.ignore_errors, credentials: self.restore_credentials }
+        Wishes { prune, ignore_errors: self.ignore_errors, credentials: self.restore_credentials, ..Wishes::default() }
     }
 }
 
@@ -294,6 +319,7 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure>
         Some(Command::Apply(applying)) => local::apply(applying, &shutdown).await,
         Some(Command::List(listing)) => list::list(listing).await,
         Some(Command::Report(reporting)) => local::report(reporting).await,
+        Some(Command::Unexempt(unexempting)) => local::unexempt(unexempting, &shutdown).await,
         None => cluster_job::restore_all(job, &shutdown).await,
     }
 }

@@ -11,6 +11,7 @@ use drover::cluster::{ApiError, host_name, past_proxies};
 use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
 use drover::lease::Settings;
+use drover::resources::DEFAULT_NAMESPACE;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::config::{Config, KubeConfigOptions};
 use kube::{Api, Client};
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 use crate::controllers::{self, COMMAND_LINE, Hold};
 use crate::exclusive::{self, Taken, Turn};
+use crate::exemption::{self, Exemption};
 use crate::ground::Ground;
 use crate::inspect::Inspection;
 use crate::outcome::{Counts, Outcome};
@@ -28,7 +30,7 @@ use crate::report::{self, Mode, Source};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
 use crate::stored_report::StoredReport;
-use crate::{Applying, Inspecting, Output, Reading, Reporting, Restoring};
+use crate::{Applying, Inspecting, Output, Reading, Reporting, Restoring, Unexempting};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, Snafu)]
@@ -93,17 +95,20 @@ pub(crate) async fn plan(restoring: Restoring) -> Result<(), Failure> {
 
 /// `restore apply`.
 pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> Result<(), Failure> {
-    let Applying { restoring, patience } = applying;
+    let Applying { restoring, patience, exempt_webhooks } = applying;
     let (output, ignore_errors) = (restoring.reading.output, restoring.wishes.ignore_errors);
     let namespace = restoring.wishes.namespace.clone();
+    let ending = ending_of(restoring.context.as_deref(), &namespace);
     let restoration = prepare(restoring).await?;
     let turn = take_turn(restoration.server().client(), &namespace, shutdown).await?;
     let hold = Hold::of_command_line(patience.for_pods(), turn.lost().clone());
-    let applied = restoration.apply(&hold, turn.stop()).await;
+    let exemption = Exemption::of_command_line(exempt_webhooks, ending, turn.lost().clone());
+    let work = Box::pin(restoration.apply(&hold, turn.stop()));
+    let (applied, notes) = exemption::during(restoration.server(), exemption, work).await;
     let tidied = put_back_others(&restoration, &turn).await;
     let is_lost = turn.lost().is_cancelled();
     turn.end().await;
-    let finished = applied?;
+    let finished = Finished { notes, ..applied? };
     let counts = show(&finished, output, Mode::Apply)?;
     if let Some(error) = finished.left_down.or(finished.given_up) {
         return Err(error.into());
@@ -136,8 +141,35 @@ async fn put_back_others(restoration: &Restoration, turn: &Turn) -> Result<(), F
         let mut left = controllers::scaled_down(restoration.server()).await?;
         left.retain(|left| left.holder() == COMMAND_LINE);
         controllers::put_all_back(restoration.server(), &left).await?;
+        exemption::take_out_left(restoration.server(), turn).await?;
     }
     Ok(())
+}
+
+/// The command that ends the exemption of one that was killed.
+fn ending_of(context: Option<&str>, namespace: &str) -> String {
+    let context = context.map(|context| format!(" --context {context}")).unwrap_or_default();
+    let namespace = if namespace == DEFAULT_NAMESPACE { String::new() } else { format!(" --namespace {namespace}") };
+    format!("restore unexempt{context}{namespace}")
+}
+
+/// `restore unexempt`.
+pub(crate) async fn unexempt(unexempting: Unexempting, shutdown: &CancellationToken) -> Result<(), Failure> {
+    let Unexempting { context, namespace, force } = unexempting;
+    let server = connect(context, 1).await?;
+    let turn = if force {
+        Turn::without_lease(shutdown)
+    } else {
+        let turn = take_turn(server.client(), &namespace, shutdown).await;
+        turn.map_err(|failure| Failure::new(failure.exit(), format!("{failure}; --force asks for no Lease")))?
+    };
+    let done = exemption::take_out_all(&server).await;
+    turn.end().await;
+    let done = done?;
+    print(|out| match done.as_slice() {
+        [] => writeln!(out, "nobody is exempt from webhooks by a restore"),
+        done => done.iter().try_for_each(|one| writeln!(out, "ended in {}", report::printable(one))),
+    })
 }
 
 /// `restore report`.

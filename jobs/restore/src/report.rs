@@ -59,6 +59,13 @@ pub(crate) trait Source {
     fn controllers(&self) -> &[Foreseen] {
         &[]
     }
+
+    /// What is to be said of the restore as a whole.
+    ///
+    /// # Errors
+    ///
+    /// Where the results cannot be read.
+    fn notes(&self) -> io::Result<Cow<'_, [String]>>;
 }
 
 impl Source for Finished {
@@ -68,6 +75,10 @@ impl Source for Finished {
 
     fn controllers(&self) -> &[Foreseen] {
         &self.controllers
+    }
+
+    fn notes(&self) -> io::Result<Cow<'_, [String]>> {
+        Ok(Cow::Borrowed(&self.notes))
     }
 }
 
@@ -97,6 +108,13 @@ impl ObjectResult<'_> {
         let key = Key { type_name, namespace: self.namespace.map(Cow::into_owned), name: self.name.into_owned() };
         Some(see(&Told { place: Place::Outside(&key), outcome, reason: &self.reason }))
     }
+}
+
+/// What is to be said of a restore as a whole, as a line of stored reports.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Note<'a> {
+    /// The words.
+    pub(crate) note: Cow<'a, str>,
 }
 
 /// An object that a restore was about, and what became of it.
@@ -176,12 +194,13 @@ pub(crate) fn noted(finished: &Finished) -> impl Iterator<Item = (String, Outcom
 ///               "result": "failed", "reason": "…"}],
 ///  "controllers": [{"group": "apps", "version": "v1", "resource": "deployments", "namespace": "a", "name": "b",
 ///                   "replicas": 3}],
+///  "notes": ["exempt while this restore writes: …"],
 ///  "counts": {"created": 0, "updated": 0, "unchanged": 0, "kept": 0, "pruned": 0, "heldBack": 0, "failed": 1,
 ///             "untouched": 0}}
 /// ```
 ///
 /// `result` is one of the names of `counts`, in a plan as well; `reason` and `namespace` are missing where there is none,
-/// `controllers` where none would be scaled down.
+/// `controllers` where none would be scaled down, `notes` where nothing is to be said of the whole.
 pub(crate) fn json(out: &mut dyn Write, source: &dyn Source) -> io::Result<()> {
     write!(out, "{{\"objects\":[")?;
     let (mut separator, mut counts) = ("\n", Counts::default());
@@ -194,6 +213,10 @@ pub(crate) fn json(out: &mut dyn Write, source: &dyn Source) -> io::Result<()> {
     writeln!(out, "\n],")?;
     if !source.controllers().is_empty() {
         writeln!(out, "\"controllers\":{},", serde_json::to_string(source.controllers())?)?;
+    }
+    let notes = source.notes()?;
+    if !notes.is_empty() {
+        writeln!(out, "\"notes\":{},", serde_json::to_string(&notes)?)?;
     }
     writeln!(out, "\"counts\":{}}}", serde_json::to_string(&counts)?)
 }
@@ -215,6 +238,9 @@ pub(crate) fn line(out: &mut dyn Write, told: &Told<'_>) -> io::Result<()> {
 
 /// Writes what was done by name where it matters, then the counts of each type and of all.
 pub(crate) fn text(out: &mut dyn Write, source: &dyn Source, mode: Mode) -> io::Result<()> {
+    for note in source.notes()?.iter() {
+        writeln!(out, "{}", printable(note))?;
+    }
     for controller in source.controllers() {
         writeln!(out, "scale down while it writes {}", printable(&controller.to_string()))?;
     }

@@ -1,5 +1,6 @@
 //! Requests to the API server: limited, retried where that can help, answers as bytes.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -10,6 +11,7 @@ use kube::client::Body;
 use kube::core::Status;
 use snafu::{ResultExt, Snafu};
 
+use crate::exemption::Exemption;
 use crate::limiter::Limiter;
 
 /// How long one attempt may take: as long as the API server gives itself.
@@ -115,12 +117,31 @@ impl RequestError {
 pub(crate) struct Server {
     client: Client,
     limiter: Limiter,
+    exemption: Mutex<Option<Arc<Exemption>>>,
 }
 
 impl Server {
     /// Talks through `client`, which must not retry by itself, with at most `in_flight` requests at a time.
     pub(crate) fn new(client: Client, in_flight: u32) -> Self {
-        Self { client, limiter: Limiter::new(in_flight) }
+        Self { client, limiter: Limiter::new(in_flight), exemption: Mutex::default() }
+    }
+
+    /// From now on writes are exempt from webhooks by this exemption, or by none.
+    pub(crate) fn exempt_by(&self, exemption: Option<Arc<Exemption>>) {
+        // A pointer is sound whatever happened to who held the lock.
+        *self.exemption.lock().unwrap_or_else(PoisonError::into_inner) = exemption;
+    }
+
+    fn exemption(&self) -> Option<Arc<Exemption>> {
+        self.exemption.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often the exemption from webhooks was found missing by now, and was put in again.
+    pub(crate) async fn lapses(&self) -> u32 {
+        match self.exemption() {
+            Some(exemption) => exemption.lapses(self).await,
+            None => 0,
+        }
     }
 
     /// The client, for what has an interface of its own.
@@ -153,15 +174,47 @@ impl Server {
         self.send(Method::PATCH, path, body.into()).await
     }
 
+    /// Before the first write the exemption from webhooks is in force, and what one of them refuses all the same is tried
+    /// again for a while.
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
+        let exemption = self.exemption().filter(|_| method != Method::GET);
+        let Some(exemption) = exemption else { return self.plain(method, path, body).await };
+        // Boxed, for they are seldom under way and large.
+        Box::pin(exemption.begin(self)).await;
+        loop {
+            let may_retry = |error: &RequestError| error.is_transient() && !exemption.concerns(error);
+            match self.retried(&method, path, &body, may_retry).await {
+                Err(error) if Box::pin(exemption.may_help(self, &error)).await => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Any request, whatever it is exempt from.
+    pub(crate) async fn plain(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
+        self.retried(&method, path, &body, RequestError::is_transient).await
+    }
+
+    /// One try of a request, whatever it is exempt from.
+    pub(crate) async fn once(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
+        self.attempt(&method, path, body).await
+    }
+
+    async fn retried(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &Bytes,
+        may_retry: impl FnMut(&RequestError) -> bool,
+    ) -> Result<Bytes, RequestError> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
             .with_max_times(ATTEMPTS - 1)
             .with_jitter();
-        (|| self.attempt(&method, path, body.clone()))
+        (|| self.attempt(method, path, body.clone()))
             .retry(pauses)
-            .when(RequestError::is_transient)
+            .when(may_retry)
             // None ends the retries, so that a server that asks for a pause is asked no more often than the others.
             .adjust(|error, pause| pause.map(|pause| error.retry_after().unwrap_or(pause)))
             .await

@@ -91,6 +91,8 @@ pub(crate) struct Finished {
     pub(crate) left_down: Option<ControllersError>,
     /// Why it ended early, if controllers did not stay down.
     pub(crate) given_up: Option<ControllersError>,
+    /// What is to be said of it as a whole.
+    pub(crate) notes: Vec<String>,
 }
 
 /// A part of the archive that was looked at.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::ground::Ground;
 use crate::shape::Shape;
-use crate::{controllers, definitions};
+use crate::{controllers, definitions, exemption};
 
 /// What a special case is decided by.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +108,7 @@ pub(crate) const OURS: &str = "drover stands on it: it carries drover's label";
 /// built-in objects of Kubernetes and of tokens; it skips built-in roles even where they are missing. The definitions of
 /// Backup, Restore and ResourceSet may be older in the archive than the ones that this restore works with. The row of
 /// controllers stands behind those that leave them as they are: what is not written stays down by itself.
-static SPECIAL_CASES: [SpecialCase; 17] = [
+static SPECIAL_CASES: [SpecialCase; 18] = [
     SpecialCase {
         matches: |subject| {
             is(subject, definitions::GROUP, definitions::PLURAL)
@@ -175,6 +175,12 @@ static SPECIAL_CASES: [SpecialCase; 17] = [
         treatment: Treatment::HoldDown,
         reason: "held at 0 replicas until all is written; then it gets the count of the archive",
         named: true,
+    },
+    SpecialCase {
+        matches: |subject| subject.group == exemption::GROUP && exemption::PLURALS.contains(&subject.plural),
+        treatment: Treatment::Change(exemption::keep_live),
+        reason: "the exemption of a restore from webhooks is the live one",
+        named: false,
     },
     SpecialCase {
         matches: |subject| is(subject, "", "configmaps") && subject.name == "kube-root-ca.crt",

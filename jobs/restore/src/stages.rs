@@ -76,7 +76,7 @@ pub(crate) async fn execute(
     gauge: &Arc<Gauge>,
     shutdown: &CancellationToken,
 ) -> Execution {
-    let facts = Arc::clone(&writer.facts);
+    let (facts, server) = (Arc::clone(&writer.facts), Arc::clone(&writer.server));
     let order = facts.order();
     let mut results = Results::new(facts.len());
     for position in facts.positions().filter(|position| !plan.action(*position).writes()) {
@@ -87,10 +87,12 @@ pub(crate) async fn execute(
     let mut run = Run::new(writer, plan, &order.in_cycles, results, at_once, shutdown.child_token());
     run.show(gauge, count);
     run.lose_patience_after(patience);
+    let lapses = server.lapses().await;
     for stage in &order.stages {
         run.stage(stage).await;
     }
     run.mend_owners().await;
     run.rounds().await;
+    run.past_webhooks(lapses).await;
     run.end()
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use drover::exit::{Exit, Fault};
 use drover::resources::Restore;
 use kube::ResourceExt;
-use snafu::Snafu;
+use snafu::{OptionExt, Snafu};
+
+use crate::exemption::Exempt;
 
 /// How long a deletion may take before finalizers are removed, where nothing is said: as long as Rancher allows.
 pub(crate) const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -14,6 +16,10 @@ pub(crate) const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
 const PRUNE_ANNOTATION: &str = "drover.dev/prune";
 /// On a Restore: `true` writes also the Secrets that live Backups and Restores name.
 const CREDENTIALS_ANNOTATION: &str = "drover.dev/restore-credentials";
+
+/// On a Restore: `none`, or the names of configurations whose webhooks are not asked about what it writes, beside Rancher's.
+const EXEMPT_ANNOTATION: &str = "drover.dev/exempt-webhooks";
+const EXEMPT_VALUES: &str = "none, or names of webhook configurations with commas between them";
 
 /// Why it is not known what a Restore asks for.
 #[derive(Debug, Eq, PartialEq, Snafu)]
@@ -42,6 +48,8 @@ pub(crate) struct Wishes {
     pub(crate) ignore_errors: bool,
     /// Write also the Secrets that live Backups and Restores name.
     pub(crate) credentials: bool,
+    /// The webhooks that are not asked about what is written.
+    pub(crate) exempt: Exempt,
 }
 
 /// How it is deleted.
@@ -67,8 +75,16 @@ impl Wishes {
             prune: restore.prunes().then_some(Prune { timeout, everything }),
             ignore_errors: restore.spec.ignore_errors == Some(true),
             credentials: annotation(restore, CREDENTIALS_ANNOTATION, "true")?,
+            exempt: exempt(restore)?,
         })
     }
+}
+
+fn exempt(restore: &Restore) -> Result<Exempt, WishError> {
+    let value = restore.annotations().get(EXEMPT_ANNOTATION).map(String::as_str);
+    let value_or_empty = value.unwrap_or_default();
+    let refused = WishSnafu { annotation: EXEMPT_ANNOTATION, value: value_or_empty, allowed: EXEMPT_VALUES };
+    Exempt::of_annotation(value).context(refused)
 }
 
 /// Whether an annotation is there with the one value that it may have.
@@ -113,5 +129,14 @@ mod tests {
     fn a_value_that_means_nothing_is_refused() {
         let error = Wishes::of(&restore(RestoreSpec::default(), &[(PRUNE_ANNOTATION, "yes")])).unwrap_err();
         assert_eq!((error.annotation, error.value.as_str(), error.exit()), (PRUNE_ANNOTATION, "yes", Exit::Usage));
+        let error = Wishes::of(&restore(RestoreSpec::default(), &[(EXEMPT_ANNOTATION, "none,a.io")])).unwrap_err();
+        assert!(error.to_string().contains("\"none,a.io\" and can only be \"none, or names of webhook"), "{error}");
+    }
+
+    #[test]
+    fn a_restore_is_exempt_from_the_webhooks_of_rancher_unless_it_says_otherwise() {
+        let exempt = |annotations: &[_]| Wishes::of(&restore(RestoreSpec::default(), annotations)).unwrap().exempt;
+        assert_eq!(exempt(&[]), Exempt::Rancher);
+        assert_eq!(exempt(&[(EXEMPT_ANNOTATION, "none")]), Exempt::Nothing);
     }
 }

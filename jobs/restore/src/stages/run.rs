@@ -34,6 +34,8 @@ enum Turn {
     Again,
     /// It succeeded, and its owners were not right.
     Owners,
+    /// It succeeded, and a webhook may have changed it.
+    Webhooks,
 }
 
 /// One run over all stages.
@@ -122,6 +124,20 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Looks once more at what was written, if the exemption from webhooks was missing meanwhile, more often than so often:
+    /// one of them may have changed it.
+    pub(super) async fn past_webhooks(&mut self, lapses: u32) {
+        if self.stop.is_cancelled() || self.writer.server.lapses().await == lapses {
+            return;
+        }
+        let is_written = |position: &Position| {
+            matches!(self.results.outcome(*position), Outcome::Created | Outcome::Updated)
+                && self.plan.action(*position).writes()
+        };
+        let written: Vec<Position> = self.writer.facts.positions().filter(is_written).collect();
+        self.batch(written, Turn::Webhooks).await;
+    }
+
     /// Ends, with what it came to.
     pub(super) fn end(self) -> Execution {
         Execution { results: self.results, lost: self.lost }
@@ -208,6 +224,7 @@ impl<'a> Run<'a> {
                 let first = (self.results.outcome(position), self.results.reason(position));
                 after_owners(result, first, self.in_cycles.binary_search(&position).is_ok())
             }
+            Turn::Webhooks => after_webhooks(result, (self.results.outcome(position), self.results.reason(position))),
         };
         self.results.set(position, result);
         then
@@ -253,6 +270,16 @@ fn after_owners(second: ObjectResult, first: (Outcome, &str), in_cycle: bool) ->
     }
 }
 
+/// The second write of an object, for a webhook that changed it, does not hide what the first one did.
+fn after_webhooks(second: ObjectResult, first: (Outcome, &str)) -> ObjectResult {
+    let changed = "a webhook changed it before it was exempt from it again, so it was written twice";
+    match second.outcome {
+        Outcome::Unchanged => ObjectResult::new(first.0, first.1.to_owned()),
+        Outcome::Updated => ObjectResult::noted(first.0, [changed, first.1]),
+        _ => second,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +300,21 @@ mod tests {
         check((Unchanged, ""), (Updated, "note"), (Updated, "note"));
         check((Updated, "why"), (Unchanged, ""), (Updated, "why"));
         check((Created, ""), (Failed, "no"), (Failed, "no"));
+    }
+
+    #[test]
+    fn a_second_write_past_webhooks_does_not_hide_the_first() {
+        let after = |second: Outcome| {
+            let second = ObjectResult::new(second, "second".to_owned());
+            let result = after_webhooks(second, (Outcome::Created, "first"));
+            (result.outcome, result.reason)
+        };
+        assert_eq!(after(Outcome::Unchanged), (Outcome::Created, "first".to_owned()));
+        let (outcome, reason) = after(Outcome::Updated);
+        assert!(
+            outcome == Outcome::Created && reason.starts_with("a webhook changed it") && reason.ends_with("; first")
+        );
+        assert_eq!(after(Outcome::Failed), (Outcome::Failed, "second".to_owned()));
     }
 
     #[test]

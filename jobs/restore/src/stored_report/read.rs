@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read};
 
 use drover::cluster::ApiError;
@@ -12,7 +13,7 @@ use super::{
     KEY, ListPiecesSnafu, NoReportSnafu, NoRestoreSnafu, PIECES_ANNOTATION, REPORT_ANNOTATION, RESTORE_LABEL,
     ReadRestoreSnafu, ReportError, UnreadableSnafu, piece_name,
 };
-use crate::report::{ObjectResult, Source, Told};
+use crate::report::{Note, ObjectResult, Source, Told};
 
 /// The longest line that is read: names are short, and reasons are cut when they are made.
 const LINE: u64 = 64 << 10;
@@ -75,8 +76,9 @@ fn join(uid: &str, maps: &[ConfigMap]) -> Result<Vec<u8>, ReadError> {
     Ok(packed)
 }
 
-impl Source for StoredReport {
-    fn each(&self, see: &mut dyn FnMut(&Told<'_>) -> io::Result<()>) -> io::Result<()> {
+impl StoredReport {
+    /// Shows each line with its number.
+    fn lines(&self, see: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>) -> io::Result<()> {
         // One member: drover writes one, and what follows it would be somebody else's.
         let mut lines = BufReader::new(GzDecoder::new(&self.packed[..]));
         let mut line = Vec::new();
@@ -85,12 +87,35 @@ impl Source for StoredReport {
             if lines.by_ref().take(LINE).read_until(b'\n', &mut line)? == 0 {
                 break;
             }
-            let result = serde_json::from_slice::<ObjectResult<'_>>(&line).ok();
-            let seen = result.and_then(|result| result.see(|told| see(told)));
-            seen.ok_or_else(|| io::Error::other(ReadError::Line { line: number }))??;
+            see(number, &line)?;
         }
         Ok(())
     }
+}
+
+impl Source for StoredReport {
+    fn each(&self, see: &mut dyn FnMut(&Told<'_>) -> io::Result<()>) -> io::Result<()> {
+        self.lines(&mut |number, line| {
+            let Ok(result) = serde_json::from_slice::<ObjectResult<'_>>(line) else {
+                let is_note = serde_json::from_slice::<Note<'_>>(line).is_ok();
+                return if is_note { Ok(()) } else { Err(unknown(number)) };
+            };
+            result.see(|told| see(told)).ok_or_else(|| unknown(number))?
+        })
+    }
+
+    fn notes(&self) -> io::Result<Cow<'_, [String]>> {
+        let mut notes = Vec::new();
+        self.lines(&mut |_, line| {
+            notes.extend(serde_json::from_slice::<Note<'_>>(line).ok().map(|note| note.note.into_owned()));
+            Ok(())
+        })?;
+        Ok(Cow::Owned(notes))
+    }
+}
+
+fn unknown(line: u64) -> io::Error {
+    io::Error::other(ReadError::Line { line })
 }
 
 #[cfg(test)]
@@ -169,6 +194,20 @@ mod tests {
         let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
         assert_eq!(document["objects"][0]["reason"], "no");
         assert_eq!((&document["counts"]["failed"], &document["counts"]["heldBack"]), (&1.into(), &1.into()));
+    }
+
+    #[test]
+    fn what_is_said_of_the_whole_comes_first() {
+        let object =
+            r#"{"group":"","version":"v1","resource":"secrets","namespace":"a","name":"b","result":"created"}"#;
+        let (report, mut shown) = (stored(&format!("{{\"note\":\"exempt\\u001b\"}}\n{object}\n")), Vec::new());
+        text(&mut shown, &report, Mode::Apply).unwrap();
+        let shown = String::from_utf8(shown).unwrap();
+        assert_eq!(shown, "exempt\\u{1b}\nsecrets v1  1 created\ntotal       1 created\n");
+        let mut document = Vec::new();
+        json(&mut document, &report).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+        assert_eq!((&document["notes"][0], &document["counts"]["created"]), (&"exempt\u{1b}".into(), &1.into()));
     }
 
     #[test]

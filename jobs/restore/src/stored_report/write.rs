@@ -22,7 +22,7 @@ use super::{
     ReportError, WritePieceSnafu, piece_name,
 };
 use crate::cluster_job::JOB;
-use crate::report::{self, Source};
+use crate::report::{self, Note, Source};
 use crate::restoration::Finished;
 
 /// Stores the results of a try, in place of those of an earlier one. They are packed in a temporary file in `folder`.
@@ -58,6 +58,10 @@ pub(crate) async fn store(
 fn pack(finished: &Finished, folder: &Path) -> io::Result<(File, u64)> {
     let file = BufWriter::new(tempfile::tempfile_in(folder)?);
     let mut packed = GzEncoder::new(file, Compression::default());
+    for note in &finished.notes {
+        serde_json::to_writer(&mut packed, &Note { note: note.into() })?;
+        packed.write_all(b"\n")?;
+    }
     finished.each(&mut |told| {
         report::line(&mut packed, told)?;
         packed.write_all(b"\n")

@@ -1,0 +1,389 @@
+//! The exemption of whoever restores from admission webhooks that would refuse what was valid when it was saved: those of
+//! Rancher, and those that somebody names.
+//!
+//! ```text
+//! first write ──▶ condition put into each webhook ──▶ seen to be in force ──▶ everything is written ──▶ taken out
+//!                          ▲                                                     │
+//!                          └── put in again where it vanished, and the refusal ──┘
+//! ```
+//!
+//! A webhook with the condition [`condition::NAME`] is not asked about the requests of one user, and about those of all
+//! others it is. The condition's name is the mark: whoever holds the Lease of restores, or finds it free, takes out what
+//! was left behind, see [`take_out_left`] and [`tidy`].
+//!
+//! [`Server`](crate::request::Server) asks here before each write and after each refusal, so no write comes before the
+//! exemption, whatever part of a restore makes it.
+
+mod condition;
+mod configuration;
+mod error;
+mod left;
+mod teller;
+mod trial;
+mod user;
+mod wish;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use drover::cluster::Events;
+use drover::exit::{Chain, Exit, Fault};
+use drover::resources::Restore;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub(crate) use self::condition::keep_live;
+pub(crate) use self::configuration::{GROUP, PLURALS};
+use self::error::ExemptionError;
+pub(crate) use self::left::{take_out_all, take_out_left, tidy};
+use self::teller::Teller;
+use self::user::User;
+pub(crate) use self::wish::{Exempt, configuration_name};
+use crate::request::{RequestError, Server};
+
+/// How long API servers may take to learn of the exemption: so long after it was put in, what a webhook refuses all the
+/// same is tried again. One clock for all requests.
+const IN_FORCE_WITHIN: Duration = Duration::from_secs(20);
+/// How long is waited where no trial can show that the exemption is in force.
+const UNSEEN: Duration = Duration::from_secs(3);
+/// Between two tries of what was refused.
+const TRY_PAUSE: Duration = Duration::from_millis(250);
+/// Between two looks whether the condition is still there.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// How often it is put in again: who takes it away more often does it on purpose.
+const MOST_LAPSES: u32 = 10;
+
+/// The exemption of one restore.
+pub(crate) struct Exemption {
+    exempt: Exempt,
+    names: Vec<String>,
+    teller: Teller,
+    /// Fires when somebody else may restore: then nothing more is put in or taken out.
+    lost: CancellationToken,
+    user: OnceCell<User>,
+    begun: OnceCell<()>,
+    /// Whether a condition may be in the cluster.
+    is_put_in: AtomicBool,
+    lapses: AtomicU32,
+    /// The webhooks that are not to be asked.
+    webhooks: Mutex<BTreeSet<String>>,
+    state: tokio::sync::Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    looked: Option<Instant>,
+    put_in: Option<Instant>,
+}
+
+impl State {
+    /// Whether an API server may not have learned of it yet.
+    fn is_young(&self) -> bool {
+        self.put_in.is_some_and(|at| at.elapsed() < IN_FORCE_WITHIN)
+    }
+}
+
+/// Does the work of a restore, which is exempt while it writes; the exemption ends with it. Gives beside the work's own
+/// result what is to be told of the exemption.
+pub(crate) async fn during<T>(
+    server: &Server,
+    exemption: Exemption,
+    work: impl Future<Output = T>,
+) -> (T, Vec<String>) {
+    let exemption = Arc::new(exemption);
+    server.exempt_by(Some(Arc::clone(&exemption)));
+    let ended = CancellationToken::new();
+    let work = async {
+        let done = work.await;
+        ended.cancel();
+        done
+    };
+    // Both to their ends: a write that is dropped half-way could still come through after the condition was taken out.
+    let (done, ()) = tokio::join!(work, exemption.keep(server, &ended));
+    server.exempt_by(None);
+    exemption.end(server).await;
+    (done, exemption.teller.take_told())
+}
+
+impl Exemption {
+    /// For a Restore; its Events tell of it.
+    pub(crate) fn of_restore(exempt: Exempt, restore: &Restore, events: &Events, lost: CancellationToken) -> Self {
+        Self::new(exempt, Teller::of_restore(restore, events), lost)
+    }
+
+    /// For the command line; `ending` is the command that ends it.
+    pub(crate) fn of_command_line(names: Vec<String>, ending: String, lost: CancellationToken) -> Self {
+        Self::new(Exempt::of_names(names), Teller::of_command_line(ending), lost)
+    }
+
+    fn new(exempt: Exempt, teller: Teller, lost: CancellationToken) -> Self {
+        Self {
+            names: exempt.names(),
+            exempt,
+            teller,
+            lost,
+            user: OnceCell::new(),
+            begun: OnceCell::new(),
+            is_put_in: AtomicBool::new(false),
+            lapses: AtomicU32::new(0),
+            webhooks: Mutex::default(),
+            state: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Before a write: the first one waits until the exemption is in force, the others for that one.
+    pub(crate) async fn begin(&self, server: &Server) {
+        self.begun.get_or_init(|| self.put_in_first(server)).await;
+    }
+
+    /// Whether an answer is of a webhook that is not to be asked: then it is not retried as others are.
+    pub(crate) fn concerns(&self, error: &RequestError) -> bool {
+        webhook_of(error).is_some_and(|webhook| lock(&self.webhooks).contains(webhook))
+    }
+
+    /// After a refusal: whether it is of a webhook that is not to be asked, and another try may help, since the exemption
+    /// was put in a short while ago. It is put in again where it is gone, and where Rancher registered its webhooks only
+    /// now. Pauses before it says so.
+    pub(crate) async fn may_help(&self, server: &Server, error: &RequestError) -> bool {
+        if webhook_of(error).is_none() || self.names.is_empty() {
+            return false;
+        }
+        let mut state = self.state.lock().await;
+        // A refusal may be younger than the last look; one of a webhook that is not known is looked into only so often.
+        let is_outdated = if self.concerns(error) {
+            !state.is_young()
+        } else {
+            state.looked.is_none_or(|at| at.elapsed() >= TRY_PAUSE)
+        };
+        if is_outdated {
+            self.look(server, &mut state).await;
+        }
+        let is_young = state.is_young();
+        drop(state);
+        let may_help = is_young && self.concerns(error);
+        if may_help {
+            sleep(TRY_PAUSE).await;
+        }
+        may_help
+    }
+
+    /// Looks whether the exemption is still there, puts it in again where it is not, and gives how often that has been so
+    /// by now: what was written meanwhile may have been changed by a webhook.
+    pub(crate) async fn lapses(&self, server: &Server) -> u32 {
+        if self.begun.initialized() && !self.names.is_empty() {
+            let mut state = self.state.lock().await;
+            self.look(server, &mut state).await;
+        }
+        self.lapses.load(Ordering::Relaxed)
+    }
+
+    /// Sees to it that the exemption stays, until the work has ended.
+    async fn keep(&self, server: &Server, ended: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = ended.cancelled() => return,
+                () = sleep(LOOK_PAUSE) => {}
+            }
+            // What only reads may be dropped half-way.
+            let is_gone = tokio::select! {
+                () = ended.cancelled() => return,
+                is_gone = self.is_gone(server) => is_gone,
+            };
+            if is_gone {
+                let mut state = self.state.lock().await;
+                self.look(server, &mut state).await;
+            }
+        }
+    }
+
+    async fn is_gone(&self, server: &Server) -> bool {
+        if !self.begun.initialized() {
+            return false;
+        }
+        for configuration in configuration::of_names(&self.names) {
+            // That the server does not answer says nothing of the condition; the work itself will notice.
+            let Ok(Some(live)) = configuration.read(server).await else { continue };
+            let Ok(Some(user)) = self.user(server).await else { continue };
+            if condition::is_missing(&live, &condition::expression(user)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What it is put in for the first time. Where that fails it is said, and what webhooks refuse is named as ever.
+    async fn put_in_first(&self, server: &Server) {
+        let mut state = self.state.lock().await;
+        if let Err(error) = self.try_put_in_first(server, &mut state).await {
+            self.teller
+                .warn("NotExempted", format!("webhooks are asked about what is written: {}", Chain(&error)))
+                .await;
+        }
+    }
+
+    async fn try_put_in_first(&self, server: &Server, state: &mut State) -> Result<(), ExemptionError> {
+        let found = self.find(server).await?;
+        for name in self.names.iter().filter(|name| !found.contains(*name) && self.exempt.is_named(name)) {
+            let words = format!("no configuration of webhooks has the name {name:?} that is to be exempted from");
+            self.teller.warn("NotExempted", words).await;
+        }
+        if found.is_empty() {
+            return Ok(());
+        }
+        let Some(user) = self.user(server).await? else {
+            let User { name, .. } = self.user.get_or_try_init(|| user::ask(server)).await?;
+            let words = format!(
+                "webhooks are asked about what is written: {name:?} may be others too, so it is exempt only from those \
+                 that are named (drover.dev/exempt-webhooks)"
+            );
+            self.teller.warn("NotExempted", words).await;
+            lock(&self.webhooks).clear();
+            return Ok(());
+        };
+        let before = lock(&self.webhooks).clone();
+        let trials = trial::telling(server, &before).await;
+        let (added, full) = self.put_in(server, state).await?;
+        if !full.is_empty() {
+            let words = format!("asked all the same, for they have 64 conditions already: {}", full.join(", "));
+            self.teller.warn("NotExempted", words).await;
+        }
+        let count = lock(&self.webhooks).len();
+        self.teller.begin(user, count, &self.names.join(", ")).await;
+        if added > 0 {
+            self.settle(server, &trials).await;
+        }
+        Ok(())
+    }
+
+    /// Finds the configurations and their webhooks, and gives the names of those that are there.
+    async fn find(&self, server: &Server) -> Result<BTreeSet<String>, ExemptionError> {
+        let (mut found, mut webhooks) = (BTreeSet::new(), BTreeSet::new());
+        for configuration in configuration::of_names(&self.names) {
+            if let Some(live) = configuration.read(server).await? {
+                webhooks.extend(condition::names(&live));
+                found.insert(configuration.name().to_owned());
+            }
+        }
+        *lock(&self.webhooks) = webhooks;
+        Ok(found)
+    }
+
+    /// The user that is to be exempt; none where others may be that user too and nobody asked for it by name.
+    async fn user(&self, server: &Server) -> Result<Option<&str>, ExemptionError> {
+        let user = self.user.get_or_try_init(|| user::ask(server)).await?;
+        let may_be = !user.is_shared || matches!(self.exempt, Exempt::Named(_));
+        Ok(may_be.then_some(user.name.as_str()))
+    }
+
+    /// Puts the condition into all webhooks that lack it. Gives of how many, and those that cannot have it.
+    async fn put_in(&self, server: &Server, state: &mut State) -> Result<(usize, Vec<String>), ExemptionError> {
+        let (mut changed, mut full, mut exempt) = (0, Vec::new(), BTreeSet::new());
+        let Some(user) = self.user(server).await? else {
+            lock(&self.webhooks).clear();
+            return Ok((0, full));
+        };
+        let expression = condition::expression(user);
+        self.is_put_in.store(true, Ordering::Relaxed);
+        for configuration in configuration::of_names(&self.names) {
+            if self.lost.is_cancelled() {
+                break;
+            }
+            let Some(added) = configuration.put_in(server, &expression).await? else { continue };
+            changed += added.changed;
+            full.extend(added.full);
+            exempt.extend(added.exempt);
+        }
+        if changed > 0 {
+            state.put_in = Some(Instant::now());
+        }
+        *lock(&self.webhooks) = exempt;
+        Ok((changed, full))
+    }
+
+    /// Waits until the exemption is in force, as far as that can be seen.
+    async fn settle(&self, server: &Server, trials: &[&'static trial::Trial]) {
+        if trials.is_empty() {
+            info!("no write on trial can show that the exemption is in force; waiting {} s", UNSEEN.as_secs());
+            sleep(UNSEEN).await;
+            return;
+        }
+        let webhooks = lock(&self.webhooks).clone();
+        if trial::pass(server, trials, &webhooks, IN_FORCE_WITHIN).await {
+            info!("the exemption is in force: writes on trial pass the webhooks");
+        } else {
+            warn!(
+                "after {} s webhooks still answer writes on trial; what they refuse is named",
+                IN_FORCE_WITHIN.as_secs()
+            );
+        }
+    }
+
+    /// Puts the exemption in again where it is gone: the configurations were written anew, or for the first time.
+    async fn look(&self, server: &Server, state: &mut State) {
+        state.looked = Some(Instant::now());
+        if self.lost.is_cancelled() || self.lapses.load(Ordering::Relaxed) >= MOST_LAPSES {
+            return;
+        }
+        match self.put_in_if_there(server, state).await {
+            Ok(0) => {}
+            Ok(count) => {
+                let lapses = self.lapses.fetch_add(1, Ordering::Relaxed) + 1;
+                self.teller.again(count, &self.names.join(", ")).await;
+                if lapses == MOST_LAPSES {
+                    warn!(
+                        "the condition was taken away {MOST_LAPSES} times and is not put in again: see who does that"
+                    );
+                }
+            }
+            Err(error) => info!("the exemption cannot be looked after: {}", Chain(&error)),
+        }
+    }
+
+    async fn put_in_if_there(&self, server: &Server, state: &mut State) -> Result<usize, ExemptionError> {
+        // Who asks is not worth a request where there is no webhook.
+        if self.find(server).await?.is_empty() {
+            return Ok(0);
+        }
+        Ok(self.put_in(server, state).await?.0)
+    }
+
+    /// Takes the condition out. Whoever took the Lease takes it out instead, if the Lease is lost.
+    async fn end(&self, server: &Server) {
+        if !self.is_put_in.load(Ordering::Relaxed) {
+            return;
+        }
+        if self.lost.is_cancelled() {
+            info!("the exemption from webhooks is left to whoever took the Lease");
+            return;
+        }
+        let mut failed = None;
+        for configuration in configuration::of_names(&self.names) {
+            let Err(error) = configuration.take_out(server).await else { continue };
+            let is_away = error.exit() == Exit::Unavailable;
+            failed = Some(error);
+            if is_away {
+                break;
+            }
+        }
+        match failed {
+            None => self.teller.end("nobody is exempt from webhooks any more").await,
+            Some(error) => self.teller.left(&error).await,
+        }
+    }
+}
+
+fn webhook_of(error: &RequestError) -> Option<&str> {
+    match error {
+        RequestError::Refused { message, .. } => condition::webhook_of(message),
+        _ => None,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Sets of names are sound whatever happened to who held the lock.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
