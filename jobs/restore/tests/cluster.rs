@@ -10,6 +10,8 @@
 mod controllers;
 #[path = "cluster/cut_off.rs"]
 mod cut_off;
+#[path = "cluster/exemption.rs"]
+mod exemption;
 #[path = "cluster/namespaces.rs"]
 mod namespaces;
 #[path = "cluster/owners.rs"]

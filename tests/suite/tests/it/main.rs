@@ -23,6 +23,7 @@ mod dispatch;
 mod drain;
 mod encryption;
 mod ended;
+mod exemption;
 mod faults;
 mod faulty_places;
 mod ground;

@@ -1,0 +1,152 @@
+use std::process::{Command, Stdio};
+
+use drover_testbed::proxy::Proxy;
+use drover_testbed::webhook::Webhook;
+use kube::Client;
+use kube::api::{Api, DynamicObject, PostParams};
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::core::ApiResource;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Archive, Run, api, change, definition, live, make, run, run_asking, start, testbed, thing, until,
+};
+
+const GROUP: &str = "exempt.example.io";
+const NAME: &str = "policy.exempt.example.io";
+const OPTION: &str = "--exempt-webhooks=policy.exempt.example.io";
+const WORDS: &str = "nothing is allowed";
+const THINGS: [&str; 3] = ["one", "two", "three"];
+
+/// Two webhooks that refuse every thing; the second one has a condition of its own.
+fn webhooks(webhook: &Webhook) -> Value {
+    let one = |name: &str| {
+        json!({"name": name, "clientConfig": webhook.client_config("/"), "sideEffects": "None",
+            "admissionReviewVersions": ["v1"], "rules": [{"apiGroups": [GROUP], "apiVersions": ["*"],
+                "resources": ["things"], "operations": ["CREATE", "UPDATE"]}]})
+    };
+    let mut second = one("second.exempt.example.io");
+    second["matchConditions"] = json!([{"name": "theirs", "expression": "request.name != 'nobody'"}]);
+    json!([one("first.exempt.example.io"), second])
+}
+
+async fn configurations() -> Api<DynamicObject> {
+    let group = "admissionregistration.k8s.io/v1";
+    api("validatingwebhookconfigurations", group, "ValidatingWebhookConfiguration", None).await
+}
+
+fn configuration(name: &str, webhooks: &Value) -> Value {
+    json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name}, "webhooks": webhooks})
+}
+
+/// The names of the conditions of each webhook.
+async fn conditions(name: &str) -> Vec<Vec<String>> {
+    let live = live(&configurations().await, name).await;
+    let names = |webhook: &Value| {
+        let conditions = webhook["matchConditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().map(|condition| condition["name"].as_str().unwrap().to_owned()).collect()
+    };
+    live["webhooks"].as_array().unwrap().iter().map(names).collect()
+}
+
+/// Whether somebody who is not the program's user is refused.
+async fn another_is_refused() -> bool {
+    let mut kubeconfig = Kubeconfig::read_from(testbed().await.kubeconfig().unwrap()).unwrap();
+    let user = kubeconfig.auth_infos[0].auth_info.as_mut().unwrap();
+    (user.impersonate, user.impersonate_groups) = (Some("jo".to_owned()), Some(vec!["system:masters".to_owned()]));
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    let resource = ApiResource {
+        group: GROUP.to_owned(),
+        version: "v1".to_owned(),
+        api_version: format!("{GROUP}/v1"),
+        kind: "Thing".to_owned(),
+        plural: "things".to_owned(),
+    };
+    let things: Api<DynamicObject> = Api::all_with(Client::try_from(config).unwrap(), &resource);
+    let on_trial = PostParams { dry_run: true, ..PostParams::default() };
+    let object = serde_json::from_value(thing(GROUP, "another", &json!({})).1).unwrap();
+    things.create(&on_trial, &object).await.is_err_and(|error| error.to_string().contains(WORDS))
+}
+
+fn unexempt(kubeconfig: &std::path::Path) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_restore"));
+    let output = command.arg("unexempt").env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_passes_the_webhooks_that_it_names_and_says_how_that_ends() {
+    let webhook = Webhook::start(|_, _| Some(WORDS.to_owned())).await.unwrap();
+    assert_eq!(run("apply", &Archive::of(&[definition(GROUP, &["v1"])], None)).await.code, 0);
+    make(&configurations().await, &configuration(NAME, &webhooks(&webhook))).await;
+    until("the webhook is asked", async || another_is_refused().await).await;
+    let archive = Archive::of(&THINGS.map(|name| thing(GROUP, name, &json!({"spec": {"a": 1}}))), None);
+
+    let refused = run("apply", &archive).await;
+    assert_eq!((refused.code, refused.count("failed")), (1, 3), "{}", refused.report);
+    assert!(!refused.errors.contains("exempt while"), "{}", refused.errors);
+    let nonsense = run_asking("apply", &archive, &["--exempt-webhooks=none"]).await;
+    assert_eq!(nonsense.code, 64, "{}", nonsense.errors);
+
+    let theirs = vec![vec![], vec!["theirs".to_owned()]];
+    others_are_refused_meanwhile(&archive).await;
+    assert_eq!(conditions(NAME).await, theirs);
+    let again = run_asking("apply", &archive, &[OPTION]).await;
+    assert_eq!((again.code, again.count("unchanged")), (0, 3), "{}", again.errors);
+    what_a_killed_one_leaves_the_command_ends().await;
+    assert_eq!(conditions(NAME).await, theirs);
+}
+
+/// The second object is written when the traffic stops: who asks, four writes on trial, the condition, and objects.
+async fn others_are_refused_meanwhile(archive: &Archive) {
+    let proxy = Proxy::start(testbed().await).await.unwrap();
+    let held = proxy.hold_after(8);
+    let kubeconfig = proxy.kubeconfig();
+    let child = start(&kubeconfig, "apply", &archive.path(), &[OPTION, "--concurrency=1"]);
+    held.reached().await;
+    let both = vec![vec!["drover-restore".to_owned()], vec!["theirs".to_owned(), "drover-restore".to_owned()]];
+    assert_eq!(conditions(NAME).await, both);
+    assert!(another_is_refused().await);
+    held.go_on();
+    let done = Run::wait(child).await;
+    assert_eq!((done.code, done.count("created")), (0, 3), "{}", done.errors);
+    for words in ["exempt while this restore writes: drover-testbed-admin", "this ends it: restore unexempt"] {
+        assert!(done.errors.contains(words), "{words}: {}", done.errors);
+    }
+    let notes = done.report["notes"].to_string();
+    assert!(notes.contains("from 2 webhooks") && notes.contains("nobody is exempt"), "{notes}");
+}
+
+async fn what_a_killed_one_leaves_the_command_ends() {
+    let changed = Archive::of(&THINGS.map(|name| thing(GROUP, name, &json!({"spec": {"a": 2}}))), None);
+    let proxy = Proxy::start(testbed().await).await.unwrap();
+    let held = proxy.hold_after(8);
+    let child = start(&proxy.kubeconfig(), "apply", &changed.path(), &[OPTION, "--concurrency=1"]);
+    assert!(Run::kill_when(child, held.reached()).await.is_none());
+    assert!(conditions(NAME).await.concat().contains(&"drover-restore".to_owned()));
+    let kubeconfig = testbed().await.kubeconfig().unwrap();
+    assert!(unexempt(kubeconfig).contains(&format!("ended in validatingwebhookconfigurations \"{NAME}\"\n")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_does_not_bring_an_exemption_back() {
+    let archived = |conditions: &Value| {
+        let webhook = json!({"name": "archived.example.io", "clientConfig": {"url": "https://127.0.0.1:1/"},
+            "sideEffects": "None", "admissionReviewVersions": ["v1"], "failurePolicy": "Ignore",
+            "matchConditions": conditions, "rules": [{"apiGroups": ["nowhere.example.io"], "apiVersions": ["*"],
+                "resources": ["things"], "operations": ["CREATE"]}]});
+        configuration("archived.example.io", &json!([webhook]))
+    };
+    let (old, theirs) =
+        (json!({"name": "drover-restore", "expression": "false"}), json!({"name": "theirs", "expression": "true"}));
+    let archive = Archive::of(&[("validatingwebhookconfigurations", archived(&json!([old, theirs])))], None);
+    for expected in ["created", "updated"] {
+        let run = run("apply", &archive).await;
+        assert_eq!((run.code, run.count(expected)), (0, 1), "{expected}: {} {}", run.report, run.errors);
+        assert_eq!(conditions("archived.example.io").await, [["theirs"]]);
+        let others = json!({"webhooks": archived(&json!([{"name": "changed", "expression": "true"}]))["webhooks"]});
+        change(&configurations().await, "archived.example.io", &others).await;
+    }
+}
