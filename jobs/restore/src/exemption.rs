@@ -215,7 +215,7 @@ impl Exemption {
         false
     }
 
-    /// What it is put in for the first time. Where that fails it is said, and what webhooks refuse is named as ever.
+    /// Puts it in for the first time. Where that fails it is said, and what webhooks refuse is named as ever.
     async fn put_in_first(&self, server: &Server) {
         let mut state = self.state.lock().await;
         if let Err(error) = self.try_put_in_first(server, &mut state).await {
@@ -227,9 +227,11 @@ impl Exemption {
 
     async fn try_put_in_first(&self, server: &Server, state: &mut State) -> Result<(), ExemptionError> {
         let found = self.find(server).await?;
-        for name in self.names.iter().filter(|name| !found.contains(*name) && self.exempt.is_named(name)) {
-            let words = format!("no configuration of webhooks has the name {name:?} that is to be exempted from");
-            self.teller.warn("NotExempted", words).await;
+        for name in &self.names {
+            if !found.contains(name) && self.exempt.is_named(name) {
+                let words = format!("no configuration of webhooks has the name {name:?} that is to be exempted from");
+                self.teller.warn("NotExempted", words).await;
+            }
         }
         if found.is_empty() {
             return Ok(());

@@ -238,9 +238,7 @@ pub(crate) fn line(out: &mut dyn Write, told: &Told<'_>) -> io::Result<()> {
 
 /// Writes what was done by name where it matters, then the counts of each type and of all.
 pub(crate) fn text(out: &mut dyn Write, source: &dyn Source, mode: Mode) -> io::Result<()> {
-    for note in source.notes()?.iter() {
-        writeln!(out, "{}", printable(note))?;
-    }
+    source.notes()?.iter().try_for_each(|note| writeln!(out, "{}", printable(note)))?;
     for controller in source.controllers() {
         writeln!(out, "scale down while it writes {}", printable(&controller.to_string()))?;
     }

@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_restore_is_exempt_from_the_webhooks_of_rancher_unless_it_says_otherwise() {
-        let exempt = |annotations: &[_]| Wishes::of(&restore(RestoreSpec::default(), annotations)).unwrap().exempt;
+        let exempt =
+            |annotations: &[(&str, &str)]| Wishes::of(&restore(RestoreSpec::default(), annotations)).unwrap().exempt;
         assert_eq!(exempt(&[]), Exempt::Rancher);
         assert_eq!(exempt(&[(EXEMPT_ANNOTATION, "none")]), Exempt::Nothing);
     }

@@ -45,8 +45,8 @@ struct List {
 }
 
 /// Both configurations of each name, whether they are there or not.
-pub(super) fn of_names(names: &[String]) -> impl Iterator<Item = Configuration> {
-    names.iter().flat_map(|name| PLURALS.map(|plural| Configuration { plural, name: name.clone() }))
+pub(super) fn of_names(names: &[String]) -> Vec<Configuration> {
+    names.iter().flat_map(|name| PLURALS.map(|plural| Configuration { plural, name: name.clone() })).collect()
 }
 
 /// Those of all configurations of the cluster that have the condition. A type that this user may not list is left out.
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn both_configurations_of_a_name_are_meant() {
-        let all: Vec<String> = of_names(&["a.io".to_owned()]).map(|one| one.to_string()).collect();
+        let all: Vec<String> = of_names(&["a.io".to_owned()]).iter().map(ToString::to_string).collect();
         assert_eq!(all, ["mutatingwebhookconfigurations \"a.io\"", "validatingwebhookconfigurations \"a.io\""]);
     }
 }
