@@ -6,6 +6,7 @@
 //! is not served in the version that a selector names is taken in one that is: the version is a form of the objects, and
 //! says nothing of which are meant. A snapshot and the prune of a restore both decide by [`plan()`] alone.
 
+mod api_service;
 mod discovery;
 mod error;
 mod labels;
@@ -16,6 +17,7 @@ mod resource_type;
 #[cfg(test)]
 mod tests;
 
+pub use api_service::ApiService;
 pub use discovery::{Discovery, DiscoveryError, Unavailable, discover, discover_all, group_of};
 pub use error::PlanError;
 pub use pattern::{Pattern, PatternError};

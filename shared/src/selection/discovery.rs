@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use snafu::{ResultExt, Snafu, ensure};
 
 use super::matcher::is_api_version;
-use super::{ResourceType, excerpt};
+use super::{ApiService, ResourceType, excerpt};
 use crate::exit::{Chain, Exit, Fault};
 use crate::listing::{Limits, RequestError, ask};
 
@@ -225,13 +225,27 @@ async fn ask_for(client: &Client, named: Vec<String>) -> Result<Discovery, Disco
         match answer {
             Ok(types) => drop(discovery.served.insert(api_version, types)),
             Err(error) if error.is_of_one_api() => {
-                let unavailable = Unavailable { reason: Chain(&error).to_string(), exit: error.exit() };
-                discovery.unavailable.insert(api_version, unavailable);
+                let reason = with_api_service(client, &api_version, &error).await;
+                discovery.unavailable.insert(api_version, Unavailable { reason, exit: error.exit() });
             }
             Err(error) => return Err(error),
         }
     }
     Ok(discovery)
+}
+
+/// Why an API version cannot be asked for, with what its APIService says where that is away.
+async fn with_api_service(client: &Client, api_version: &str, error: &DiscoveryError) -> String {
+    let words = Chain(error).to_string();
+    let Some(path) = ApiService::path_of(api_version) else { return words };
+    // Whoever may not read it, or gets no answer, has the words all the same.
+    let limits = Limits { retries: 0, ..Limits::default() };
+    let answer = ask(client, &path, None, &limits).await.ok();
+    let api = answer.and_then(|body| serde_json::from_slice::<ApiService>(&body).ok());
+    match api.and_then(|api| api.why_away()) {
+        Some(why) => format!("{why}; {words}"),
+        None => words,
+    }
 }
 
 async fn types_of(client: &Client, api_version: &str) -> Result<Vec<ResourceType>, DiscoveryError> {

@@ -25,7 +25,8 @@ async fn a_type_that_cannot_be_had_fails_in_seconds_and_the_rest_is_stored_for_w
     let converted = all_of(&format!("{CONVERTED}/v2"));
     let down = all_of(&format!("{DOWN}/v1"));
     in_a_file(&site, &converted, &format!("things.{CONVERTED}"), &["failed to list", "conversion webhook"]).await;
-    in_a_file(&site, &down, &format!("{DOWN}/v1"), &["503", "kubectl get apiservices"]).await;
+    let named = format!("the APIService \"v1.{DOWN}\" (Service \"default/nobody\") is not available: ServiceNotFound");
+    in_a_file(&site, &down, &format!("{DOWN}/v1"), &["503", "kubectl get apiservices", &named]).await;
     of_a_backup(&site, &[converted, down]).await;
     site.testbed.shutdown().await;
 }
@@ -40,6 +41,10 @@ async fn api_that_is_down(site: &Site) {
     make(site, &api).await;
     let groups = async || site.client.list_api_groups().await.unwrap().groups;
     until("its group is named", async || groups().await.iter().any(|group| group.name == DOWN)).await;
+    let path = format!("/apis/apiregistration.k8s.io/v1/apiservices/v1.{DOWN}");
+    let request = || http::Request::get(&path).body(Vec::new()).unwrap();
+    let said = async || site.client.request::<Value>(request()).await.unwrap()["status"].to_string();
+    until("it is known to be down", async || said().await.contains("ServiceNotFound")).await;
 }
 
 /// A type whose second version only a webhook that is nowhere could give.
