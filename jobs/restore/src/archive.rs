@@ -7,9 +7,10 @@ use drover::archive::{EntryId, Loaded, Spool, TypeName};
 use drover::exit::{Exit, Fault};
 use snafu::{ResultExt, Snafu};
 
-use crate::definitions::{self, Definition};
+use crate::definitions::Definition;
 use crate::facts::{Facts, Gathering, Place, Position};
 use crate::ground::Ground;
+use crate::order::Rank;
 use crate::types::{Type, Types};
 
 /// Why an object of an archive that was read and checked cannot be used all the same.
@@ -47,14 +48,16 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// The definitions, which must be there before everything else, and everything else.
-    pub(crate) fn parts(spool: &Arc<Spool>) -> (Self, Self) {
-        let is_definition = |id: &EntryId| {
+    /// The definitions, which must be there before everything else; everything else; and what hands requests over to other
+    /// servers, which comes after what serves it.
+    pub(crate) fn parts(spool: &Arc<Spool>) -> [Self; 3] {
+        let rank = |id: &EntryId| {
             let name = &spool.types()[spool.type_of(*id)].name;
-            name.group == definitions::GROUP && name.plural == definitions::PLURAL
+            Rank::of(&name.group, &name.plural, false)
         };
-        let (first, rest) = spool.ids().partition(is_definition);
-        (Self { spool: Arc::clone(spool), ids: first }, Self { spool: Arc::clone(spool), ids: rest })
+        let (first, others): (Vec<_>, Vec<_>) = spool.ids().partition(|id| rank(id) == Rank::Definition);
+        let (last, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(|id| rank(id) == Rank::Registration);
+        [first, rest, last].map(|ids| Self { spool: Arc::clone(spool), ids })
     }
 
     /// How many objects there are.

@@ -12,6 +12,7 @@
 
 mod account;
 mod archive;
+mod away;
 mod chosen;
 mod cluster_job;
 mod cluster_report;
@@ -40,6 +41,7 @@ mod plan;
 mod progress;
 mod prune;
 mod recorded;
+mod registrations;
 mod report;
 mod request;
 mod restoration;

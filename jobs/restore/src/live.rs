@@ -7,15 +7,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use drover::exit::{Exit, Fault};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use snafu::{IntoError, Snafu};
 
 pub(crate) use self::comparison::CompareError;
 use self::comparison::Found;
 use self::survey::Survey;
 use crate::archive::Archive;
+use crate::away::{Away, Register, Unseen};
 use crate::compare::{UidMark, UidMarks};
-use crate::facts::{Facts, OwnerIndex, Position};
+use crate::facts::{Facts, Owner, OwnerIndex, Position};
 use crate::ground::Ground;
 use crate::pages::PagesError;
 use crate::progress::Progress;
@@ -59,6 +60,17 @@ pub(crate) enum LiveError {
     },
 }
 
+impl LiveError {
+    /// What the server said, where it said something.
+    const fn request(&self) -> Option<&RequestError> {
+        match self {
+            Self::List { source } => source.request(),
+            Self::Get { source, .. } => Some(source),
+            Self::Compare { .. } => None,
+        }
+    }
+}
+
 impl Fault for LiveError {
     fn exit(&self) -> Exit {
         match self {
@@ -91,6 +103,7 @@ pub(crate) struct Live {
     owner_uids: HashMap<OwnerIndex, String>,
     marks: UidMarks,
     candidates: Vec<Candidate>,
+    unseen: Unseen,
 }
 
 /// What is looked at: the archive's objects, and, where there is a selection, what it takes and the archive lacks.
@@ -103,6 +116,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) selection: &'a Selection,
     /// What drover stands on.
     pub(crate) ground: &'a Arc<Ground>,
+    /// Who does not answer.
+    pub(crate) away: &'a Register,
 }
 
 impl Live {
@@ -110,7 +125,8 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// When any of it cannot be looked at: what is not seen would be taken for missing.
+    /// When any of it cannot be looked at: what is not seen would be taken for missing. Only where another server is away
+    /// that a type needs it goes on without that type, which is [unseen](Live::unseen) then.
     pub(crate) async fn survey(server: &Server, scope: &Scope<'_>) -> Result<Self, LiveError> {
         let mut live = Self {
             presences: vec![Presence::Absent; scope.facts.len()],
@@ -118,23 +134,56 @@ impl Live {
             owner_uids: HashMap::new(),
             marks: UidMarks::default(),
             candidates: Vec::new(),
+            unseen: Unseen::default(),
         };
         let mut progress = Progress::new("live objects compared", 0);
         let survey = Survey { scope, marks: live.marks.clone() };
         let (listed, single): (Vec<_>, Vec<_>) = survey.looks().into_iter().partition(|look| look.known.lists);
-        let pages = stream::iter(listed).map(|look| survey.pages(server, look)).flatten_unordered(LISTS_AT_ONCE);
-        let mut pages = std::pin::pin!(pages);
+        let pages = stream::iter(listed).map(|look| {
+            let known = Arc::clone(&look.known);
+            survey.pages(server, look).map(move |page| (Arc::clone(&known), page))
+        });
+        let mut pages = std::pin::pin!(pages.flatten_unordered(LISTS_AT_ONCE));
         let mut compared = 0;
-        while let Some((found, items)) = pages.try_next().await? {
+        while let Some((known, page)) = pages.next().await {
+            let Some((found, items)) = live.seen(scope, &known, page).await? else { continue };
             compared += items as u64;
             progress.advance_to(compared);
             live.add_all(found);
         }
         for look in single {
-            live.add_all(survey.one_by_one(server, look).await?);
+            let known = Arc::clone(&look.known);
+            let found = survey.one_by_one(server, look).await;
+            let found = live.seen(scope, &known, found).await?;
+            live.add_all(found.unwrap_or_default());
         }
-        live.find_other_owners(server, scope.facts).await?;
+        live.find_other_owners(server, scope).await?;
+        let Self { candidates, unseen, .. } = &mut live;
+        candidates.retain(|candidate| unseen.why(&candidate.known).is_none());
         Ok(live)
+    }
+
+    /// The types that could not be looked at.
+    pub(crate) const fn unseen(&self) -> &Unseen {
+        &self.unseen
+    }
+
+    /// What was seen of a type; nothing where it cannot be looked at, for another server is away.
+    async fn seen<T>(
+        &mut self,
+        scope: &Scope<'_>,
+        known: &Arc<Type>,
+        seen: Result<T, LiveError>,
+    ) -> Result<Option<T>, LiveError> {
+        let error = match seen {
+            Ok(seen) => return Ok(Some(seen)),
+            Err(error) => error,
+        };
+        let Some(request) = error.request() else { return Err(error) };
+        let Some(away) = Away::of(request, known) else { return Err(error) };
+        let (_, why) = scope.away.learn(away, request).await;
+        self.unseen.add(known, why);
+        Ok(None)
     }
 
     /// Takes out what the ResourceSet selects and the archive lacks.
@@ -181,21 +230,28 @@ impl Live {
     }
 
     /// Owners that the archive does not hold may be live all the same.
-    async fn find_other_owners(&mut self, server: &Server, facts: &Facts) -> Result<(), LiveError> {
-        let others = (0..).zip(facts.owners()).filter(|(_, owner)| owner.position.is_none() && owner.kind.served);
-        let found = stream::iter(others)
-            .map(|(index, owner)| async move {
-                let live = get(server, &owner.kind, &owner.namespace, &owner.name).await?;
-                let identity = live.and_then(|live| Some(Shape::split(&live).ok()?.identity()));
-                // What names an owner that is on its way out would go with it.
-                let stays = identity.filter(|identity| identity.deletion_timestamp.is_none());
-                Ok::<_, LiveError>(stays.map(|identity| (index, identity.uid)))
-            })
+    async fn find_other_owners(&mut self, server: &Server, scope: &Scope<'_>) -> Result<(), LiveError> {
+        let is_other = |owner: &Owner| owner.position.is_none() && owner.kind.served;
+        let others = (0..).zip(scope.facts.owners()).filter(|(_, owner)| is_other(owner));
+        let asked: Vec<(OwnerIndex, &Owner)> =
+            others.filter(|(_, owner)| self.unseen.why(&owner.kind).is_none()).collect();
+        let found = stream::iter(asked)
+            .map(|(index, owner)| async move { (index, owner, uid(server, owner).await) })
             .buffer_unordered(READS_AT_ONCE);
-        let found: Vec<Option<(OwnerIndex, String)>> = found.try_collect().await?;
-        self.owner_uids.extend(found.into_iter().flatten());
+        let mut found = std::pin::pin!(found);
+        while let Some((index, owner, uid)) = found.next().await {
+            let uid = self.seen(scope, &owner.kind, uid).await?.flatten();
+            self.owner_uids.extend(uid.map(|uid| (index, uid)));
+        }
         Ok(())
     }
+}
+
+/// The UID of an owner that stays: what names one that is on its way out would go with it.
+async fn uid(server: &Server, owner: &Owner) -> Result<Option<String>, LiveError> {
+    let live = get(server, &owner.kind, &owner.namespace, &owner.name).await?;
+    let identity = live.and_then(|live| Some(Shape::split(&live).ok()?.identity()));
+    Ok(identity.filter(|identity| identity.deletion_timestamp.is_none()).map(|identity| identity.uid))
 }
 
 /// The object as the server has it; none where there is none.

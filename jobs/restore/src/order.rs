@@ -1,6 +1,7 @@
 //! In which order objects are written: in stages, each of objects that do not wait for each other.
 
 use crate::definitions;
+use crate::registrations::is_registration;
 
 /// What kind of object it is, as far as the order is concerned; a later one is written in a later stage.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -19,6 +20,8 @@ pub(crate) enum Rank {
     Other,
     /// What starts pods.
     Workload,
+    /// What hands requests over to other servers, or judges them, and so may refuse all that comes after it.
+    Registration,
 }
 
 impl Rank {
@@ -27,6 +30,7 @@ impl Rank {
         match (group, plural) {
             (definitions::GROUP, definitions::PLURAL) => Self::Definition,
             ("", "namespaces") => Self::Namespace,
+            _ if is_registration(group, plural) => Self::Registration,
             _ if !namespaced => Self::Cluster,
             ("", "serviceaccounts") => Self::ServiceAccount,
             ("", "secrets" | "configmaps") => Self::Configuration,
@@ -241,6 +245,11 @@ mod tests {
             ("apps", "deployments", true, Rank::Workload),
             ("", "pods", true, Rank::Workload),
             ("rbac.authorization.k8s.io", "roles", true, OTHER),
+            ("admissionregistration.k8s.io", "validatingwebhookconfigurations", false, Rank::Registration),
+            ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings", false, Rank::Registration),
+            ("admissionregistration.k8s.io", "validatingadmissionpolicies", false, CLUSTER),
+            ("apiregistration.k8s.io", "apiservices", false, Rank::Registration),
+            ("example.io", "apiservices", false, CLUSTER),
         ] {
             assert_eq!(Rank::of(group, plural, namespaced), expected, "{plural}.{group}");
         }

@@ -3,6 +3,8 @@
 //! Apart from `drover::listing`, which reads what a ResourceSet selects: these requests go through the limiter with all
 //! others.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use drover::exit::{Exit, Fault};
 use drover::object::ListPage;
@@ -18,6 +20,10 @@ const FIRST_LIMIT: usize = 20;
 const LARGEST_LIMIT: usize = 1_000;
 /// How large a page is to be, in bytes; the next limit is guessed from the objects of the last page.
 const PAGE_BYTES: usize = 2 << 20;
+
+/// The pauses before a page is asked for again where it takes another server that does not answer: one that restarts is
+/// back then, and one that is away is told of within seconds.
+const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
 
 /// Why a type could not be listed.
 #[derive(Debug, Snafu)]
@@ -38,6 +44,16 @@ pub(crate) enum PagesError {
         /// The cause.
         source: drover::object::ParseError,
     },
+}
+
+impl PagesError {
+    /// What the server said, where it refused.
+    pub(crate) const fn request(&self) -> Option<&RequestError> {
+        match self {
+            Self::List { source, .. } => Some(source),
+            Self::Read { .. } => None,
+        }
+    }
 }
 
 impl Fault for PagesError {
@@ -73,12 +89,22 @@ pub(crate) fn pages<'a>(server: &'a Server, known: &Type) -> impl Stream<Item = 
 
 /// Reads a page. Where the token has expired, the server gives one that goes on behind the last object that was read.
 async fn page(server: &Server, path: &str, cursor: &Cursor) -> Result<Bytes, RequestError> {
-    match server.get(&cursor.path(path)).await {
+    match patiently(server, &cursor.path(path)).await {
         Err(RequestError::Refused { code: 410, continue_token: Some(token), .. }) => {
             server.get(&Cursor { limit: cursor.limit, token }.path(path)).await
         }
         other => other,
     }
+}
+
+async fn patiently(server: &Server, path: &str) -> Result<Bytes, RequestError> {
+    for pause in PAUSES {
+        match server.get(path).await {
+            Err(error) if error.is_of_another_server() => tokio::time::sleep(pause).await,
+            other => return other,
+        }
+    }
+    server.get(path).await
 }
 
 impl Cursor {

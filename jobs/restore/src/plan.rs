@@ -86,6 +86,11 @@ impl Plan {
         self.actions.iter().any(|action| action.writes())
     }
 
+    /// The objects whose type nobody knows.
+    pub(crate) fn not_served(&self) -> impl Iterator<Item = Position> {
+        (0..).zip(&self.actions).filter(|(_, action)| **action == Action::NotServed).map(|(position, _)| position)
+    }
+
     /// Whether the object is to be there after the restore: then it is written, or live as it should be.
     pub(crate) fn restores(&self, facts: &Facts, position: Position) -> bool {
         match self.action(position) {
@@ -99,6 +104,11 @@ impl Plan {
     /// What was seen of the object does not hold any more: it is looked at again when its turn comes.
     pub(crate) fn look_again(&mut self, position: Position) {
         self.actions[position as usize] = Action::Update;
+    }
+
+    /// The object stays as it is.
+    pub(crate) fn leave(&mut self, position: Position) {
+        self.actions[position as usize] = Action::Unchanged;
     }
 
     /// The object cannot be written, for this reason.

@@ -11,6 +11,7 @@ use kube::client::Body;
 use kube::core::Status;
 use snafu::{ResultExt, Snafu};
 
+use crate::away;
 use crate::exemption::Exemption;
 use crate::limiter::Limiter;
 
@@ -96,6 +97,12 @@ impl RequestError {
         matches!(self, Self::Refused { code: 422, .. })
     }
 
+    /// Whether the API server only passes on that another server, a webhook or an aggregated API, does not answer or says
+    /// no.
+    pub(crate) fn is_of_another_server(&self) -> bool {
+        matches!(self, Self::Refused { code, message, .. } if away::is_told_by_another_server(*code, message))
+    }
+
     /// Whether another try may help.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
@@ -116,17 +123,33 @@ impl RequestError {
 /// The API server as a restore uses it.
 pub(crate) struct Server {
     client: Client,
-    limiter: Limiter,
-    exemption: Mutex<Option<Arc<Exemption>>>,
+    limiter: Arc<Limiter>,
+    /// Whether it asks again where another server does not answer.
+    is_patient: bool,
+    exemption: Arc<Mutex<Option<Arc<Exemption>>>>,
 }
 
 impl Server {
     /// Talks through `client`, which must not retry by itself, with at most `in_flight` requests at a time.
     pub(crate) fn new(client: Client, in_flight: u32) -> Self {
-        Self { client, limiter: Limiter::new(in_flight), exemption: Mutex::default() }
+        let limiter = Arc::new(Limiter::new(in_flight));
+        Self { client, limiter, is_patient: true, exemption: Arc::default() }
     }
 
-    /// From now on writes are exempt from webhooks by this exemption, or by none.
+    /// The same, for who asks so much that one answer about a webhook or an aggregated API has to stand for many: it asks
+    /// again only where the API server itself is the cause.
+    pub(crate) fn impatient(&self) -> Self {
+        let (limiter, exemption) = (Arc::clone(&self.limiter), Arc::clone(&self.exemption));
+        Self { client: self.client.clone(), limiter, is_patient: false, exemption }
+    }
+
+    /// The same with a limiter of its own: it does not wait behind the others' requests.
+    pub(crate) fn beside(&self, in_flight: u32) -> Self {
+        Self { exemption: Arc::clone(&self.exemption), ..Self::new(self.client.clone(), in_flight) }
+    }
+
+    /// From now on writes are exempt from webhooks by this exemption, or by none; so are those of all servers that were
+    /// made of this one.
     pub(crate) fn exempt_by(&self, exemption: Option<Arc<Exemption>>) {
         // A pointer is sound whatever happened to who held the lock.
         *self.exemption.lock().unwrap_or_else(PoisonError::into_inner) = exemption;
@@ -182,17 +205,25 @@ impl Server {
         // Boxed, for they are seldom under way and large.
         Box::pin(exemption.begin(self)).await;
         loop {
-            let may_retry = |error: &RequestError| error.is_transient() && !exemption.concerns(error);
-            match self.retried(&method, path, &body, may_retry).await {
-                Err(error) if Box::pin(exemption.may_help(self, &error)).await => {}
-                answer => return answer,
+            let may_retry = |error: &RequestError| self.asks_again(error) && !exemption.concerns(error);
+            let answer = self.retried(&method, path, &body, may_retry).await;
+            let may_help = match &answer {
+                Ok(_) => false,
+                Err(error) => Box::pin(exemption.may_help(self, error)).await,
+            };
+            if !may_help {
+                return answer;
             }
         }
     }
 
     /// Any request, whatever it is exempt from.
     pub(crate) async fn plain(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
-        self.retried(&method, path, &body, RequestError::is_transient).await
+        self.retried(&method, path, &body, |error| self.asks_again(error)).await
+    }
+
+    fn asks_again(&self, error: &RequestError) -> bool {
+        error.is_transient() && (self.is_patient || !error.is_of_another_server())
     }
 
     /// One try of a request, whatever it is exempt from.
@@ -252,14 +283,20 @@ async fn exchange(client: &Client, request: Request<Body>) -> Result<(StatusCode
 }
 
 fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> RequestError {
-    // What stands in front of an API server answers with a page of its own.
     let told = serde_json::from_slice::<Status>(body).ok().filter(|told| !told.message.is_empty());
     let (reason, message, list) = told.map_or_else(
-        || (String::new(), format!("the API server answered {status}"), None),
+        || (String::new(), without_status(status, body), None),
         |told| (told.reason, told.message, told.metadata),
     );
     let continue_token = list.and_then(|list| list.continue_);
     RefusedSnafu { code: status.as_u16(), reason, message, retry_after: retry_after(headers), continue_token }.build()
+}
+
+/// What is said of an answer that is no `Status`: what stands in front of an API server answers with a page of its own, and
+/// its aggregator in plain words.
+fn without_status(status: StatusCode, body: &[u8]) -> String {
+    let words = away::plain_words(body).map(|words| format!(": {words}")).unwrap_or_default();
+    format!("the API server answered {status}{words}")
 }
 
 /// `Retry-After` in seconds, the only form that API servers use.
@@ -294,6 +331,16 @@ mod tests {
     fn an_answer_that_is_no_status_is_told_by_its_code() {
         let error = refusal(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>");
         assert_eq!(error.to_string(), "the API server answered 502 Bad Gateway");
+    }
+
+    #[test]
+    fn what_another_server_says_is_told_apart() {
+        let answer = |code, body: &[u8]| refusal(StatusCode::from_u16(code).unwrap(), &HeaderMap::new(), body);
+        let away = answer(503, b"service unavailable\n");
+        assert_eq!(away.to_string(), "the API server answered 503 Service Unavailable: service unavailable");
+        assert!(away.is_transient() && away.is_of_another_server());
+        assert!(!answer(503, b"<html>").is_of_another_server());
+        assert!(!refused(500, "InternalError").is_of_another_server());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Carries out a plan: stage after stage, many objects of a stage at a time; then, in rounds, what the server refused.
+//! Carries out a plan: stage after stage, many objects of a stage at a time; then, in rounds, what the server refused; then
+//! what waits for another server that does not answer.
 
 mod run;
 
@@ -93,6 +94,7 @@ pub(crate) async fn execute(
     }
     run.mend_owners().await;
     run.rounds().await;
+    run.wait_for_those_away().await;
     run.past_webhooks(lapses).await;
     run.end()
 }

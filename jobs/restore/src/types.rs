@@ -52,6 +52,16 @@ impl Type {
         self.group == definitions::GROUP && self.plural == definitions::PLURAL
     }
 
+    /// Whether its objects hand requests over to other servers, or judge them.
+    pub(crate) fn is_registration(&self) -> bool {
+        self.rank() == Rank::Registration
+    }
+
+    /// Whether its objects come neither first nor last.
+    pub(crate) fn is_of_the_rest(&self) -> bool {
+        !self.is_definition() && !self.is_registration()
+    }
+
     /// Where the type stands in the order of writing.
     pub(crate) fn rank(&self) -> Rank {
         Rank::of(&self.group, &self.plural, self.namespaced)

@@ -22,6 +22,7 @@ use self::error::{
 };
 use self::recreate::Obstacle;
 use crate::archive::Archive;
+use crate::away::{Away, Register, Subject, Which};
 use crate::compare::{Difference, StatusRule, UidMarks, compare};
 use crate::facts::{Facts, Position};
 use crate::finalizers;
@@ -47,6 +48,8 @@ pub(crate) struct Writer {
     pub(crate) facts: Arc<Facts>,
     /// The live UIDs of owners, as far as they are known by now.
     pub(crate) owners: OwnerUids,
+    /// Whose answer objects wait for.
+    pub(crate) away: Arc<Register>,
 }
 
 /// One object on its way to the server.
@@ -89,6 +92,13 @@ impl From<WriteError> for Attempt {
     }
 }
 
+impl Attempt {
+    /// The object was not written, or not all of it, since another server does not answer.
+    fn put_aside(which: Which, step: &str, words: &str) -> Self {
+        Self { result: ObjectResult::noted(Outcome::Failed, [step, words]), then: Then::PutAside(which) }
+    }
+}
+
 impl Writer {
     /// Writes the object of that position and says what became of it.
     ///
@@ -100,12 +110,28 @@ impl Writer {
             Ok(job) => job,
             Err(error) => return Ok(error.into()),
         };
+        if let Some((which, words)) = self.away.holds(&job.subject(action)) {
+            return Ok(Attempt::put_aside(which, "", &words));
+        }
         match job.run(action).await {
             Ok(written) => Ok(job.result(&written).into()),
             Err(error) if error.is_unreachable() => Err(error),
-            Err(error) if job.is_guarded(&error) => Ok(ObjectResult::kept(Chain(&error).to_string()).into()),
-            Err(error) => Ok(error.into()),
+            Err(error) => Ok(self.judge(&job, action, error).await),
         }
+    }
+
+    /// What becomes of an object that was not written: the one place where a refusal is judged.
+    async fn judge(&self, job: &Job<'_>, action: Action, error: WriteError) -> Attempt {
+        if job.is_guarded(&error) {
+            return ObjectResult::kept(Chain(&error).to_string()).into();
+        }
+        if let WriteError::Request { step, source } = &error
+            && let Some(away) = Away::of(source, &job.known)
+        {
+            let (which, words) = self.away.met(away, source, &job.subject(action), step.is_empty()).await;
+            return Attempt::put_aside(which, step, &words);
+        }
+        error.into()
     }
 
     /// Takes away the finalizers that keep the object of that position from going, but for those of Kubernetes; gives
@@ -146,6 +172,11 @@ impl Writer {
 }
 
 impl Job<'_> {
+    fn subject(&self, action: Action) -> Subject<'_> {
+        let (known, namespace, object) = (&*self.known, self.namespace.as_str(), self.object.as_slice());
+        Subject { known, namespace, creates: action == Action::Create, object }
+    }
+
     async fn run(&self, action: Action) -> Result<Written, WriteError> {
         if action == Action::Create {
             match self.create().await {

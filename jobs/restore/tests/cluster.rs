@@ -6,6 +6,8 @@
     reason = "clippy allows them in test functions; what these share is as much a test"
 )]
 
+#[path = "cluster/away.rs"]
+mod away;
 #[path = "cluster/controllers.rs"]
 mod controllers;
 #[path = "cluster/cut_off.rs"]

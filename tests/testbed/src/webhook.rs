@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -79,6 +80,7 @@ type Judge = dyn Fn(&str, &Value) -> Answer + Send + Sync;
 pub struct Webhook {
     address: SocketAddr,
     certificate: String,
+    is_away: Arc<AtomicBool>,
     server: JoinHandle<()>,
 }
 
@@ -101,8 +103,14 @@ impl Webhook {
         let tls = tls(&authority)?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context(ListenSnafu)?;
         let address = listener.local_addr().context(ListenSnafu)?;
-        let server = tokio::spawn(serve(listener, tls, Arc::new(judge)));
-        Ok(Self { address, certificate: authority.certificate(), server })
+        let is_away = Arc::new(AtomicBool::new(false));
+        let server = tokio::spawn(serve(listener, tls, Arc::new(judge), Arc::clone(&is_away)));
+        Ok(Self { address, certificate: authority.certificate(), is_away, server })
+    }
+
+    /// Ends every new connection at once as long as it is away, as if there were no server behind its address.
+    pub fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::SeqCst);
     }
 
     /// What a configuration of webhooks names as `clientConfig` to have objects judged under this path.
@@ -135,10 +143,13 @@ fn tls(authority: &Authority) -> Result<TlsAcceptor, Error> {
 }
 
 /// Connections end with this.
-async fn serve(listener: TcpListener, tls: TlsAcceptor, judge: Arc<Judge>) {
+async fn serve(listener: TcpListener, tls: TlsAcceptor, judge: Arc<Judge>, is_away: Arc<AtomicBool>) {
     let mut connections = JoinSet::new();
     // A listener of loopback fails when the process has no file left to open, and then all else does too.
     while let Ok((stream, _)) = listener.accept().await {
+        if is_away.load(Ordering::SeqCst) {
+            continue;
+        }
         connections.spawn(connection(stream, tls.clone(), Arc::clone(&judge)));
     }
 }

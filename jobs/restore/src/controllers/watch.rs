@@ -119,7 +119,7 @@ impl<'a> Guard<'a> {
             last: String::new(),
         });
         // Looks do not wait behind the writes, which may be slow or too many.
-        Self { server: Server::new(server.client().clone(), LOOKS_AT_ONCE), hold, kept: kept.collect() }
+        Self { server: server.beside(LOOKS_AT_ONCE), hold, kept: kept.collect() }
     }
 
     /// Does the work while the controllers are looked at, and once more when it is done. Where one came up, `pause` is

@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use snafu::{ResultExt, Snafu};
 
 use super::Candidate;
+use crate::away::{Away, Register, Unseen};
 use crate::pages::{PagesError, pages};
 use crate::request::{RequestError, Server};
 use crate::types::{Type, Types};
@@ -76,6 +77,7 @@ impl Usage {
         server: &Server,
         types: &Types,
         candidates: &[Candidate],
+        away: &Register,
         archived: impl Fn(&Type, &str, &str) -> bool,
     ) -> Result<Self, UsageError> {
         let namespaces = stream::iter(candidates.iter().filter(|candidate| candidate.is("", "namespaces")))
@@ -88,10 +90,20 @@ impl Usage {
         let namespaces = namespaces.await?.into_iter().flatten().collect();
         let mut definitions = HashMap::new();
         for candidate in candidates.iter().filter(|candidate| candidate.known.is_definition()) {
-            let found = use_of_definition(server, types, &candidate.name, &archived).await?;
+            let found = use_of_definition(server, types, &candidate.name, &archived).await;
+            let found = known_or_held_back(types, &candidate.name, away, found).await?;
             definitions.extend(named(candidate, found));
         }
         Ok(Self { namespaces, definitions })
+    }
+
+    /// Holds back also the Namespaces that may hold objects which cannot be seen: unknown is not none.
+    pub(crate) fn with_unseen(mut self, unseen: &Unseen, candidates: &[Candidate]) -> Self {
+        let Some(why) = unseen.in_namespaces() else { return self };
+        for candidate in candidates.iter().filter(|candidate| candidate.is("", "namespaces")) {
+            self.namespaces.entry(candidate.name.clone()).or_insert_with(|| why.clone());
+        }
+        self
     }
 
     /// What a Namespace would take with it.
@@ -119,6 +131,28 @@ async fn use_of_namespace(server: &Server, namespace: &str) -> Result<Option<Str
         }
     }
     Ok(None)
+}
+
+/// What a definition would take with it: also where that cannot be seen, for another server is away.
+async fn known_or_held_back(
+    types: &Types,
+    name: &str,
+    away: &Register,
+    found: Result<Option<String>, UsageError>,
+) -> Result<Option<String>, UsageError> {
+    let (plural, group) = name.split_once('.').unwrap_or((name, ""));
+    let request = match &found {
+        Err(UsageError::List { source }) => source.request(),
+        _ => None,
+    };
+    let who = request.zip(types.served_as(plural, group)).and_then(|(request, known)| Away::of(request, known));
+    match request.zip(who) {
+        Some((request, who)) => {
+            let (_, why) = away.learn(who, request).await;
+            Ok(Some(format!("it may have objects that the archive lacks, which cannot be seen: {why}")))
+        }
+        None => found,
+    }
 }
 
 /// An object that the archive lacks, of the type that a definition defines, in whichever version it is served.

@@ -6,39 +6,43 @@ use std::sync::Arc;
 use drover::exit::Failure;
 use drover::resources::ResourceSet;
 
-use super::{Finished, Restoration, Surveyed, not_pruned, warn_of_unaccounted};
+use super::pruning::not_pruned;
+use super::survey::{Surveyed, warn_of_unaccounted};
+use super::{Finished, Restoration};
 use crate::definitions::Definition;
+use crate::outcome::Results;
 use crate::selected::Selection;
 use crate::types::{Type, Types};
 use crate::{prune, stages};
 
 /// What would be done.
 pub(super) struct Foresight {
-    /// What it would come to.
+    /// What it would come to, but for what is written last.
     pub(super) finished: Finished,
+    /// What that would come to.
+    pub(super) registrations: Results,
     /// The namespaces that would be waited for.
     pub(super) leaving: Vec<String>,
-    /// Whether anything would be written, deleted or waited for.
+    /// Whether anything would be written, deleted or waited for while controllers are down.
     pub(super) changes: bool,
 }
 
 impl Restoration {
-    /// What it comes to where nothing is to be written or deleted; none where something is. Said while controllers may
-    /// still run, so it holds for a restore that leaves everything as it is and for no other.
+    /// What it comes to where nothing is to be written or deleted, but for what is written last; none where something is.
+    /// Said while controllers may still run, so it holds for a restore that leaves everything as it is and for no other.
     pub(super) async fn unchanged(
         &self,
-        types: Types,
+        types: &Arc<Types>,
         definitions: &[Definition],
         set: Option<&ResourceSet>,
     ) -> Result<Option<Finished>, Failure> {
-        let types = Arc::new(types);
-        let selection = self.selection(set, &types, definitions)?;
-        let first = self.survey(&self.definitions, &types, &selection.only(Type::is_definition)).await?;
+        let selection = self.selection(set, types, definitions)?;
+        let first = self.survey(&self.definitions, types, &selection.only(Type::is_definition)).await?;
         // What else is to be done shows when the definitions are there.
         if first.plan.writes() {
             return Ok(None);
         }
-        let Foresight { mut finished, changes, .. } = self.foresee(&types, &selection, first).await?;
+        let Foresight { mut finished, changes, .. } = self.foresee(types, &selection, first).await?;
         if changes {
             return Ok(None);
         }
@@ -54,8 +58,9 @@ impl Restoration {
         selection: &Selection,
         first: Surveyed,
     ) -> Result<Foresight, Failure> {
-        let mut rest = self.survey(&self.rest, types, &selection.only(|known| !known.is_definition())).await?;
-        rest.candidates.extend(first.candidates);
+        let mut rest = self.survey(&self.rest, types, &selection.only(Type::is_of_the_rest)).await?;
+        let last = self.survey(&self.registrations, types, &selection.only(Type::is_registration)).await?;
+        rest.candidates.extend(first.candidates.into_iter().chain(last.candidates));
         let prune = self.prune_plan(types, &mut rest).await?;
         let namespaces = self.namespaces(types, &rest).await?;
         let leaving: Vec<String> = namespaces.leaving().map(str::to_owned).collect();
@@ -67,6 +72,8 @@ impl Restoration {
         let prunes = prune.deletes() && self.is_whole(&finished);
         let writes = first.plan.writes() || rest.plan.writes() || !finished.outside.is_empty();
         finished.outside.extend(prune::foreseen(&prune));
-        Ok(Foresight { finished, changes: writes || prunes || !leaving.is_empty(), leaving })
+        let changes = writes || prunes || !leaving.is_empty();
+        let registrations = stages::foreseen(&last.facts, &last.plan);
+        Ok(Foresight { finished, registrations, leaving, changes })
     }
 }

@@ -1,6 +1,8 @@
 //! The writing of many objects: at once, again when another one was missing, and when one that was going is gone.
 
-use std::collections::HashMap;
+mod aside;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Execution;
+use crate::away::Which;
 use crate::facts::Position;
 use crate::finalizers;
 use crate::outcome::{Outcome, Result as ObjectResult, Results};
@@ -48,6 +51,8 @@ pub(super) struct Run<'a> {
     stop: CancellationToken,
     /// What the server refused: it may need what was not there yet.
     refused: Vec<Position>,
+    /// What waits for another server that does not answer.
+    aside: BTreeMap<Which, VecDeque<Position>>,
     /// How long an object that is being deleted may take before its finalizers are removed; nothing where none are.
     patience: Option<Duration>,
     /// The finalizers that were removed, by object.
@@ -74,6 +79,7 @@ impl<'a> Run<'a> {
             at_once,
             stop,
             refused: Vec::new(),
+            aside: BTreeMap::new(),
             patience: None,
             freed: HashMap::new(),
             lost: None,
@@ -215,8 +221,10 @@ impl<'a> Run<'a> {
             Err(error) => ObjectResult::failed(&error).into(),
         };
         let result = with_removed(result, self.freed.get(&position));
-        if then == Then::TryAgain {
-            self.refused.push(position);
+        match then {
+            Then::TryAgain => self.refused.push(position),
+            Then::PutAside(which) => self.aside.entry(which).or_default().push_back(position),
+            Then::Settled | Then::Wait => {}
         }
         let result = match turn {
             Turn::First | Turn::Again => result,

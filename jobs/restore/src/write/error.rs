@@ -3,6 +3,7 @@
 use snafu::Snafu;
 
 use super::{CONFLICTS, GONE_WITHIN};
+use crate::away::Which;
 use crate::request::RequestError;
 
 /// Why an object was not written.
@@ -100,6 +101,8 @@ pub(crate) enum Then {
     TryAgain,
     /// To wait until it is gone.
     Wait,
+    /// To try it again once another server answers, which stands before it.
+    PutAside(Which),
 }
 
 impl WriteError {

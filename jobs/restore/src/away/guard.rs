@@ -1,0 +1,241 @@
+//! For which objects one refusal stands: those that the same server stands before for certain. Where a webhook looks at
+//! what is only known of each object, each is tried by itself.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::{Selector, SelectorExt};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::cause::Away;
+use crate::shape::Shape;
+use crate::types::Type;
+
+/// An object that is to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// Its type.
+    pub(crate) known: &'a Type,
+    /// Empty where it has no namespace.
+    pub(crate) namespace: &'a str,
+    /// Whether it is to be created, and not changed.
+    pub(crate) creates: bool,
+    /// The object, as the archive has it.
+    pub(crate) object: &'a [u8],
+}
+
+/// A webhook of a configuration, as far as it says what it is called for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Hook {
+    pub(super) name: String,
+    pub(super) client_config: ClientConfig,
+    object_selector: Option<LabelSelector>,
+    namespace_selector: Option<LabelSelector>,
+    match_conditions: Option<Vec<IgnoredAny>>,
+}
+
+/// Where a webhook's server is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ClientConfig {
+    url: Option<String>,
+    service: Option<Service>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Service {
+    namespace: String,
+    name: String,
+}
+
+impl ClientConfig {
+    /// Where it is, as people read it behind a name. The API server takes no URL with a password.
+    pub(super) fn place(&self) -> String {
+        match (&self.service, &self.url) {
+            (Some(Service { namespace, name }), _) => format!(" (Service \"{namespace}/{name}\")"),
+            (None, Some(url)) => format!(" ({url})"),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// Objects that a refusal stands for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Class {
+    group: String,
+    plural: String,
+    /// The namespace that they lie in; none where it does not matter.
+    namespace: Option<String>,
+    /// Whether they are created; none where it does not matter.
+    creates: Option<bool>,
+}
+
+impl Class {
+    /// The objects that the refusal of this one stands for; none where it stands for itself alone. `hooks` are those that
+    /// have the name of the webhook that is away.
+    pub(super) fn of(away: &Away, hooks: &[Hook], subject: &Subject<'_>) -> Option<Self> {
+        let Subject { known, namespace, creates, .. } = subject;
+        let whole = Self { group: known.group.clone(), plural: known.plural.clone(), namespace: None, creates: None };
+        if !matches!(away, Away::Admission { .. }) {
+            return Some(whole);
+        }
+        let [first, ..] = hooks else { return None };
+        if hooks.iter().any(Hook::has_conditions)
+            || hooks.iter().any(|hook| hook.object_selector != first.object_selector)
+        {
+            return None;
+        }
+        let by_namespace = hooks.iter().any(|hook| !selects_all(hook.namespace_selector.as_ref()));
+        // A selector of namespaces looks at the labels of each Namespace that is written.
+        let is_namespace = known.group.is_empty() && known.plural == "namespaces";
+        if by_namespace && is_namespace {
+            return None;
+        }
+        let namespace = (by_namespace && known.namespaced).then(|| (*namespace).to_owned());
+        Some(Self { namespace, creates: Some(*creates), ..whole })
+    }
+
+    /// Whether the object is one of them, but for what the webhook says of its labels.
+    pub(super) fn has(&self, subject: &Subject<'_>) -> bool {
+        self.group == subject.known.group
+            && self.plural == subject.known.plural
+            && self.namespace.as_deref().is_none_or(|namespace| namespace == subject.namespace)
+            && self.creates.is_none_or(|creates| creates == subject.creates)
+    }
+}
+
+impl Hook {
+    fn has_conditions(&self) -> bool {
+        self.match_conditions.as_ref().is_some_and(|conditions| !conditions.is_empty())
+    }
+
+    /// Whether the webhook is called for an object with these labels for certain.
+    pub(super) fn takes_labels_of(&self, object: &[u8]) -> bool {
+        let Some(selector) = self.object_selector.as_ref().filter(|selector| !selects_all(Some(selector))) else {
+            return true;
+        };
+        let labels = Shape::split(object).ok().and_then(|shape| {
+            let labels = shape.metadata("labels").map_or("{}", RawValue::get);
+            serde_json::from_str::<BTreeMap<String, String>>(labels).ok()
+        });
+        let selector = Selector::try_from(selector.clone()).ok();
+        labels.zip(selector).is_some_and(|(labels, selector)| selector.matches(&labels))
+    }
+}
+
+fn selects_all(selector: Option<&LabelSelector>) -> bool {
+    selector.is_none_or(|selector| {
+        selector.match_labels.as_ref().is_none_or(BTreeMap::is_empty)
+            && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::compare::StatusRule;
+
+    fn known(plural: &str, namespaced: bool) -> Type {
+        Type {
+            group: String::new(),
+            version: "v1".to_owned(),
+            plural: plural.to_owned(),
+            kind: String::new(),
+            namespaced,
+            status: StatusRule::Plain,
+            lists: true,
+            gets: true,
+            scales: false,
+            served: true,
+        }
+    }
+
+    fn hook(more: &Value) -> Hook {
+        let mut hook = json!({"name": "w.a.io", "namespaceSelector": {}, "objectSelector": {}});
+        hook.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(hook).unwrap()
+    }
+
+    fn away() -> Away {
+        Away::Admission { webhook: "w.a.io".to_owned() }
+    }
+
+    fn subject<'a>(known: &'a Type, namespace: &'a str, creates: bool) -> Subject<'a> {
+        Subject { known, namespace, creates, object: b"{}" }
+    }
+
+    /// Whether the refusal of a ConfigMap in "a" stands for another one.
+    #[track_caller]
+    fn check(more: &Value, namespace: &str, creates: bool, expected: bool) {
+        let maps = known("configmaps", true);
+        let class = Class::of(&away(), &[hook(more)], &subject(&maps, "a", true));
+        let stands = class.is_some_and(|class| class.has(&subject(&maps, namespace, creates)));
+        assert_eq!(stands, expected, "{more} {namespace} {creates}");
+    }
+
+    #[test]
+    fn a_refusal_stands_for_those_that_the_webhook_is_called_for_as_well() {
+        check(&json!({}), "a", true, true);
+        check(&json!({}), "b", true, true);
+        check(&json!({}), "a", false, false);
+        let selector = json!({"namespaceSelector": {"matchLabels": {"x": "y"}}});
+        check(&selector, "a", true, true);
+        check(&selector, "b", true, false);
+        check(&json!({"matchConditions": [{"name": "x", "expression": "true"}]}), "a", true, false);
+        check(&json!({"matchConditions": []}), "a", true, true);
+    }
+
+    #[test]
+    fn a_refusal_stands_for_no_other_type_and_for_nothing_where_the_webhook_is_gone() {
+        let (maps, secrets) = (known("configmaps", true), known("secrets", true));
+        let class = Class::of(&away(), &[hook(&json!({}))], &subject(&maps, "a", true)).unwrap();
+        assert!(!class.has(&subject(&secrets, "a", true)));
+        assert_eq!(Class::of(&away(), &[], &subject(&maps, "a", true)), None);
+    }
+
+    #[test]
+    fn a_namespace_is_selected_by_its_own_labels_and_what_lies_in_none_always() {
+        let selector = hook(&json!({"namespaceSelector": {"matchLabels": {"x": "y"}}}));
+        let (namespaces, roles) = (known("namespaces", false), known("clusterroles", false));
+        assert_eq!(Class::of(&away(), std::slice::from_ref(&selector), &subject(&namespaces, "", true)), None);
+        assert!(Class::of(&away(), &[selector], &subject(&roles, "", true)).is_some());
+    }
+
+    #[test]
+    fn what_is_not_an_admission_webhook_stands_before_a_whole_type() {
+        let things = known("things", true);
+        let away = Away::Conversion { definition: "things.a.io".to_owned() };
+        let class = Class::of(&away, &[], &subject(&things, "a", true)).unwrap();
+        assert!(class.has(&subject(&things, "b", false)));
+    }
+
+    #[test]
+    fn labels_are_looked_at_where_the_webhook_looks_at_them() {
+        let labelled = br#"{"metadata":{"labels":{"x":"y"}}}"#;
+        for (selector, object, expected) in [
+            (json!({}), &b"{}"[..], true),
+            (json!({"matchLabels": {"x": "y"}}), labelled, true),
+            (json!({"matchLabels": {"x": "y"}}), b"{}", false),
+            (json!({"matchExpressions": [{"key": "x", "operator": "DoesNotExist"}]}), b"{}", true),
+            (json!({"matchExpressions": [{"key": "x", "operator": "Odd"}]}), labelled, false),
+        ] {
+            let hook = hook(&json!({"objectSelector": selector}));
+            assert_eq!(hook.takes_labels_of(object), expected, "{hook:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_named_by_its_service_or_its_address() {
+        let place = |config: Value| serde_json::from_value::<ClientConfig>(config).unwrap().place();
+        let service = json!({"service": {"namespace": "a", "name": "w", "port": 443}, "caBundle": "eA=="});
+        assert_eq!(place(service), " (Service \"a/w\")");
+        assert_eq!(place(json!({"url": "https://127.0.0.1:1/x"})), " (https://127.0.0.1:1/x)");
+        assert_eq!(place(json!({})), "");
+    }
+}

@@ -1,0 +1,44 @@
+//! What is written last, when the controllers have their counts again: what hands requests over to other servers, or judges
+//! them.
+
+use std::sync::Arc;
+
+use drover::exit::Failure;
+use tokio_util::sync::CancellationToken;
+
+use super::{Finished, Restoration};
+use crate::outcome::Results;
+use crate::registrations::Unserved;
+use crate::selected::Selection;
+use crate::types::Types;
+
+impl Restoration {
+    /// Writes what hands requests over to other servers, once what serves it is ready. A restore that has not come to its
+    /// end leaves it to the next try.
+    pub(super) async fn register(
+        &self,
+        mut finished: Finished,
+        types: &Arc<Types>,
+        shutdown: &CancellationToken,
+    ) -> Result<Finished, Failure> {
+        let has_ended = finished.lost.is_none() && finished.given_up.is_none() && !shutdown.is_cancelled();
+        if !has_ended || self.registrations.len() == 0 {
+            return Ok(self.without_registrations(finished));
+        }
+        let surveyed = self.survey(&self.registrations, types, &Selection::default()).await?;
+        let (facts, plan) = (&surveyed.facts, &surveyed.plan);
+        let written = facts.positions().filter(|position| plan.action(*position).writes()).collect();
+        let unserved = Unserved::wait(&self.server, &self.registrations, written, shutdown).await;
+        let (mut results, lost) = self.carry_out(&self.registrations, surveyed, shutdown).await;
+        unserved.tell(&mut results);
+        finished.parts.push((Arc::clone(&self.registrations), results));
+        finished.lost = lost;
+        Ok(finished)
+    }
+
+    /// What it comes to where these are left as they are.
+    pub(super) fn without_registrations(&self, mut finished: Finished) -> Finished {
+        finished.parts.push((Arc::clone(&self.registrations), Results::new(self.registrations.len())));
+        finished
+    }
+}
