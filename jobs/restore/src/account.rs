@@ -7,6 +7,7 @@ use drover::archive::Contents;
 use drover::selection::{ResourceType, TypePlan};
 
 use crate::definitions::Definition;
+use crate::server_owned::BUILT_IN_GROUPS;
 
 /// What an archive tells of its types.
 #[derive(Debug)]
@@ -55,34 +56,6 @@ impl<'a> Account<'a> {
         }
     }
 }
-
-/// Groups of the API server itself. They are named one by one, for many definitions have groups that end alike, such as
-/// `gateway.networking.k8s.io`.
-const BUILT_IN_GROUPS: [&str; 23] = [
-    "",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "apiregistration.k8s.io",
-    "apps",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "coordination.k8s.io",
-    "discovery.k8s.io",
-    "events.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-    "internal.apiserver.k8s.io",
-    "networking.k8s.io",
-    "node.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "resource.k8s.io",
-    "scheduling.k8s.io",
-    "storage.k8s.io",
-    "storagemigration.k8s.io",
-];
 
 fn is_always_served(group: &str) -> bool {
     BUILT_IN_GROUPS.contains(&group)

@@ -60,7 +60,7 @@ fn one(group: &str, version: &str, resource: APIResourceDiscovery) -> Type {
         version: version.to_owned(),
         kind: resource.response_kind.and_then(|kind| kind.kind).unwrap_or_default(),
         namespaced: resource.scope.as_deref() == Some("Namespaced"),
-        status: status_rule(group, &plural, has_status),
+        status: status_rule(group, has_status),
         lists: resource.verbs.iter().any(|verb| verb == "list"),
         gets: resource.verbs.iter().any(|verb| verb == "get"),
         scales,

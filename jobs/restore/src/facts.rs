@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::ground::Ground;
 use crate::order;
+use crate::server_owned::leave_to_server;
 use crate::shape::{Kind, Shape};
 use crate::special_cases::{SpecialCase, Subject, Treatment, special_case};
 use crate::twins::Twins;
@@ -119,8 +120,11 @@ impl Facts {
         object: &[u8],
         live: Option<&[u8]>,
     ) -> Result<Option<Vec<u8>>, serde_json::Error> {
-        let case = self.entry(position).case;
-        Ok(case.map(|case| case.change(object, live, &self.holder)).transpose()?.flatten())
+        let entry = self.entry(position);
+        let special = entry.case.map(|case| case.change(object, live, &self.holder)).transpose()?.flatten();
+        let Some(known) = self.type_at(entry.type_index) else { return Ok(special) };
+        let left = leave_to_server((&known.group, &known.plural), special.as_deref().unwrap_or(object), live);
+        Ok(left.or(special))
     }
 
     /// All positions.
@@ -136,6 +140,14 @@ impl Facts {
     /// Where in the archive an object is.
     pub(crate) fn find(&self, place: Place<'_>) -> Option<Position> {
         self.positions.get(&self.hash(place)).copied()
+    }
+
+    /// Where in the archive the object of that type, given as group and plural name, is written from.
+    pub(crate) fn find_of(&self, kind: (&str, &str), namespace: &str, name: &str) -> Option<Position> {
+        let is_it = |known: &Type| (known.group.as_str(), known.plural.as_str()) == kind;
+        let mut of_type = (0..).zip(&self.types).filter(|(_, known)| known.as_deref().is_some_and(is_it));
+        let position = of_type.find_map(|(type_index, _)| self.find(Place { type_index, namespace, name }))?;
+        Some(self.twin(position).unwrap_or(position))
     }
 
     /// All owners that the archive's objects name.

@@ -33,6 +33,7 @@ mod limiter;
 mod list;
 mod live;
 mod local;
+mod made_anew;
 mod namespaces;
 mod order;
 mod outcome;
@@ -46,6 +47,7 @@ mod report;
 mod request;
 mod restoration;
 mod selected;
+mod server_owned;
 mod shape;
 mod special_cases;
 mod stages;
@@ -70,6 +72,7 @@ use drover::telemetry::TelemetryOptions;
 use tokio_util::sync::CancellationToken;
 
 use crate::exemption::configuration_name;
+use crate::made_anew::{Named, ObjectName};
 use crate::wishes::{Prune, Wishes};
 
 /// Restores Kubernetes objects from an archive of drover or of the Rancher backup operator.
@@ -276,6 +279,11 @@ struct WishOptions {
     /// Write also the Secrets that live Backups and Restores name.
     #[arg(long)]
     restore_credentials: bool,
+    /// Delete this object and create it again, where the server does not let it be changed into what the archive has, as
+    /// the result of an earlier try says. TYPE/NAMESPACE/NAME or TYPE/NAME, such as deployments.apps/default/web; can be
+    /// given several times.
+    #[arg(long, value_name = "NAME")]
+    recreate: Vec<ObjectName>,
     /// The namespace that drover runs in, if it does: it is never written over or pruned, and holds the Lease that lets one
     /// restore at a time work.
     #[arg(long, env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
@@ -297,7 +305,9 @@ impl WishOptions {
             timeout: Duration::from_secs(self.delete_timeout.into()),
             everything: scope == PruneScope::All,
         });
-        Wishes { prune, ignore_errors: self.ignore_errors, credentials: self.restore_credentials, ..Wishes::default() }
+        let recreate = Named::new(self.recreate.clone());
+        let (ignore_errors, credentials) = (self.ignore_errors, self.restore_credentials);
+        Wishes { prune, ignore_errors, credentials, recreate, ..Wishes::default() }
     }
 }
 

@@ -96,7 +96,10 @@ impl Plan {
         match self.action(position) {
             Action::Create | Action::Update | Action::Unchanged => true,
             // Created, were it not live.
-            Action::Keep(_) => facts.entry(position).case.is_none_or(|case| !matches!(case.treatment, Treatment::Keep)),
+            Action::Keep(_) => {
+                let never = |case: &SpecialCase| matches!(case.treatment, Treatment::Keep | Treatment::Leave);
+                !facts.entry(position).case.is_some_and(never)
+            }
             Action::NotServed | Action::Misplaced | Action::Twin | Action::Hindered => false,
         }
     }
@@ -139,8 +142,10 @@ fn regardless_of_owners(facts: &Facts, live: &Live, position: Position) -> Actio
 
 fn decide(case: Option<&SpecialCase>, presence: Presence) -> Action {
     match (case.map(|case| (case.treatment, case.reason)), presence) {
-        (Some((Treatment::Keep, reason)), _)
-        | (Some((Treatment::KeepLive, reason)), Presence::Same | Presence::Differs) => Action::Keep(reason),
+        (Some((Treatment::Keep | Treatment::Leave, reason)), _)
+        | (Some((Treatment::KeepLive | Treatment::LeaveLive, reason)), Presence::Same | Presence::Differs) => {
+            Action::Keep(reason)
+        }
         (_, Presence::Ours) => Action::Keep(OURS),
         (_, Presence::Absent) => Action::Create,
         (_, Presence::Differs) => Action::Update,
@@ -193,6 +198,10 @@ mod tests {
             (Some(Treatment::KeepLive), Absent, Action::Create),
             (Some(Treatment::KeepLive), Differs, keep),
             (Some(Treatment::KeepLive), Same, keep),
+            (Some(Treatment::Leave), Absent, keep),
+            (Some(Treatment::Leave), Differs, keep),
+            (Some(Treatment::LeaveLive), Absent, Action::Create),
+            (Some(Treatment::LeaveLive), Differs, keep),
         ] {
             let case = treatment.map(|treatment| SpecialCase::for_tests(treatment, "why"));
             assert_eq!(decide(case.as_ref(), presence), expected, "{treatment:?} {presence:?}");

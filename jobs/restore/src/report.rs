@@ -11,6 +11,7 @@ use crate::archive::Archive;
 use crate::controllers::Foreseen;
 use crate::facts::Position;
 use crate::inspect::type_title;
+use crate::made_anew::NOT_NEEDED;
 use crate::outcome::{Counts, Outcome, Outside};
 use crate::restoration::Finished;
 
@@ -41,7 +42,8 @@ impl Mode {
         match outcome {
             Outcome::Failed | Outcome::Kept | Outcome::Pruned | Outcome::HeldBack => true,
             Outcome::Created | Outcome::Updated => self == Self::Plan || !reason.is_empty(),
-            Outcome::Unchanged | Outcome::Untouched => false,
+            Outcome::Unchanged => reason.contains(NOT_NEEDED),
+            Outcome::Untouched => false,
         }
     }
 }
@@ -242,9 +244,7 @@ pub(crate) fn text(out: &mut dyn Write, source: &dyn Source, mode: Mode) -> io::
     for controller in source.controllers() {
         writeln!(out, "scale down while it writes {}", printable(&controller.to_string()))?;
     }
-    let named_ones =
-        [Outcome::Created, Outcome::Updated, Outcome::Kept, Outcome::Pruned, Outcome::HeldBack, Outcome::Failed];
-    for outcome in named_ones {
+    for outcome in Outcome::ALL {
         named(out, source, mode, outcome)?;
     }
     let (rows, total) = rows(source)?;

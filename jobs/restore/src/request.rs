@@ -14,6 +14,7 @@ use snafu::{ResultExt, Snafu};
 use crate::away;
 use crate::exemption::Exemption;
 use crate::limiter::Limiter;
+use crate::server_owned::is_not_assigned;
 
 /// How long one attempt may take: as long as the API server gives itself.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
@@ -106,6 +107,7 @@ impl RequestError {
     /// Whether another try may help.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
+            Self::Refused { message, .. } if is_not_assigned(message) => false,
             Self::Refused { code, .. } => matches!(code, 429 | 500 | 502 | 503 | 504),
             Self::Send { .. } | Self::Timeout { .. } => true,
             Self::Build { .. } => false,

@@ -30,7 +30,7 @@ use crate::request::Server;
 use crate::types::{Type, Types};
 use crate::wishes::Wishes;
 use crate::write::{OwnerUids, WriteError, Writer};
-use crate::{establish, stages};
+use crate::{establish, made_anew, stages};
 
 /// A restore of one archive into one cluster.
 #[derive(Clone)]
@@ -91,6 +91,7 @@ impl Restoration {
     ///
     /// Where the cluster cannot be looked at.
     pub(crate) async fn plan(&self) -> Result<Finished, Failure> {
+        self.wishes.recreate.check([&self.rest, &self.registrations]).await?;
         let (types, definitions) = self.known_types().await?;
         if let Err(error) = self.refuse_unknown_types(&types).await {
             tracing::warn!("apply would refuse: {error}");
@@ -101,7 +102,7 @@ impl Restoration {
         let selection = self.selection(set.as_ref(), &types, &definitions)?;
         warn_of_unaccounted(&selection);
         let first = self.survey(&self.definitions, &types, &selection.only(Type::is_definition)).await?;
-        let Foresight { mut finished, registrations, leaving, changes } =
+        let Foresight { mut finished, registrations, leaving, changes, .. } =
             self.foresee(&types, &selection, first).await?;
         for name in leaving {
             tracing::warn!("the namespace {name:?} is being deleted; apply would wait for it");
@@ -121,6 +122,7 @@ impl Restoration {
     ///
     /// Where the restore cannot begin, or cannot go on after the definitions.
     pub(crate) async fn apply(&self, hold: &Hold, shutdown: &CancellationToken) -> Result<Finished, Failure> {
+        self.wishes.recreate.check([&self.rest, &self.registrations]).await?;
         let (types, definitions) = self.known_types().await?;
         self.refuse_unknown_types(&types).await?;
         let set = self.resource_set()?;
@@ -205,10 +207,13 @@ impl Restoration {
         let Surveyed { facts, live, plan, namespaces, candidates: _ } = surveyed;
         let owners = OwnerUids::new(live.into_owner_uids());
         owners.forget(namespaces.lost_owners(&facts));
+        let recreated = self.wishes.recreate.positions(&facts);
+        let named = recreated.keys().copied().collect();
         let (server, archive, away) = (Arc::new(self.server.impatient()), Arc::clone(archive), Arc::clone(&self.away));
-        let writer = Writer { server, archive, facts, owners, away };
+        let writer = Writer { server, archive, facts, owners, away, named };
         let patience = self.wishes.prune.map(|prune| prune.timeout);
-        let execution = stages::execute(writer, &plan, self.at_once, patience, &self.gauge, shutdown).await;
+        let mut execution = stages::execute(writer, &plan, self.at_once, patience, &self.gauge, shutdown).await;
+        made_anew::say_unneeded(&mut execution.results, &recreated);
         (execution.results, execution.lost)
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::ground::Ground;
 use crate::shape::Shape;
-use crate::{controllers, definitions, exemption};
+use crate::{controllers, definitions, exemption, server_owned};
 
 /// What a special case is decided by.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,10 @@ pub(crate) enum Treatment {
     KeepLive,
     /// It is changed before it is compared and written.
     Change(Change),
+    /// It is never written, and pruned as any other.
+    Leave,
+    /// It is created where it is missing, a live one is never written, and it is pruned as any other.
+    LeaveLive,
     /// It is written as the restore holds it: scaled down, see [`controllers`](crate::controllers).
     HoldDown,
 }
@@ -54,10 +58,15 @@ pub(crate) struct SpecialCase {
 
 /// The special case that an object is, if it is one. An object is of one case at most.
 pub(crate) fn special_case(subject: &Subject<'_>) -> Option<&'static SpecialCase> {
-    SPECIAL_CASES.iter().find(|case| (case.matches)(subject))
+    SPECIAL_CASES.iter().chain(server_owned::OBJECTS).find(|case| (case.matches)(subject))
 }
 
 impl SpecialCase {
+    /// A row of another table, each object of which is named.
+    pub(crate) const fn row(matches: fn(&Subject<'_>) -> bool, treatment: Treatment, reason: &'static str) -> Self {
+        Self { matches, treatment, reason, named: true }
+    }
+
     /// A row that is in no table.
     #[cfg(test)]
     pub(crate) const fn for_tests(treatment: Treatment, reason: &'static str) -> Self {
@@ -78,7 +87,7 @@ impl SpecialCase {
     ) -> Result<Option<Vec<u8>>, serde_json::Error> {
         let object = || serde_json::from_slice::<Map<String, Value>>(object);
         let changed = match self.treatment {
-            Treatment::Keep | Treatment::KeepLive => return Ok(None),
+            Treatment::Keep | Treatment::KeepLive | Treatment::Leave | Treatment::LeaveLive => return Ok(None),
             Treatment::Change(change) => {
                 let live: Option<Map<String, Value>> = live.map(serde_json::from_slice).transpose()?;
                 let mut object = object()?;
@@ -232,19 +241,6 @@ static SPECIAL_CASES: [SpecialCase; 18] = [
 pub(crate) fn is_guarded_setting(group: &str, plural: &str, refusal: &str) -> bool {
     let parts = ["admission webhook", "rancher.cattle.io.settings", "denied the request"];
     group == MANAGEMENT && plural == "settings" && parts.iter().all(|part| refusal.contains(part))
-}
-
-/// Types whose status Kubernetes' own controllers work out from what they see. What the archive says of it is old news,
-/// and writing it would make each further restore find a difference again.
-pub(crate) fn is_observed(group: &str, plural: &str) -> bool {
-    match group {
-        "" => {
-            ["nodes", "persistentvolumes", "persistentvolumeclaims", "pods", "replicationcontrollers"].contains(&plural)
-                || ["resourcequotas", "services"].contains(&plural)
-        }
-        "apps" | "batch" | "policy" | "autoscaling" | "apiregistration.k8s.io" | "flowcontrol.apiserver.k8s.io" => true,
-        _ => group == definitions::GROUP,
-    }
 }
 
 /// Whether an object carries drover's label.
@@ -436,18 +432,5 @@ mod tests {
         assert!(is_guarded_setting(MANAGEMENT, "settings", refusal));
         assert!(!is_guarded_setting(MANAGEMENT, "users", refusal));
         assert!(!is_guarded_setting(MANAGEMENT, "settings", "settings is forbidden"));
-    }
-
-    #[test]
-    fn statuses_that_kubernetes_works_out() {
-        for (group, plural, expected) in [
-            ("apps", "deployments", true),
-            ("", "pods", true),
-            ("", "namespaces", false),
-            (definitions::GROUP, definitions::PLURAL, true),
-            ("rke.cattle.io", "rkecontrolplanes", false),
-        ] {
-            assert_eq!(is_observed(group, plural), expected, "{plural}.{group}");
-        }
     }
 }

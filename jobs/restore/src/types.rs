@@ -9,8 +9,8 @@ use drover::selection::ResourceType;
 use crate::compare::StatusRule;
 use crate::definitions::{self, Definition};
 use crate::order::Rank;
+use crate::server_owned::is_status_observed;
 use crate::shape::Kind;
-use crate::special_cases::is_observed;
 
 /// A type that the cluster serves, or that a definition of the archive will make it serve.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -115,7 +115,7 @@ impl Type {
             plural: spec.names.plural.clone(),
             kind: spec.names.kind.clone(),
             namespaced: spec.scope == "Namespaced",
-            status: status_rule(&spec.group, &spec.names.plural, version.has_status()),
+            status: status_rule(&spec.group, version.has_status()),
             lists: true,
             gets: true,
             scales: version.scales(),
@@ -125,8 +125,8 @@ impl Type {
 }
 
 /// What becomes of the status of a type's objects.
-pub(crate) fn status_rule(group: &str, plural: &str, has_subresource: bool) -> StatusRule {
-    match (is_observed(group, plural), has_subresource) {
+pub(crate) fn status_rule(group: &str, has_subresource: bool) -> StatusRule {
+    match (is_status_observed(group), has_subresource) {
         (true, _) => StatusRule::Observed,
         (false, true) => StatusRule::Subresource,
         (false, false) => StatusRule::Plain,

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use snafu::{OptionExt, Snafu};
 
 use crate::exemption::Exempt;
+use crate::made_anew::{self, NameRefused, Named, ObjectName};
 
 /// How long a deletion may take before finalizers are removed, where nothing is said: as long as Rancher allows.
 pub(crate) const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,6 +51,8 @@ pub(crate) struct Wishes {
     pub(crate) credentials: bool,
     /// The webhooks that are not asked about what is written.
     pub(crate) exempt: Exempt,
+    /// Delete and create again these objects, where they cannot be changed into what the archive has.
+    pub(crate) recreate: Named,
 }
 
 /// How it is deleted.
@@ -76,6 +79,7 @@ impl Wishes {
             ignore_errors: restore.spec.ignore_errors == Some(true),
             credentials: annotation(restore, CREDENTIALS_ANNOTATION, "true")?,
             exempt: exempt(restore)?,
+            recreate: recreate(restore)?,
         })
     }
 }
@@ -94,6 +98,17 @@ fn annotation(restore: &Restore, annotation: &'static str, allowed: &'static str
         Some(value) if value == allowed => Ok(true),
         Some(value) => WishSnafu { annotation, value, allowed }.fail(),
     }
+}
+
+/// The objects that are named to be made anew, with commas between them.
+fn recreate(restore: &Restore) -> Result<Named, WishError> {
+    let annotation = made_anew::ANNOTATION;
+    let Some(value) = restore.annotations().get(annotation) else { return Ok(Named::default()) };
+    let read = |word: &str| {
+        let refused = |NameRefused { allowed }| WishSnafu { annotation, value: word, allowed }.build();
+        word.parse::<ObjectName>().map_err(refused)
+    };
+    value.split(',').map(str::trim).map(read).collect::<Result<_, _>>().map(Named::new)
 }
 
 #[cfg(test)]
@@ -123,6 +138,20 @@ mod tests {
         let annotations = [(PRUNE_ANNOTATION, "all"), (CREDENTIALS_ANNOTATION, "true")];
         let wishes = Wishes::of(&restore(RestoreSpec::default(), &annotations)).unwrap();
         assert!(wishes.credentials && wishes.prune.unwrap().everything);
+    }
+
+    #[test]
+    fn objects_are_named_to_be_made_anew() {
+        let named = |value: &str| Wishes::of(&restore(RestoreSpec::default(), &[(made_anew::ANNOTATION, value)]));
+        let names = ["deployments.apps/home/web", "storageclasses.storage.k8s.io/fast"];
+        let expected = Named::new(names.map(|name| name.parse::<ObjectName>().unwrap()).into());
+        assert_eq!(named(&names.join(", ")).unwrap().recreate, expected);
+        for (value, word) in [("", ""), ("web", "web"), ("secrets/a/b,", ""), ("secrets/a/b,all", "all")] {
+            let error = named(value).unwrap_err();
+            assert_eq!((error.annotation, error.value.as_str()), (made_anew::ANNOTATION, word), "{value:?}");
+        }
+        let error = named("namespaces/a").unwrap_err().to_string();
+        assert!(error.contains("no Namespace"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Writes one object: created, or replaced as it is at that moment, or left alone when there is nothing to change.
 
 mod error;
+mod leaving;
 mod owners;
 mod recreate;
 mod rights;
@@ -9,6 +10,7 @@ pub(crate) use self::error::{Then, WriteError};
 pub(crate) use self::owners::OwnerUids;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +22,6 @@ use snafu::{OptionExt, ResultExt};
 use self::error::{
     AbortedSnafu, BeingDeletedSnafu, ContendedSnafu, LoadSnafu, NotServedSnafu, ParseSnafu, RequestSnafu,
 };
-use self::recreate::Obstacle;
 use crate::archive::Archive;
 use crate::away::{Away, Register, Subject, Which};
 use crate::compare::{Difference, StatusRule, UidMarks, compare};
@@ -29,6 +30,7 @@ use crate::finalizers;
 use crate::outcome::{Outcome, Result as ObjectResult};
 use crate::plan::Action;
 use crate::request::Server;
+use crate::server_owned::without_assigned;
 use crate::shape::{Identity, Kind, Shape};
 use crate::special_cases::{OURS, SpecialCase, Treatment, is_guarded_setting, is_ours};
 use crate::types::Type;
@@ -50,6 +52,8 @@ pub(crate) struct Writer {
     pub(crate) owners: OwnerUids,
     /// Whose answer objects wait for.
     pub(crate) away: Arc<Register>,
+    /// What is deleted and created again where it cannot be changed, though something is lost with it.
+    pub(crate) named: HashSet<Position>,
 }
 
 /// One object on its way to the server.
@@ -68,7 +72,8 @@ struct Job<'a> {
 /// What a write came to.
 struct Written {
     outcome: Outcome,
-    note: Option<&'static str>,
+    /// What is to be said of it; empty where nothing is.
+    note: Cow<'static, str>,
     dropped_owners: usize,
 }
 
@@ -188,12 +193,10 @@ impl Job<'_> {
     }
 
     async fn create(&self) -> Result<Written, WriteError> {
-        let wanted = self.wanted(None)?;
+        let (wanted, of_volume) = self.with_volume(self.wanted(None)?).await?;
         let shape = parse(&wanted, "the object of the archive")?;
         let (owners, dropped_owners) = self.owners(&shape);
-        let body = self.body(&shape, &wanted, &owners, None)?;
-        let path = self.known.collection(&self.namespace);
-        let answer = self.writer.server.create(&path, body).await.context(RequestSnafu { step: "" })?;
+        let (answer, given_up) = self.send(&wanted, &owners, None).await?;
         let created = self.identity(&answer)?;
         if self.known.status == StatusRule::Subresource && shape.member("status").is_some() {
             match self.replace_status(&shape, &wanted, &owners, &created).await {
@@ -205,12 +208,14 @@ impl Job<'_> {
                 other => other?,
             };
         }
-        Ok(Written { outcome: Outcome::Created, note: None, dropped_owners })
+        let note = if of_volume.is_empty() { given_up } else { of_volume };
+        Ok(Written { outcome: Outcome::Created, note: note.into(), dropped_owners })
     }
 
-    /// The body that creates the object.
+    /// The body that creates the object, on trial.
     fn creation(&self) -> Result<Vec<u8>, WriteError> {
         let wanted = self.wanted(None)?;
+        let wanted = without_assigned(self.kind(), &wanted).map_or(wanted, Cow::Owned);
         let shape = parse(&wanted, "the object of the archive")?;
         self.body(&shape, &wanted, &self.owners(&shape).0, None)
     }
@@ -235,11 +240,11 @@ impl Job<'_> {
         let live = parse(&live_bytes, "the live object")?;
         let identity = live.identity();
         self.remember(&identity);
-        if let Some(SpecialCase { treatment: Treatment::KeepLive, reason, .. }) = self.case {
-            return Ok(Written { outcome: Outcome::Kept, note: Some(reason), dropped_owners: 0 });
+        if let Some(SpecialCase { treatment: Treatment::KeepLive | Treatment::LeaveLive, reason, .. }) = self.case {
+            return Ok(Written { outcome: Outcome::Kept, note: Cow::Borrowed(reason), dropped_owners: 0 });
         }
         if is_ours(&live) {
-            return Ok(Written { outcome: Outcome::Kept, note: Some(OURS), dropped_owners: 0 });
+            return Ok(Written { outcome: Outcome::Kept, note: Cow::Borrowed(OURS), dropped_owners: 0 });
         }
         if identity.deletion_timestamp.is_some() {
             return BeingDeletedSnafu { held: held(&live) }.fail();
@@ -249,14 +254,15 @@ impl Job<'_> {
         let (owners, dropped_owners) = self.owners(&shape);
         let difference = compare(&shape, &live, self.known.status, &self.marks);
         match self.write_difference(&shape, &wanted, &owners, &identity, &difference).await {
-            Ok(outcome) => Ok(Written { outcome, note: None, dropped_owners }),
-            Err(error) => match self.obstacle(&error, &shape, &live) {
-                Some(obstacle) => self.recreate(obstacle, &live, &live_bytes).await,
-                None => Err(error),
-            },
+            Ok((outcome, note)) => Ok(Written { outcome, note: note.into(), dropped_owners }),
+            Err(error) => {
+                let obstacle = self.obstacle(error, &shape, &live).await?;
+                self.recreate(obstacle, &live, &live_bytes).await
+            }
         }
     }
 
+    /// Makes the live object what is wanted; gives what is to be said of it too.
     async fn write_difference(
         &self,
         shape: &Shape<'_>,
@@ -264,19 +270,19 @@ impl Job<'_> {
         owners: &[OwnerReference],
         live: &Identity,
         difference: &Difference,
-    ) -> Result<Outcome, WriteError> {
-        let mut now = live.clone();
+    ) -> Result<(Outcome, String), WriteError> {
+        let (mut now, mut note) = (live.clone(), String::new());
         if difference.body || !self.same_owners(shape, difference) {
-            let body = self.body(shape, wanted, owners, Some(&live.resource_version))?;
-            let answer = self.writer.server.replace(&self.path(), body).await.context(RequestSnafu { step: "" })?;
+            let (answer, given_up) = self.send(wanted, owners, Some(&live.resource_version)).await?;
             now = self.identity(&answer)?;
+            note = given_up;
         }
         if difference.status {
             now = self.replace_status(shape, wanted, owners, &now).await?;
         }
         // The server keeps the version where a write changes nothing: what it leaves out or fills in is no difference.
         let unchanged = now.resource_version == live.resource_version;
-        Ok(if unchanged { Outcome::Unchanged } else { Outcome::Updated })
+        Ok((if unchanged { Outcome::Unchanged } else { Outcome::Updated }, note))
     }
 
     async fn replace_status(
@@ -297,7 +303,7 @@ impl Job<'_> {
     fn wanted(&self, live: Option<&[u8]>) -> Result<Cow<'_, [u8]>, WriteError> {
         let changed = self.writer.facts.changed(self.position, &self.object, live);
         let changed = changed.context(ParseSnafu { what: "the object of the archive" })?;
-        Ok(changed.map_or(Cow::Borrowed(&self.object[..]), Cow::Owned))
+        self.with_job_uid(changed.map_or(Cow::Borrowed(&self.object[..]), Cow::Owned))
     }
 
     /// The owners with their live UIDs, and how many are dropped because they have none.
@@ -356,11 +362,9 @@ impl Job<'_> {
         self.known.object(&self.namespace, &self.name)
     }
 
-    /// What stands between the live object and what is wanted, where the server refused what is wanted.
-    fn obstacle(&self, error: &WriteError, wanted: &Shape<'_>, live: &Shape<'_>) -> Option<Obstacle> {
-        let WriteError::Request { source, .. } = error else { return None };
-        let kind = (self.known.group.as_str(), self.known.plural.as_str());
-        source.is_invalid().then(|| Obstacle::between(kind, wanted, live)).flatten()
+    /// Group and plural name of the type.
+    fn kind(&self) -> (&str, &str) {
+        (&self.known.group, &self.known.plural)
     }
 
     fn is_guarded(&self, error: &WriteError) -> bool {
@@ -378,7 +382,7 @@ impl Job<'_> {
             1 => Some("an owner that is nowhere was dropped".to_owned()),
             count => Some(format!("{count} owners that are nowhere were dropped")),
         };
-        let notes = [written.note.unwrap_or_default(), special, dropped.as_deref().unwrap_or_default()];
+        let notes = [&*written.note, special, dropped.as_deref().unwrap_or_default()];
         ObjectResult::noted(written.outcome, notes)
     }
 }

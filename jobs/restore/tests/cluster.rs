@@ -28,12 +28,20 @@ mod refusals;
 mod round_trip;
 #[path = "cluster/rounds.rs"]
 mod rounds;
+#[path = "cluster/server_owned.rs"]
+mod server_owned;
+#[path = "cluster/services.rs"]
+mod services;
 #[path = "cluster/special.rs"]
 mod special;
 #[path = "cluster/support.rs"]
 mod support;
+#[path = "cluster/unchangeable.rs"]
+mod unchangeable;
 #[path = "cluster/versions.rs"]
 mod versions;
+#[path = "cluster/volumes.rs"]
+mod volumes;
 #[path = "cluster/watched.rs"]
 mod watched;
 #[path = "cluster/webhook.rs"]

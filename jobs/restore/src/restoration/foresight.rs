@@ -10,10 +10,11 @@ use super::pruning::not_pruned;
 use super::survey::{Surveyed, warn_of_unaccounted};
 use super::{Finished, Restoration};
 use crate::definitions::Definition;
+use crate::facts::Facts;
 use crate::outcome::Results;
 use crate::selected::Selection;
 use crate::types::{Type, Types};
-use crate::{prune, stages};
+use crate::{made_anew, prune, stages};
 
 /// What would be done.
 pub(super) struct Foresight {
@@ -21,6 +22,8 @@ pub(super) struct Foresight {
     pub(super) finished: Finished,
     /// What that would come to.
     pub(super) registrations: Results,
+    /// What is known of the objects that come neither first nor last.
+    pub(super) facts: Arc<Facts>,
     /// The namespaces that would be waited for.
     pub(super) leaving: Vec<String>,
     /// Whether anything would be written, deleted or waited for while controllers are down.
@@ -42,9 +45,12 @@ impl Restoration {
         if first.plan.writes() {
             return Ok(None);
         }
-        let Foresight { mut finished, changes, .. } = self.foresee(types, &selection, first).await?;
+        let Foresight { mut finished, facts, changes, .. } = self.foresee(types, &selection, first).await?;
         if changes {
             return Ok(None);
+        }
+        if let Some((_, rest)) = finished.parts.last_mut() {
+            made_anew::say_unneeded(rest, &self.wishes.recreate.positions(&facts));
         }
         warn_of_unaccounted(&selection);
         finished.outside = not_pruned(finished.outside);
@@ -74,6 +80,6 @@ impl Restoration {
         finished.outside.extend(prune::foreseen(&prune));
         let changes = writes || prunes || !leaving.is_empty();
         let registrations = stages::foreseen(&last.facts, &last.plan);
-        Ok(Foresight { finished, registrations, leaving, changes })
+        Ok(Foresight { finished, registrations, facts: rest.facts, leaving, changes })
     }
 }

@@ -54,6 +54,14 @@ pub(crate) enum WriteError {
         "somebody else changed it {CONFLICTS} times while it was being replaced; stop what writes it and run again"
     ))]
     Contended,
+    /// The server would create what is wanted, and does not let the live object be changed into it.
+    #[snafu(display("it cannot be changed into what the archive has: {way_out}"))]
+    Unchangeable {
+        /// What somebody can do.
+        way_out: String,
+        /// Which part cannot be changed.
+        source: RequestError,
+    },
     /// It binds a role to the user that the restore runs as.
     #[snafu(display(
         "its roleRef cannot be changed, and it was not deleted to be created again: it gives rights to {user:?}, whom \
@@ -119,7 +127,7 @@ impl WriteError {
     /// What may help.
     pub(super) const fn then(&self) -> Then {
         match self {
-            Self::Request { .. } | Self::Contended => Then::TryAgain,
+            Self::Request { .. } | Self::Unchangeable { .. } | Self::Contended => Then::TryAgain,
             Self::BeingDeleted { .. } => Then::Wait,
             Self::Load { .. }
             | Self::Aborted { .. }

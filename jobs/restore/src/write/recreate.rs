@@ -3,6 +3,7 @@
 //! Nothing is deleted before the server agreed, on trial, to create what is wanted. A restore that is killed in between
 //! loses nothing: the archive has the object, and the next run creates it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use drover::exit::Chain;
@@ -13,7 +14,10 @@ use tokio::time::Instant;
 use super::error::{RequestSnafu, StillThereSnafu, WriteError};
 use super::{GONE_WITHIN, Job, Written, parse};
 use crate::compare::same;
+use crate::made_anew::{Loss, loss, way_out};
 use crate::outcome::Outcome;
+use crate::request::RequestError;
+use crate::server_owned::leave_to_server;
 use crate::shape::{Identity, Shape};
 
 /// Between two looks at an object that is going; it has no finalizers of its own, so it goes within moments.
@@ -34,6 +38,47 @@ pub(super) enum Obstacle {
     SecretType,
     /// The role of a RoleBinding or ClusterRoleBinding.
     RoleRef,
+    /// Something of a type of which nothing is lost.
+    OfType,
+    /// Something that somebody named to be made anew all the same.
+    Named(Cascade),
+}
+
+/// What becomes of what a deleted object owns.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Cascade {
+    /// It stays, and the object that is made anew takes it up again.
+    Orphan,
+    /// It goes too: the new object would not take it up.
+    Background,
+}
+
+impl Cascade {
+    /// What has to become of what the live object owns. The type is given as group and plural name.
+    ///
+    /// A Job selects its pods by its own UID. The pods of other controllers are taken up by labels, so those of another
+    /// selector would run on for ever, and those of a StatefulSet stand in the way of new ones of the same names.
+    fn of(kind: (&str, &str), wanted: &Shape<'_>, live: &Shape<'_>) -> Self {
+        let other_pods = match kind {
+            ("batch", "jobs") => true,
+            ("apps", _) => selector(wanted) != selector(live),
+            _ => false,
+        };
+        if other_pods { Self::Background } else { Self::Orphan }
+    }
+
+    /// The word of the API.
+    const fn policy(self) -> &'static str {
+        match self {
+            Self::Orphan => "Orphan",
+            Self::Background => "Background",
+        }
+    }
+}
+
+fn selector(shape: &Shape<'_>) -> Option<Value> {
+    let mut spec: Value = serde_json::from_str(shape.member("spec")?.get()).ok()?;
+    spec.get_mut("selector").map(Value::take)
 }
 
 impl Obstacle {
@@ -59,11 +104,55 @@ impl Obstacle {
             Self::Immutable => "deleted and created again: it is immutable",
             Self::SecretType => "deleted and created again: the type of a Secret cannot be changed",
             Self::RoleRef => "deleted and created again: its roleRef cannot be changed",
+            Self::OfType => "deleted and created again: it cannot be changed, and nothing is lost with it",
+            Self::Named(_) => "deleted and created again: it cannot be changed, and was named for it",
+        }
+    }
+
+    /// What becomes of what the object owns.
+    const fn cascade(self) -> Cascade {
+        match self {
+            Self::Named(cascade) => cascade,
+            Self::Immutable | Self::SecretType | Self::RoleRef | Self::OfType => Cascade::Orphan,
         }
     }
 }
 
 impl Job<'_> {
+    /// What stands between the live object and what is wanted, where the server refused what is wanted, and the object is
+    /// made anew for it; else the error, which says what somebody can do.
+    pub(super) async fn obstacle(
+        &self,
+        error: WriteError,
+        wanted: &Shape<'_>,
+        live: &Shape<'_>,
+    ) -> Result<Obstacle, WriteError> {
+        let source = match error {
+            WriteError::Request { step: "", source } if source.is_invalid() => source,
+            other => return Err(other),
+        };
+        let kind = self.kind();
+        if let Some(obstacle) = Obstacle::between(kind, wanted, live) {
+            return Ok(obstacle);
+        }
+        if loss(kind) == Loss::Nothing && !is_of_policy(&source) {
+            return Ok(Obstacle::OfType);
+        }
+        if self.writer.named.contains(&self.position) {
+            return Ok(Obstacle::Named(Cascade::of(kind, wanted, live)));
+        }
+        Err(self.unchangeable(source).await)
+    }
+
+    /// The server's refusal, with the way out where it is the change that it refuses, and not the object.
+    async fn unchangeable(&self, refusal: RequestError) -> WriteError {
+        if !is_of_policy(&refusal) && self.is_there_and_would_be_created().await.unwrap_or(false) {
+            let way_out = way_out(self.kind(), &self.namespace, &self.name);
+            return WriteError::Unchangeable { way_out, source: refusal };
+        }
+        WriteError::Request { step: "", source: refusal }
+    }
+
     /// Deletes the live object and creates what is wanted; puts back what was there if that is refused.
     pub(super) async fn recreate(
         &self,
@@ -75,13 +164,14 @@ impl Job<'_> {
             if obstacle == Obstacle::RoleRef {
                 self.refuse_own_rights(live).await?;
             }
-            let identity = self.without_finalizers(live).await?;
-            self.delete(&identity, &json!([])).await?;
+            let cascade = obstacle.cascade();
+            let identity = self.without_finalizers(live, cascade).await?;
+            self.delete(&identity, cascade, &json!([])).await?;
             self.until_gone(&identity).await?;
         }
         // Boxed, as the creation of what turns out to be there replaces it.
         match Box::pin(self.create()).await {
-            Ok(written) => Ok(Written { outcome: Outcome::Updated, note: Some(obstacle.note()), ..written }),
+            Ok(written) => Ok(Written { outcome: Outcome::Updated, note: noted(obstacle, &written), ..written }),
             Err(error) if error.is_unreachable() => {
                 tracing::warn!("{:?} was deleted and is to be created again: run the restore again", self.path());
                 Err(error)
@@ -108,12 +198,12 @@ impl Job<'_> {
 
     /// Takes the object's finalizers away. Nobody is to clean up after what comes back at once, with its finalizers, and
     /// whoever would do it may be scaled down: the object would wait for the end of the restore, and then be gone.
-    async fn without_finalizers(&self, live: &Shape<'_>) -> Result<Identity, WriteError> {
+    async fn without_finalizers(&self, live: &Shape<'_>, cascade: Cascade) -> Result<Identity, WriteError> {
         let identity = live.identity();
         if live.finalizers().is_empty() {
             return Ok(identity);
         }
-        self.delete(&identity, &json!(["All"])).await?;
+        self.delete(&identity, cascade, &json!(["All"])).await?;
         let version = &identity.resource_version;
         let patch = json!({"metadata": {"finalizers": null, "uid": identity.uid, "resourceVersion": version}});
         let answer = self.writer.server.merge_patch(&self.path(), patch.to_string().into_bytes()).await;
@@ -123,13 +213,13 @@ impl Job<'_> {
 
     /// Deletes the very object that was seen; on trial where `dry_run` says so.
     ///
-    /// What it owns is orphaned: in the other ways Kubernetes would delete all that names the old UID, also what the
-    /// archive lacks. Its garbage collector takes these references away before the object goes. What the archive holds
+    /// What it owns is orphaned as a rule: in the other ways Kubernetes would delete all that names the old UID, also what
+    /// the archive lacks. Its garbage collector takes these references away before the object goes. What the archive holds
     /// of the owned gets a reference with the new UID, see [`OwnerUids::take_outdated`](super::OwnerUids::take_outdated);
     /// what it lacks stays, without one.
-    async fn delete(&self, identity: &Identity, dry_run: &Value) -> Result<(), WriteError> {
+    async fn delete(&self, identity: &Identity, cascade: Cascade, dry_run: &Value) -> Result<(), WriteError> {
         let options = json!({
-            "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Orphan", "dryRun": dry_run,
+            "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": cascade.policy(), "dryRun": dry_run,
             "preconditions": {"uid": identity.uid, "resourceVersion": identity.resource_version},
         });
         match self.writer.server.delete(&self.path(), options.to_string().into_bytes()).await {
@@ -158,10 +248,26 @@ impl Job<'_> {
     }
 
     async fn put_back(&self, live: &Shape<'_>, live_bytes: &[u8]) -> Result<(), WriteError> {
-        let body = self.body(live, live_bytes, &live.owner_references(), None)?;
+        let left = leave_to_server(self.kind(), live_bytes, None);
+        let bytes = left.as_deref().unwrap_or(live_bytes);
+        let body = self.body(&parse(bytes, "the live object")?, bytes, &live.owner_references(), None)?;
         let created = self.writer.server.create(&self.known.collection(&self.namespace), body).await;
         self.identity(&created.context(RequestSnafu { step: "" })?).map(drop)
     }
+}
+
+/// Whether somebody's policy refused the change: it is not evaded, and says itself what is wrong.
+fn is_of_policy(refusal: &RequestError) -> bool {
+    let words = refusal.to_string();
+    ["admission webhook", "ValidatingAdmissionPolicy"].into_iter().any(|of| words.contains(of))
+}
+
+/// What is said of an object that was made anew.
+fn noted(obstacle: Obstacle, written: &Written) -> Cow<'static, str> {
+    if written.note.is_empty() {
+        return Cow::Borrowed(obstacle.note());
+    }
+    Cow::Owned(format!("{}; {}", obstacle.note(), written.note))
 }
 
 #[cfg(test)]
@@ -173,6 +279,24 @@ mod tests {
         let (wanted, live) = (wanted.to_string(), live.to_string());
         let (wanted, live) = (Shape::split(wanted.as_bytes()).unwrap(), Shape::split(live.as_bytes()).unwrap());
         assert_eq!(Obstacle::between(kind, &wanted, &live), expected, "{kind:?}");
+    }
+
+    #[test]
+    fn pods_that_a_new_object_would_not_take_up_go() {
+        let spec =
+            |app: &str| json!({"spec": {"selector": {"matchLabels": {"app": app}}, "serviceName": app}}).to_string();
+        let (one, other) = (spec("one"), spec("other"));
+        let [one, other] = [&one, &other].map(|spec| Shape::split(spec.as_bytes()).unwrap());
+        for (kind, wanted, expected) in [
+            (("apps", "statefulsets"), &one, Cascade::Orphan),
+            (("apps", "deployments"), &other, Cascade::Background),
+            (("batch", "jobs"), &one, Cascade::Background),
+            (("", "services"), &other, Cascade::Orphan),
+        ] {
+            assert_eq!(Cascade::of(kind, wanted, &one), expected, "{kind:?}");
+        }
+        assert_eq!(Obstacle::Named(Cascade::Background).cascade(), Cascade::Background);
+        assert_eq!(Obstacle::OfType.cascade(), Cascade::Orphan);
     }
 
     #[test]

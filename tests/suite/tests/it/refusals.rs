@@ -132,6 +132,7 @@ async fn restores_that_cannot_run(site: &Site) {
     };
     let cases = [
         ("prunes", spec(None), [("drover.dev/prune", "some")].as_slice(), "\"drover.dev/prune\": it is \"some\""),
+        ("recreates", spec(None), &[("drover.dev/recreate", "web")], "\"drover.dev/recreate\": it is \"web\""),
         ("decrypts", spec(Some("keys")), &[], "Secret \"keys\""),
     ];
     for (name, spec, annotations, word) in cases {

@@ -1,0 +1,246 @@
+//! Objects that are deleted and created again, since the server lets nobody change them into what the archive has: of which
+//! types that loses nothing, and which ones somebody named.
+
+mod name;
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::sync::Arc;
+
+use drover::exit::{Exit, Failure, Fault};
+use snafu::{ResultExt, Snafu};
+
+pub(crate) use self::name::{NameRefused, ObjectName};
+use crate::archive::Archive;
+use crate::facts::{Facts, Position};
+use crate::outcome::{Outcome, Result as ObjectResult, Results};
+
+/// On a Restore: which objects are deleted and created again where they cannot be changed.
+pub(crate) const ANNOTATION: &str = "drover.dev/recreate";
+
+/// How it is said of an object that it was made anew; why follows.
+pub(crate) const MADE_ANEW: &str = "deleted and created again";
+
+/// How it is said of an object that was named and could be changed, or was as it should be.
+pub(crate) const NOT_NEEDED: &str = "it was named to be made anew, and need not be";
+
+/// What is lost with an object that is deleted and created again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Loss {
+    /// Nothing: it is made anew unasked.
+    Nothing,
+    /// This: it is made anew where somebody names it.
+    Something(&'static str),
+    /// This, and nobody may ask for it.
+    TooMuch(&'static str),
+}
+
+/// What is lost with an object of a type that is in no table.
+const UNKNOWN: Loss = Loss::Something("drover cannot tell what is lost with it");
+
+const PODS: Loss = Loss::Something("its pods go with it where its selector changes, and new ones start");
+
+/// What is lost with an object of a type, given as group and plural name. Secrets, ConfigMaps and bindings of roles are no
+/// rows: of these only what shows that it cannot be changed is made anew, see `write/recreate.rs`.
+static LOSSES: &[((&str, &str), Loss)] = &[
+    // Pods have the number of their class, and not its name alone.
+    (("scheduling.k8s.io", "priorityclasses"), Loss::Nothing),
+    // Volumes are what they were made as; claims only name these classes.
+    (("storage.k8s.io", "storageclasses"), Loss::Nothing),
+    (("storage.k8s.io", "volumeattributesclasses"), Loss::Nothing),
+    // What is mounted stays so.
+    (("storage.k8s.io", "csidrivers"), Loss::Nothing),
+    // Pods that run keep their runtime, and Ingresses and claims what was made of them.
+    (("node.k8s.io", "runtimeclasses"), Loss::Nothing),
+    (("networking.k8s.io", "ingressclasses"), Loss::Nothing),
+    (("resource.k8s.io", "resourceclaimtemplates"), Loss::Nothing),
+    // What is used is counted again.
+    (("", "resourcequotas"), Loss::Nothing),
+    (("apps", "deployments"), PODS),
+    (("apps", "daemonsets"), PODS),
+    (("apps", "replicasets"), PODS),
+    (("apps", "statefulsets"), PODS),
+    (("batch", "jobs"), Loss::Something("its pods go with it, and it runs again from its beginning")),
+    (("", "pods"), Loss::Something("what runs in it ends, and begins again")),
+    (("", "services"), Loss::Something("it cannot be reached for a moment, and its address may be another one then")),
+    (("", "namespaces"), Loss::TooMuch("all that lies in a Namespace goes with it")),
+    (("", "nodes"), Loss::TooMuch("the pods of a Node go with it")),
+    (("", "persistentvolumes"), Loss::TooMuch("the data of a PersistentVolume may go with it")),
+    (("", "persistentvolumeclaims"), Loss::TooMuch("the data of a PersistentVolumeClaim may go with it")),
+    (
+        ("apiextensions.k8s.io", "customresourcedefinitions"),
+        Loss::TooMuch("all objects of a CustomResourceDefinition go with it"),
+    ),
+];
+
+/// What is lost with an object of that type, given as group and plural name.
+pub(crate) fn loss(kind: (&str, &str)) -> Loss {
+    LOSSES.iter().find(|(of, _)| *of == kind).map_or(UNKNOWN, |(_, loss)| *loss)
+}
+
+/// How somebody gets an object that cannot be changed into what the archive has, where it is not made anew unasked.
+pub(crate) fn way_out(kind: (&str, &str), namespace: &str, name: &str) -> String {
+    let named = ObjectName::new(kind, namespace, name);
+    match loss(kind) {
+        Loss::TooMuch(lost) => {
+            format!("it is never deleted to be created again, for {lost}; change it by hand, or leave it as it is")
+        }
+        Loss::Nothing => "see what keeps it from being deleted and created again".to_owned(),
+        Loss::Something(lost) => format!(
+            "apply the Restore again with the annotation {ANNOTATION}: {named} (on the command line: --recreate {named}), \
+             and it is deleted and created again; {lost}"
+        ),
+    }
+}
+
+/// The objects that somebody named.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Named(Vec<ObjectName>);
+
+/// Why a restore that names objects does not begin.
+#[derive(Debug, Snafu)]
+pub(crate) enum NamedError {
+    /// The archive has none of that name.
+    #[snafu(display(
+        "failed to find {name:?} in the archive, which is named to be made anew ({ANNOTATION}, --recreate); nothing was \
+         changed. Correct the name, or leave it out"
+    ))]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// The spool cannot be read any more.
+    #[snafu(display("failed to read an object back from the temporary file; is its disk in order?"))]
+    Load {
+        /// The cause.
+        source: io::Error,
+    },
+    /// The thread that looked for them ended early.
+    #[snafu(display("failed to wait for the objects that are named to be found"))]
+    Aborted {
+        /// The cause.
+        source: tokio::task::JoinError,
+    },
+}
+
+impl Fault for NamedError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Unknown { .. } => Exit::DataRefused,
+            Self::Load { .. } | Self::Aborted { .. } => Exit::Failure,
+        }
+    }
+}
+
+impl Named {
+    /// These.
+    pub(crate) const fn new(names: Vec<ObjectName>) -> Self {
+        Self(names)
+    }
+
+    /// Refuses a name that no part of the archive has: it is a slip, and what was meant would not be made anew.
+    ///
+    /// # Errors
+    ///
+    /// Where there is such a name, or the archive cannot be read.
+    pub(crate) async fn check(&self, parts: [&Arc<Archive>; 2]) -> Result<(), Failure> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let (named, parts) = (self.clone(), parts.map(Arc::clone));
+        let search = tokio::task::spawn_blocking(move || named.first_missing(&parts));
+        match search.await.context(AbortedSnafu)?.context(LoadSnafu)? {
+            Some(name) => Err(NamedError::Unknown { name: name.to_string() }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the objects of the named types alone; blocks.
+    fn first_missing(&self, parts: &[Arc<Archive>]) -> io::Result<Option<ObjectName>> {
+        let mut missing: BTreeSet<&ObjectName> = self.0.iter().collect();
+        for archive in parts {
+            for position in (0..).take(archive.len()) {
+                let type_name = archive.type_of(position);
+                if missing.iter().any(|name| name.is_of(type_name)) {
+                    let key = archive.load(position)?.key;
+                    missing.retain(|name| !name.names(&key));
+                }
+            }
+        }
+        Ok(missing.into_iter().next().cloned())
+    }
+
+    /// Where in a part of the archive they are.
+    pub(crate) fn positions(&self, facts: &Facts) -> HashMap<Position, ObjectName> {
+        let found = self.0.iter().filter_map(|name| Some((name.find(facts)?, name.clone())));
+        found.collect()
+    }
+}
+
+/// Says of the objects that were named, and neither refused nor made anew, that they need not be named.
+pub(crate) fn say_unneeded(results: &mut Results, named: &HashMap<Position, ObjectName>) {
+    for (position, name) in named {
+        let (outcome, reason) = (results.outcome(*position), results.reason(*position));
+        let is_there = matches!(outcome, Outcome::Created | Outcome::Updated | Outcome::Unchanged);
+        if is_there && !reason.contains(MADE_ANEW) {
+            tracing::info!("{name}: {NOT_NEEDED}");
+            let result = ObjectResult::noted(outcome, [reason, NOT_NEEDED]);
+            results.set(*position, result);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_is_in_the_table_once() {
+        let types: BTreeSet<_> = LOSSES.iter().map(|(kind, _)| kind).collect();
+        assert_eq!(types.len(), LOSSES.len());
+    }
+
+    #[test]
+    fn what_is_lost_with_an_object() {
+        for (kind, expected) in [
+            (("scheduling.k8s.io", "priorityclasses"), Loss::Nothing),
+            (("storage.k8s.io", "storageclasses"), Loss::Nothing),
+            (("apps", "deployments"), PODS),
+            (("a.io", "deployments"), UNKNOWN),
+        ] {
+            assert_eq!(loss(kind), expected, "{kind:?}");
+        }
+        assert!(matches!(loss(("batch", "jobs")), Loss::Something(lost) if lost.contains("runs again")));
+        for kind in ["namespaces", "persistentvolumes", "persistentvolumeclaims", "nodes"] {
+            assert!(matches!(loss(("", kind)), Loss::TooMuch(_)), "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_way_out_is_named_with_what_is_lost() {
+        let words = way_out(("apps", "deployments"), "home", "web");
+        assert!(
+            words.contains("drover.dev/recreate: deployments.apps/home/web (") && words.contains("its pods"),
+            "{words}"
+        );
+        let words = way_out(("", "persistentvolumeclaims"), "home", "data");
+        assert!(words.contains("never") && !words.contains(ANNOTATION), "{words}");
+    }
+
+    #[test]
+    fn what_was_named_for_nothing_is_said() {
+        let mut results = Results::new(4);
+        let set = |results: &mut Results, position, outcome, reason: &str| {
+            results.set(position, ObjectResult::new(outcome, reason.to_owned()));
+        };
+        set(&mut results, 0, Outcome::Unchanged, "");
+        set(&mut results, 1, Outcome::Updated, "deleted and created again: why");
+        set(&mut results, 2, Outcome::Failed, "no");
+        set(&mut results, 3, Outcome::Updated, "note");
+        let name: ObjectName = "secrets/a/b".parse().unwrap();
+        say_unneeded(&mut results, &(0..4).map(|position| (position, name.clone())).collect());
+        let noted = format!("note; {NOT_NEEDED}");
+        let reasons = [NOT_NEEDED, "deleted and created again: why", "no", noted.as_str()];
+        assert_eq!([0, 1, 2, 3].map(|position| results.reason(position)), reasons);
+    }
+}

@@ -1,0 +1,168 @@
+//! What the server gives to a Service as it is asked for, where it can: its address and the ports of the nodes. Clients and
+//! balancers outside of the cluster may know them, so a restore asks for the archive's, and only where the server refuses
+//! one does it leave that one to the server.
+
+use serde_json::Value;
+
+use super::Object;
+use super::path::text;
+
+/// Group and plural name of what has such fields.
+const SERVICES: (&str, &str) = ("", "services");
+
+/// What the API server says of a port for health checks that it cannot give. It says it as an error of its own (500), which
+/// no further try mends.
+const NO_HEALTH_PORT: &str = "failed to allocate requested HealthCheck NodePort";
+
+/// Takes away what was refused; gives what that was, as people read it.
+type Take = fn(&mut Object, &str) -> Option<String>;
+
+/// The server's words for what it cannot give, and what is left to it then. The words are those of Kubernetes 1.30 to 1.34
+/// (`pkg/registry/core/service/storage/alloc.go`).
+static REFUSALS: [(&str, Take); 4] = [
+    ("failed to allocate IP", take_address),
+    ("not configured on this cluster", take_families),
+    ("provided port is", take_node_port),
+    (NO_HEALTH_PORT, take_health_port),
+];
+
+/// The object without what the server refused to assign, and what is to be said of it; none where it refused another thing.
+/// The type is given as group and plural name.
+pub(crate) fn give_up(kind: (&str, &str), object: &[u8], refusal: &str) -> Option<(Vec<u8>, String)> {
+    if kind != SERVICES {
+        return None;
+    }
+    let mut service: Object = serde_json::from_slice(object).ok()?;
+    // The words of a port that is taken are also those at the end of the refusal of a port for health checks.
+    let mut told = REFUSALS.iter().rev().filter(|(words, _)| refusal.contains(words));
+    let what = told.find_map(|(_, take)| take(&mut service, refusal))?;
+    let note = format!("{what} cannot be had in this cluster, so the server assigned another: {refusal}");
+    Some((serde_json::to_vec(&service).ok()?, note))
+}
+
+/// Whether the server said that it cannot assign what was asked for: asking again does not help.
+pub(crate) fn is_not_assigned(refusal: &str) -> bool {
+    refusal.contains(NO_HEALTH_PORT)
+}
+
+/// The object without anything that the server assigns: as a trial must ask for it while the live object has it.
+pub(crate) fn without_assigned(kind: (&str, &str), object: &[u8]) -> Option<Vec<u8>> {
+    if kind != SERVICES {
+        return None;
+    }
+    let mut service: Object = serde_json::from_slice(object).ok()?;
+    take_address(&mut service, "");
+    take_health_port(&mut service, "");
+    take_ports(&mut service, |_| true);
+    serde_json::to_vec(&service).ok()
+}
+
+fn spec(service: &mut Object) -> Option<&mut Object> {
+    service.get_mut("spec")?.as_object_mut()
+}
+
+fn take_address(service: &mut Object, _: &str) -> Option<String> {
+    let address = text(service, &["spec", "clusterIP"]).filter(|address| !["", "None"].contains(address))?.to_owned();
+    let spec = spec(service)?;
+    spec.remove("clusterIP");
+    spec.remove("clusterIPs");
+    Some(format!("its address {address}"))
+}
+
+/// A family of addresses that the cluster lacks goes with the address, which is of it.
+fn take_families(service: &mut Object, refusal: &str) -> Option<String> {
+    let families = spec(service)?.remove("ipFamilies");
+    take_address(service, refusal).or_else(|| families.map(|_| "its family of addresses".to_owned()))
+}
+
+/// Ports of one number may share the node's port, so it is taken from all that have it.
+fn take_node_port(service: &mut Object, refusal: &str) -> Option<String> {
+    let (_, rest) = refusal.split_once(".nodePort: Invalid value: ")?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let refused: u64 = digits.parse().ok()?;
+    take_ports(service, |port| port == refused).then(|| format!("its node port {refused}"))
+}
+
+fn take_ports(service: &mut Object, is_taken: impl Fn(u64) -> bool) -> bool {
+    let ports = spec(service).and_then(|spec| spec.get_mut("ports")?.as_array_mut()).into_iter().flatten();
+    let mut found = false;
+    for port in ports.filter_map(Value::as_object_mut) {
+        if port.get("nodePort").and_then(Value::as_u64).is_some_and(&is_taken) {
+            port.remove("nodePort");
+            found = true;
+        }
+    }
+    found
+}
+
+fn take_health_port(service: &mut Object, _: &str) -> Option<String> {
+    let port = spec(service)?.remove("healthCheckNodePort")?;
+    Some(format!("its node port for health checks {port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn service() -> Value {
+        json!({"spec": {
+            "clusterIP": "10.0.0.7", "clusterIPs": ["10.0.0.7"], "ipFamilies": ["IPv4"], "healthCheckNodePort": 30900,
+            "ports": [{"port": 53, "nodePort": 30053}, {"port": 54, "nodePort": 30054}, {"port": 53, "nodePort": 30053}],
+        }})
+    }
+
+    #[track_caller]
+    fn check(refusal: &str, expected: Option<(&[&str], &str)>) {
+        let given_up = give_up(SERVICES, service().to_string().as_bytes(), refusal);
+        let Some((missing, words)) = expected else { return assert_eq!(given_up, None, "{refusal}") };
+        let (left, note) = given_up.unwrap();
+        assert!(note.starts_with(&format!("{words} cannot be had")) && note.ends_with(refusal), "{note}");
+        let mut expected = service();
+        for pointer in missing {
+            let (parent, member) = pointer.rsplit_once('/').unwrap();
+            expected.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(member);
+        }
+        assert_eq!(serde_json::from_slice::<Value>(&left).unwrap(), expected, "{refusal}");
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_left_to_the_server() {
+        let address = ["/spec/clusterIP", "/spec/clusterIPs"];
+        for words in ["provided IP is already allocated", "provided IP is not in the valid range"] {
+            let refusal =
+                format!("spec.clusterIPs: Invalid value: [\"10.0.0.7\"]: failed to allocate IP 10.0.0.7: {words}");
+            check(&refusal, Some((&address, "its address 10.0.0.7")));
+        }
+        let families = ["/spec/clusterIP", "/spec/clusterIPs", "/spec/ipFamilies"];
+        let refusal = "spec.ipFamilies[0]: Invalid value: \"IPv6\": not configured on this cluster";
+        check(refusal, Some((&families, "its address 10.0.0.7")));
+        let ports = ["/spec/ports/0/nodePort", "/spec/ports/2/nodePort"];
+        let refusal = "spec.ports[0].nodePort: Invalid value: 30053: provided port is already allocated";
+        check(refusal, Some((&ports, "its node port 30053")));
+        let refusal = format!("Internal error occurred: {NO_HEALTH_PORT} 30900: provided port is already allocated");
+        check(&refusal, Some((&["/spec/healthCheckNodePort"], "its node port for health checks 30900")));
+    }
+
+    #[test]
+    fn what_cannot_be_changed_is_not_given_up() {
+        check("spec.clusterIPs[0]: Invalid value: [\"10.0.0.7\"]: may not change once set", None);
+        check("spec.ports[0].nodePort: Invalid value: 30099: provided port is already allocated", None);
+        check("spec.ports: Required value", None);
+        let refusal = "failed to allocate IP 10.0.0.7: provided IP is already allocated";
+        assert_eq!(give_up(("", "secrets"), b"{}", refusal), None);
+        assert_eq!(give_up(SERVICES, br#"{"spec":{"clusterIP":"None"}}"#, refusal), None);
+    }
+
+    #[test]
+    fn a_trial_asks_for_nothing_that_the_live_service_has() {
+        let left = without_assigned(SERVICES, service().to_string().as_bytes()).unwrap();
+        let ports = json!([{"port": 53}, {"port": 54}, {"port": 53}]);
+        let left: Value = serde_json::from_slice(&left).unwrap();
+        assert_eq!(left, json!({"spec": {"ipFamilies": ["IPv4"], "ports": ports}}));
+        let headless = br#"{"spec":{"clusterIP":"None"}}"#;
+        assert_eq!(without_assigned(SERVICES, headless).unwrap(), headless);
+        assert_eq!(without_assigned(("", "secrets"), b"{}"), None);
+    }
+}
