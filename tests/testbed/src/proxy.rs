@@ -2,7 +2,7 @@
 //! after a certain write: to kill the program there, or to change the world at that very moment.
 //!
 //! ```text
-//! program ── http on loopback ──▶ Proxy ── https, as an administrator ──▶ API server
+//! program ── http on loopback ──▶ Proxy ── https, as an administrator or somebody else ──▶ API server
 //! ```
 //! Everything is forwarded to the real API server and comes from it; nothing is made up, but that a write which was held
 //! and is dropped is answered with 503.
@@ -41,8 +41,8 @@ pub enum Error {
         /// Why.
         source: testbed::Error,
     },
-    /// The kubeconfig of the testbed cannot be used.
-    #[snafu(display("failed to read the kubeconfig of the testbed"))]
+    /// The kubeconfig cannot be used.
+    #[snafu(display("failed to read the kubeconfig of whom the proxy asks as"))]
     ReadKubeconfig {
         /// Why.
         #[snafu(source(from(KubeconfigError, Box::new)))]
@@ -80,17 +80,13 @@ impl Answered {
     /// Whether it may have changed something.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        is_write(&self.method)
+        is_write(&self.method, &self.path)
     }
 }
 
-fn is_write(method: &Method) -> bool {
-    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
-}
-
-/// Whether nothing is to be written.
-fn is_on_trial(path: &str) -> bool {
-    path.contains("dryRun=All")
+/// A write on trial is none.
+fn is_write(method: &Method, path: &str) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method) && !path.contains("dryRun=All")
 }
 
 /// A proxy before the API server of a testbed, until it is dropped.
@@ -108,25 +104,33 @@ struct Shared {
 }
 
 impl Proxy {
-    /// Starts one.
+    /// Starts one that asks as an administrator.
     ///
     /// # Errors
     /// When the testbed has no control plane, or no port is to be had.
     pub async fn start(testbed: &Testbed) -> Result<Self, Error> {
+        Self::start_as(testbed.kubeconfig()?).await
+    }
+
+    /// Starts one that asks as the user of a kubeconfig.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be used, or no port is to be had.
+    pub async fn start_as(user: &Path) -> Result<Self, Error> {
         let listener =
             TcpListener::bind("127.0.0.1:0").await.context(UseMachineSnafu { what: "listen on loopback" })?;
         let address = listener.local_addr().context(UseMachineSnafu { what: "learn the port" })?;
         let folder = tempfile::tempdir().context(UseMachineSnafu { what: "make a folder" })?;
         std::fs::write(kubeconfig_in(folder.path()), kubeconfig(address))
             .context(UseMachineSnafu { what: "write the kubeconfig" })?;
-        let client = client(testbed).await?;
+        let client = client(user).await?;
         let (answered, gate, strips_dates) = (Mutex::default(), Mutex::default(), AtomicBool::default());
         let shared = Arc::new(Shared { client, answered, gate, strips_dates });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Ok(Self { folder, shared, task })
     }
 
-    /// The kubeconfig that leads through it, with an administrator's rights.
+    /// The kubeconfig that leads through it, with the rights of whom it asks as.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         kubeconfig_in(self.folder.path())
@@ -175,8 +179,8 @@ fn kubeconfig(address: SocketAddr) -> String {
 }
 
 /// A client that hands every answer on as it is.
-async fn client(testbed: &Testbed) -> Result<Client, Error> {
-    let kubeconfig = Kubeconfig::read_from(testbed.kubeconfig()?).context(ReadKubeconfigSnafu)?;
+async fn client(user: &Path) -> Result<Client, Error> {
+    let kubeconfig = Kubeconfig::read_from(user).context(ReadKubeconfigSnafu)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     let mut config = config.context(ReadKubeconfigSnafu)?;
     config.default_retry = false;
@@ -202,7 +206,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 impl Shared {
     async fn pass(&self, request: Request<Incoming>) -> Result<Response<Body>, http::Error> {
         let (method, path) = (request.method().clone(), request.uri().to_string());
-        let gate = lock(&self.gate).clone().filter(|_| is_write(&method) && !is_on_trial(&path));
+        let gate = lock(&self.gate).clone().filter(|_| is_write(&method, &path));
         if let Some(gate) = &gate
             && !gate.may_begin().await
         {

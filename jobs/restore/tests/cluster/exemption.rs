@@ -99,10 +99,10 @@ async fn the_command_line_passes_the_webhooks_that_it_names_and_says_how_that_en
     assert_eq!(conditions(NAME).await, theirs);
 }
 
-/// The second object is written when the traffic stops: who asks, four writes on trial, the condition, and objects.
+/// The second object is written when the traffic stops: who asks, the condition, and two objects.
 async fn others_are_refused_meanwhile(archive: &Archive) {
     let proxy = Proxy::start(testbed().await).await.unwrap();
-    let held = proxy.hold_after(8);
+    let held = proxy.hold_after(4);
     let kubeconfig = proxy.kubeconfig();
     let child = start(&kubeconfig, "apply", &archive.path(), &[OPTION, "--concurrency=1"]);
     held.reached().await;
@@ -122,7 +122,7 @@ async fn others_are_refused_meanwhile(archive: &Archive) {
 async fn what_a_killed_one_leaves_the_command_ends() {
     let changed = Archive::of(&THINGS.map(|name| thing(GROUP, name, &json!({"spec": {"a": 2}}))), None);
     let proxy = Proxy::start(testbed().await).await.unwrap();
-    let held = proxy.hold_after(8);
+    let held = proxy.hold_after(4);
     let child = start(&proxy.kubeconfig(), "apply", &changed.path(), &[OPTION, "--concurrency=1"]);
     assert!(Run::kill_when(child, held.reached()).await.is_none());
     assert!(conditions(NAME).await.concat().contains(&"drover-restore".to_owned()));

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use drover::resources::Restore;
-use drover_testbed::proxy::Proxy;
 use drover_tests::{BUCKET, CREDENTIALS, Finished, Site, api_of, message, object, objects};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::scene::{ARCHIVE, RESTORER, Scene, asked};
+use super::scene::{ARCHIVE, LIVE, RESTORER, Scene, asked};
 use super::world;
 use crate::kill::dice::Dice;
 
@@ -76,7 +75,7 @@ async fn users_restore(site: &Site, name: &str, archive: &Path) -> Restore {
     assert_eq!(restore.spec.prune, Some(false));
     let filename = archive.file_name().unwrap().to_str().unwrap().to_owned();
     let s3 = restore.spec.storage_location.as_mut().unwrap().s3.as_mut().unwrap();
-    s3.bucket_name = BUCKET.to_owned();
+    BUCKET.clone_into(&mut s3.bucket_name);
     s3.endpoint = Some(site.testbed.s3().unwrap().url.clone());
     s3.credential_secret_name = Some(CREDENTIALS.to_owned());
     let key = format!("{}/{filename}", s3.folder.as_deref().unwrap());
@@ -136,7 +135,7 @@ async fn everything_is_there(scene: &Scene, lost: &Lost) {
     let builtin = archive.iter().filter(|(_, object)| object["builtin"] == true);
     let builtin: BTreeSet<String> = builtin.map(|(path, _)| path.clone()).collect();
     scene.is_equal(&archive, &builtin).await;
-    let live = objects(&scene.site.folder().join("live.tar.gz"));
+    let live = objects(&scene.site.folder().join(LIVE));
     for path in &builtin {
         let title = live[path]["displayName"].as_str().unwrap();
         assert!(title.ends_with(" of a newer Rancher"), "{path}: {title}");
@@ -156,15 +155,13 @@ async fn a_webhook_that_comes_in_the_middle_refuses_nothing() {
     let lost = Lost::cluster().await;
     let scene = Scene::start().await;
     let webhook = scene.webhook().await;
-    let proxy = Proxy::start(&scene.site.testbed).await.unwrap();
+    let proxy = scene.proxy().await;
     // The definitions of the archive are there by then, and most of its objects are not.
     let writes = world::TYPES.len() + 8 + usize::try_from(Dice::of("rancher first").below(20)).unwrap();
     let restore = users_restore(&scene.site, "first", &lost.archive(ARCHIVE)).await;
     scene.site.make_restore(&restore).await;
     let held = proxy.hold_after(writes);
-    let kubeconfig = proxy.kubeconfig();
-    let job = scene.site.job("restore").environment("KUBECONFIG", kubeconfig.to_str().unwrap());
-    let running = job.environment("DROVER_LEASE_SECONDS", "60").start();
+    let running = scene.through(&proxy).environment("DROVER_LEASE_SECONDS", "60").start();
     held.reached().await;
     scene.register(&webhook).await;
     held.go_on();

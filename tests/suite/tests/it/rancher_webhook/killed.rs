@@ -63,8 +63,7 @@ async fn is_restored(scene: &Scene) {
 /// Starts the job and kills it right after its so many-th write.
 async fn kill_after(scene: &Scene, proxy: &Proxy, writes: usize) -> Finished {
     let held = proxy.hold_after(writes);
-    let job = scene.site.job("restore").environment("KUBECONFIG", proxy.kubeconfig().to_str().unwrap());
-    let job = job.environment("DROVER_CONCURRENCY", "1").environment("DROVER_LEASE_SECONDS", "15");
+    let job = scene.through(proxy).environment("DROVER_CONCURRENCY", "1").environment("DROVER_LEASE_SECONDS", "15");
     job.start().kill_when(held.reached()).await
 }
 
@@ -75,7 +74,7 @@ async fn a_kill_after_every_single_write_leaves_no_exemption_after_the_next_job(
     write_archive(&scene.site.folder().join(SMALL), &restored(), &world::resource_set());
     let webhook = scene.webhook().await;
     scene.register(&webhook).await;
-    let proxy = Proxy::start(&scene.site.testbed).await.unwrap();
+    let proxy = scene.proxy().await;
     let (mut kills, mut left) = (0, 0);
     for writes in 1.. {
         damage(&scene).await;
@@ -90,7 +89,7 @@ async fn a_kill_after_every_single_write_leaves_no_exemption_after_the_next_job(
         kills += 1;
         left += usize::from(scene.exempting().await > 0);
         scene.bury().await;
-        let next = scene.site.job("restore").run().await;
+        let next = scene.job().run().await;
         assert_eq!(next.code, 0, "after {writes}: {}", next.log);
         scene.is_completed("goes-on").await;
         is_restored(&scene).await;
@@ -99,7 +98,7 @@ async fn a_kill_after_every_single_write_leaves_no_exemption_after_the_next_job(
             nothing_to_do(&scene, &proxy, writes).await;
         }
     }
-    // The Lease, the status, an Event; two configurations, a trial; seven objects; two configurations; the report, an
+    // The Lease, the status, an Event; who asks, two configurations; seven objects; two configurations; the report, an
     // Event, the status, the Lease.
     assert!(kills >= 15 && left >= 8, "{kills} kills, {left} of them while drover was exempt");
     scene.site.testbed.shutdown().await;
@@ -120,7 +119,7 @@ async fn nothing_to_do(scene: &Scene, proxy: &Proxy, writes: usize) {
     let was_left = scene.exempting().await > 0;
     scene.delete_restore("is-deleted").await;
     scene.bury().await;
-    let next = scene.site.job("restore").run().await;
+    let next = scene.job().run().await;
     assert_eq!(next.code, 0, "after {writes}: {}", next.log);
     assert_eq!(scene.exempting().await, 0, "after {writes}: {}", next.log);
     let is_said = next.log.lines().any(|line| line.contains("rancher.cattle.io"));

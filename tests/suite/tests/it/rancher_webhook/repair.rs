@@ -51,10 +51,9 @@ async fn damage(client: &Client) {
     }
 }
 
-/// The job on its way through a proxy, which makes it an administrator.
+/// The job on its way through a proxy, which may hold it for a while.
 fn through(scene: &Scene, proxy: &Proxy) -> Job {
-    let job = scene.site.job("restore").environment("KUBECONFIG", proxy.kubeconfig().to_str().unwrap());
-    job.environment("DROVER_LEASE_SECONDS", "60")
+    scene.through(proxy).environment("DROVER_LEASE_SECONDS", "60")
 }
 
 async fn is_repaired(scene: &Scene, name: &str) {
@@ -80,7 +79,7 @@ async fn a_repair_in_place_is_refused_nothing_and_others_are_refused_all_the_tim
 async fn others_are_refused_meanwhile(scene: &Scene) {
     let before = scene.conditions().await;
     damage(&scene.site.client).await;
-    let proxy = Proxy::start(&scene.site.testbed).await.unwrap();
+    let proxy = scene.proxy().await;
     scene.restore("meanwhile", ARCHIVE, &[]).await;
     let held = proxy.hold_after(20);
     let running = through(scene, &proxy).start();
@@ -95,14 +94,14 @@ async fn others_are_refused_meanwhile(scene: &Scene) {
     }
     let refused = on_trial(&scene.somebody, &builtin_role()).await.unwrap_err();
     assert!(refused.contains(BUILTIN_ROLE_REFUSED), "{refused}");
-    until("drover's user is exempt", async || on_trial(&scene.site.client, &builtin_role()).await.is_ok()).await;
+    until("drover's user is exempt", async || on_trial(&scene.restorer, &builtin_role()).await.is_ok()).await;
     held.go_on();
     let finished = running.wait().await;
     assert_eq!(finished.code, 0, "{}", finished.log);
     is_repaired(scene, "meanwhile").await;
     assert_eq!(scene.conditions().await, before);
-    let client = &scene.site.client;
-    until("drover's user is asked again", async || on_trial(client, &builtin_role()).await.is_err()).await;
+    let restorer = &scene.restorer;
+    until("drover's user is asked again", async || on_trial(restorer, &builtin_role()).await.is_err()).await;
 }
 
 /// rancher-webhook starts, gets another certificate or becomes leader, at any moment.
@@ -128,7 +127,7 @@ async fn configurations_that_are_written_anew_in_the_middle_refuse_nothing() {
 
 /// Between two writes of objects, seen by the API server before the second one.
 async fn written_anew_between_writes(scene: &Scene, webhook: &RancherWebhook, dice: &mut Dice) {
-    let proxy = Proxy::start(&scene.site.testbed).await.unwrap();
+    let proxy = scene.proxy().await;
     let writes = 14 + usize::try_from(dice.below(12)).unwrap();
     scene.restore("between-writes", ARCHIVE, &[]).await;
     let held = proxy.hold_after(writes);
@@ -136,8 +135,8 @@ async fn written_anew_between_writes(scene: &Scene, webhook: &RancherWebhook, di
     held.reached().await;
     webhook.register().await.unwrap();
     assert_eq!(scene.exempting().await, 0);
-    let client = &scene.site.client;
-    until("drover's user is asked again", async || on_trial(client, &builtin_role()).await.is_err()).await;
+    let restorer = &scene.restorer;
+    until("drover's user is asked again", async || on_trial(restorer, &builtin_role()).await.is_err()).await;
     held.go_on();
     let finished = running.wait().await;
     assert_eq!(finished.code, 0, "after {writes} writes: {}", finished.log);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drover::resources::{DEFAULT_NAMESPACE, Restore, RestoreSpec};
+use drover_testbed::proxy::Proxy;
 use drover_testbed::rancher;
 use drover_testbed::rancher_webhook::{NAME, RancherWebhook};
 use drover_testbed::{Options, Service};
@@ -43,10 +44,15 @@ const ACCOUNT: &str = "drover-restore";
 /// The archive of [`world::populate`] in the site's own folder.
 pub(super) const ARCHIVE: &str = "rancher.tar.gz";
 
+/// The archive of what is there at the moment.
+pub(super) const LIVE: &str = "live.tar.gz";
+
 pub(super) struct Scene {
     pub(super) site: Site,
     /// Somebody who may do everything, and for whom nobody asked for an exemption.
     pub(super) somebody: Client,
+    /// Whom drover's job is in a cluster.
+    pub(super) restorer: Client,
     kubeconfig: PathBuf,
 }
 
@@ -55,10 +61,10 @@ impl Scene {
     pub(super) async fn start() -> Self {
         let site = Site::start_with(Options::only([Service::ControlPlane, Service::Nats, Service::Minio])).await;
         let kubeconfig = site.testbed.folder().join("restorer.kubeconfig");
-        let text = serde_json::to_string(&account(&site).await).unwrap();
-        std::fs::write(&kubeconfig, text).unwrap();
-        let somebody = impersonated(&site, "somebody").await;
-        Self { site, somebody, kubeconfig }
+        let account = account(&site).await;
+        std::fs::write(&kubeconfig, serde_json::to_string(&account).unwrap()).unwrap();
+        let (somebody, restorer) = (impersonated(&site, "somebody").await, client(account).await);
+        Self { site, somebody, restorer, kubeconfig }
     }
 
     /// One with a Rancher in it, and the archive of it.
@@ -99,6 +105,16 @@ impl Scene {
         self.site.job("restore").environment("KUBECONFIG", self.kubeconfig.to_str().unwrap())
     }
 
+    /// A proxy that asks as whom the job is in a cluster.
+    pub(super) async fn proxy(&self) -> Proxy {
+        Proxy::start_as(&self.kubeconfig).await.unwrap()
+    }
+
+    /// The job on its way through a proxy.
+    pub(super) fn through(&self, proxy: &Proxy) -> Job {
+        self.site.job("restore").environment("KUBECONFIG", proxy.kubeconfig().to_str().unwrap())
+    }
+
     /// Makes a Restore that does not prune, with these annotations.
     pub(super) async fn restore(&self, name: &str, filename: &str, annotations: &[(&str, &str)]) {
         let spec = RestoreSpec { backup_filename: filename.to_owned(), prune: Some(false), ..RestoreSpec::default() };
@@ -135,7 +151,9 @@ impl Scene {
 
     /// What is live is what the archive holds, but for these paths, and for what a restore changes on purpose.
     pub(super) async fn is_equal(&self, archive: &BTreeMap<String, Value>, but_for: &BTreeSet<String>) {
-        let live = objects(&self.back_up(&world::resource_set(), "live.tar.gz").await);
+        // That of an earlier look, which a snapshot would not write over.
+        std::fs::remove_file(self.site.folder().join(LIVE)).ok();
+        let live = objects(&self.back_up(&world::resource_set(), LIVE).await);
         let mut wanted = archive.clone();
         wanted.retain(|path, _| !but_for.contains(path));
         let missing: Vec<_> = wanted.keys().filter(|path| !live.contains_key(*path)).collect();
@@ -181,6 +199,10 @@ async fn impersonated(site: &Site, user: &str) -> Client {
     let own = kubeconfig.auth_infos[0].auth_info.as_mut().unwrap();
     own.impersonate = Some(user.to_owned());
     own.impersonate_groups = Some(vec!["system:masters".to_owned()]);
+    client(kubeconfig).await
+}
+
+async fn client(kubeconfig: Kubeconfig) -> Client {
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     let mut config = config.unwrap();
     // No proxy leads to an address of this machine alone.
