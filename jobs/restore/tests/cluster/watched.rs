@@ -83,6 +83,37 @@ async fn a_restore_that_finds_nothing_to_write_scales_none_and_puts_back_what_a_
 }
 
 #[tokio::test]
+async fn for_what_is_written_last_alone_none_is_scaled() {
+    let home = "registered";
+    let deployments = home_of(home, deployment(home, "boss", 2, true)).await;
+    let name = "registered.example.io";
+    let webhook = json!({"name": name, "clientConfig": {"url": "https://127.0.0.1:1/"}, "sideEffects": "None",
+        "admissionReviewVersions": ["v1"], "failurePolicy": "Ignore", "rules": [{"apiGroups": ["nowhere.example.io"],
+            "apiVersions": ["*"], "resources": ["things"], "operations": ["CREATE"]}]});
+    let group = "admissionregistration.k8s.io/v1";
+    let configuration = json!({"apiVersion": group, "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name}, "webhooks": [webhook]});
+    let map = config_map(home, "written", &json!(null));
+    assert_eq!(run("apply", &Archive::of(std::slice::from_ref(&map), None)).await.code, 0);
+    let generation = async || live(&deployments, "boss").await["metadata"]["generation"].clone();
+    let before = generation().await;
+
+    let set = set(&[reference(home, "apps/v1", "deployments", "boss")]);
+    let archive = Archive::of(&[map, ("validatingwebhookconfigurations", configuration)], Some(&set));
+    let plan = run("plan", &archive).await;
+    assert_eq!((plan.count("created"), &plan.report["controllers"]), (1, &json!(null)), "{}", plan.report);
+    let proxy = Proxy::start(testbed().await).await.unwrap();
+    let written = run_through(&proxy.kubeconfig(), "apply", &archive, &[]).await;
+    let counts = ["created", "unchanged"].map(|count| written.count(count));
+    assert_eq!((written.code, counts), (0, [1, 1]), "{} {}", written.report, written.errors);
+    let writes = proxy.answered().into_iter().filter(|answered| answered.is_write());
+    let paths: Vec<String> = writes.map(|answered| answered.path).collect();
+    assert_eq!(paths, [format!("/apis/{group}/validatingwebhookconfigurations")]);
+    assert_eq!(generation().await, before);
+    is_at(&deployments, "boss", 2).await;
+}
+
+#[tokio::test]
 async fn what_is_written_until_the_pods_are_gone_is_compared_and_pruned_too() {
     let home = "compared";
     let deployments = home_of(home, deployment(home, "boss", 1, false)).await;
