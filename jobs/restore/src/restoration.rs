@@ -144,7 +144,7 @@ impl Restoration {
         let written = match written {
             // Whoever puts the controllers back goes on with the restore.
             Ok(finished) if back.is_err() => Ok(self.without_registrations(finished)),
-            Ok(finished) => Box::pin(self.register(finished, &types, shutdown)).await,
+            Ok(finished) => Box::pin(self.register(finished, shutdown)).await,
             Err(failure) => Err(failure),
         };
         with_controllers(written, back)

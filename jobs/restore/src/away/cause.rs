@@ -106,9 +106,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(code: u16, message: &str, expected: Option<Away>) {
+    fn check(code: u16, message: &str, expected: Option<&Away>) {
         let is_told = expected.is_some() || message.starts_with(DENIED);
-        assert_eq!(Away::told(code, message, &known("things.io", "things")), expected, "{message}");
+        assert_eq!(Away::told(code, message, &known("things.io", "things")).as_ref(), expected, "{message}");
         assert_eq!(is_told_by_another_server(code, message), is_told, "{message}");
     }
 
@@ -127,10 +127,10 @@ mod tests {
             "received invalid webhook response: expected response.uid=\"a\", got \"\"",
         ] {
             let message = format!("Internal error occurred: failed calling webhook \"w.a.io\": {words}");
-            check(500, &message, Some(Away::Admission { webhook: "w.a.io".to_owned() }));
+            check(500, &message, Some(&Away::Admission { webhook: "w.a.io".to_owned() }));
         }
         let bare = "Internal error occurred: failed calling webhook \"w.a.io\"; no further details available";
-        check(500, bare, Some(Away::Admission { webhook: "w.a.io".to_owned() }));
+        check(500, bare, Some(&Away::Admission { webhook: "w.a.io".to_owned() }));
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
              dial tcp 127.0.0.1:1: connect: connection refused",
             "Internal error occurred: conversion webhook for things.io/v1, Kind=Thing failed: no response provided",
         ] {
-            check(500, message, Some(Away::Conversion { definition: "things.things.io".to_owned() }));
+            check(500, message, Some(&Away::Conversion { definition: "things.things.io".to_owned() }));
         }
     }
 
@@ -159,7 +159,7 @@ mod tests {
         for body in ["service unavailable\n", "error trying to reach service: dial tcp 10.0.0.1:443: i/o timeout\n"] {
             let words = plain_words(body.as_bytes()).unwrap();
             let message = format!("the API server answered 503 Service Unavailable: {words}");
-            check(503, &message, Some(Away::Api { api_version: "things.io/v1beta1".to_owned() }));
+            check(503, &message, Some(&Away::Api { api_version: "things.io/v1beta1".to_owned() }));
             assert_eq!(Away::told(503, &message, &known("", "pods")), None);
         }
     }

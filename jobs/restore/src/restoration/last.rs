@@ -10,7 +10,6 @@ use super::{Finished, Restoration};
 use crate::outcome::Results;
 use crate::registrations::Unserved;
 use crate::selected::Selection;
-use crate::types::Types;
 
 impl Restoration {
     /// Writes what hands requests over to other servers, once what serves it is ready. A restore that has not come to its
@@ -18,14 +17,15 @@ impl Restoration {
     pub(super) async fn register(
         &self,
         mut finished: Finished,
-        types: &Arc<Types>,
         shutdown: &CancellationToken,
     ) -> Result<Finished, Failure> {
         let has_ended = finished.lost.is_none() && finished.given_up.is_none() && !shutdown.is_cancelled();
         if !has_ended || self.registrations.len() == 0 {
             return Ok(self.without_registrations(finished));
         }
-        let surveyed = self.survey(&self.registrations, types, &Selection::default()).await?;
+        // Owners may be of types that the archive's definitions brought a moment ago.
+        let (types, _) = self.known_types().await?;
+        let surveyed = self.survey(&self.registrations, &Arc::new(types), &Selection::default()).await?;
         let (facts, plan) = (&surveyed.facts, &surveyed.plan);
         let written = facts.positions().filter(|position| plan.action(*position).writes()).collect();
         let unserved = Unserved::wait(&self.server, &self.registrations, written, shutdown).await;

@@ -1,7 +1,7 @@
 use kube::api::{DeleteParams, PropagationPolicy};
 use serde_json::{Value, json};
 
-use crate::support::{Archive, api, config_map, live, namespace, old_owner, run};
+use crate::support::{Archive, api, config_map, definition, live, namespace, old_owner, run, thing};
 
 fn owner_uid(object: &Value) -> &Value {
     &object["metadata"]["ownerReferences"][0]["uid"]
@@ -61,4 +61,28 @@ async fn an_owner_that_is_nowhere_is_dropped_and_one_outside_of_the_archive_is_f
     assert_eq!(references.as_array().map(Vec::len), Some(1));
     assert_eq!(references[0]["uid"], live(&namespaces, "lone").await["metadata"]["uid"]);
     assert_eq!(run("apply", &archive).await.count("unchanged"), 1);
+}
+
+#[tokio::test]
+async fn what_is_written_last_keeps_an_owner_of_a_type_that_the_archive_brings() {
+    let (group, name) = ("registrar.example.io", "owned.registrar.example.io");
+    let webhook = json!({"name": name, "clientConfig": {"url": "https://127.0.0.1:1/"}, "sideEffects": "None",
+        "admissionReviewVersions": ["v1"], "failurePolicy": "Ignore", "rules": [{"apiGroups": ["nowhere.example.io"],
+            "apiVersions": ["*"], "resources": ["things"], "operations": ["CREATE"]}]});
+    let owners = json!([old_owner(&format!("{group}/v1"), "Thing", "registrar")]);
+    let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration", "metadata": {"name": name, "ownerReferences": owners},
+        "webhooks": [webhook]});
+    let objects = [
+        definition(group, &["v1"]),
+        thing(group, "registrar", &json!({})),
+        ("validatingwebhookconfigurations", configuration),
+    ];
+    let first = run("apply", &Archive::of(&objects, None)).await;
+    assert_eq!((first.code, first.count("created")), (0, 3), "{} {}", first.report, first.errors);
+    let things = api("things", &format!("{group}/v1"), "Thing", None).await;
+    let (version, kind) = ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration");
+    let configurations = api("validatingwebhookconfigurations", version, kind, None).await;
+    let (owner, owned) = (live(&things, "registrar").await, live(&configurations, name).await);
+    assert_eq!(owner_uid(&owned), &owner["metadata"]["uid"]);
 }

@@ -72,7 +72,7 @@ async fn a_restore_that_finds_nothing_to_write_scales_none_and_puts_back_what_a_
     let proxy = Proxy::start(testbed().await).await.unwrap();
     let again = run_through(&proxy.kubeconfig(), "apply", &archive, &[]).await;
     assert_eq!((again.code, again.count("unchanged")), (0, 1), "{} {}", again.report, again.errors);
-    let writes = proxy.answered().into_iter().filter(|answered| answered.is_write());
+    let writes = proxy.answered().into_iter().filter(drover_testbed::proxy::Answered::is_write);
     let paths: Vec<String> = writes.map(|answered| answered.path).collect();
     assert_eq!(paths, [format!("/apis/apps/v1/namespaces/{home}/deployments/left")]);
     assert_eq!(generation().await, before);
@@ -106,7 +106,7 @@ async fn for_what_is_written_last_alone_none_is_scaled() {
     let written = run_through(&proxy.kubeconfig(), "apply", &archive, &[]).await;
     let counts = ["created", "unchanged"].map(|count| written.count(count));
     assert_eq!((written.code, counts), (0, [1, 1]), "{} {}", written.report, written.errors);
-    let writes = proxy.answered().into_iter().filter(|answered| answered.is_write());
+    let writes = proxy.answered().into_iter().filter(drover_testbed::proxy::Answered::is_write);
     let paths: Vec<String> = writes.map(|answered| answered.path).collect();
     assert_eq!(paths, [format!("/apis/{group}/validatingwebhookconfigurations")]);
     assert_eq!(generation().await, before);
