@@ -43,8 +43,9 @@ impl Job<'_> {
         }
     }
 
-    /// A claim without the name of its volume where that is nowhere, or another claim's: it would be lost for ever. Gives
-    /// what is to be said of it too. What may not be looked at stays as the archive has it.
+    /// A claim without the name of its volume where that is nowhere, or another claim's: it would be lost for ever. One
+    /// that the archive holds too, and that could not be written yet, is not nowhere: it may be written later in this
+    /// restore. Gives what is to be said of it too. What may not be looked at stays as the archive has it.
     pub(super) async fn with_volume<'b>(&self, wanted: Cow<'b, [u8]>) -> Result<(Cow<'b, [u8]>, String), WriteError> {
         if self.kind() != ("", "persistentvolumeclaims") {
             return Ok((wanted, String::new()));
@@ -56,7 +57,8 @@ impl Job<'_> {
             Err(error) if error.is_forbidden() => return Ok((wanted, String::new())),
             Err(source) => return Err(source).context(RequestSnafu { step: "failed to look at its volume" }),
         };
-        match fate(&name, volume.as_ref(), (&self.namespace, &self.name)) {
+        let is_archived = self.writer.facts.find_of(("", "persistentvolumes"), "", &name).is_some();
+        match fate(&name, volume.as_ref(), is_archived, (&self.namespace, &self.name)) {
             Fate::Had(note) => Ok((wanted, note)),
             Fate::Lost(note) => Ok((Cow::Owned(without_volume(&wanted)?), note)),
         }
@@ -87,8 +89,13 @@ enum Fate {
 }
 
 /// Decides; the claim is given as namespace and name.
-fn fate(name: &str, volume: Option<&PersistentVolume>, claim: (&str, &str)) -> Fate {
+fn fate(name: &str, volume: Option<&PersistentVolume>, is_archived: bool, claim: (&str, &str)) -> Fate {
     let Some(volume) = volume else {
+        if is_archived {
+            return Fate::Had(format!(
+                "its volume {name:?}, which the archive has, was not there yet; it waits for it"
+            ));
+        }
         return Fate::Lost(format!("its volume {name:?} is nowhere, so it gets another one, without the data of that"));
     };
     let Some(reference) = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()) else {
@@ -141,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_claim_gets_the_volume_that_is_free_or_its_own() {
-        let check = |volume: Option<PersistentVolume>| fate("v", volume.as_ref(), ("a", "b"));
+        let check = |volume: Option<PersistentVolume>| fate("v", volume.as_ref(), false, ("a", "b"));
         for reference in
             [json!(null), json!({"namespace": "a", "name": "b"}), json!({"namespace": "a", "name": "b", "uid": ""})]
         {
@@ -152,6 +159,14 @@ mod tests {
         let of_another = check(Some(claimed_by(&json!({"namespace": "a", "name": "c", "uid": "u"}))));
         assert!(matches!(of_another, Fate::Lost(note) if note.contains("a/c")));
         assert!(matches!(check(None), Fate::Lost(note) if note.contains("nowhere")));
+    }
+
+    #[test]
+    fn a_claim_waits_for_a_volume_that_the_archive_has() {
+        let late = fate("v", None, true, ("a", "b"));
+        assert!(matches!(late, Fate::Had(note) if note.contains("it waits for it")));
+        let of_another = claimed_by(&json!({"namespace": "a", "name": "c", "uid": "u"}));
+        assert!(matches!(fate("v", Some(&of_another), true, ("a", "b")), Fate::Lost(_)));
     }
 
     #[test]
