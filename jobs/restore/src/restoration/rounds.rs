@@ -90,7 +90,10 @@ fn merge(earlier: &Results, later: &mut Results) {
 /// What an object came to in both rounds, and whether that is all told by the first.
 const fn both(first: Outcome, second: Outcome) -> (Outcome, bool) {
     match (first, second) {
-        (Outcome::Created | Outcome::Updated, Outcome::Unchanged) | (_, Outcome::Untouched) => (first, true),
+        // What is created where it is missing and never written over is kept from then on.
+        (Outcome::Created | Outcome::Updated, Outcome::Unchanged | Outcome::Kept) | (_, Outcome::Untouched) => {
+            (first, true)
+        }
         (Outcome::Created, Outcome::Updated) => (first, false),
         (_, second) => (second, false),
     }
@@ -116,6 +119,8 @@ mod tests {
         for (first, second, expected) in [
             (Created, Unchanged, (Created, true)),
             (Updated, Unchanged, (Updated, true)),
+            (Created, Kept, (Created, true)),
+            (Unchanged, Kept, (Kept, false)),
             (Created, Updated, (Created, false)),
             (Updated, Updated, (Updated, false)),
             // Somebody deleted it in between.

@@ -266,7 +266,7 @@ fn with_removed(result: ObjectResult, removed: Option<&Vec<String>>) -> ObjectRe
 fn after_owners(second: ObjectResult, first: (Outcome, &str), in_cycle: bool) -> ObjectResult {
     match (first.0, second.outcome) {
         (_, Outcome::Failed) | (Outcome::Unchanged, _) => second,
-        (outcome, Outcome::Unchanged) => ObjectResult::new(outcome, first.1.to_owned()),
+        (outcome, Outcome::Unchanged | Outcome::Kept) => ObjectResult::new(outcome, first.1.to_owned()),
         (outcome, _) => {
             let twice = if in_cycle {
                 "it is in a cycle of owners and was written twice"
@@ -282,7 +282,8 @@ fn after_owners(second: ObjectResult, first: (Outcome, &str), in_cycle: bool) ->
 fn after_webhooks(second: ObjectResult, first: (Outcome, &str)) -> ObjectResult {
     let changed = "a webhook changed it before it was exempt from it again, so it was written twice";
     match second.outcome {
-        Outcome::Unchanged => ObjectResult::new(first.0, first.1.to_owned()),
+        // What is created where it is missing and never written over is left as it is the second time.
+        Outcome::Unchanged | Outcome::Kept => ObjectResult::new(first.0, first.1.to_owned()),
         Outcome::Updated => ObjectResult::noted(first.0, [changed, first.1]),
         _ => second,
     }
@@ -301,12 +302,13 @@ mod tests {
 
     #[test]
     fn a_second_write_for_owners_does_not_hide_the_first() {
-        use Outcome::{Created, Failed, Unchanged, Updated};
+        use Outcome::{Created, Failed, Kept, Unchanged, Updated};
         let twice = "one of its owners was made later or anew, so it was written twice";
         check((Created, "an owner was dropped"), (Updated, ""), (Created, twice));
         check((Updated, ""), (Updated, "note"), (Updated, &format!("{twice}; note")));
         check((Unchanged, ""), (Updated, "note"), (Updated, "note"));
         check((Updated, "why"), (Unchanged, ""), (Updated, "why"));
+        check((Created, "an owner was dropped"), (Kept, "its controller"), (Created, "an owner was dropped"));
         check((Created, ""), (Failed, "no"), (Failed, "no"));
     }
 
@@ -318,6 +320,7 @@ mod tests {
             (result.outcome, result.reason)
         };
         assert_eq!(after(Outcome::Unchanged), (Outcome::Created, "first".to_owned()));
+        assert_eq!(after(Outcome::Kept), (Outcome::Created, "first".to_owned()));
         let (outcome, reason) = after(Outcome::Updated);
         assert!(
             outcome == Outcome::Created && reason.starts_with("a webhook changed it") && reason.ends_with("; first")
