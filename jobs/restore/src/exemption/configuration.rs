@@ -49,7 +49,7 @@ pub(super) fn of_names(names: &[String]) -> Vec<Configuration> {
     names.iter().flat_map(|name| PLURALS.map(|plural| Configuration { plural, name: name.clone() })).collect()
 }
 
-/// Those of all configurations of the cluster that have the condition. A type that this user may not list is left out.
+/// Those of all configurations of the cluster that have the condition.
 ///
 /// # Errors
 ///
@@ -57,22 +57,36 @@ pub(super) fn of_names(names: &[String]) -> Vec<Configuration> {
 pub(super) async fn with_condition(server: &Server) -> Result<Vec<Configuration>, ExemptionError> {
     let mut found = Vec::new();
     for plural in PLURALS {
-        let listed = match server.plain(Method::GET, &collection(plural), Bytes::new()).await {
-            Err(error) if error.is_forbidden() => {
-                tracing::info!("{plural} are not looked at: {error}");
-                continue;
+        found.extend(of_type_with_condition(server, plural).await?);
+    }
+    Ok(found)
+}
+
+/// The same, but for a type that this user may not list: for whoever has another thing to do.
+///
+/// # Errors
+///
+/// Where it is not known for another reason.
+pub(super) async fn seen_with_condition(server: &Server) -> Result<Vec<Configuration>, ExemptionError> {
+    let mut found = Vec::new();
+    for plural in PLURALS {
+        match of_type_with_condition(server, plural).await {
+            Err(ExemptionError::List { source, .. }) if source.is_forbidden() => {
+                tracing::info!("{plural} are not looked at: {source}");
             }
-            listed => listed.context(ListSnafu { plural })?,
-        };
-        let List { items } = serde_json::from_slice(&listed).context(ParseSnafu { plural })?;
-        for mut item in items {
-            if condition::remove(&mut item) > 0 {
-                let name = metadata(&item, "name").to_owned();
-                found.push(Configuration { plural, name });
-            }
+            seen => found.extend(seen?),
         }
     }
     Ok(found)
+}
+
+async fn of_type_with_condition(server: &Server, plural: &'static str) -> Result<Vec<Configuration>, ExemptionError> {
+    let listed = server.plain(Method::GET, &collection(plural), Bytes::new()).await.context(ListSnafu { plural })?;
+    let List { items } = serde_json::from_slice(&listed).context(ParseSnafu { plural })?;
+    let found = items.into_iter().filter_map(|mut item| {
+        (condition::remove(&mut item) > 0).then(|| Configuration { plural, name: metadata(&item, "name").to_owned() })
+    });
+    Ok(found.collect())
 }
 
 fn collection(plural: &str) -> String {

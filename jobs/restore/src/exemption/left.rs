@@ -8,7 +8,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::configuration::with_condition;
+use super::configuration::{Configuration, seen_with_condition, with_condition};
 use super::error::ExemptionError;
 use crate::exclusive::{self, Taken, Turn};
 use crate::request::Server;
@@ -19,8 +19,12 @@ use crate::request::Server;
 ///
 /// Where it is not known which have it, or one cannot be written; the others are without it.
 pub(crate) async fn take_out_all(server: &Server) -> Result<Vec<String>, ExemptionError> {
+    take_out(server, with_condition(server).await?).await
+}
+
+async fn take_out(server: &Server, found: Vec<Configuration>) -> Result<Vec<String>, ExemptionError> {
     let (mut done, mut failed) = (Vec::new(), None);
-    for configuration in with_condition(server).await? {
+    for configuration in found {
         match configuration.take_out(server).await {
             Ok(0) => {}
             Ok(_) => done.push(configuration.to_string()),
@@ -34,10 +38,10 @@ pub(crate) async fn take_out_all(server: &Server) -> Result<Vec<String>, Exempti
 ///
 /// # Errors
 ///
-/// As [`take_out_all`].
+/// As [`take_out_all`], but for types that this user may not list.
 pub(crate) async fn take_out_left(server: &Server, turn: &Turn) -> Result<(), Failure> {
     if turn.is_alone() {
-        let done = take_out_all(server).await?;
+        let done = take_out(server, seen_with_condition(server).await?).await?;
         if !done.is_empty() {
             info!("a restore that died had left somebody exempt from webhooks; that has ended in {}", done.join(", "));
         }
@@ -57,7 +61,7 @@ pub(crate) async fn tidy(
     cluster: &ClusterOptions,
     shutdown: &CancellationToken,
 ) -> Result<(), Failure> {
-    if with_condition(server).await?.is_empty() {
+    if seen_with_condition(server).await?.is_empty() {
         return Ok(());
     }
     let (identity, settings) = (cluster.identity(), cluster.lease_settings());

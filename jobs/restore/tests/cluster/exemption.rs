@@ -150,3 +150,18 @@ async fn an_archive_does_not_bring_an_exemption_back() {
         change(&configurations().await, "archived.example.io", &others).await;
     }
 }
+
+#[tokio::test]
+async fn whoever_may_not_look_is_not_told_that_nobody_is_exempt() {
+    let mut kubeconfig = Kubeconfig::read_from(testbed().await.kubeconfig().unwrap()).unwrap();
+    kubeconfig.auth_infos[0].auth_info.as_mut().unwrap().impersonate = Some("nobody-in-particular".to_owned());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nobody.kubeconfig");
+    std::fs::write(&path, serde_json::to_string(&kubeconfig).unwrap()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_restore"));
+    let command = command.args(["unexempt", "--force"]).env("KUBECONFIG", &path).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+    assert!(errors.contains("failed to list mutatingwebhookconfigurations"), "{errors}");
+}
