@@ -18,6 +18,7 @@ mod condition;
 mod configuration;
 mod error;
 mod left;
+mod state;
 mod teller;
 mod trial;
 mod user;
@@ -40,6 +41,7 @@ pub(crate) use self::condition::keep_live;
 pub(crate) use self::configuration::{GROUP, PLURALS};
 use self::error::ExemptionError;
 pub(crate) use self::left::{take_out_all, take_out_left, tidy};
+use self::state::State;
 use self::teller::Teller;
 use self::user::User;
 pub(crate) use self::wish::{Exempt, configuration_name};
@@ -72,19 +74,6 @@ pub(crate) struct Exemption {
     /// The webhooks that are not to be asked.
     webhooks: Mutex<BTreeSet<String>>,
     state: tokio::sync::Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    looked: Option<Instant>,
-    put_in: Option<Instant>,
-}
-
-impl State {
-    /// Whether an API server may not have learned of it yet.
-    fn is_young(&self) -> bool {
-        self.put_in.is_some_and(|at| at.elapsed() < IN_FORCE_WITHIN)
-    }
 }
 
 /// Does the work of a restore, which is exempt while it writes; the exemption ends with it. Gives beside the work's own
@@ -172,13 +161,21 @@ impl Exemption {
     }
 
     /// Looks whether the exemption is still there, puts it in again where it is not, and gives how often that has been so
-    /// by now: what was written meanwhile may have been changed by a webhook.
+    /// by now: what was written meanwhile may have been changed by a webhook. Where it was put in again a moment ago it
+    /// waits, for what is written at once may meet an API server that has not learned of it.
     pub(crate) async fn lapses(&self, server: &Server) -> u32 {
+        let mut unseen = Duration::ZERO;
         if self.begun.initialized() && !self.names.is_empty() {
             let mut state = self.state.lock().await;
             self.look(server, &mut state).await;
+            unseen = state.unseen();
         }
-        self.lapses.load(Ordering::Relaxed)
+        let lapses = self.lapses.load(Ordering::Relaxed);
+        // The first time was waited for when it was put in.
+        if lapses > 0 {
+            sleep(unseen).await;
+        }
+        lapses
     }
 
     /// Sees to it that the exemption stays, until the work has ended.
