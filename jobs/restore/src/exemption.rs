@@ -35,7 +35,7 @@ use drover::resources::Restore;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 pub(crate) use self::condition::keep_live;
 pub(crate) use self::configuration::{GROUP, PLURALS};
@@ -314,10 +314,12 @@ impl Exemption {
         if trial::pass(server, trials, &webhooks, IN_FORCE_WITHIN).await {
             info!("the exemption is in force: writes on trial pass the webhooks");
         } else {
-            warn!(
-                "after {} s webhooks still answer writes on trial; what they refuse is named",
-                IN_FORCE_WITHIN.as_secs()
+            let seconds = IN_FORCE_WITHIN.as_secs();
+            let words = format!(
+                "after {seconds} s webhooks still answer writes on trial; what they refuse is named, and what they change \
+                 is not"
             );
+            self.teller.warn("NotExempted", words).await;
         }
     }
 
@@ -333,9 +335,10 @@ impl Exemption {
                 let lapses = self.lapses.fetch_add(1, Ordering::Relaxed) + 1;
                 self.teller.again(count, &self.names.join(", ")).await;
                 if lapses == MOST_LAPSES {
-                    warn!(
+                    let words = format!(
                         "the condition was taken away {MOST_LAPSES} times and is not put in again: see who does that"
                     );
+                    self.teller.warn("NotExempted", words).await;
                 }
             }
             Err(error) => info!("the exemption cannot be looked after: {}", Chain(&error)),
