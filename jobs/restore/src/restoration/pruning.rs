@@ -41,7 +41,9 @@ impl Restoration {
     ) -> Vec<Outside> {
         let Some(wish) = self.wishes.prune else { return Vec::new() };
         if self.is_whole(finished) && finished.lost.is_none() {
-            return prune::execute(&self.server, plan, wish.timeout, self.at_once, &self.gauge, shutdown).await;
+            // A webhook that is away would be asked again for each object.
+            let server = self.server.impatient();
+            return prune::execute(&server, plan, wish.timeout, self.at_once, &self.gauge, shutdown).await;
         }
         not_pruned(prune::foreseen(plan))
     }

@@ -8,7 +8,8 @@ use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Archive, Run, api, config_map, definition, live, make, namespace, run, run_through, start, testbed, thing, until,
+    Archive, Run, api, config_map, definition, live, make, namespace, run, run_asking, run_through, start, testbed,
+    thing, until,
 };
 
 const ADMISSION: &str = "admissionregistration.k8s.io/v1";
@@ -80,6 +81,34 @@ async fn a_webhook_that_is_away_is_named_once_and_waited_for_once() {
         let (_, reason) = run.result("configmaps", &format!("map-{index}"));
         assert!(reason.starts_with(&who) && reason.contains("connection refused"), "{reason}");
     }
+}
+
+#[tokio::test]
+async fn what_a_webhook_that_is_away_keeps_from_being_pruned_is_told_within_seconds() {
+    let name = "away-pruned";
+    let mut objects = maps(name, 48);
+    objects.push(namespace(name));
+    assert_eq!(run("apply", &Archive::of(&objects, None)).await.code, 0);
+    let mut configuration = configuration(name, &json!({"url": NOWHERE})).1;
+    configuration["webhooks"][0]["rules"][0]["operations"] = json!(["DELETE"]);
+    make(&configurations().await, &configuration).await;
+    let maps = api("configmaps", "v1", "ConfigMap", Some(name)).await;
+    let on_trial = DeleteParams { dry_run: true, ..DeleteParams::default() };
+    until("the webhook is asked", async || {
+        maps.delete("map-0", &on_trial).await.is_err_and(|error| error.to_string().contains("failed calling webhook"))
+    })
+    .await;
+    let set = json!({"apiVersion": "resources.cattle.io/v1", "kind": "ResourceSet", "metadata": {"name": "set"},
+        "resourceSelectors": [{"apiVersion": "v1", "kindsRegexp": "^configmaps$",
+            "namespaceRegexp": format!("^{name}$")}]});
+    let begun = Instant::now();
+    let run = run_asking("apply", &Archive::of(&[namespace(name)], Some(&set)), &["--prune"]).await;
+    let took = begun.elapsed();
+    configurations().await.delete(name, &DeleteParams::default()).await.unwrap();
+    assert_eq!((run.code, run.count("failed"), run.count("pruned")), (1, 48, 0), "{} {}", run.counts(), run.errors);
+    let (_, reason) = run.result("configmaps", "map-47");
+    assert!(reason.starts_with("failed to delete it") && reason.contains("failed calling webhook"), "{reason}");
+    assert!(took < SECONDS, "{took:?}: {}", run.errors);
 }
 
 #[tokio::test]
