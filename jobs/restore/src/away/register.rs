@@ -107,7 +107,14 @@ impl Register {
 
     /// Whether this one may be waited for: once in a restore.
     pub(crate) fn may_be_waited_for(&self, which: Which) -> bool {
-        self.lock().get_mut(which.0).is_some_and(|record| !std::mem::replace(&mut record.was_waited_for, true))
+        self.lock().get(which.0).is_some_and(|record| !record.was_waited_for)
+    }
+
+    /// This one was waited for, for as long as it may be.
+    pub(crate) fn end_wait(&self, which: Which) {
+        if let Some(record) = self.lock().get_mut(which.0) {
+            record.was_waited_for = true;
+        }
     }
 
     /// Who it is, as people know it.

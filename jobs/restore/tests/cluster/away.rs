@@ -7,9 +7,10 @@ use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 
+use crate::controllers::{deployment, home_of, reference, set};
 use crate::support::{
-    Archive, Run, api, config_map, definition, live, make, namespace, run, run_asking, run_through, start, testbed,
-    thing, until,
+    Archive, Run, api, change, config_map, definition, live, make, namespace, run, run_asking, run_through, start,
+    testbed, thing, until,
 };
 
 const ADMISSION: &str = "admissionregistration.k8s.io/v1";
@@ -125,6 +126,26 @@ async fn what_waits_for_a_webhook_is_written_when_it_answers() {
     let run = Run::wait(child).await;
     configurations().await.delete(name, &DeleteParams::default()).await.unwrap();
     assert_eq!((run.code, run.count("created")), (0, 20), "{} {}", run.report, run.errors);
+}
+
+#[tokio::test]
+async fn a_wait_that_a_controller_cut_short_begins_anew() {
+    let name = "away-cut-short";
+    let deployments = home_of(name, deployment(name, "boss", 1, true)).await;
+    let webhook = Webhook::start(|_, _| None).await.unwrap();
+    webhook.set_away(true);
+    guard(name, &webhook.client_config("/")).await;
+    let set = set(&[reference(name, "apps/v1", "deployments", "boss")]);
+    let archive = Archive::of(&maps(name, 3), Some(&set));
+    let mut child = start(testbed().await.kubeconfig().unwrap(), "apply", &archive.path(), &[]);
+    Run::first_line(&mut child, "waiting up to").await;
+    change(&deployments, "boss", &json!({"spec": {"replicas": 1}})).await;
+    let said = Run::first_line(&mut child, "waiting up to").await;
+    webhook.set_away(false);
+    let run = Run::wait(child).await;
+    configurations().await.delete(name, &DeleteParams::default()).await.unwrap();
+    assert!(said.contains("writing pauses") && said.contains("waiting up to"), "{said} {}", run.errors);
+    assert_eq!((run.code, run.count("created")), (0, 3), "{} {}", run.report, run.errors);
 }
 
 #[tokio::test]

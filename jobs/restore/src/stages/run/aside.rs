@@ -19,6 +19,7 @@ impl Run<'_> {
     /// Waits for the servers that do not answer, with one object of each at a time: another one each time, for a webhook
     /// may fail over one object alone. Once one is taken, all others follow.
     pub(in crate::stages) async fn wait_for_those_away(&mut self) {
+        let waited_for: Vec<Which> = self.aside.keys().copied().collect();
         let deadline = Instant::now() + self.time_for_those_away();
         let mut is_helped = false;
         loop {
@@ -29,6 +30,10 @@ impl Run<'_> {
             if self.aside.is_empty() || Instant::now() >= deadline || !self.pause(ASK_PAUSE).await {
                 break;
             }
+        }
+        // A wait that was cut short, for a controller came up, is none: whoever goes on waits anew.
+        for which in waited_for.into_iter().filter(|_| !self.stop.is_cancelled()) {
+            self.writer.away.end_wait(which);
         }
         for (which, left) in &self.aside {
             tracing::warn!("{} does not answer: {} objects were not written", self.writer.away.who(*which), left.len());
