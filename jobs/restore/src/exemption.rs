@@ -18,6 +18,7 @@ mod condition;
 mod configuration;
 mod error;
 mod left;
+mod put_in;
 mod state;
 mod teller;
 mod trial;
@@ -35,12 +36,13 @@ use drover::resources::Restore;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{debug, info};
 
 pub(crate) use self::condition::keep_live;
 pub(crate) use self::configuration::{GROUP, PLURALS};
 use self::error::ExemptionError;
 pub(crate) use self::left::{take_out_all, take_out_left, tidy};
+use self::put_in::PutIn;
 use self::state::State;
 use self::teller::Teller;
 use self::user::User;
@@ -216,6 +218,7 @@ impl Exemption {
     async fn put_in_first(&self, server: &Server) {
         let mut state = self.state.lock().await;
         if let Err(error) = self.try_put_in_first(server, &mut state).await {
+            lock(&self.webhooks).clear();
             self.teller
                 .warn("NotExempted", format!("webhooks are asked about what is written: {}", Chain(&error)))
                 .await;
@@ -245,27 +248,42 @@ impl Exemption {
         };
         let before = lock(&self.webhooks).clone();
         let trials = trial::telling(server, &before).await;
-        let (added, full) = self.put_in(server, state).await?;
-        if !full.is_empty() {
-            let words = format!("asked all the same, for they have 64 conditions already: {}", full.join(", "));
-            self.teller.warn("NotExempted", words).await;
-        }
-        let count = lock(&self.webhooks).len();
-        self.teller.begin(user, count, &self.names.join(", ")).await;
-        if added > 0 {
+        let put_in = self.put_in(server, state).await?;
+        self.tell_first(user, &put_in).await;
+        if put_in.changed > 0 {
             self.settle(server, &trials).await;
         }
         Ok(())
     }
 
-    /// Finds the configurations and their webhooks, and gives the names of those that are there.
+    /// Tells from what the user is exempt, and from what it is not.
+    async fn tell_first(&self, user: &str, put_in: &PutIn) {
+        let failure = put_in.failure();
+        if !put_in.full.is_empty() {
+            let words = format!("asked all the same, for they have 64 conditions already: {}", put_in.full.join(", "));
+            self.teller.warn("NotExempted", words).await;
+        }
+        if failure.is_none() || !put_in.exempt.is_empty() {
+            let names: Vec<&str> = put_in.names.iter().map(String::as_str).collect();
+            self.teller.begin(user, put_in.exempt.len(), &names.join(", ")).await;
+        }
+        if let Some(words) = failure {
+            self.teller.warn("NotExempted", words).await;
+        }
+    }
+
+    /// Finds the configurations and their webhooks, and gives the names of those that are there, or may be: of one that
+    /// cannot be read it is said when the condition is put in.
     async fn find(&self, server: &Server) -> Result<BTreeSet<String>, ExemptionError> {
         let (mut found, mut webhooks) = (BTreeSet::new(), BTreeSet::new());
         for configuration in configuration::of_names(&self.names) {
-            if let Some(live) = configuration.read(server).await? {
-                webhooks.extend(condition::names(&live));
-                found.insert(configuration.name().to_owned());
+            match configuration.read(server).await {
+                Ok(None) => continue,
+                Ok(Some(live)) => webhooks.extend(condition::names(&live)),
+                Err(error) if error.exit() == Exit::Unavailable => return Err(error),
+                Err(_) => {}
             }
+            found.insert(configuration.name().to_owned());
         }
         *lock(&self.webhooks) = webhooks;
         Ok(found)
@@ -278,29 +296,27 @@ impl Exemption {
         Ok(may_be.then_some(user.name.as_str()))
     }
 
-    /// Puts the condition into all webhooks that lack it. Gives of how many, and those that cannot have it.
-    async fn put_in(&self, server: &Server, state: &mut State) -> Result<(usize, Vec<String>), ExemptionError> {
-        let (mut changed, mut full, mut exempt) = (0, Vec::new(), BTreeSet::new());
+    /// Puts the condition into all webhooks that lack it, and goes on where one configuration does not let it.
+    async fn put_in(&self, server: &Server, state: &mut State) -> Result<PutIn, ExemptionError> {
+        let mut put_in = PutIn::default();
         let Some(user) = self.user(server).await? else {
             lock(&self.webhooks).clear();
-            return Ok((0, full));
+            return Ok(put_in);
         };
         let expression = condition::expression(user);
         self.is_put_in.store(true, Ordering::Relaxed);
         for configuration in configuration::of_names(&self.names) {
-            if self.lost.is_cancelled() {
+            let goes_on = !self.lost.is_cancelled()
+                && put_in.take(configuration.name(), configuration.put_in(server, &expression).await);
+            if !goes_on {
                 break;
             }
-            let Some(added) = configuration.put_in(server, &expression).await? else { continue };
-            changed += added.changed;
-            full.extend(added.full);
-            exempt.extend(added.exempt);
         }
-        if changed > 0 {
+        if put_in.changed > 0 {
             state.put_in = Some(Instant::now());
         }
-        *lock(&self.webhooks) = exempt;
-        Ok((changed, full))
+        lock(&self.webhooks).clone_from(&put_in.exempt);
+        Ok(put_in)
     }
 
     /// Waits until the exemption is in force, as far as that can be seen.
@@ -346,11 +362,18 @@ impl Exemption {
     }
 
     async fn put_in_if_there(&self, server: &Server, state: &mut State) -> Result<usize, ExemptionError> {
+        let before = lock(&self.webhooks).clone();
         // Who asks is not worth a request where there is no webhook.
         if self.find(server).await?.is_empty() {
             return Ok(0);
         }
-        Ok(self.put_in(server, state).await?.0)
+        let put_in = self.put_in(server, state).await?;
+        // It was told when it was put in first, and is met each time. The condition may still be where it was.
+        if let Some(failure) = put_in.failure() {
+            debug!("{failure}");
+            lock(&self.webhooks).extend(before);
+        }
+        Ok(put_in.changed)
     }
 
     /// Takes the condition out. Whoever took the Lease takes it out instead, if the Lease is lost.

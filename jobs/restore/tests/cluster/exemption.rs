@@ -9,7 +9,7 @@ use kube::core::ApiResource;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Archive, Run, api, change, definition, live, make, run, run_asking, start, testbed, thing, until,
+    Archive, Run, api, change, definition, live, make, run, run_asking, run_through, start, testbed, thing, until,
 };
 
 const GROUP: &str = "exempt.example.io";
@@ -149,6 +149,64 @@ async fn an_archive_does_not_bring_an_exemption_back() {
         let others = json!({"webhooks": archived(&json!([{"name": "changed", "expression": "true"}]))["webhooks"]});
         change(&configurations().await, "archived.example.io", &others).await;
     }
+}
+
+/// A user who may change one configuration of webhooks alone; gives the kubeconfig in that folder.
+async fn who_may_change(open: &str, folder: &std::path::Path) -> std::path::PathBuf {
+    let user = "half-exempt";
+    let rule = |group: &str, resource: &str, verbs: &[&str]| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
+    let mut patch = rule("admissionregistration.k8s.io", "validatingwebhookconfigurations", &["patch"]);
+    patch["resourceNames"] = json!([open]);
+    let rules = [
+        rule("*", "*", &["get", "list", "watch", "create", "update", "delete"]),
+        rule("coordination.k8s.io", "leases", &["patch"]),
+        patch,
+    ];
+    let rbac = "rbac.authorization.k8s.io/v1";
+    let role = json!({"apiVersion": rbac, "kind": "ClusterRole", "metadata": {"name": user}, "rules": rules});
+    let binding = json!({"apiVersion": rbac, "kind": "ClusterRoleBinding", "metadata": {"name": user},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]});
+    make(&api("clusterroles", rbac, "ClusterRole", None).await, &role).await;
+    make(&api("clusterrolebindings", rbac, "ClusterRoleBinding", None).await, &binding).await;
+    let mut kubeconfig = Kubeconfig::read_from(testbed().await.kubeconfig().unwrap()).unwrap();
+    kubeconfig.auth_infos[0].auth_info.as_mut().unwrap().impersonate = Some(user.to_owned());
+    let path = folder.join("half.kubeconfig");
+    std::fs::write(&path, serde_json::to_string(&kubeconfig).unwrap()).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_may_not_be_changed_leaves_the_exemption_from_the_others() {
+    let (group, open, locked) = ("half.example.io", "open.half.example.io", "locked.half.example.io");
+    let webhook = Webhook::start(|_, _| Some(WORDS.to_owned())).await.unwrap();
+    assert_eq!(run("apply", &Archive::of(&[definition(group, &["v1"])], None)).await.code, 0);
+    for (name, asked) in [(open, group), (locked, "nowhere.example.io")] {
+        let webhook = json!({"name": name, "clientConfig": webhook.client_config("/"), "sideEffects": "None",
+            "admissionReviewVersions": ["v1"], "rules": [{"apiGroups": [asked], "apiVersions": ["*"],
+                "resources": ["things"], "operations": ["CREATE", "UPDATE"]}]});
+        make(&configurations().await, &configuration(name, &json!([webhook]))).await;
+    }
+    let things = api("things", &format!("{group}/v1"), "Thing", None).await;
+    let on_trial = PostParams { dry_run: true, ..PostParams::default() };
+    until("the webhook is asked", async || {
+        let probe = serde_json::from_value(thing(group, "probe", &json!({})).1).unwrap();
+        things.create(&on_trial, &probe).await.is_err_and(|error| error.to_string().contains(WORDS))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = who_may_change(open, folder.path()).await;
+    let archive = Archive::of(&[thing(group, "one", &json!({}))], None);
+    let option = format!("--exempt-webhooks={locked},{open}");
+    let done = run_through(&kubeconfig, "apply", &archive, &[option.as_str()]).await;
+    assert_eq!((done.code, done.count("created")), (0, 1), "{} {}", done.report, done.errors);
+    let notes = done.report["notes"].to_string();
+    for words in
+        ["exempt from some webhooks, and the others are asked", "half-exempt, and nobody else, from 1 webhooks"]
+    {
+        assert!(notes.contains(words), "{words}: {notes}");
+    }
+    assert_eq!((conditions(open).await, conditions(locked).await), (vec![Vec::<String>::new()], vec![vec![]]));
 }
 
 #[tokio::test]

@@ -1,0 +1,103 @@
+//! What putting the condition into all configurations came to: pure. One that fails keeps nobody from being exempt from the
+//! others.
+
+use std::collections::BTreeSet;
+
+use drover::exit::{Chain, Exit, Fault};
+
+use super::condition::Added;
+use super::error::ExemptionError;
+
+/// What it came to.
+#[derive(Debug, Default)]
+pub(super) struct PutIn {
+    /// How many webhooks were changed.
+    pub(super) changed: usize,
+    /// The webhooks that have the condition now.
+    pub(super) exempt: BTreeSet<String>,
+    /// Those that cannot have it.
+    pub(super) full: Vec<String>,
+    /// The names of the configurations that were looked through.
+    pub(super) names: BTreeSet<String>,
+    /// The first failure.
+    failed: Option<ExemptionError>,
+}
+
+impl PutIn {
+    /// Notes what became of one configuration. Gives whether the others are worth a try: not where no server answers.
+    pub(super) fn take(&mut self, name: &str, came_to: Result<Option<Added>, ExemptionError>) -> bool {
+        match came_to {
+            Ok(None) => true,
+            Ok(Some(added)) => {
+                self.changed += added.changed;
+                self.exempt.extend(added.exempt);
+                self.full.extend(added.full);
+                self.names.insert(name.to_owned());
+                true
+            }
+            Err(error) => {
+                let answers = error.exit() != Exit::Unavailable;
+                self.failed.get_or_insert(error);
+                answers
+            }
+        }
+    }
+
+    /// What is to be said of the first failure, if there was one.
+    pub(super) fn failure(&self) -> Option<String> {
+        let error = self.failed.as_ref()?;
+        let asked = if self.exempt.is_empty() {
+            "webhooks are asked about what is written"
+        } else {
+            "exempt from some webhooks, and the others are asked about what is written"
+        };
+        Some(format!("{asked}: {}", Chain(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::RequestError;
+
+    fn added(webhook: &str) -> Result<Option<Added>, ExemptionError> {
+        Ok(Some(Added { changed: 1, exempt: vec![webhook.to_owned()], full: Vec::new() }))
+    }
+
+    fn failed(source: RequestError) -> Result<Option<Added>, ExemptionError> {
+        let plural = "validatingwebhookconfigurations";
+        Err(ExemptionError::Write { verb: "put in", plural, name: "policy".to_owned(), source })
+    }
+
+    fn forbidden() -> RequestError {
+        let (reason, message) = ("Forbidden".to_owned(), "not you".to_owned());
+        RequestError::Refused { code: 403, reason, message, retry_after: None, continue_token: None }
+    }
+
+    #[test]
+    fn one_that_fails_is_told_and_the_others_are_exempt() {
+        let mut put_in = PutIn::default();
+        assert!(put_in.take("policy", failed(forbidden())));
+        assert!(put_in.failure().unwrap().starts_with("webhooks are asked about what is written: "));
+        assert!(put_in.take("rancher.cattle.io", added("one")) && put_in.take("missing", Ok(None)));
+        let webhooks: Vec<&str> = put_in.exempt.iter().map(String::as_str).collect();
+        let names: Vec<&str> = put_in.names.iter().map(String::as_str).collect();
+        assert_eq!((put_in.changed, webhooks, names), (1, vec!["one"], vec!["rancher.cattle.io"]));
+        let failure = put_in.failure().unwrap();
+        assert!(failure.starts_with("exempt from some webhooks") && failure.ends_with("not you"), "{failure}");
+    }
+
+    #[test]
+    fn where_no_server_answers_no_other_is_tried() {
+        let mut put_in = PutIn::default();
+        assert!(!put_in.take("policy", failed(RequestError::Timeout { path: "/".to_owned() })));
+        assert!(put_in.failure().is_some());
+    }
+
+    #[test]
+    fn nothing_is_said_where_nothing_failed() {
+        let mut put_in = PutIn::default();
+        assert!(put_in.take("a", added("one")));
+        assert_eq!(put_in.failure(), None);
+    }
+}
