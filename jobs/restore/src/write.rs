@@ -23,7 +23,7 @@ use self::error::{
     AbortedSnafu, BeingDeletedSnafu, ContendedSnafu, LoadSnafu, NotServedSnafu, ParseSnafu, RequestSnafu,
 };
 use crate::archive::Archive;
-use crate::away::{Away, Register, Subject, Which};
+use crate::away::{Away, Part, Register, Subject, Which};
 use crate::compare::{Difference, StatusRule, UidMarks, compare};
 use crate::facts::{Facts, Position};
 use crate::finalizers;
@@ -52,6 +52,8 @@ pub(crate) struct Writer {
     pub(crate) owners: OwnerUids,
     /// Whose answer objects wait for.
     pub(crate) away: Arc<Register>,
+    /// Which part of a restore the objects are.
+    pub(crate) part: Part,
     /// What is deleted and created again where it cannot be changed, though something is lost with it.
     pub(crate) named: HashSet<Position>,
 }

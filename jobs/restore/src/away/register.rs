@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::cause::Away;
 use super::guard::{Class, Hook, Subject};
 use super::name::{Known, know};
+use super::waits::{Part, Waits};
 use crate::request::{RequestError, Server};
 
 /// Before the words of what happened when a webhook was called.
@@ -35,7 +36,7 @@ struct Record {
     words: Arc<str>,
     hooks: Vec<Hook>,
     classes: Vec<Class>,
-    was_waited_for: bool,
+    waits: Waits,
 }
 
 #[derive(Default, Deserialize)]
@@ -64,8 +65,8 @@ impl Register {
             format!("{who} does not answer: {cause}; see that its server runs, and run the restore again").into();
         let mut records = self.lock();
         let which = Which(records.len());
-        let (classes, was_waited_for) = (Vec::new(), false);
-        records.push(Record { away, who, words: Arc::clone(&words), hooks, classes, was_waited_for });
+        let (classes, waits) = (Vec::new(), Waits::default());
+        records.push(Record { away, who, words: Arc::clone(&words), hooks, classes, waits });
         (which, words)
     }
 
@@ -105,15 +106,15 @@ impl Register {
         }
     }
 
-    /// Whether this one may be waited for: once in a restore.
-    pub(crate) fn may_be_waited_for(&self, which: Which) -> bool {
-        self.lock().get(which.0).is_some_and(|record| !record.was_waited_for)
+    /// Whether this one may be waited for when this part was written: once in a restore, and by the definitions once before.
+    pub(crate) fn may_be_waited_for(&self, which: Which, part: Part) -> bool {
+        self.lock().get(which.0).is_some_and(|record| record.waits.may_begin(part))
     }
 
     /// This one was waited for, for as long as it may be.
-    pub(crate) fn end_wait(&self, which: Which) {
+    pub(crate) fn end_wait(&self, which: Which, part: Part) {
         if let Some(record) = self.lock().get_mut(which.0) {
-            record.was_waited_for = true;
+            record.waits.end(part);
         }
     }
 

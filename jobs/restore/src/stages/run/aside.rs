@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::{Run, Turn};
 use crate::away::Which;
 
-/// How long those that do not answer are waited for, all together and each of them once in a restore: a pod that was
-/// restored a moment ago pulls its image and starts in that time.
+/// How long those that do not answer are waited for, all together and each of them once in a restore, beside the wait of
+/// definitions: a pod that was restored a moment ago pulls its image and starts in that time.
 const ANSWERS_WITHIN: Duration = Duration::from_mins(1);
 /// Between two looks at them.
 const ASK_PAUSE: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ impl Run<'_> {
         }
         // A wait that was cut short, for a controller came up, is none: whoever goes on waits anew.
         for which in waited_for.into_iter().filter(|_| !self.stop.is_cancelled()) {
-            self.writer.away.end_wait(which);
+            self.writer.away.end_wait(which, self.writer.part);
         }
         for (which, left) in &self.aside {
             tracing::warn!("{} does not answer: {} objects were not written", self.writer.away.who(*which), left.len());
@@ -46,8 +46,8 @@ impl Run<'_> {
 
     /// How long they are waited for, which is said; none where all of them were waited for before.
     fn time_for_those_away(&self) -> Duration {
-        let away = &self.writer.away;
-        let news = self.aside.iter().filter(|(which, _)| away.may_be_waited_for(**which));
+        let (away, part) = (&self.writer.away, self.writer.part);
+        let news = self.aside.iter().filter(|(which, _)| away.may_be_waited_for(**which, part));
         let waited: Vec<String> =
             news.map(|(which, left)| format!("{} ({} objects)", away.who(*which), left.len())).collect();
         if waited.is_empty() {
