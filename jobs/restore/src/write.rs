@@ -3,6 +3,7 @@
 mod error;
 mod leaving;
 mod owners;
+mod owners_alone;
 mod recreate;
 mod rights;
 
@@ -120,10 +121,21 @@ impl Writer {
         if let Some((which, words)) = self.away.holds(&job.subject(action)) {
             return Ok(Attempt::put_aside(which, "", &words));
         }
-        match job.run(action).await {
+        let written = job.run(action).await;
+        self.attempt(&job, action, written).await
+    }
+
+    /// What a try came to.
+    async fn attempt(
+        &self,
+        job: &Job<'_>,
+        action: Action,
+        written: Result<Written, WriteError>,
+    ) -> Result<Attempt, WriteError> {
+        match written {
             Ok(written) => Ok(job.result(&written).into()),
             Err(error) if error.is_unreachable() => Err(error),
-            Err(error) => Ok(self.judge(&job, action, error).await),
+            Err(error) => Ok(self.judge(job, action, error).await),
         }
     }
 

@@ -2,7 +2,7 @@
 
 mod aside;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -186,13 +186,17 @@ impl<'a> Run<'a> {
 
     /// Writes objects, and gives those that are being deleted.
     async fn write(&mut self, positions: Vec<Position>, turn: Turn) -> Vec<Position> {
-        let (stop, shared, plan) = (self.stop.clone(), Arc::clone(&self.writer), self.plan);
+        let (stop, shared) = (self.stop.clone(), Arc::clone(&self.writer));
+        let (plan, written) = (self.plan, self.written_by_us(&positions, turn));
         // A task for each object: reading the answers and comparing is work for all cores.
         let attempts = stream::iter(positions)
             .take_until(stop.cancelled())
             .map(|position| {
                 let (writer, action) = (Arc::clone(&shared), action(plan, position, turn));
-                let task = tokio::spawn(async move { writer.write(position, action).await });
+                let is_ours = written.contains(&position);
+                let task = tokio::spawn(async move {
+                    if is_ours { writer.write_owners(position).await } else { writer.write(position, action).await }
+                });
                 async move { (position, task.await) }
             })
             .buffer_unordered(self.at_once);
@@ -204,6 +208,13 @@ impl<'a> Run<'a> {
             }
         }
         leaving
+    }
+
+    /// Those that this restore created, and that get their owners now.
+    fn written_by_us(&self, positions: &[Position], turn: Turn) -> HashSet<Position> {
+        let is_ours =
+            |position: &&Position| turn == Turn::Owners && self.results.outcome(**position) == Outcome::Created;
+        positions.iter().filter(is_ours).copied().collect()
     }
 
     fn take(&mut self, position: Position, ended: Result<Result<Attempt, WriteError>, JoinError>, turn: Turn) -> Then {

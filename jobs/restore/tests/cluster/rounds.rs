@@ -29,6 +29,14 @@ async fn need(thing: &str, config_map: &str) {
     .await;
 }
 
+fn replica_set(controller: &Value) -> Value {
+    let labels = json!({"app": "owned"});
+    json!({"apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "metadata": {"namespace": "rounds", "name": "owned", "ownerReferences": [controller]},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "a", "image": "a"}]}}}})
+}
+
 #[tokio::test]
 async fn objects_that_need_each_other_come_back_with_their_owners() {
     let first = Archive::of(&[definition(GROUP, &["v1"]), namespace("rounds")], None);
@@ -36,15 +44,18 @@ async fn objects_that_need_each_other_come_back_with_their_owners() {
     need("needy", "later").await;
     need("lost", "never").await;
     let owner = old_owner(&format!("{GROUP}/v1"), "Thing", "needy");
+    let mut controller = owner.clone();
+    controller["controller"] = json!(true);
     let objects: Vec<(&str, Value)> = vec![
         thing(GROUP, "needy", &json!({"spec": {"a": 1}})),
         thing(GROUP, "lost", &json!({"spec": {"a": 1}})),
         config_map("rounds", "later", &json!([owner])),
         config_map("rounds", "owned", &json!([owner])),
+        ("replicasets", replica_set(&controller)),
     ];
     let archive = Archive::of(&objects, None);
     let first = run("apply", &archive).await;
-    assert_eq!((first.code, first.count("created"), first.count("failed")), (1, 3, 1), "{}", first.report);
+    assert_eq!((first.code, first.count("created"), first.count("failed")), (1, 4, 1), "{}", first.report);
     let (result, reason) = first.result("things", "lost");
     assert!(result == "failed" && reason.contains("no params found"), "{result}: {reason}");
     let needy = live(&api("things", &format!("{GROUP}/v1"), "Thing", None).await, "needy").await;
@@ -54,6 +65,11 @@ async fn objects_that_need_each_other_come_back_with_their_owners() {
         assert_eq!(owned["metadata"]["ownerReferences"][0]["uid"], needy["metadata"]["uid"]);
         assert!(first.result("configmaps", name).1.contains("made later"), "{}", first.report);
     }
+    // Live ones are never written over, and this one was created a moment ago.
+    let owned = live(&api("replicasets", "apps/v1", "ReplicaSet", Some("rounds")).await, "owned").await;
+    assert_eq!(owned["metadata"]["ownerReferences"][0]["uid"], needy["metadata"]["uid"], "{}", first.report);
+    assert_eq!(first.result("replicasets", "owned").0, "created", "{}", first.report);
     let second = run("apply", &archive).await;
-    assert_eq!((second.count("unchanged"), second.count("failed")), (3, 1), "{}", second.report);
+    let counts = ["unchanged", "kept", "failed"].map(|result| second.count(result));
+    assert_eq!(counts, [3, 1, 1], "{}", second.report);
 }
