@@ -74,11 +74,14 @@ pub(crate) enum WriteError {
     },
     /// It was deleted to be created again, and does not go.
     #[snafu(display(
-        "it was deleted to be created again and is still there after {} s; see that the garbage collector \
-         (kube-controller-manager) runs, and run the restore again",
+        "it was deleted to be created again and is still there after {} s: it waits for {held}; see that the garbage \
+         collector (kube-controller-manager) and whoever does what finalizers stand for run, and run the restore again",
         GONE_WITHIN.as_secs()
     ))]
-    StillThere,
+    StillThere {
+        /// What holds it.
+        held: String,
+    },
     /// It was deleted, what is wanted was refused, and what was there is there again.
     #[snafu(display(
         "failed to create it again after it was deleted, for it cannot be changed; what was there before was put back"
@@ -134,7 +137,7 @@ impl WriteError {
             | Self::Parse { .. }
             | Self::NotServed
             | Self::OwnRights { .. }
-            | Self::StillThere
+            | Self::StillThere { .. }
             | Self::PutBack { .. }
             | Self::Lost { .. } => Then::Settled,
         }

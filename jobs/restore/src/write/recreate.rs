@@ -12,7 +12,7 @@ use snafu::ResultExt;
 use tokio::time::Instant;
 
 use super::error::{RequestSnafu, StillThereSnafu, WriteError};
-use super::{GONE_WITHIN, Job, Written, parse};
+use super::{GONE_WITHIN, Job, Written, held, parse};
 use crate::compare::same;
 use crate::made_anew::{Loss, loss, way_out};
 use crate::outcome::Outcome;
@@ -20,7 +20,7 @@ use crate::request::RequestError;
 use crate::server_owned::leave_to_server;
 use crate::shape::{Identity, Shape};
 
-/// Between two looks at an object that is going; it has no finalizers of its own, so it goes within moments.
+/// Between two looks at an object that is going; but for a Service it has no finalizers of its own, and goes within moments.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where nothing is deleted for what the server says.
@@ -197,10 +197,11 @@ impl Job<'_> {
     }
 
     /// Takes the object's finalizers away. Nobody is to clean up after what comes back at once, with its finalizers, and
-    /// whoever would do it may be scaled down: the object would wait for the end of the restore, and then be gone.
+    /// whoever would do it may be scaled down: the object would wait for the end of the restore, and then be gone. Those of
+    /// a type that has something outside of the cluster stay, see [`has_something_outside`].
     async fn without_finalizers(&self, live: &Shape<'_>, cascade: Cascade) -> Result<Identity, WriteError> {
         let identity = live.identity();
-        if live.finalizers().is_empty() {
+        if live.finalizers().is_empty() || has_something_outside(self.kind()) {
             return Ok(identity);
         }
         self.delete(&identity, cascade, &json!(["All"])).await?;
@@ -235,13 +236,14 @@ impl Job<'_> {
                 Err(error) if error.is_not_found() => return Ok(()),
                 live => {
                     let live = live.context(RequestSnafu { step: "" })?;
-                    if parse(&live, "the live object")?.identity().uid != identity.uid {
+                    let live = parse(&live, "the live object")?;
+                    if live.identity().uid != identity.uid {
                         return Ok(());
                     }
+                    if Instant::now() >= deadline {
+                        return StillThereSnafu { held: held(&live) }.fail();
+                    }
                 }
-            }
-            if Instant::now() >= deadline {
-                return StillThereSnafu.fail();
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -254,6 +256,12 @@ impl Job<'_> {
         let created = self.writer.server.create(&self.known.collection(&self.namespace), body).await;
         self.identity(&created.context(RequestSnafu { step: "" })?).map(drop)
     }
+}
+
+/// Whether finalizers of a type, given as group and plural name, wait for something outside of the cluster to be taken down:
+/// the load balancer of a Service. The new object knows nothing of it, so nobody would ever do it.
+fn has_something_outside(kind: (&str, &str)) -> bool {
+    kind == ("", "services")
 }
 
 /// Whether somebody's policy refused the change: it is not evaded, and says itself what is wrong.
@@ -297,6 +305,14 @@ mod tests {
         }
         assert_eq!(Obstacle::Named(Cascade::Background).cascade(), Cascade::Background);
         assert_eq!(Obstacle::OfType.cascade(), Cascade::Orphan);
+    }
+
+    #[test]
+    fn what_is_outside_of_the_cluster_is_taken_down_first() {
+        assert!(has_something_outside(("", "services")));
+        assert!(
+            !has_something_outside(("", "configmaps")) && !has_something_outside(("serving.knative.dev", "services"))
+        );
     }
 
     #[test]

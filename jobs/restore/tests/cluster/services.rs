@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Archive, Run, api, live, make, namespace, run};
+use crate::support::{Archive, Run, api, change, live, make, namespace, run, start, testbed, until};
 
 /// A Service as a server gives it, with this address.
 fn service(home: &str, name: &str, address: &str) -> Value {
@@ -116,4 +116,38 @@ async fn a_live_service_keeps_its_address() {
     let spec = spec(home, "a").await;
     assert_eq!((&spec["clusterIP"], &spec["selector"]["app"]), (&json!("10.96.0.85"), &json!("new")));
     assert_eq!(run("plan", &archive).await.count("unchanged"), 1);
+}
+
+/// Nobody runs load balancers here, so the test does.
+#[tokio::test]
+async fn a_service_that_is_made_anew_keeps_its_finalizers_until_its_balancer_is_gone() {
+    let home = "balancer";
+    let with = |policy: &str, address: &str| {
+        let mut service = balanced(home, "a", address, 30_090);
+        service["metadata"]["finalizers"] = json!(["service.kubernetes.io/load-balancer-cleanup"]);
+        service["spec"]["loadBalancerClass"] = json!(format!("example.io/{policy}"));
+        service
+    };
+    let (refused, archive) = restored(home, &[with("old", "10.96.0.90")], &[with("new", "10.96.0.90")]).await;
+    assert_eq!((refused.code, refused.result("services", "a").0.as_str()), (1, "failed"), "{}", refused.report);
+    let services = api("services", "v1", "Service", Some(home)).await;
+    let before = live(&services, "a").await;
+    let (kubeconfig, name) = (testbed().await.kubeconfig().unwrap(), format!("services/{home}/a"));
+    let child = start(kubeconfig, "apply", &archive.path(), &["--recreate", name.as_str()]);
+    until("the Service waits for its balancer", async || {
+        let live = services.get_opt("a").await.unwrap();
+        live.is_some_and(|live| {
+            let is_old = live.metadata.uid.as_deref() == before["metadata"]["uid"].as_str();
+            is_old && live.metadata.deletion_timestamp.is_some() && live.metadata.finalizers.is_some()
+        })
+    })
+    .await;
+    let held = live(&services, "a").await["metadata"]["finalizers"].to_string();
+    assert!(held.contains("load-balancer-cleanup"), "{held}");
+    change(&services, "a", &json!({"metadata": {"finalizers": null}})).await;
+    let done = Run::wait(child).await;
+    assert_eq!((done.code, done.count("updated")), (0, 1), "{} {}", done.report, done.errors);
+    let after = live(&services, "a").await;
+    assert_eq!(after["spec"]["loadBalancerClass"], "example.io/new");
+    change(&services, "a", &json!({"metadata": {"finalizers": null}})).await;
 }
