@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use form_urlencoded::Serializer;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use serde::Deserialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
@@ -107,7 +109,25 @@ fn is_ready(slices: &Slices) -> bool {
     endpoints.any(|endpoint| !endpoint.addresses.is_empty() && endpoint.conditions.ready != Some(false))
 }
 
-/// Registrations whose Service has no ready endpoint, each with its name.
+/// Those that wait for Services, by Service.
+type Waiting = BTreeMap<Service, Waiters>;
+
+/// Those that wait for one Service.
+#[derive(Debug)]
+struct Waiters {
+    positions: Vec<Position>,
+    /// Why it is not seen whether the Service is ready, where it is not.
+    unseen: Option<String>,
+}
+
+impl Default for Waiters {
+    /// None, and nothing was seen yet.
+    fn default() -> Self {
+        Self { positions: Vec::new(), unseen: Some("the API server did not answer in that time".to_owned()) }
+    }
+}
+
+/// Registrations whose Service was not seen to have a ready endpoint, each with what is to be said of that.
 #[derive(Debug, Default)]
 pub(crate) struct Unserved(BTreeMap<Position, String>);
 
@@ -120,40 +140,36 @@ impl Unserved {
         shutdown: &CancellationToken,
     ) -> Self {
         let archive = Arc::clone(archive);
-        let needed = tokio::task::spawn_blocking(move || needed(&archive, &written)).await.unwrap_or_default();
-        let mut left = unready(server, needed).await;
-        if !left.is_empty() {
-            let names: Vec<String> = left.keys().map(name_of).collect();
-            let seconds = READY_WITHIN.as_secs();
-            tracing::info!("waiting up to {seconds} s for what serves webhooks and APIs: {}", names.join(", "));
+        let needed = tokio::task::spawn_blocking(move || needed(&archive, &written)).await;
+        let (mut left, server) = (needed.unwrap_or_default(), server.impatient());
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            // What only reads may be dropped half-way; those that were seen by then are no longer among the left.
+            _ = timeout_at(Instant::now() + READY_WITHIN, until_ready(&server, &mut left)) => {}
         }
-        let deadline = Instant::now() + READY_WITHIN;
-        while !left.is_empty() && Instant::now() < deadline && !shutdown.is_cancelled() {
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-            left = unready(server, left).await;
-        }
-        let unserved = left
-            .iter()
-            .flat_map(|(service, positions)| positions.iter().map(move |position| (*position, name_of(service))));
-        Self(unserved.collect())
+        Self::of(&left)
+    }
+
+    fn of(left: &Waiting) -> Self {
+        let told = left.iter().flat_map(|(service, waiters)| {
+            let words = trouble(service, waiters.unseen.as_deref());
+            waiters.positions.iter().map(move |position| (*position, words.clone()))
+        });
+        Self(told.collect())
     }
 
     /// Says it, in the log and in the results of those that were written.
     pub(crate) fn tell(&self, results: &mut Results) {
-        for (position, service) in &self.0 {
+        for (position, trouble) in &self.0 {
             let outcome = results.outcome(*position);
             if !matches!(outcome, Outcome::Created | Outcome::Updated) {
                 continue;
             }
             let note = format!(
-                "its {service} had no ready endpoint after {} s, and it was written all the same: until its server \
-                 answers, the API server refuses what it is asked about",
-                READY_WITHIN.as_secs()
+                "{trouble}, and it was written all the same: until its server answers, the API server refuses what it is \
+                 asked about"
             );
-            tracing::warn!("a webhook configuration or APIService is in force without its server: {note}");
+            tracing::warn!("a webhook configuration or APIService may be in force without its server: {note}");
             let result = ObjectResult::noted(outcome, [note.as_str(), results.reason(*position)]);
             results.set(*position, result);
         }
@@ -165,31 +181,73 @@ fn name_of(service: &Service) -> String {
     format!("Service \"{namespace}/{name}\"")
 }
 
+/// What is said of a Service that was not seen to be ready.
+fn trouble(service: &Service, unseen: Option<&str>) -> String {
+    let (name, seconds) = (name_of(service), READY_WITHIN.as_secs());
+    match unseen {
+        None => format!("its {name} had no ready endpoint after {seconds} s"),
+        Some(why) => format!("whether its {name} has a ready endpoint was not seen within {seconds} s ({why})"),
+    }
+}
+
 /// The Services that objects need, each with these; blocks. What cannot be read fails when it is written.
-fn needed(archive: &Archive, written: &[Position]) -> BTreeMap<Service, Vec<Position>> {
-    let mut needed: BTreeMap<Service, Vec<Position>> = BTreeMap::new();
+fn needed(archive: &Archive, written: &[Position]) -> Waiting {
+    let mut needed = Waiting::new();
     for position in written {
         let Ok(loaded) = archive.load(*position) else { continue };
         for service in services(&loaded.object) {
-            needed.entry(service).or_default().push(*position);
+            needed.entry(service).or_default().positions.push(*position);
         }
     }
     needed
 }
 
-/// Those of the Services that have no ready endpoint.
-async fn unready(server: &Server, services: BTreeMap<Service, Vec<Position>>) -> BTreeMap<Service, Vec<Position>> {
-    let mut left = BTreeMap::new();
-    for (service, positions) in services {
-        let is_ready = look(server, &service).await.unwrap_or_else(|error| {
-            tracing::debug!("failed to see whether the {} is ready: {error}", name_of(&service));
-            false
-        });
-        if !is_ready {
-            left.insert(service, positions);
+/// Looks until all of the Services have ready endpoints; takes those out that have.
+async fn until_ready(server: &Server, left: &mut Waiting) {
+    let mut is_first = true;
+    loop {
+        take_ready(server, left).await;
+        if left.is_empty() {
+            return;
         }
+        if std::mem::take(&mut is_first) {
+            let names: Vec<String> = left.keys().map(name_of).collect();
+            let seconds = READY_WITHIN.as_secs();
+            tracing::info!("waiting up to {seconds} s for what serves webhooks and APIs: {}", names.join(", "));
+        }
+        tokio::time::sleep(PAUSE).await;
     }
-    left
+}
+
+/// Looks once at each of the Services, all at once: one that is not answered about holds up no other.
+async fn take_ready(server: &Server, left: &mut Waiting) {
+    let mut looks = FuturesUnordered::new();
+    for service in left.keys() {
+        looks.push(seen(server, service.clone()));
+    }
+    while let Some((service, seen)) = looks.next().await {
+        note(left, &service, seen);
+    }
+}
+
+async fn seen(server: &Server, service: Service) -> (Service, Result<bool, RequestError>) {
+    let seen = look(server, &service).await;
+    (service, seen)
+}
+
+/// Notes what a look at a Service came to. What was not seen is not taken for what is not there.
+fn note(left: &mut Waiting, service: &Service, seen: Result<bool, RequestError>) {
+    let unseen = match seen {
+        Ok(true) => {
+            left.remove(service);
+            return;
+        }
+        Ok(false) => None,
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(waiters) = left.get_mut(service) {
+        waiters.unseen = unseen;
+    }
 }
 
 async fn look(server: &Server, service: &Service) -> Result<bool, RequestError> {
@@ -225,6 +283,25 @@ mod tests {
         check(&json!({"spec": {"group": "apps", "service": null}}), &[]);
         check(&json!({"spec": {"policyName": "x"}}), &[]);
         check(&json!([7]), &[]);
+    }
+
+    #[test]
+    fn what_may_not_be_looked_at_is_not_told_as_without_a_server() {
+        let service = |name: &str| Service { namespace: "a".to_owned(), name: name.to_owned() };
+        let waiters = |position| Waiters { positions: vec![position], unseen: Some("no answer".to_owned()) };
+        let mut left =
+            Waiting::from([(service("up"), waiters(0)), (service("down"), waiters(1)), (service("x"), waiters(2))]);
+        let (reason, message) = ("Forbidden".to_owned(), "not you".to_owned());
+        let forbidden = RequestError::Refused { code: 403, reason, message, retry_after: None, continue_token: None };
+        note(&mut left, &service("up"), Ok(true));
+        note(&mut left, &service("down"), Ok(false));
+        note(&mut left, &service("x"), Err(forbidden));
+        let told: Vec<(Position, String)> = Unserved::of(&left).0.into_iter().collect();
+        let expected = [
+            (1, "its Service \"a/down\" had no ready endpoint after 60 s"),
+            (2, "whether its Service \"a/x\" has a ready endpoint was not seen within 60 s (not you)"),
+        ];
+        assert_eq!(told, expected.map(|(position, words)| (position, words.to_owned())));
     }
 
     #[test]
