@@ -170,15 +170,15 @@ impl Controllers {
         self.found.iter().map(|(controller, _)| controller.parts())
     }
 
-    /// Whether one of them runs: then there is something to scale down.
-    pub(crate) fn run(&self) -> bool {
-        self.found.iter().filter_map(|(_, live)| live.as_ref()).any(|live| live.replicas > 0)
+    /// Whether this holder would write to one of them, to scale it down or to note a count that is 0 already: not where all
+    /// that are there are held down by it.
+    pub(crate) fn would_be_written_by(&self, holder: &str) -> bool {
+        self.found.iter().filter_map(|(_, live)| live.as_ref()).any(|live| !live.is_held_by(holder))
     }
 
     /// Those that are down already, by this holder: an earlier try of the same restore was killed.
     pub(crate) fn held_by(&self, holder: &str) -> Self {
-        let is_held = |live: &Live| live.replicas == 0 && live.holder.as_deref() == Some(holder);
-        let held = self.found.iter().filter(|(_, live)| live.as_ref().is_some_and(is_held));
+        let held = self.found.iter().filter(|(_, live)| live.as_ref().is_some_and(|live| live.is_held_by(holder)));
         Self { found: held.cloned().collect() }
     }
 

@@ -128,8 +128,8 @@ impl Restoration {
         let set = self.resource_set()?;
         let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?;
         let types = Arc::new(types);
-        // Where none runs there is none to spare, and what is decided when their pods are gone is enough.
-        let unchanged = if controllers.run() {
+        // Where all are down already there is none to spare, and what is decided when their pods are gone is enough.
+        let unchanged = if controllers.would_be_written_by(hold.by()) {
             let beforehand = self.holding(&controllers.held_by(hold.by()), hold);
             Box::pin(beforehand.unchanged(&types, &definitions, set.as_ref())).await
         } else {

@@ -38,6 +38,13 @@ pub(super) struct Live {
     pub(super) holder: Option<String>,
 }
 
+impl Live {
+    /// Whether this holder holds it down.
+    pub(super) fn is_held_by(&self, holder: &str) -> bool {
+        self.replicas == 0 && self.holder.as_deref() == Some(holder)
+    }
+}
+
 /// What is found where a reference points to.
 pub(super) enum Found {
     /// It is there.
@@ -162,6 +169,15 @@ mod tests {
 
     use super::*;
     use crate::compare::StatusRule;
+
+    #[test]
+    fn what_its_user_keeps_at_zero_is_held_by_nobody() {
+        let live = |replicas, holder: Option<&str>| Live { count: 1, replicas, holder: holder.map(str::to_owned) };
+        assert!(live(0, Some("us")).is_held_by("us"));
+        for other in [live(0, None), live(0, Some("them")), live(1, Some("us"))] {
+            assert!(!other.is_held_by("us"), "{other:?}");
+        }
+    }
 
     fn deployments(scales: bool) -> Type {
         Type {

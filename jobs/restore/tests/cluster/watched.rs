@@ -83,6 +83,21 @@ async fn a_restore_that_finds_nothing_to_write_scales_none_and_puts_back_what_a_
 }
 
 #[tokio::test]
+async fn a_controller_that_its_user_keeps_at_zero_is_not_written_where_nothing_else_is() {
+    let home = "kept-at-zero";
+    let deployments = home_of(home, deployment(home, "boss", 0, true)).await;
+    let archive = archive(home, &["boss"]);
+    assert_eq!(run("apply", &archive).await.count("created"), 1);
+    is_at(&deployments, "boss", 0).await;
+    let proxy = Proxy::start(testbed().await).await.unwrap();
+    let again = run_through(&proxy.kubeconfig(), "apply", &archive, &[]).await;
+    assert_eq!((again.code, again.count("unchanged")), (0, 1), "{} {}", again.report, again.errors);
+    let writes = proxy.answered().into_iter().filter(drover_testbed::proxy::Answered::is_write);
+    let paths: Vec<String> = writes.map(|answered| answered.path).collect();
+    assert_eq!(paths, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn for_what_is_written_last_alone_none_is_scaled() {
     let home = "registered";
     let deployments = home_of(home, deployment(home, "boss", 2, true)).await;
