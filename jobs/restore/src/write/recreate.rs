@@ -120,7 +120,7 @@ impl Obstacle {
 
 impl Job<'_> {
     /// What stands between the live object and what is wanted, where the server refused what is wanted, and the object is
-    /// made anew for it; else the error, which says what somebody can do.
+    /// made anew for it; else the error, which says what somebody can do. What a policy refuses is made anew for nobody.
     pub(super) async fn obstacle(
         &self,
         error: WriteError,
@@ -128,14 +128,14 @@ impl Job<'_> {
         live: &Shape<'_>,
     ) -> Result<Obstacle, WriteError> {
         let source = match error {
-            WriteError::Request { step: "", source } if source.is_invalid() => source,
+            WriteError::Request { step: "", source } if source.is_invalid() && !is_of_policy(&source) => source,
             other => return Err(other),
         };
         let kind = self.kind();
         if let Some(obstacle) = Obstacle::between(kind, wanted, live) {
             return Ok(obstacle);
         }
-        if loss(kind) == Loss::Nothing && !is_of_policy(&source) {
+        if loss(kind) == Loss::Nothing {
             return Ok(Obstacle::OfType);
         }
         if self.writer.named.contains(&self.position) {
@@ -146,7 +146,7 @@ impl Job<'_> {
 
     /// The server's refusal, with the way out where it is the change that it refuses, and not the object.
     async fn unchangeable(&self, refusal: RequestError) -> WriteError {
-        if !is_of_policy(&refusal) && self.is_there_and_would_be_created().await.unwrap_or(false) {
+        if self.is_there_and_would_be_created().await.unwrap_or(false) {
             let way_out = way_out(self.kind(), &self.namespace, &self.name);
             return WriteError::Unchangeable { way_out, source: refusal };
         }

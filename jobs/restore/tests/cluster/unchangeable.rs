@@ -1,8 +1,9 @@
 //! What the server lets nobody change: made anew where nothing is lost with it, and else where somebody names it.
 
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::support::{Archive, api, live, namespace, run, run_asking};
+use crate::support::{Archive, api, live, make, namespace, run, run_asking, until};
 
 fn priority_class(value: i64) -> (&'static str, Value) {
     let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
@@ -106,4 +107,49 @@ async fn what_the_server_would_not_create_is_refused_in_its_own_words() {
     let (result, reason) = refused.result("deployments", "web");
     assert_eq!((refused.code, result.as_str()), (1, "failed"));
     assert!(reason.contains("spec.template.spec.containers") && !reason.contains("recreate"), "{reason}");
+}
+
+/// Lets nobody change the Deployments of a namespace.
+async fn forbid_changes(home: &str) {
+    let policy = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": home}, "spec": {
+            "matchConstraints": {"resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"],
+                "operations": ["UPDATE"], "resources": ["deployments"]}]},
+            "validations": [{"message": "it is frozen",
+                "expression":
+                    "object.spec.template.spec.containers[0].image == oldObject.spec.template.spec.containers[0].image"}]}});
+    let bound = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": home}, "spec": {"policyName": home, "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": home}}}}});
+    let group = "admissionregistration.k8s.io/v1";
+    make(&api("validatingadmissionpolicies", group, "ValidatingAdmissionPolicy", None).await, &policy).await;
+    make(&api("validatingadmissionpolicybindings", group, "ValidatingAdmissionPolicyBinding", None).await, &bound)
+        .await;
+    let deployments = api("deployments", "apps/v1", "Deployment", Some(home)).await;
+    let on_trial = PatchParams { dry_run: true, ..PatchParams::default() };
+    let probe = json!({"spec": {"template": {"spec": {"containers": [{"name": "b", "image": "b"}]}}}});
+    until("the policy is in force", async || {
+        let refused = deployments.patch("web", &on_trial, &Patch::Merge(&probe)).await;
+        refused.is_err_and(|error| error.to_string().contains("it is frozen"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_policy_is_not_evaded_by_naming_what_it_guards() {
+    let home = "frozen";
+    assert_eq!(run("apply", &deployment(home, "a")).await.code, 0);
+    forbid_changes(home).await;
+    let deployments = api("deployments", "apps/v1", "Deployment", Some(home)).await;
+    let before = live(&deployments, "web").await;
+    let labels = json!({"app": "a"});
+    let other = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": home, "name": "web"},
+        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "b", "image": "b"}]}}}});
+    let archive = Archive::of(&[("deployments", other)], None);
+    let refused = run_asking("apply", &archive, &["--recreate", "deployments.apps/frozen/web"]).await;
+    let (result, reason) = refused.result("deployments", "web");
+    assert_eq!((refused.code, result.as_str()), (1, "failed"), "{} {}", refused.report, refused.errors);
+    assert!(reason.contains("it is frozen") && !reason.contains("deleted"), "{reason}");
+    assert_eq!(live(&deployments, "web").await["metadata"]["uid"], before["metadata"]["uid"]);
 }
