@@ -332,8 +332,8 @@ impl Exemption {
         } else {
             let seconds = IN_FORCE_WITHIN.as_secs();
             let words = format!(
-                "after {seconds} s webhooks still answer writes on trial; what they refuse is named, and what they change \
-                 is not"
+                "after {seconds} s writes on trial do not show that no webhook is asked; what they refuse is named, and \
+                 what they change is not"
             );
             self.teller.warn("NotExempted", words).await;
         }

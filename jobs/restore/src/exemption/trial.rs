@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::condition::webhook_of;
 use crate::request::{RequestError, Server};
 
-/// How many times in a row no webhook may answer.
+/// How many times in a row no webhook may answer, in answers of all requests that are made at once.
 const IN_A_ROW: usize = 3;
 /// Each time so many requests are made at once: they take different connections, and with them different API servers.
 const AT_ONCE: usize = 4;
@@ -64,15 +64,24 @@ fn of_rancher(kind: &str, members: &Value) -> Value {
     object
 }
 
+/// What an answer tells of whether one of the webhooks was asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Told {
+    Asked,
+    NotAsked,
+    /// Nothing: the request did not come so far.
+    Nothing,
+}
+
 /// Those trials by which can be seen that one of the webhooks is asked, while nobody is exempt from it yet.
 pub(super) async fn telling(server: &Server, webhooks: &BTreeSet<String>) -> Vec<&'static Trial> {
     let trials: Vec<&'static Trial> = TRIALS.iter().collect();
     let asked = asked(server, &trials, webhooks).await;
-    trials.into_iter().zip(asked).filter_map(|(trial, is_asked)| is_asked.then_some(trial)).collect()
+    trials.into_iter().zip(asked).filter_map(|(trial, told)| (told == Told::Asked).then_some(trial)).collect()
 }
 
-/// Repeats the trials until none of the webhooks is asked any more, so many times in a row. Gives whether it came to that
-/// before the time was over.
+/// Repeats the trials until none of the webhooks is asked any more, as so many answers in a row show it. Gives whether it
+/// came to that before the time was over.
 pub(super) async fn pass(
     server: &Server,
     trials: &[&'static Trial],
@@ -82,37 +91,57 @@ pub(super) async fn pass(
     let deadline = Instant::now() + within;
     let all: Vec<&'static Trial> = trials.iter().flat_map(|trial| [*trial; AT_ONCE]).collect();
     let mut in_a_row = 0;
-    while in_a_row < IN_A_ROW {
+    while in_a_row < IN_A_ROW * all.len() {
         if Instant::now() >= deadline {
             return false;
         }
         sleep(PAUSE).await;
-        let asked = asked(server, &all, webhooks).await;
-        in_a_row = if asked.contains(&true) { 0 } else { in_a_row + 1 };
+        in_a_row = more_in_a_row(in_a_row, &asked(server, &all, webhooks).await);
     }
     true
 }
 
+/// How many answers in a row show that no webhook was asked, with these; one that tells nothing counts as nothing.
+fn more_in_a_row(before: usize, answers: &[Told]) -> usize {
+    if answers.contains(&Told::Asked) {
+        return 0;
+    }
+    before + answers.iter().filter(|told| **told == Told::NotAsked).count()
+}
+
 /// Of each trial whether one of the webhooks was asked about it; all of them at once.
-async fn asked(server: &Server, trials: &[&'static Trial], webhooks: &BTreeSet<String>) -> Vec<bool> {
+async fn asked(server: &Server, trials: &[&'static Trial], webhooks: &BTreeSet<String>) -> Vec<Told> {
     let mut asked = Vec::with_capacity(trials.len());
     for trial in trials {
-        asked.push(trial.is_asked(server, webhooks));
+        asked.push(trial.told(server, webhooks));
     }
     join_all(asked).await
 }
 
 impl Trial {
     /// Whether one of the webhooks was asked, as far as the answer shows it.
-    async fn is_asked(&self, server: &Server, webhooks: &BTreeSet<String>) -> bool {
+    async fn told(&self, server: &Server, webhooks: &BTreeSet<String>) -> Told {
         let body: Bytes = (self.body)().to_string().into();
-        match server.once(Method::POST, self.path, body).await {
-            Ok(answer) => serde_json::from_slice::<Value>(&answer).is_ok_and(|object| is_changed(&object)),
-            Err(RequestError::Refused { message, .. }) => {
-                webhook_of(&message).is_some_and(|webhook| webhooks.contains(webhook))
-            }
-            Err(_) => false,
-        }
+        told(&server.once(Method::POST, self.path, body).await, webhooks)
+    }
+}
+
+/// What an answer tells.
+fn told(answer: &Result<Bytes, RequestError>, webhooks: &BTreeSet<String>) -> Told {
+    match answer {
+        Ok(object) => match serde_json::from_slice::<Value>(object) {
+            Ok(object) if is_changed(&object) => Told::Asked,
+            Ok(_) => Told::NotAsked,
+            Err(_) => Told::Nothing,
+        },
+        Err(error @ RequestError::Refused { message, .. }) => match webhook_of(message) {
+            Some(webhook) if webhooks.contains(webhook) => Told::Asked,
+            // What meets a server that is busy, or is not let in, comes to no webhook.
+            _ if error.is_transient() => Told::Nothing,
+            None if error.is_forbidden() => Told::Nothing,
+            _ => Told::NotAsked,
+        },
+        Err(_) => Told::Nothing,
     }
 }
 
@@ -132,6 +161,41 @@ mod tests {
         for object in [json!({}), json!({"metadata": {"annotations": {"a": "b"}}}), json!(7)] {
             assert!(!is_changed(&object), "{object}");
         }
+    }
+
+    fn refused(code: u16, message: &str) -> Result<Bytes, RequestError> {
+        let (reason, message) = (String::new(), message.to_owned());
+        Err(RequestError::Refused { code, reason, message, retry_after: None, continue_token: None })
+    }
+
+    #[test]
+    fn answers_that_tell_nothing_are_told_from_those_that_show_that_no_webhook_was_asked() {
+        let webhooks = BTreeSet::from(["rancher.cattle.io".to_owned()]);
+        let created = |object: Value| Ok(Bytes::from(object.to_string()));
+        for (answer, expected) in [
+            (created(json!({"metadata": {"annotations": {"field.cattle.io/creatorId": "x"}}})), Told::Asked),
+            (created(json!({"metadata": {}})), Told::NotAsked),
+            (Ok(Bytes::from_static(b"<html>")), Told::Nothing),
+            (refused(403, "admission webhook \"rancher.cattle.io\" denied the request: no"), Told::Asked),
+            (refused(500, "Internal error occurred: failed calling webhook \"rancher.cattle.io\": x"), Told::Asked),
+            (refused(403, "admission webhook \"other.io\" denied the request: no"), Told::NotAsked),
+            (refused(422, "metadata.name: Invalid value"), Told::NotAsked),
+            (refused(403, "secrets is forbidden: User \"a\" cannot create resource"), Told::Nothing),
+            (refused(429, "too many requests"), Told::Nothing),
+            (refused(503, "the API server answered 503 Service Unavailable"), Told::Nothing),
+            (Err(RequestError::Timeout { path: "/".to_owned() }), Told::Nothing),
+        ] {
+            assert_eq!(told(&answer, &webhooks), expected, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_tells_something_counts() {
+        use Told::{Asked, NotAsked, Nothing};
+        assert_eq!(more_in_a_row(0, &[Nothing, Nothing]), 0);
+        assert_eq!(more_in_a_row(3, &[Nothing, NotAsked]), 4);
+        assert_eq!(more_in_a_row(3, &[NotAsked, NotAsked]), 5);
+        assert_eq!(more_in_a_row(3, &[NotAsked, Asked, Nothing]), 0);
     }
 
     #[test]
