@@ -22,6 +22,9 @@ pub struct TelemetryOptions {
     pub log_format: LogFormat,
 }
 
+/// What libraries log where a level alone is given.
+const OTHERS: &str = "async_nats=warn,kube_client::client::builder=off";
+
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum LogFormat {
@@ -58,9 +61,10 @@ impl Fault for Error {
 /// # Errors
 /// When the filter cannot be read.
 pub fn start(options: &TelemetryOptions) -> Result<(), Error> {
-    // A level alone concerns drover; what async-nats says of its connection at "info" is said by the jobs themselves.
+    // A level alone concerns drover; what async-nats says of its connection at "info", and kube of each answer that is an
+    // error, is said by the jobs themselves, with what it was about.
     let is_level = !options.log_level.contains(['=', ',']);
-    let filter = if is_level { format!("{},async_nats=warn", options.log_level) } else { options.log_level.clone() };
+    let filter = if is_level { format!("{},{OTHERS}", options.log_level) } else { options.log_level.clone() };
     let filter = EnvFilter::try_new(filter).context(ParseFilterSnafu { filter: &options.log_level })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let started = match options.log_format {

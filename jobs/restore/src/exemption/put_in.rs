@@ -64,9 +64,9 @@ mod tests {
         Added { changed: 1, exempt: vec![webhook.to_owned()], full: Vec::new() }
     }
 
-    fn failed(source: RequestError) -> Result<Option<Added>, ExemptionError> {
+    fn failed(source: RequestError) -> ExemptionError {
         let plural = "validatingwebhookconfigurations";
-        Err(ExemptionError::Write { verb: "put in", plural, name: "policy".to_owned(), source })
+        ExemptionError::Write { verb: "put in", plural, name: "policy".to_owned(), source }
     }
 
     fn forbidden() -> RequestError {
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn one_that_fails_is_told_and_the_others_are_exempt() {
         let mut put_in = PutIn::default();
-        assert!(put_in.take("policy", failed(forbidden())));
+        assert!(put_in.take("policy", Err(failed(forbidden()))));
         assert!(put_in.failure().unwrap().starts_with("webhooks are asked about what is written: "));
         assert!(put_in.take("rancher.cattle.io", Ok(Some(added("one")))) && put_in.take("missing", Ok(None)));
         let webhooks: Vec<&str> = put_in.exempt.iter().map(String::as_str).collect();
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn where_no_server_answers_no_other_is_tried() {
         let mut put_in = PutIn::default();
-        assert!(!put_in.take("policy", failed(RequestError::Timeout { path: "/".to_owned() })));
+        assert!(!put_in.take("policy", Err(failed(RequestError::Timeout { path: "/".to_owned() }))));
         assert!(put_in.failure().is_some());
     }
 
