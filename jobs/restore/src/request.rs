@@ -288,7 +288,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> RequestError
     let told = serde_json::from_slice::<Status>(body).ok().filter(|told| !told.message.is_empty());
     let (reason, message, list) = told.map_or_else(
         || (String::new(), without_status(status, body), None),
-        |told| (told.reason, told.message, told.metadata),
+        |told| (told.reason, away::without_review(told.message), told.metadata),
     );
     let continue_token = list.and_then(|list| list.continue_);
     RefusedSnafu { code: status.as_u16(), reason, message, retry_after: retry_after(headers), continue_token }.build()

@@ -173,7 +173,12 @@ async fn answer(request: Request<Incoming>, judge: Arc<Judge>) -> Result<Respons
         return Ok(refused);
     };
     let answer = judge(&path, &review["request"]);
-    let mut response = Response::new(Full::from(verdict(&review["request"]["uid"], &answer).to_string()));
+    let mut verdict = verdict(&review["request"]["uid"], &answer);
+    if matches!(answer, Answer::Broken(_)) {
+        // As Rancher's does, with the object that it failed on.
+        verdict["request"] = review["request"].clone();
+    }
+    let mut response = Response::new(Full::from(verdict.to_string()));
     if matches!(answer, Answer::Broken(_)) {
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     }

@@ -10,6 +10,16 @@ const INTERNAL: &str = "Internal error occurred: ";
 const FAILED_CALLING: &str = "failed calling webhook \"";
 /// Before the name of an admission webhook that answered, and said no. Its own code may be 500 too.
 const DENIED: &str = "admission webhook \"";
+/// Before the whole answer of a webhook that failed on an object, with the object in it, as Go quotes it.
+const AN_ERROR: &str = "an error on the server (\"";
+/// The kind of that answer.
+const REVIEW: &str = "AdmissionReview";
+/// What is said in its place.
+const ANSWERED: &str = "it answered with an error: ";
+/// Before what a webhook makes of the request, in its answer.
+const RESPONSE: &str = "\"response\":{";
+/// Before the words of that.
+const MESSAGE: &str = "\"message\":\"";
 /// Before the kind of objects that could not be converted.
 const CONVERSION: &str = "conversion webhook for ";
 /// The whole body where an APIService is known to be away, and what others begin with.
@@ -51,8 +61,9 @@ impl Away {
         if words.starts_with(DENIED) {
             return None;
         }
-        if let Some((webhook, _)) = words.strip_prefix(FAILED_CALLING).and_then(|rest| rest.split_once('"')) {
-            return Some(Self::Admission { webhook: webhook.to_owned() });
+        if let Some((webhook, said)) = words.strip_prefix(FAILED_CALLING).and_then(|rest| rest.split_once('"')) {
+            let has_answered = said.contains(ANSWERED);
+            return (!has_answered).then(|| Self::Admission { webhook: webhook.to_owned() });
         }
         if code == 500 && words.contains(CONVERSION) {
             return Some(Self::Conversion { definition: format!("{}.{}", known.plural, known.group) });
@@ -70,6 +81,32 @@ pub(crate) fn is_told_by_another_server(code: u16, message: &str) -> bool {
         || words.starts_with(FAILED_CALLING)
         || (code == 500 && words.contains(CONVERSION))
         || (code == 503 && is_plain(message))
+}
+
+/// What the API server says, with no more of a webhook's answer than its words. Of a webhook that fails on an object it
+/// repeats the whole answer, which may hold the object, and cuts it off somewhere.
+pub(crate) fn without_review(message: String) -> String {
+    let found = message.split_once(AN_ERROR).filter(|(_, answer)| answer.contains(REVIEW));
+    let Some((before, answer)) = found else { return message };
+    let answer = unquoted(answer);
+    let response = answer.rsplit_once(RESPONSE).and_then(|(_, response)| response.split_once(MESSAGE));
+    let words = response.map(|(_, words)| unquoted(words)).filter(|words| !words.is_empty());
+    let before = before.rsplit_once("failed to call webhook: ").map_or(before, |(before, _)| before);
+    format!("{before}{ANSWERED}{}", words.as_deref().unwrap_or("it did not say which"))
+}
+
+/// A text that Go or JSON quoted, up to its end or where it was cut off.
+fn unquoted(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => break,
+            '\\' => plain.extend(characters.next()),
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 /// Whether a message is the body of an answer that is the aggregator's own.
@@ -110,6 +147,28 @@ mod tests {
         let is_told = expected.is_some() || message.starts_with(DENIED);
         assert_eq!(Away::told(code, message, &known("things.io", "things")).as_ref(), expected, "{message}");
         assert_eq!(is_told_by_another_server(code, message), is_told, "{message}");
+    }
+
+    /// As rancher-webhook answers where it fails on an object, once whole and once cut off.
+    #[test]
+    fn a_webhook_that_answered_with_an_error_is_not_away_and_the_object_is_not_repeated() {
+        let name = "rancher.cattle.io.projects.management.cattle.io";
+        let before = format!("Internal error occurred: failed calling webhook \"{name}\": ");
+        let review = r#"failed to call webhook: an error on the server ("{\"kind\":\"AdmissionReview\",\"request\":{\"object\":{\"data\":{\"key\":\"secret\"}}},\"response\":{\"allowed\":false,\"status\":{\"message\":\"namespace \\\"local-p-1\\\" already exists"#;
+        for end in [r#"\",\"code\":500}}}") has prevented the request from succeeding"#, ""] {
+            let message = without_review(format!("{before}{review}{end}"));
+            assert_eq!(message, format!("{before}it answered with an error: namespace \"local-p-1\" already exists"));
+            assert_eq!(Away::told(500, &message, &known("things.io", "things")), None);
+            assert!(is_told_by_another_server(500, &message));
+        }
+        let cut =
+            r#"failed to call webhook: an error on the server ("{\"kind\":\"AdmissionReview\",\"request\":{\"uid\":"#;
+        assert_eq!(
+            without_review(format!("{before}{cut}")),
+            format!("{before}it answered with an error: it did not say which")
+        );
+        let other = "failed to call webhook: an error on the server (\"\") has prevented the request from succeeding";
+        assert_eq!(without_review(format!("{before}{other}")), format!("{before}{other}"));
     }
 
     #[test]
