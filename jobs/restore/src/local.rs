@@ -101,6 +101,11 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     let ending = ending_of(restoring.context.as_deref(), &namespace);
     let restoration = prepare(restoring).await?;
     let turn = take_turn(restoration.server().client(), &namespace, shutdown).await?;
+    // Before the first write: what one that was killed left behind would exempt this one too, which nobody asked for.
+    if let Err(failure) = exemption::take_out_left(restoration.server(), &turn).await {
+        turn.end().await;
+        return Err(failure);
+    }
     let hold = Hold::of_command_line(patience.for_pods(), turn.lost().clone());
     let exemption = Exemption::of_command_line(exempt_webhooks, ending, turn.lost().clone());
     let work = Box::pin(restoration.apply(&hold, turn.stop()));
@@ -141,7 +146,6 @@ async fn put_back_others(restoration: &Restoration, turn: &Turn) -> Result<(), F
         let mut left = controllers::scaled_down(restoration.server()).await?;
         left.retain(|left| left.holder() == COMMAND_LINE);
         controllers::put_all_back(restoration.server(), &left).await?;
-        exemption::take_out_left(restoration.server(), turn).await?;
     }
     Ok(())
 }
