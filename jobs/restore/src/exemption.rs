@@ -250,6 +250,7 @@ impl Exemption {
         let trials = trial::telling(server, &before).await;
         let put_in = self.put_in(server, state).await?;
         self.tell_first(user, &put_in).await;
+        state.is_told = !put_in.exempt.is_empty();
         if put_in.changed > 0 {
             self.settle(server, &trials).await;
         }
@@ -265,7 +266,7 @@ impl Exemption {
         }
         if failure.is_none() || !put_in.exempt.is_empty() {
             let names: Vec<&str> = put_in.names.iter().map(String::as_str).collect();
-            self.teller.begin(user, put_in.exempt.len(), &names.join(", ")).await;
+            self.teller.begin(user, put_in.webhooks, &names.join(", ")).await;
         }
         if let Some(words) = failure {
             self.teller.warn("NotExempted", words).await;
@@ -346,10 +347,10 @@ impl Exemption {
             return;
         }
         match self.put_in_if_there(server, state).await {
-            Ok(0) => {}
-            Ok(count) => {
+            Ok(None) => {}
+            Ok(Some(put_in)) => {
                 let lapses = self.lapses.fetch_add(1, Ordering::Relaxed) + 1;
-                self.teller.again(count, &self.names.join(", ")).await;
+                self.tell_of_lapse(server, &put_in, state).await;
                 if lapses == MOST_LAPSES {
                     let words = format!(
                         "the condition was taken away {MOST_LAPSES} times and is not put in again: see who does that"
@@ -361,11 +362,24 @@ impl Exemption {
         }
     }
 
-    async fn put_in_if_there(&self, server: &Server, state: &mut State) -> Result<usize, ExemptionError> {
+    /// Tells that it was put in again, or for the first time, since the webhooks were registered only now.
+    async fn tell_of_lapse(&self, server: &Server, put_in: &PutIn, state: &mut State) {
+        let names = self.names.join(", ");
+        match self.user(server).await {
+            Ok(Some(user)) if !state.is_told => {
+                state.is_told = true;
+                self.teller.begin(user, put_in.webhooks, &names).await;
+            }
+            _ => self.teller.again(put_in.changed, &names).await,
+        }
+    }
+
+    /// What it came to, where a webhook lacked the condition.
+    async fn put_in_if_there(&self, server: &Server, state: &mut State) -> Result<Option<PutIn>, ExemptionError> {
         let before = lock(&self.webhooks).clone();
         // Who asks is not worth a request where there is no webhook.
         if self.find(server).await?.is_empty() {
-            return Ok(0);
+            return Ok(None);
         }
         let put_in = self.put_in(server, state).await?;
         // It was told when it was put in first, and is met each time. The condition may still be where it was.
@@ -373,7 +387,7 @@ impl Exemption {
             debug!("{failure}");
             lock(&self.webhooks).extend(before);
         }
-        Ok(put_in.changed)
+        Ok((put_in.changed > 0).then_some(put_in))
     }
 
     /// Takes the condition out. Whoever took the Lease takes it out instead, if the Lease is lost.

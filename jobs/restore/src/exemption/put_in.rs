@@ -13,7 +13,9 @@ use super::error::ExemptionError;
 pub(super) struct PutIn {
     /// How many webhooks were changed.
     pub(super) changed: usize,
-    /// The webhooks that have the condition now.
+    /// How many webhooks have the condition now; some of the two kinds have the same name.
+    pub(super) webhooks: usize,
+    /// Their names.
     pub(super) exempt: BTreeSet<String>,
     /// Those that cannot have it.
     pub(super) full: Vec<String>,
@@ -30,6 +32,7 @@ impl PutIn {
             Ok(None) => true,
             Ok(Some(added)) => {
                 self.changed += added.changed;
+                self.webhooks += added.exempt.len();
                 self.exempt.extend(added.exempt);
                 self.full.extend(added.full);
                 self.names.insert(name.to_owned());

@@ -10,6 +10,8 @@ use super::{IN_FORCE_WITHIN, UNSEEN};
 pub(super) struct State {
     pub(super) looked: Option<Instant>,
     pub(super) put_in: Option<Instant>,
+    /// Whether it was told who is exempt, and how that ends.
+    pub(super) is_told: bool,
 }
 
 impl State {
@@ -30,7 +32,7 @@ mod tests {
 
     #[test]
     fn what_was_put_in_a_moment_ago_is_waited_for() {
-        let put_in = |ago: Duration| State { looked: None, put_in: Instant::now().checked_sub(ago) };
+        let put_in = |ago: Duration| State { put_in: Instant::now().checked_sub(ago), ..State::default() };
         assert_eq!(State::default().unseen(), Duration::ZERO);
         let waits = put_in(Duration::ZERO).unseen();
         assert!(waits > Duration::ZERO && waits <= UNSEEN, "{waits:?}");

@@ -31,16 +31,18 @@ impl Teller {
     pub(super) async fn begin(&self, user: &str, webhooks: usize, names: &str) {
         let note =
             format!("exempt while this restore writes: {user}, and nobody else, from {webhooks} webhooks of {names}");
-        if self.restore.is_none() {
-            warn!("{note}; should this process be killed, this ends it: {}", self.ending);
+        if self.restore.is_some() {
+            return self.tell("WebhooksExempted", note).await;
         }
-        self.tell("WebhooksExempted", note).await;
+        warn!("{note}; should this process be killed, this ends it: {}", self.ending);
+        self.keep(note);
     }
 
     /// It was put in again.
     pub(super) async fn again(&self, webhooks: usize, names: &str) {
         let note = format!("put in again, for {names} was written anew: the exemption from {webhooks} webhooks");
-        self.tell("WebhooksExempted", note).await;
+        // An Event of the same reason would be counted with the first one, whose note it would have.
+        self.tell("WebhooksExemptedAgain", note).await;
     }
 
     /// It has ended.
