@@ -76,7 +76,8 @@ impl Guide {
             apply(place, &self.folder, file, &[("Secret", patch)]).await;
         }
         for name in self.credentials_of_others() {
-            let secret = json!({"apiVersion": "v1", "kind": "Secret", "data": access["data"]});
+            let metadata = json!({"name": name});
+            let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": access["data"]});
             let secrets: Api<Secret> = Api::namespaced(place.client.clone(), DEFAULT_NAMESPACE);
             secrets.patch(&name, &PatchParams::apply("test").force(), &Patch::Apply(&secret)).await.unwrap();
         }
