@@ -155,7 +155,8 @@ async fn work(
     let (later, now): (Vec<_>, Vec<_>) = left
         .into_iter()
         .partition(|left| waiting.iter().any(|restore| restore.uid().as_deref() == Some(left.holder())));
-    let mut outcomes = vec![exemption::take_out_left(&server, turn).await, put_back(&server, &now, turn).await];
+    let mut outcomes =
+        vec![exemption::take_out_left(&server, turn).await.map(drop), put_back(&server, &now, turn).await];
     if !waiting.is_empty() {
         outcomes.push(Box::pin(restore_all_of(waiting, client, Arc::clone(&server), options, identity, turn)).await);
     }

@@ -41,7 +41,7 @@ use tracing::{debug, info};
 pub(crate) use self::condition::keep_live;
 pub(crate) use self::configuration::{GROUP, PLURALS};
 use self::error::ExemptionError;
-pub(crate) use self::left::{take_out_all, take_out_left, tidy};
+pub(crate) use self::left::{end_left, take_out_all, take_out_left, tidy};
 use self::put_in::PutIn;
 use self::state::State;
 use self::teller::Teller;

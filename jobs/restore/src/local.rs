@@ -102,7 +102,7 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     let restoration = prepare(restoring).await?;
     let turn = take_turn(restoration.server().client(), &namespace, shutdown).await?;
     // Before the first write: what one that was killed left behind would exempt this one too, which nobody asked for.
-    if let Err(failure) = exemption::take_out_left(restoration.server(), &turn).await {
+    if let Err(failure) = exemption::end_left(restoration.server(), &turn).await {
         turn.end().await;
         return Err(failure);
     }

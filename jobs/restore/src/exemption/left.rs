@@ -5,9 +5,11 @@ use std::time::Duration;
 use drover::cluster::ClusterOptions;
 use drover::exit::Failure;
 use kube::Client;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::UNSEEN;
 use super::configuration::{Configuration, seen_with_condition, with_condition};
 use super::error::ExemptionError;
 use crate::exclusive::{self, Taken, Turn};
@@ -34,17 +36,32 @@ async fn take_out(server: &Server, found: Vec<Configuration>) -> Result<Vec<Stri
     failed.map_or(Ok(done), Err)
 }
 
-/// Takes out what another restore left behind: while the Lease is held, none is at work.
+/// Takes out what another restore left behind: while the Lease is held, none is at work. Gives whether there was something,
+/// of which API servers learn at different times.
 ///
 /// # Errors
 ///
 /// As [`take_out_all`], but for types that this user may not list.
-pub(crate) async fn take_out_left(server: &Server, turn: &Turn) -> Result<(), Failure> {
-    if turn.is_alone() {
-        let done = take_out(server, seen_with_condition(server).await?).await?;
-        if !done.is_empty() {
-            info!("a restore that died had left somebody exempt from webhooks; that has ended in {}", done.join(", "));
-        }
+pub(crate) async fn take_out_left(server: &Server, turn: &Turn) -> Result<bool, Failure> {
+    if !turn.is_alone() {
+        return Ok(false);
+    }
+    let done = take_out(server, seen_with_condition(server).await?).await?;
+    if !done.is_empty() {
+        info!("a restore that died had left somebody exempt from webhooks; that has ended in {}", done.join(", "));
+    }
+    Ok(!done.is_empty())
+}
+
+/// The same before a restore that nobody asked to exempt: waits until webhooks are asked again.
+///
+/// # Errors
+///
+/// As [`take_out_left`].
+pub(crate) async fn end_left(server: &Server, turn: &Turn) -> Result<(), Failure> {
+    if take_out_left(server, turn).await? {
+        info!("waiting {} s until all API servers know of that", UNSEEN.as_secs());
+        sleep(UNSEEN).await;
     }
     Ok(())
 }
@@ -74,7 +91,7 @@ pub(crate) async fn tidy(
         Taken::Ours(turn) => {
             let done = take_out_left(server, &turn).await;
             turn.end().await;
-            done
+            done.map(drop)
         }
     }
 }
