@@ -73,29 +73,48 @@ async fn on_the_command_line_only_the_flag_exempts_and_the_way_out_is_printed() 
     );
     assert_eq!((there(&scene).await, scene.exempting().await), (2, 0));
     what_a_kill_leaves_is_taken_away_by_hand(&scene, &archive).await;
+    what_a_kill_leaves_exempts_nobody_who_did_not_ask(&scene, &archive).await;
     scene.site.testbed.shutdown().await;
 }
 
-/// Killed while it is exempt, and never started again.
-async fn what_a_kill_leaves_is_taken_away_by_hand(scene: &Scene, archive: &Path) {
+async fn delete_restored(scene: &Scene) {
+    for object in restored() {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        drop(api_of(&scene.site.client, &object).delete(name, &DeleteParams::default()).await);
+    }
+}
+
+/// Killed while it is exempt.
+async fn kill_while_exempt(scene: &Scene, archive: &Path) {
     let proxy = Proxy::start(&scene.site.testbed).await.unwrap();
     for writes in 1..20 {
-        for object in restored() {
-            let name = object["metadata"]["name"].as_str().unwrap();
-            drop(api_of(&scene.site.client, &object).delete(name, &DeleteParams::default()).await);
-        }
+        delete_restored(scene).await;
         let held = proxy.hold_after(writes);
         let job = apply(scene, archive, &FLAG).environment("KUBECONFIG", proxy.kubeconfig().to_str().unwrap());
         job.start().kill_when(held.reached()).await;
         scene.bury().await;
         if scene.exempting().await > 0 {
-            break;
+            return;
         }
     }
-    assert!(scene.exempting().await > 0, "no kill left an exemption");
+    panic!("no kill left an exemption");
+}
+
+/// By whoever was told how, and never starts it again.
+async fn what_a_kill_leaves_is_taken_away_by_hand(scene: &Scene, archive: &Path) {
+    kill_while_exempt(scene, archive).await;
     let ended = scene.site.job("restore").arguments(["unexempt"]).end_with(0).await;
     assert!(format!("{}{}", ended.output, ended.log).contains("rancher.cattle.io"), "{}{}", ended.output, ended.log);
     assert_eq!(scene.exempting().await, 0);
     // There is nothing to end any more.
     scene.site.job("restore").arguments(["unexempt"]).end_with(0).await;
+}
+
+/// It has ended, and is out of force, before the first object is written.
+async fn what_a_kill_leaves_exempts_nobody_who_did_not_ask(scene: &Scene, archive: &Path) {
+    kill_while_exempt(scene, archive).await;
+    delete_restored(scene).await;
+    let refused = apply(scene, archive, &[]).end_with(1).await;
+    assert!(refused.log.contains("had left somebody exempt"), "{}", refused.log);
+    assert_eq!((there(scene).await, scene.exempting().await), (0, 0));
 }
