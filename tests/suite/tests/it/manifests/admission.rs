@@ -148,8 +148,8 @@ async fn dispatch_starts_the_jobs_of_drover_and_nothing_else() {
     cron_jobs_of_others_are_not_touched(&site, &dispatch, &templates[0].1).await;
     every_component_and_an_overlays_own_image_are_allowed(&site, &dispatch, &templates).await;
     jobs_at_work_are_not_deleted(&site, &dispatch, &templates[1].1).await;
-    snapshot_opens_no_shell(&site).await;
     rights::are_as_few_as_work(&site).await;
+    snapshot_opens_no_connection(&site).await;
     site.testbed.shutdown().await;
 }
 
@@ -308,13 +308,50 @@ async fn suspend(client: &Client, name: &str) -> Result<(), kube::Error> {
     cron_jobs.patch(name, &PatchParams::default(), &patch).await.map(drop)
 }
 
-/// Who may get everything could, without more, open a web socket to a shell.
-async fn snapshot_opens_no_shell(site: &Site) {
+/// Its rights lead nowhere, and where a site lets it get everything, the policy stands before a web socket to a shell.
+async fn snapshot_opens_no_connection(site: &Site) {
     let snapshot = client_of(&site.testbed, "drover-snapshot").await;
-    for path in ["pods/any/exec?command=sh", "pods/any/attach", "pods/any/proxy/", "services/nats/proxy/"] {
-        let path = format!("/api/v1/namespaces/{DEFAULT_NAMESPACE}/{path}");
-        let request = http::Request::get(&path).body(Vec::new()).unwrap();
-        let refused = snapshot.request_text(request).await.unwrap_err().to_string();
-        assert!(refused.contains("connects to no pod, service or node"), "{path}: {refused}");
+    let here = |path: &str| format!("/api/v1/namespaces/{DEFAULT_NAMESPACE}/{path}");
+    let ways = ["pods/any/exec?command=sh", "pods/any/attach", "pods/any/proxy/", "services/nats/proxy/"];
+    let ways: Vec<_> = ways.into_iter().map(here).chain(["/api/v1/nodes/any/proxy/pods".to_owned()]).collect();
+    for path in &ways {
+        let status = refused(&snapshot, path).await;
+        assert!(status.code == 403 && status.message.contains("cannot get resource"), "{path}: {status:?}");
     }
+    // Without a name it is a `list`, which is allowed, and leads nowhere.
+    for path in [here("pods//exec?command=sh"), here("services//proxy/"), "/api/v1/nodes//proxy/pods".to_owned()] {
+        let status = refused(&snapshot, &path).await;
+        assert!(matches!(status.code, 400 | 404 | 405), "{path}: {status:?}");
+    }
+    for object in everything_to_get() {
+        drover_testbed::rancher::make(&site.client, &object).await.unwrap();
+    }
+    for path in &ways {
+        until("the policy refuses", async || {
+            refused(&snapshot, path).await.message.contains("connects to no pod, service or node")
+        })
+        .await;
+    }
+}
+
+/// What the API server says of a GET that it refuses.
+async fn refused(client: &Client, path: &str) -> Box<kube::core::Status> {
+    let request = http::Request::get(path).body(Vec::new()).unwrap();
+    match client.request_text(request).await {
+        Err(kube::Error::Api(status)) => status,
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+/// A role of a site's own, which lets snapshot get everything.
+fn everything_to_get() -> [Value; 2] {
+    let (rbac, name) = ("rbac.authorization.k8s.io", "everything-to-get");
+    let version = format!("{rbac}/v1");
+    let rules = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get"]}]);
+    let subject = json!({"kind": "ServiceAccount", "name": "drover-snapshot", "namespace": DEFAULT_NAMESPACE});
+    [
+        json!({"apiVersion": version, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}),
+        json!({"apiVersion": version, "kind": "ClusterRoleBinding", "metadata": {"name": name},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": name}, "subjects": [subject]}),
+    ]
 }

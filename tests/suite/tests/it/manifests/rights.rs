@@ -12,9 +12,17 @@ type Right = (&'static str, &'static str, &'static str, &'static str, &'static s
 
 const OWN: &str = DEFAULT_NAMESPACE;
 
-const GIVEN: [Right; 57] = [
+const GIVEN: [Right; 65] = [
     ("snapshot", "list", "", "secrets", "any", ""),
     ("snapshot", "list", "management.cattle.io", "clusters", "", ""),
+    ("snapshot", "list", "example.com", "anything", "any", ""),
+    ("snapshot", "get", "resources.cattle.io", "backups", "", "a"),
+    ("snapshot", "get", "resources.cattle.io", "resourcesets", "", "a"),
+    ("snapshot", "get", "drover.dev", "backupruns", "", "a"),
+    ("snapshot", "get", "coordination.k8s.io", "leases", OWN, "restore-controller"),
+    ("snapshot", "get", "", "secrets", OWN, "any"),
+    ("snapshot", "get", "", "namespaces", "", "kube-system"),
+    ("snapshot", "get", "apiregistration.k8s.io", "apiservices", "", "v1.example.com"),
     ("snapshot", "patch", "resources.cattle.io", "backups/status", "", "a"),
     ("snapshot", "create", "drover.dev", "backupruns", "", ""),
     ("snapshot", "delete", "drover.dev", "backupruns", "", "a"),
@@ -72,7 +80,7 @@ const GIVEN: [Right; 57] = [
     ("dispatch", "start", "drover.dev", "images", OWN, "registry.example.com:5000/backup/drover:1"),
 ];
 
-const WITHHELD: [Right; 64] = [
+const WITHHELD: [Right; 78] = [
     ("snapshot", "watch", "", "secrets", OWN, ""),
     ("snapshot", "update", "", "secrets", OWN, "any"),
     ("snapshot", "create", "batch", "jobs", OWN, ""),
@@ -80,7 +88,17 @@ const WITHHELD: [Right; 64] = [
     ("snapshot", "patch", "resources.cattle.io", "backups", "", "a"),
     ("snapshot", "patch", "resources.cattle.io", "restores/status", "", "a"),
     ("snapshot", "update", "coordination.k8s.io", "leases", "kube-system", "any"),
-    ("snapshot", "create", "", "pods/exec", OWN, "any"),
+    ("snapshot", "get", "", "pods/log", OWN, "any"),
+    ("snapshot", "get", "", "nodes/log", "", "any"),
+    ("snapshot", "get", "", "nodes/metrics", "", "any"),
+    ("snapshot", "get", "", "nodes/pods", "", "any"),
+    ("snapshot", "get", "", "nodes/configz", "", "any"),
+    ("snapshot", "get", "", "nodes", "", "any"),
+    ("snapshot", "get", "", "pods", OWN, "any"),
+    ("snapshot", "get", "", "secrets", "default", "any"),
+    ("snapshot", "get", "", "namespaces", "", "default"),
+    ("snapshot", "get", "coordination.k8s.io", "leases", "kube-system", "any"),
+    ("snapshot", "get", "example.com", "anything", "any", "any"),
     ("upload", "get", "", "secrets", "default", "any"),
     ("upload", "list", "", "secrets", OWN, ""),
     ("upload", "get", "", "configmaps", OWN, "any"),
@@ -121,6 +139,10 @@ const WITHHELD: [Right; 64] = [
     ("nats", "list", "", "secrets", OWN, ""),
     ("nats", "create", "", "secrets", OWN, ""),
     ("nats", "delete", "", "secrets", OWN, "nats-server"),
+    ("dispatch", "update", "coordination.k8s.io", "leases", OWN, "restore-controller"),
+    ("dispatch", "get", "coordination.k8s.io", "leases", OWN, "backup-a"),
+    ("dispatch", "get", "", "pods/log", OWN, "any"),
+    ("dispatch", "get", "", "pods", OWN, "any"),
     ("dispatch", "get", "", "secrets", OWN, "nats-dispatch"),
     ("dispatch", "list", "", "secrets", OWN, ""),
     ("dispatch", "create", "", "pods", OWN, ""),
@@ -139,13 +161,26 @@ const WITHHELD: [Right; 64] = [
     ("dispatch", "create", "", "serviceaccounts/token", OWN, "drover-restore"),
 ];
 
-/// Checks both tables, and that nobody gets drover's custom resources by being an editor of a namespace.
+/// Every account but that of restore, which may write roles.
+const ALL_BUT_RESTORE: [&str; 7] = ["snapshot", "upload", "retention-prune", "heartbeat", "setup", "nats", "dispatch"];
+
+/// What leads into a pod, to a Service or to a node, by the API server or by a kubelet that is asked past it.
+const WAYS_IN: [&str; 6] =
+    ["pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "services/proxy", "nodes/proxy"];
+
+/// Checks both tables, that nobody but restore has a way into pods, and that nobody gets drover's custom resources by being an
+/// editor of a namespace.
 pub(super) async fn are_as_few_as_work(site: &Site) {
     for right in GIVEN {
         assert!(is_given(site, right).await, "not given: {right:?}");
     }
     for right in WITHHELD {
         assert!(!is_given(site, right).await, "given: {right:?}");
+    }
+    for who in ALL_BUT_RESTORE {
+        for right in WAYS_IN.iter().flat_map(|way| ["get", "create"].map(|verb| (who, verb, "", *way, OWN, "any"))) {
+            assert!(!is_given(site, right).await, "given: {right:?}");
+        }
     }
     let arguments = ["get", "clusterroles", "edit", "admin", "view", "-o", "yaml"];
     let aggregated = crate::kubectl::on(site, &arguments).await;
