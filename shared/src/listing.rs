@@ -6,6 +6,7 @@
 mod continuation;
 mod cursor;
 mod error;
+mod permission;
 mod request;
 mod stream;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use error::ListError;
+pub use permission::Account;
 pub use request::{Limits, RequestError};
 pub use stream::{Pages, pages};
 
@@ -57,6 +59,8 @@ pub struct Options {
     pub limits: Limits,
     /// Whether the other types are read where one cannot be.
     pub goes_on: bool,
+    /// Who asks, where it is a job with a ServiceAccount of its own: errors say how that one gets a right that it lacks.
+    pub account: Option<Account>,
 }
 
 impl Default for Options {
@@ -70,6 +74,7 @@ impl Default for Options {
             types_ahead: 4,
             limits: Limits { timeout: Duration::from_mins(2), ..Limits::default() },
             goes_on: false,
+            account: None,
         }
     }
 }

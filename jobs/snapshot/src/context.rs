@@ -3,6 +3,7 @@ use drover::cluster::{ClusterOptions, Events, host_name};
 use drover::events::Event;
 use drover::exit::Failure;
 use drover::lease::{self, Onlooker};
+use drover::listing::Account;
 use drover::policy::Policies;
 use drover::queue::{self, Connection, NatsOptions};
 use drover::resources::{Trigger, TriggerKind};
@@ -65,6 +66,12 @@ impl Context {
             shutdown,
             connection,
         })
+    }
+
+    /// As whom it reads, in a pod; a person who runs it is somebody else.
+    pub(crate) fn account(&self) -> Option<Account> {
+        let namespace = self.options.namespace.clone();
+        self.options.pod_name.as_ref().map(|_| Account { namespace, name: "drover-snapshot" })
     }
 
     pub(crate) async fn publish(&self, event: &Event) -> Result<(), Failure> {

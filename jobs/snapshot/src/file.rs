@@ -107,7 +107,7 @@ pub(crate) async fn snapshot_to_file(
     let lister = drover::cluster::connect_without_retries().await?;
     let allowed = Allowed::by(allow);
     let how = "give --allow missing-types".to_owned();
-    let missing = MissingTypes { are_allowed: allowed.has(ALLOW_MISSING_TYPES), how };
+    let missing = MissingTypes { are_allowed: allowed.has(ALLOW_MISSING_TYPES), how, account: None };
     let selected = Selected::of(&lister, &set, missing).await?;
     let writing = write_archive(lister, selected, configuration, clock::now(), partial, Arc::clone(&counts));
     let Made { whole: (file, sha256), encryption, contents, .. } = tokio::select! {

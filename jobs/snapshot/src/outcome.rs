@@ -137,7 +137,7 @@ async fn make(
     }
     let set = resource_set(context, backup).await?;
     let allowed = Allowed::on(backup);
-    let selected = Selected::of(&context.lister, &set, missing_types(allowed)).await?;
+    let selected = Selected::of(&context.lister, &set, missing_types(context, allowed)).await?;
     let (writer, chunks) = chunks::channel();
     let modified = run.spec.started_at.parse().unwrap_or_else(|_| clock::now());
     let lister = context.lister.clone();
@@ -151,9 +151,9 @@ async fn make(
     Ok(taken(backup, history, made, put))
 }
 
-fn missing_types(allowed: Allowed<'_>) -> MissingTypes {
+fn missing_types(context: &Context, allowed: Allowed<'_>) -> MissingTypes {
     let how = format!("run \"{}\"", allowed.command(ALLOW_MISSING_TYPES));
-    MissingTypes { are_allowed: allowed.has(ALLOW_MISSING_TYPES), how }
+    MissingTypes { are_allowed: allowed.has(ALLOW_MISSING_TYPES), how, account: context.account() }
 }
 
 /// What a snapshot came to, held against those that it is measured by.

@@ -211,7 +211,8 @@ async fn send_pages(
     missing: MissingTypes,
     sender: mpsc::Sender<Message>,
 ) -> Result<(), Error> {
-    let options = listing::Options { goes_on: missing.are_allowed, ..listing::Options::default() };
+    let account = missing.account.clone();
+    let options = listing::Options { goes_on: missing.are_allowed, account, ..listing::Options::default() };
     let mut pages = std::pin::pin!(listing::pages(client, plan, options));
     while let Some(page) = pages.try_next().await.map_err(|source| list_error(&missing, source))? {
         if sender.send(Message::Page(page)).await.is_err() {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drover::archive::{Contents, LeftOut, ListedType, Reason};
 use drover::exit::Chain;
-use drover::listing::ListError;
+use drover::listing::{Account, ListError};
 use drover::resources::ResourceSet;
 use drover::runs::Counted;
 use drover::selection::{self, Discovery, Plan, Unknown, group_of};
@@ -13,8 +13,8 @@ use tracing::{info, warn};
 use crate::pipeline::{DiscoverSnafu, EncodeResourceSetSnafu, Error, ReadResourceSetSnafu, UnknownSnafu};
 
 /// Characters of the reason for which a type was left out: a server may say a whole page, and all reasons are to have room
-/// in the archive and in a condition.
-const REASON: usize = 300;
+/// in the archive and in a condition. What gives a right that is missing fits.
+const REASON: usize = 600;
 
 /// What becomes of types that the cluster serves and does not give.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct MissingTypes {
     pub(crate) are_allowed: bool,
     /// How a person allows that, as the end of "to store the rest all the same, …".
     pub(crate) how: String,
+    /// Who reads, where it is drover's own ServiceAccount.
+    pub(crate) account: Option<Account>,
 }
 
 /// What goes into an archive: decided before the first object is asked for.

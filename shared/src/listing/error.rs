@@ -2,7 +2,8 @@
 
 use snafu::Snafu;
 
-use super::RequestError;
+use super::permission::how_to_permit;
+use super::{Account, RequestError};
 use crate::exit::{Exit, Fault};
 use crate::selection::ResourceType;
 
@@ -11,19 +12,14 @@ use crate::selection::ResourceType;
 #[snafu(visibility(pub(super)))]
 pub enum ListError {
     /// The job lacks the right.
-    #[snafu(display(
-        "failed to {verb} {resource:?}; the ClusterRole of the job's ServiceAccount needs the rule apiGroups: \
-         [{group:?}], resources: [{plural:?}], verbs: [{verb:?}]"
-    ))]
+    #[snafu(display("failed to {verb} {resource:?}; {help}"))]
     Permit {
         /// The type.
         resource: String,
         /// `list` or `get`.
         verb: &'static str,
-        /// Its group.
-        group: String,
-        /// Its plural name.
-        plural: String,
+        /// What gives it.
+        help: String,
         /// What the server said.
         #[snafu(source(from(RequestError, Box::new)))]
         source: Box<RequestError>,
@@ -113,14 +109,20 @@ impl ListError {
         }
     }
 
-    /// The error for a request that failed.
-    pub(super) fn new(resource: &ResourceType, verb: &'static str, source: RequestError) -> Self {
+    /// The error for a request that failed, of whoever `account` is.
+    pub(super) fn new(
+        resource: &ResourceType,
+        verb: &'static str,
+        account: Option<&Account>,
+        source: RequestError,
+    ) -> Self {
         let (name, code) = (resource.type_name(), source.code());
         let source = Box::new(source);
         match code {
             Some(401 | 403) => {
-                let (group, plural) = (resource.group.clone(), resource.plural.clone());
-                Self::Permit { resource: name, verb, group, plural, source }
+                // Whom the server does not know a role does not help.
+                let help = how_to_permit(resource, verb, account.filter(|_| code == Some(403)));
+                Self::Permit { resource: name, verb, help, source }
             }
             Some(400) => Self::Select { resource: name, source },
             Some(404) => Self::Serve { resource: name, source },

@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::cursor::{Advance, Cursor};
 use super::error::{AdvanceSnafu, FinishSnafu, ReadSnafu};
 use super::{Body, Limits, ListError, Options, Page, RequestError, ask, continuation};
-use crate::selection::{Plan, Request, TypePlan, field_condition};
+use crate::selection::{Plan, Request, ResourceType, TypePlan, field_condition};
 
 /// How large a first page that is read ahead may be: several wait at a time, so they stay small. Most types of Rancher
 /// have a handful of objects, and a snapshot of them takes as long as its round trips.
@@ -148,8 +148,7 @@ impl Reader {
                 return Ok(page);
             }
             if !cursor.shrink() {
-                let source = RequestError::Hold { bytes: most_bytes };
-                return Err(ListError::new(&type_plan.resource, "list", source));
+                return Err(self.error(&type_plan.resource, "list", RequestError::Hold { bytes: most_bytes }));
             }
         }
     }
@@ -175,7 +174,7 @@ impl Reader {
                     );
                 }
                 Err(RequestError::Refuse { code: 400, .. }) if drops_name(type_plan, cursor) => {}
-                Err(error) => return Err(ListError::new(resource, "list", error)),
+                Err(error) => return Err(self.error(resource, "list", error)),
             }
         }
     }
@@ -202,13 +201,17 @@ impl Reader {
             let body = match ask(&self.client, &path, None, &self.options.limits).await {
                 Ok(body) => body,
                 Err(error) if error.code() == Some(404) => continue,
-                Err(error) => return Err(ListError::new(resource, "get", error)),
+                Err(error) => return Err(self.error(resource, "get", error)),
             };
             if !send(sender, index, Body::Object(body)).await {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    fn error(&self, resource: &ResourceType, verb: &'static str, source: RequestError) -> ListError {
+        ListError::new(resource, verb, self.options.account.as_ref(), source)
     }
 }
 

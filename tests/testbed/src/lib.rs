@@ -20,6 +20,7 @@
 //! `DROVER_TEST_IMAGE` an image of drover that it can pull.
 
 mod ability;
+pub mod aggregated;
 pub mod binaries;
 mod certificates;
 pub mod cli;

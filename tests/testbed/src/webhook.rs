@@ -30,6 +30,7 @@ use crate::certificates::Authority;
 
 /// Why a webhook is not there.
 #[derive(Debug, Snafu)]
+#[snafu(visibility(pub(crate)))]
 pub enum Error {
     /// Its certificate could not be made.
     #[snafu(display("failed to make the certificate of a webhook"))]
@@ -129,7 +130,8 @@ impl Drop for Webhook {
     }
 }
 
-fn tls(authority: &Authority) -> Result<TlsAcceptor, Error> {
+/// TLS as a server of loopback that this authority vouches for.
+pub(crate) fn tls(authority: &Authority) -> Result<TlsAcceptor, Error> {
     let identity = authority.server(&["127.0.0.1"]).context(MakeCertificateSnafu)?;
     let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).context(ReadCertificateSnafu)?;
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).context(ReadCertificateSnafu)?;

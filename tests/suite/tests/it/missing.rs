@@ -1,6 +1,7 @@
-//! Types that an archive lacks: in another version than named, gone, shrunken, or served and not to be had.
+//! Types that an archive lacks: in another version than named, gone, shrunken, or served and not to be had or not permitted.
 
 mod losses;
+mod permitted;
 mod refused;
 mod versions;
 
