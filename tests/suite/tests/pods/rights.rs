@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde_json::Value;
+use kube::{Client, Config};
+use serde_json::{Value, json};
 
 use crate::place::Place;
 
 const OURS: &str = "system:serviceaccount:cattle-resources-system:drover-";
 
 /// Rights that the chapters before do not need, and why they are granted.
-const EXPLAINED: [(&str, &str); 13] = [
+const EXPLAINED: [(&str, &str); 15] = [
     ("dispatch: start drover.dev/images cattle-resources-system", "asked for by the policies, not by a request"),
     ("dispatch: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("snapshot: patch events.k8s.io/events default", AN_EVENT_AGAIN),
@@ -19,6 +20,8 @@ const EXPLAINED: [(&str, &str); 13] = [
     ("retention-prune: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("heartbeat: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("snapshot: delete drover.dev/backupruns", "of many runs of a Backup the oldest go"),
+    ("snapshot: get drover.dev/backupruns", "a run that somebody else wrote meanwhile is read again"),
+    ("snapshot: get apiregistration.k8s.io/apiservices", "an aggregated API may be away"),
     ("upload: create coordination.k8s.io/leases cattle-resources-system", A_LEASE_GONE),
     ("retention-prune: create coordination.k8s.io/leases cattle-resources-system", A_LEASE_GONE),
     ("upload: create drover.dev/backuparchives", AN_APPLY_THAT_MAKES),
@@ -42,6 +45,7 @@ type Right = (String, String, String, String);
 
 pub(crate) async fn are_enough_and_all_used(place: &Place) {
     nobody_can_become_somebody_else(place).await;
+    no_kubelet_lets_them_in(place).await;
     let (used, mut refused) = requests(&place.audit_log());
     for (account, verb, of, namespace) in TO_BE_REFUSED {
         assert!(refused.remove(&(account.to_owned(), verb.to_owned(), of.to_owned(), namespace.to_owned())));
@@ -87,15 +91,15 @@ fn is_of_rights(event: &Value) -> bool {
 fn right(account: &str, event: &Value) -> Option<Right> {
     let of = &event["objectRef"];
     let text = |member: &str| of[member].as_str().unwrap_or_default();
-    let resource = match text("subresource") {
-        "" => text("resource").to_owned(),
-        subresource => format!("{}/{subresource}", text("resource")),
+    let (group, resource) = (text("apiGroup"), text("resource"));
+    let what = match text("subresource") {
+        // What is of no type, such as /version.
+        _ if resource.is_empty() => event["requestURI"].as_str()?.to_owned(),
+        "" => format!("{group}/{resource}"),
+        subresource => format!("{group}/{resource}/{subresource}"),
     };
-    if resource.is_empty() {
-        return None;
-    }
     let verb = event["verb"].as_str()?.to_owned();
-    Some((account.to_owned(), verb, format!("{}/{resource}", text("apiGroup")), text("namespace").to_owned()))
+    Some((account.to_owned(), verb, what, text("namespace").to_owned()))
 }
 
 /// What the roles say that are bound to drover's ServiceAccounts, but for those that may do all of something.
@@ -173,4 +177,34 @@ async fn nobody_can_become_somebody_else(place: &Place) {
         let answer = place.testbed.kubectl(&asked).await;
         assert_eq!(answer.is_ok(), expected, "{asked:?}");
     }
+}
+
+/// A kubelet asks no admission policy: what it opens, the rights alone decide. Whoever may write roles is let in.
+async fn no_kubelet_lets_them_in(place: &Place) {
+    let address = "jsonpath={.items[0].status.addresses[?(@.type==\"InternalIP\")].address}";
+    let address = place.kubectl(&["get", "nodes", "--output", address]).await;
+    let restore = at_kubelet(place, &address, "restore").await;
+    restore.request_text(get("/pods")).await.unwrap();
+    for account in ["snapshot", "upload", "retention-prune", "heartbeat", "dispatch", "setup", "nats"] {
+        let client = at_kubelet(place, &address, account).await;
+        for path in ["/pods", "/exec/cattle-resources-system/any/any?command=id&output=1", "/configz", "/metrics"] {
+            match client.request_text(get(path)).await {
+                Err(kube::Error::Api(status)) if status.code == 403 => {}
+                other => panic!("{account}: {path}: {other:?}"),
+            }
+        }
+    }
+}
+
+fn get(path: &str) -> http::Request<Vec<u8>> {
+    http::Request::get(path).body(Vec::new()).unwrap()
+}
+
+/// A client of the kubelet itself, with the token of an account.
+async fn at_kubelet(place: &Place, address: &str, account: &str) -> Client {
+    let token = place.kubectl_here(&["create", "token", &format!("drover-{account}")]).await;
+    let mut config = Config::new(format!("https://{address}:10250").parse().unwrap());
+    config.accept_invalid_certs = true;
+    config.auth_info = serde_json::from_value(json!({"token": token.trim()})).unwrap();
+    Client::try_from(config).unwrap()
 }
