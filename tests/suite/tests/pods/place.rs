@@ -53,7 +53,7 @@ impl Place {
             testbed.kubectl(&["apply", "--server-side", "-f", &path]).await.unwrap();
             testbed.kubectl(&["wait", "--for=condition=Established", "-f", &path]).await.unwrap();
         }
-        testbed.install(&AT_FIRST, GUIDES_BUCKET).await.unwrap();
+        testbed.install(&AT_FIRST, OF_THE_STORY).await.unwrap();
         let objects = rancher::populate(&client, 4).await.unwrap();
         let place = Self { testbed, client, objects, audit };
         let set = place.write("set.yaml", &rancher::RESOURCE_SET.replace("rancher-resource-set", SET));
@@ -83,7 +83,7 @@ impl Place {
 
     /// The overlay of what runs, with these components.
     pub(crate) fn overlay(&self, components: &[&str]) -> String {
-        self.testbed.running_overlay(components, GUIDES_BUCKET).unwrap().display().to_string()
+        self.testbed.running_overlay(components, OF_THE_STORY).unwrap().display().to_string()
     }
 
     pub(crate) async fn apply(&self, folder: &str) {
@@ -251,9 +251,13 @@ impl Place {
     }
 }
 
-/// A second bucket, the one that the examples name: a folder of the server's data is a bucket.
-const GUIDES_BUCKET: &str = "
+/// A second bucket, the one that the examples name: a folder of the server's data is a bucket. And a message of a job that was
+/// killed goes to the next one in less than a minute.
+const OF_THE_STORY: &str = "
 patches:
+- target: {kind: ConfigMap, name: drover}
+  patch: |-
+    - {op: add, path: /data/DROVER_ACK_WAIT_SECONDS, value: '20'}
 - target: {kind: StatefulSet, name: versitygw}
   patch: |-
     - op: add
