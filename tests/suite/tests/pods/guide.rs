@@ -31,9 +31,15 @@ pub(crate) async fn follow(place: &Place) {
         guide.backups_are_made(place).await;
         guide.shows_what_users_expect(place).await;
         guide.each_schedule_is_a_cron_job(place).await;
-        guide.is_restored(place).await;
     }
     the_heartbeat_of_an_example_finds_what_it_looks_for(place).await;
+}
+
+/// The Restores, while no snapshot is under way: a restore overtakes it.
+pub(crate) async fn go_back(place: &Place) {
+    for inputs in Inputs::all() {
+        Guide::read(inputs.manifests()).is_restored(place).await;
+    }
 }
 
 impl Guide {
@@ -95,6 +101,8 @@ impl Guide {
         for (file, backup) in self.backups() {
             let patches = if is_in_a_bucket(&backup) { vec![("Backup", endpoint())] } else { vec![] };
             apply(place, &self.folder, file, &patches).await;
+        }
+        for (_, backup) in self.backups() {
             place.until_completed(&backup.name_any()).await;
         }
     }

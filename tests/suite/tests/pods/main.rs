@@ -35,11 +35,15 @@ async fn drover_as_its_users_meet_it() {
         return;
     }
     let place = chapter("installation", Place::install()).await;
-    chapter("the examples", guide::follow(&place)).await;
+    // A schedule takes minutes, in which all goes on that stops nothing and restores nothing.
+    let meanwhile = Box::pin(async {
+        chapter("the examples", guide::follow(&place)).await;
+        chapter("retention", retention::keeps_the_newest(&place)).await;
+    });
+    tokio::join!(chapter("schedules", schedules::keep_time(&place)), meanwhile);
+    chapter("the examples' Restores", guide::go_back(&place)).await;
     chapter("speed", speed::measure(&place)).await;
-    chapter("schedules", schedules::keep_time(&place)).await;
     chapter("reruns", reruns::get_the_work_at_once(&place)).await;
-    chapter("retention", retention::keeps_the_newest(&place)).await;
     chapter("kills", kills::are_survived(&place)).await;
     chapter("hindrances", hindered::is_said_on_the_backup(&place)).await;
     chapter("who is in charge", charge::changes_hands(&place)).await;
