@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::place::Place;
 
-const TRIES: usize = 5;
+const TRIES: usize = 3;
 
 pub(crate) async fn measure(place: &Place) {
     let mut seconds = Vec::new();
