@@ -17,6 +17,9 @@
 //! only; a restore should not fail because a rule was moved since, so [`Configuration`] takes care that a name means one
 //! key.
 //!
+//! An archive has a [MAC](Configuration::mac) beside it, which proves that whoever wrote it had a key. Objects in clear whose
+//! type is encrypted are refused, unless `identity` is among the providers of the type's rule.
+//!
 //! Keys, their base64 and the plaintext buffers are overwritten when they are dropped. What the YAML parser, the HTTP
 //! client and the system copied of them on the way is out of reach.
 
@@ -25,6 +28,7 @@ mod cipher;
 mod configuration;
 mod document;
 mod error;
+mod mac;
 mod mask;
 mod provider;
 mod seal;

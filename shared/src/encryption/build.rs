@@ -15,6 +15,7 @@ use super::error::{
     MissingSnafu, NoProviderSnafu, NotBase64Snafu, OtherKindSnafu, OverlapSnafu, SeveralProvidersSnafu,
     UnknownProviderSnafu,
 };
+use super::mac::MacKey;
 use super::mask::Mask;
 use super::provider::Provider;
 use super::seal::{NAME_BYTES, Seal, shown};
@@ -85,12 +86,13 @@ impl Building {
         fields.finish()?;
         let masks = self.masks(resources, &format!("{place}.resources"))?;
         let place = format!("{place}.providers");
-        let mut first = None;
+        let (mut first, mut reads_clear) = (None, false);
         for (index, provider) in some(providers, &place)?.into_iter().enumerate() {
             let writer = self.provider(provider, &format!("{place}[{index}]"))?;
+            reads_clear |= writer.is_none();
             first.get_or_insert(writer);
         }
-        self.rules.push(Rule { masks, writer: first.flatten() });
+        self.rules.push(Rule { masks, writer: first.flatten(), reads_clear });
         Ok(())
     }
 
@@ -167,7 +169,7 @@ impl Building {
             return Ok(known);
         }
         let seal = Arc::new(Seal { provider: provider.name().to_owned(), key: name.to_string() });
-        let key = Key { prefix: seal.prefix(), seal, cipher };
+        let key = Key { prefix: seal.prefix(), seal, cipher, mac: MacKey::of(provider, &secret) };
         self.keys.push(Built { key, provider, secret, place, rule: self.rules.len() });
         Ok(self.keys.len() - 1)
     }

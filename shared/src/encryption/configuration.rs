@@ -1,9 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use subtle::ConstantTimeEq;
+
 use super::build;
 use super::cipher::Cipher;
 use super::error::ConfigurationError;
+use super::mac::MacKey;
 use super::mask::Mask;
 use super::seal::Seal;
 
@@ -22,6 +25,7 @@ pub(super) struct Key {
     /// What stands in front of everything that it encrypted: `k8s:enc:aescbc:v1:key1:`.
     pub(super) prefix: String,
     pub(super) cipher: Box<dyn Cipher>,
+    pub(super) mac: MacKey,
 }
 
 /// What is done with the types that some masks name.
@@ -30,6 +34,8 @@ pub(super) struct Rule {
     pub(super) masks: Vec<Mask>,
     /// The key that writes; none where `identity` stands first.
     pub(super) writer: Option<usize>,
+    /// Whether `identity` is among the providers, so that objects in clear are read.
+    pub(super) reads_clear: bool,
 }
 
 impl Configuration {
@@ -48,10 +54,36 @@ impl Configuration {
         self.writer(plural, group).map(|key| &*key.seal)
     }
 
-    /// The first rule that names the type counts, and in it the first provider's first key.
+    /// Whether an object of this type that lies in an archive in clear may be one of the archive's, as Kubernetes sees it: no
+    /// rule names the type, or `identity` is among the providers of the one that does.
+    #[must_use]
+    pub fn reads_clear(&self, plural: &str, group: &str) -> bool {
+        self.rule(plural, group).is_none_or(|rule| rule.reads_clear)
+    }
+
+    /// The MAC of an archive with this SHA-256, made with the key that writes by the first rule of which one does; none where
+    /// no rule has such a key, since `identity` stands first in each.
+    #[must_use]
+    pub fn mac(&self, sha256: &[u8; 32]) -> Option<[u8; 32]> {
+        let writer = self.rules.iter().find_map(|rule| rule.writer)?;
+        self.keys.get(writer).map(|key| key.mac.mac(sha256))
+    }
+
+    /// The key that made this MAC of an archive with this SHA-256: any of the configuration, so that keys can be rotated.
+    #[must_use]
+    pub fn maker(&self, sha256: &[u8; 32], mac: &[u8; 32]) -> Option<&Seal> {
+        let made = |key: &&Key| bool::from(key.mac.mac(sha256).as_slice().ct_eq(mac.as_slice()));
+        self.keys.iter().find(made).map(|key| &*key.seal)
+    }
+
+    /// The first provider's first key of the type's rule.
     pub(super) fn writer(&self, plural: &str, group: &str) -> Option<&Key> {
-        let rule = self.rules.iter().find(|rule| rule.masks.iter().any(|mask| mask.matches(plural, group)))?;
-        rule.writer.and_then(|index| self.keys.get(index))
+        self.rule(plural, group)?.writer.and_then(|index| self.keys.get(index))
+    }
+
+    /// The first rule that names the type: it alone counts.
+    fn rule(&self, plural: &str, group: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.masks.iter().any(|mask| mask.matches(plural, group)))
     }
 
     /// The keys whose prefix stands in front of these bytes, the longest first. More than one is possible where names
