@@ -165,6 +165,16 @@ pub enum ReadError {
         /// Why.
         source: UnsealError,
     },
+    /// The object is in clear, and the configuration encrypts its type.
+    #[snafu(display(
+        "failed to accept entry {entry:?}: it lies in the archive in clear, and the encryption configuration encrypts its \
+         type; somebody put it there, so choose another archive. Where the archive is older than that rule of the \
+         configuration, `identity: {{}}` as the last provider of the rule has it read"
+    ))]
+    InClear {
+        /// The entry.
+        entry: String,
+    },
     /// What was decrypted, without anything that proved the key, is not the object that the path names.
     #[snafu(display(
         "failed to decrypt entry {entry:?} with {seal}: that is another key than the backup was made with, or the entry is \

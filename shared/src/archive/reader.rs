@@ -8,8 +8,8 @@ use snafu::{ResultExt, ensure};
 
 use super::content::{check, is_encrypted};
 use super::error::{
-    ContentSnafu, DirectoryContentSnafu, DoubledSnafu, EntryTooLargeSnafu, EntryTypeSnafu, HeaderSnafu, PathSnafu,
-    ReadError, RefusedSnafu, TooManyEntriesSnafu,
+    ContentSnafu, DirectoryContentSnafu, DoubledSnafu, EntryTooLargeSnafu, EntryTypeSnafu, HeaderSnafu, InClearSnafu,
+    PathSnafu, ReadError, RefusedSnafu, TooManyEntriesSnafu,
 };
 use super::header::{Head, Kind, long_name, pax_path};
 use super::key::{Key, PathError, check_directory};
@@ -266,6 +266,8 @@ impl<R: Read> Reader<R> {
                 })
             }
             key => {
+                let is_legal = key.as_ref().is_none_or(|key| self.opener.reads_clear(key));
+                ensure!(is_legal, InClearSnafu { entry });
                 check(key.as_ref(), &self.content, self.limits.depth).context(ContentSnafu { entry })?;
                 Ok(key.map_or(filter, Step::Object))
             }

@@ -18,7 +18,8 @@ const KEYS: usize = 4096;
 pub enum Unsealing {
     /// The archive is refused.
     Refuse,
-    /// They are decrypted by this configuration, and checked as all others.
+    /// They are decrypted by this configuration, and checked as all others. An object in clear whose type it encrypts is
+    /// refused, unless `identity` is among the providers of the type's rule.
     Decrypt(Arc<Configuration>),
     /// They stay as they are: told are their paths and which key they name, and nothing is known of what is in them.
     Keep,
@@ -29,6 +30,17 @@ pub(super) enum Opener {
     Refuse,
     Decrypt(Unsealer),
     Keep(Vec<u8>),
+}
+
+impl Unsealing {
+    /// The configuration that decrypts, where one does.
+    #[must_use]
+    pub fn configuration(&self) -> Option<&Configuration> {
+        match self {
+            Self::Decrypt(configuration) => Some(configuration),
+            Self::Refuse | Self::Keep => None,
+        }
+    }
 }
 
 /// What became of an encrypted entry.
@@ -53,6 +65,14 @@ impl Opener {
         match self {
             Self::Decrypt(unsealer) => unsealer.object(),
             Self::Refuse | Self::Keep(_) => &[],
+        }
+    }
+
+    /// Whether an object may lie there in clear.
+    pub(super) fn reads_clear(&self, Key { type_name, .. }: &Key) -> bool {
+        match self {
+            Self::Decrypt(unsealer) => unsealer.reads_clear(&type_name.plural, &type_name.group),
+            Self::Refuse | Self::Keep(_) => true,
         }
     }
 

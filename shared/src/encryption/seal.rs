@@ -158,6 +158,12 @@ impl Unsealer {
         Self { configuration, opened: Zeroizing::default(), object: 0..0 }
     }
 
+    /// Whether objects of this type are read in clear: see [`Configuration::reads_clear`].
+    #[must_use]
+    pub fn reads_clear(&self, plural: &str, group: &str) -> bool {
+        self.configuration.reads_clear(plural, group)
+    }
+
     /// Decrypts the JSON string `text`; [`Unsealer::object`] is then what came out. `path` is `<name>` or
     /// `<namespace>#<name>`. Where the seal is not authenticated, what came out is still to be checked.
     ///

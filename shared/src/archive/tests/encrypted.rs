@@ -10,15 +10,21 @@ use crate::encryption::Configuration;
 use crate::exit::{Chain, Exit, Fault};
 
 const SECRET: &str = "secrets.#v1/cattle-system/tls.json";
+const OTHER: &str = "secrets.#v1/cattle-system/other.json";
 const CLUSTER_SECRET: &str = "sealedthings.x.io#v1/u-4h2k4:view.json";
 
 /// A rule for Secrets and one for a group, of one provider; other seeds, other keys.
 fn configuration(provider: &str, seed: u8) -> Arc<Configuration> {
+    configuration_and(provider, seed, "")
+}
+
+/// The same with further providers of the rule for Secrets.
+fn configuration_and(provider: &str, seed: u8, further: &str) -> Arc<Configuration> {
     use base64::Engine;
     let key = |seed: u8| base64::engine::general_purpose::STANDARD.encode([seed; 32]);
     let yaml = format!(
         "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  \
-         providers: [{{{provider}: {{keys: [{{name: one, secret: {}}}]}}}}]\n- resources: ['*.x.io']\n  providers: \
+         providers: [{{{provider}: {{keys: [{{name: one, secret: {}}}]}}}}{further}]\n- resources: ['*.x.io']\n  providers: \
          [{{{provider}: {{keys: [{{name: two, secret: {}}}]}}}}]\n",
         key(seed),
         key(seed + 1)
@@ -90,12 +96,41 @@ fn without_a_configuration_an_encrypted_archive_is_refused_and_says_what_to_name
 }
 
 #[test]
-fn plain_objects_are_taken_whatever_the_configuration_says() {
-    let (archive, totals) = written(None, &some_objects());
+fn objects_in_clear_are_refused_where_the_configuration_encrypts_their_type() {
+    let own = configuration("secretbox", 1);
+    for path in [SECRET, CLUSTER_SECRET] {
+        // Beside what is encrypted, and alone.
+        let (sealed, _) = written(Some(&own), &[(OTHER, object(OTHER))]);
+        let beside = Tar::default().file(OTHER, &entry_of(&sealed, OTHER)).object(path).archive();
+        for archive in [beside, written(None, &[(path, object(path))]).0] {
+            let error = decrypted(&archive, &own).err().unwrap();
+            assert!(matches!(&error, ReadError::InClear { entry } if entry == path), "{error:?}");
+            assert!(error.to_string().contains("in clear") && error.to_string().contains("`identity: {}`"), "{error}");
+            assert_eq!(error.exit(), Exit::DataRefused);
+        }
+    }
+    let (archive, totals) = written(None, &[(CONFIG_MAP, object(CONFIG_MAP))]);
     assert_eq!(totals.encrypted, 0);
-    let spool = decrypted(&archive, &configuration("secretbox", 1)).unwrap();
-    assert_eq!((spool.len(), spool.is_encrypted()), (3, false));
-    assert_eq!(seals(&spool), [None, None, None]);
+    assert_eq!(seals(&decrypted(&archive, &own).unwrap()), [None]);
+}
+
+#[test]
+fn identity_among_the_providers_of_a_rule_reads_objects_in_clear_of_that_rule_alone() {
+    let reads = configuration_and("secretbox", 1, ", {identity: {}}");
+    let (archive, _) = written(None, &[(SECRET, object(SECRET))]);
+    assert_eq!(seals(&decrypted(&archive, &reads).unwrap()), [None]);
+    let (archive, _) = written(None, &some_objects());
+    let error = decrypted(&archive, &reads).err().unwrap();
+    assert!(matches!(&error, ReadError::InClear { entry } if entry == CLUSTER_SECRET), "{error:?}");
+}
+
+#[test]
+fn without_a_configuration_objects_in_clear_are_read_and_kept_as_they_are() {
+    let (archive, _) = written(None, &some_objects());
+    for unsealing in [Unsealing::Refuse, Unsealing::Keep] {
+        let spool = spool(&archive, unsealing).unwrap();
+        assert_eq!((spool.len(), spool.is_encrypted()), (3, false));
+    }
 }
 
 #[test]
