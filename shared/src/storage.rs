@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use snafu::{ResultExt, ensure};
 use tokio::fs::File;
 
+mod beside;
 mod bucket;
 mod default_bucket;
 mod endpoint;
@@ -43,13 +44,14 @@ mod tls;
 mod upkeep;
 mod verified;
 
+pub use self::beside::{mac_beside, record_beside};
 pub use self::default_bucket::DefaultBucketError;
 pub use self::endpoint::EndpointProblem;
 pub use self::error::{
     BadCopy, Content, Difference, Error, FolderRefusal, FolderRefusalKind, Found, OpenError, Reason,
 };
 pub use self::http::BuildProblem;
-pub use self::label::{Label, Parcel};
+pub use self::label::{Label, Parcel, parse_digest};
 pub(crate) use self::location::names_bucket;
 pub use self::location::{Credentials, Location, LocationError, S3Settings};
 pub use self::meter::Progress;

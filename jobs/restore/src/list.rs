@@ -355,8 +355,14 @@ mod tests {
 
     #[test]
     fn a_table_says_what_is_known_and_what_is_not() {
-        let recorded =
-            Label { bytes: 1234, sha256: Some([7; 32]), objects: Some(700), lacks_types: false, is_bad: false };
+        let recorded = Label {
+            bytes: 1234,
+            sha256: Some([7; 32]),
+            objects: Some(700),
+            lacks_types: false,
+            mac: None,
+            is_bad: false,
+        };
         let encrypted = format!("daily-{UID}-2026-11-22T13-05-22Z.tar.gz.enc");
         let archives = vec![
             found(&encrypted, false, Some(recorded)),

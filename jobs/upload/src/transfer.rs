@@ -10,7 +10,7 @@ use drover::places::Target;
 use drover::progress::Progress;
 use drover::resources::{Artifact, BackupRun, SnapshotStage};
 use drover::runs::status_of;
-use drover::storage::{self, Content, Parcel, Storage, Verification};
+use drover::storage::{self, Content, Parcel, Storage, Verification, parse_digest};
 use futures::future::{BoxFuture, join_all};
 use futures::{StreamExt, stream};
 use snafu::{OptionExt, ResultExt, Snafu};
@@ -96,6 +96,7 @@ pub(crate) struct Archive {
     pub(crate) content: Content,
     pub(crate) objects: i64,
     lacks_types: bool,
+    mac: Option<[u8; 32]>,
     artifact: Option<Artifact>,
 }
 
@@ -106,17 +107,16 @@ impl Archive {
         let artifact = status.waiting_artifact().cloned();
         let stage: SnapshotStage = status.snapshot.unwrap_or_default();
         let bytes = u64::try_from(stage.bytes).ok().context(IncompleteRecordSnafu)?;
-        let mut sha256 = [0; 32];
-        let text = stage.sha256.context(IncompleteRecordSnafu)?;
-        hex::decode_to_slice(text, &mut sha256).ok().context(IncompleteRecordSnafu)?;
+        let sha256 = stage.sha256.as_deref().and_then(parse_digest).context(IncompleteRecordSnafu)?;
         let filename = run.spec.filename.clone();
         let lacks_types = !stage.missing_types.is_empty();
-        Ok(Self { filename, content: Content { bytes, sha256 }, objects: stage.objects, lacks_types, artifact })
+        let mac = stage.mac.as_deref().and_then(parse_digest);
+        Ok(Self { filename, content: Content { bytes, sha256 }, objects: stage.objects, lacks_types, mac, artifact })
     }
 
     fn parcel(&self) -> Parcel {
-        let (content, lacks_types) = (self.content, self.lacks_types);
-        Parcel { content, objects: u64::try_from(self.objects).ok(), lacks_types }
+        let Self { content, lacks_types, mac, .. } = *self;
+        Parcel { content, objects: u64::try_from(self.objects).ok(), lacks_types, mac }
     }
 }
 

@@ -213,6 +213,10 @@ pub struct SnapshotStage {
     /// SHA-256 of the whole archive, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// MAC of the archive, hex: HMAC-SHA256 of its SHA-256, with a key that is derived of the one that encrypts. None where
+    /// nothing is to be encrypted, and in runs of 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
     /// Why the last try failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

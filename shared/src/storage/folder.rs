@@ -26,7 +26,7 @@ use super::name::is_plain;
 use super::opened::Opened;
 use super::removal::Removal;
 
-mod beside;
+pub(super) mod beside;
 mod partial;
 mod remove;
 mod write;

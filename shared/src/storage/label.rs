@@ -6,10 +6,12 @@
 //! ```text
 //! # objects: 700
 //! # lacks types
+//! # hmac-sha256: 1f0c3b7e…88d12
 //! 4355a46b…39eaa  rancher-daily-….tar.gz
 //! ```
 //!
-//! The second line stands there only where types could not be read when the archive was made.
+//! The second line stands there only where types could not be read when the archive was made, the third only where its
+//! Backup names an encryption configuration.
 
 use std::collections::HashMap;
 
@@ -30,6 +32,12 @@ const LACKS_TYPES_LINE: &str = "# lacks types";
 /// What stands before the number of objects in a file.
 const OBJECTS_LINE: &str = "# objects: ";
 
+/// The name of the metadata that holds the MAC in hexadecimal.
+const MAC_METADATA: &str = "drover-hmac-sha256";
+
+/// What stands before the MAC in a file.
+const MAC_LINE: &str = "# hmac-sha256: ";
+
 /// What is recorded with an archive when it is stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Parcel {
@@ -39,11 +47,13 @@ pub struct Parcel {
     pub objects: Option<u64>,
     /// Whether it lacks types that could not be read, so that it is no backup.
     pub lacks_types: bool,
+    /// Its MAC, where it has one.
+    pub mac: Option<[u8; 32]>,
 }
 
 impl From<Content> for Parcel {
     fn from(content: Content) -> Self {
-        Self { content, objects: None, lacks_types: false }
+        Self { content, objects: None, lacks_types: false, mac: None }
     }
 }
 
@@ -51,7 +61,7 @@ impl Content {
     /// This content, known to hold so many objects.
     #[must_use]
     pub const fn with_objects(self, objects: u64) -> Parcel {
-        Parcel { content: self, objects: Some(objects), lacks_types: false }
+        Parcel { content: self, objects: Some(objects), lacks_types: false, mac: None }
     }
 }
 
@@ -66,22 +76,25 @@ pub struct Label {
     pub objects: Option<u64>,
     /// It lacks types that could not be read when it was made.
     pub lacks_types: bool,
+    /// Its MAC, where one is recorded. Who has the key that made it knows who made the archive.
+    pub mac: Option<[u8; 32]>,
     /// It is marked as a bad copy, and not read.
     pub is_bad: bool,
 }
 
-/// Digest and number of objects, as they are recorded; what cannot be read is as good as missing.
+/// Digest, number of objects and MAC, as they are recorded; what cannot be read is as good as missing.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Recorded {
     pub(super) sha256: Option<[u8; 32]>,
     pub(super) objects: Option<u64>,
     pub(super) lacks_types: bool,
+    pub(super) mac: Option<[u8; 32]>,
 }
 
 impl From<Parcel> for Recorded {
     fn from(parcel: Parcel) -> Self {
-        let Parcel { content, objects, lacks_types } = parcel;
-        Self { sha256: Some(content.sha256), objects, lacks_types }
+        let Parcel { content, objects, lacks_types, mac } = parcel;
+        Self { sha256: Some(content.sha256), objects, lacks_types, mac }
     }
 }
 
@@ -90,7 +103,8 @@ impl Recorded {
     pub(super) fn file(parcel: Parcel, name: &str) -> String {
         let objects = parcel.objects.map(|objects| format!("{OBJECTS_LINE}{objects}\n")).unwrap_or_default();
         let lacks_types = if parcel.lacks_types { format!("{LACKS_TYPES_LINE}\n") } else { String::new() };
-        format!("{objects}{lacks_types}{}  {name}\n", hex::encode(parcel.content.sha256))
+        let mac = parcel.mac.map(|mac| format!("{MAC_LINE}{}\n", hex::encode(mac))).unwrap_or_default();
+        format!("{objects}{lacks_types}{mac}{}  {name}\n", hex::encode(parcel.content.sha256))
     }
 
     /// Reads the file beside the archive `name`, which anybody may have written.
@@ -105,6 +119,7 @@ impl Recorded {
             sha256: text.lines().find_map(digest),
             objects: text.lines().find_map(|line| line.strip_prefix(OBJECTS_LINE)?.trim().parse().ok()),
             lacks_types: text.lines().any(|line| line.trim() == LACKS_TYPES_LINE),
+            mac: text.lines().find_map(|line| parse_digest(line.strip_prefix(MAC_LINE)?.trim())),
         }
     }
 
@@ -113,7 +128,8 @@ impl Recorded {
         let digest = (DIGEST_METADATA.to_owned(), hex::encode(parcel.content.sha256));
         let objects = parcel.objects.map(|objects| (OBJECTS_METADATA.to_owned(), objects.to_string()));
         let lacks_types = parcel.lacks_types.then(|| (LACKS_TYPES_METADATA.to_owned(), "true".to_owned()));
-        std::iter::once(digest).chain(objects).chain(lacks_types).collect()
+        let mac = parcel.mac.map(|mac| (MAC_METADATA.to_owned(), hex::encode(mac)));
+        std::iter::once(digest).chain(objects).chain(lacks_types).chain(mac).collect()
     }
 
     /// Reads the metadata of an object.
@@ -123,6 +139,7 @@ impl Recorded {
             sha256: text(DIGEST_METADATA).and_then(parse_digest),
             objects: text(OBJECTS_METADATA).and_then(|text| text.parse().ok()),
             lacks_types: text(LACKS_TYPES_METADATA).is_some(),
+            mac: text(MAC_METADATA).and_then(parse_digest),
         }
     }
 
@@ -131,15 +148,18 @@ impl Recorded {
         self.sha256 == Some(parcel.content.sha256)
             && (parcel.objects.is_none() || self.objects == parcel.objects)
             && self.lacks_types == parcel.lacks_types
+            && (parcel.mac.is_none() || self.mac == parcel.mac)
     }
 
     pub(super) const fn label(self, bytes: u64, is_bad: bool) -> Label {
-        let Self { sha256, objects, lacks_types } = self;
-        Label { bytes, sha256, objects, lacks_types, is_bad }
+        let Self { sha256, objects, lacks_types, mac } = self;
+        Label { bytes, sha256, objects, lacks_types, mac, is_bad }
     }
 }
 
-fn parse_digest(text: &str) -> Option<[u8; 32]> {
+/// Reads a SHA-256, or a MAC of the same size, in hexadecimal.
+#[must_use]
+pub fn parse_digest(text: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
     hex::decode_to_slice(text, &mut digest).ok()?;
     Some(digest)
@@ -150,20 +170,23 @@ mod tests {
     use super::*;
 
     fn parcel(objects: Option<u64>) -> Parcel {
-        Parcel { content: Content { bytes: 7, sha256: [0xab; 32] }, objects, lacks_types: false }
+        Parcel { content: Content { bytes: 7, sha256: [0xab; 32] }, objects, lacks_types: false, mac: None }
     }
 
     #[test]
     fn what_is_recorded_is_read_again() {
-        for (objects, lacks_types) in [(None, false), (Some(0), true), (Some(700), false), (None, true)] {
-            let parcel = Parcel { lacks_types, ..parcel(objects) };
+        let mac = Some([0xcd; 32]);
+        for (objects, lacks_types, mac) in
+            [(None, false, None), (Some(0), true, mac), (Some(700), false, mac), (None, true, None)]
+        {
+            let parcel = Parcel { lacks_types, mac, ..parcel(objects) };
             let text = Recorded::file(parcel, "a b.tar.gz");
             for read in [
                 Recorded::of_file(&text, "a b.tar.gz"),
                 Recorded::of_metadata(&Recorded::metadata(parcel)),
                 Recorded::from(parcel),
             ] {
-                let expected = Recorded { sha256: Some([0xab; 32]), objects, lacks_types };
+                let expected = Recorded { sha256: Some([0xab; 32]), objects, lacks_types, mac };
                 assert_eq!(read, expected, "{text}");
                 assert!(read.covers(parcel));
             }
@@ -178,9 +201,19 @@ mod tests {
     }
 
     #[test]
+    fn a_mac_that_is_missing_or_another_is_recorded_anew_and_none_takes_none_away() {
+        let with = |mac: Option<[u8; 32]>| Parcel { mac, ..parcel(None) };
+        let (one, other) = (Some([0xcd; 32]), Some([0xce; 32]));
+        assert!(Recorded::from(with(one)).covers(with(one)) && Recorded::from(with(one)).covers(with(None)));
+        assert!(!Recorded::from(with(None)).covers(with(one)) && !Recorded::from(with(other)).covers(with(one)));
+    }
+
+    #[test]
     fn the_file_is_that_of_sha256sum() {
         let expected = format!("# objects: 700\n{}  a.tar.gz\n", "ab".repeat(32));
         assert_eq!(Recorded::file(parcel(Some(700)), "a.tar.gz"), expected);
+        let expected = format!("# hmac-sha256: {}\n{}  a.tar.gz\n", "cd".repeat(32), "ab".repeat(32));
+        assert_eq!(Recorded::file(Parcel { mac: Some([0xcd; 32]), ..parcel(None) }, "a.tar.gz"), expected);
     }
 
     #[test]
@@ -190,6 +223,7 @@ mod tests {
             String::new(),
             "# objects: many\n".to_owned(),
             "# objects: -1\nab  a.tar.gz\n".to_owned(),
+            format!("# hmac-sha256: {}\n", &digest[1..]),
             format!("{digest}  b.tar.gz\n"),
             format!("{digest}0  a.tar.gz\n"),
             format!("{digest} a.tar.gz\n"),
@@ -197,7 +231,8 @@ mod tests {
             assert_eq!(Recorded::of_file(&text, "a.tar.gz"), Recorded::default(), "{text:?}");
         }
         assert!(Recorded::of_file(&format!("{digest} *a.tar.gz\n"), "a.tar.gz").sha256.is_some());
-        let metadata = HashMap::from([(DIGEST_METADATA.to_owned(), "x".to_owned())]);
+        let metadata = [DIGEST_METADATA, MAC_METADATA].map(|name| (name.to_owned(), "x".to_owned()));
+        let metadata = HashMap::from(metadata);
         assert_eq!(Recorded::of_metadata(&metadata), Recorded::default());
     }
 }

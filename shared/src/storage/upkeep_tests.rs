@@ -10,9 +10,11 @@ use tempfile::{NamedTempFile, TempDir};
 
 use super::*;
 use crate::exit::{Exit, Fault};
-use crate::storage::{BadCopy, Content, Found, Listed, Location, Verification};
+use crate::storage::{BadCopy, Content, Found, Listed, Location, Parcel, Verification};
 
 const NAME: &str = "a.tar.gz";
+
+const MAC: [u8; 32] = [5; 32];
 
 struct Scene {
     folder: TempDir,
@@ -32,7 +34,7 @@ impl Scene {
     }
 
     async fn store(&self, name: &str) -> bool {
-        let parcel = self.content.with_objects(700);
+        let parcel = Parcel { mac: Some(MAC), ..self.content.with_objects(700) };
         self.storage.store(name, self.spool.path(), parcel, |_| ()).await.unwrap().already_there
     }
 
@@ -78,12 +80,18 @@ async fn sha256sum_proves_an_archive_by_its_label() {
 async fn a_label_that_a_kill_prevented_is_made_up() {
     let scene = Scene::of(b"archive").await;
     assert!(!scene.store(NAME).await);
-    let expected =
-        Label { bytes: 7, sha256: Some(scene.content.sha256), objects: Some(700), lacks_types: false, is_bad: false };
+    let expected = Label {
+        bytes: 7,
+        sha256: Some(scene.content.sha256),
+        objects: Some(700),
+        lacks_types: false,
+        mac: Some(MAC),
+        is_bad: false,
+    };
     assert_eq!(scene.label().await, expected);
     for damage in [|path| std::fs::remove_file(path), |path: std::path::PathBuf| std::fs::write(path, "x")] {
         damage(scene.path("a.tar.gz.sha256")).unwrap();
-        assert_eq!(scene.label().await, Label { sha256: None, objects: None, ..expected });
+        assert_eq!(scene.label().await, Label { sha256: None, objects: None, mac: None, ..expected });
         assert!(scene.store(NAME).await);
         assert_eq!(scene.label().await, expected);
     }

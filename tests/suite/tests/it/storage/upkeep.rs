@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{ObjectLockLegalHold, ObjectLockLegalHoldStatus, ObjectLo
 use drover::exit::{Exit, Fault};
 use drover::resources::{S3Location, ServerSideAlgorithm, ServerSideEncryption};
 use drover::storage::{
-    BadCopy, Content, Difference, Error, Found, Label, Listed, Location, Removal, Storage, Verification,
+    BadCopy, Content, Difference, Error, Found, Label, Listed, Location, Parcel, Removal, Storage, Verification,
 };
 use drover_testbed::S3;
 use drover_tests::make_bucket_with_versions;
@@ -30,12 +30,14 @@ async fn digest_and_objects_are_recorded_and_go_with_the_archive() {
         let storage = open(s3, &place(s3, "label")).await;
         for length in [1000, 6 << 20] {
             let (file, content) = spool(length);
-            storage.store(NAME, file.path(), content.with_objects(700), |_| ()).await.unwrap();
+            let parcel = Parcel { mac: Some([5; 32]), ..content.with_objects(700) };
+            storage.store(NAME, file.path(), parcel, |_| ()).await.unwrap();
             let label = Label {
                 bytes: length as u64,
                 sha256: Some(content.sha256),
                 objects: Some(700),
                 lacks_types: false,
+                mac: parcel.mac,
                 is_bad: false,
             };
             assert_eq!(storage.label(NAME).await.unwrap(), Some(label));
@@ -46,7 +48,7 @@ async fn digest_and_objects_are_recorded_and_go_with_the_archive() {
         // What others put there says nothing of itself.
         let put = s3.client().unwrap().put_object().bucket(BUCKET).key("label/b.tar.gz").body(b"x".to_vec().into());
         put.send().await.unwrap();
-        let label = Label { bytes: 1, sha256: None, objects: None, lacks_types: false, is_bad: false };
+        let label = Label { bytes: 1, sha256: None, objects: None, lacks_types: false, mac: None, is_bad: false };
         assert_eq!(storage.label("b.tar.gz").await.unwrap(), Some(label));
         let nowhere = open(s3, &S3Location { bucket_name: "nowhere".to_owned(), ..place(s3, "label") }).await;
         assert_eq!(nowhere.label(NAME).await.unwrap_err().exit(), Exit::Usage);
