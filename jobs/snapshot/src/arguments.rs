@@ -38,8 +38,9 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE.tar.gz", requires = "resource_set")]
     pub output: Option<PathBuf>,
 
-    /// Encrypt by the Kubernetes EncryptionConfiguration in this file; an archive is then named .tar.gz.enc by custom. A
-    /// Backup names its Secret itself.
+    /// Encrypt by the Kubernetes EncryptionConfiguration in this file; an archive is then named .tar.gz.enc by custom, and
+    /// a file beside it, with .sha256 behind its name, holds the MAC that proves who made it. A Backup names its Secret
+    /// itself.
     #[arg(long, value_name = "FILE", requires = "output")]
     pub encryption_config: Option<PathBuf>,
 

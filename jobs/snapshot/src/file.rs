@@ -10,6 +10,7 @@ use drover::lease::Onlooker;
 use drover::progress::Progress;
 use drover::resources::ResourceSet;
 use drover::runs::{ALLOW_MISSING_TYPES, Allowed, check_sound};
+use drover::storage::{Content, FolderRefusal, Parcel, record_beside};
 use sha2::{Digest, Sha256};
 use snafu::{ResultExt, Snafu};
 use tempfile::NamedTempFile;
@@ -67,6 +68,17 @@ pub(crate) enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What proves who made the archive cannot be written.
+    #[snafu(display(
+        "failed to record beside the archive {path:?} what proves who made it; the archive is whole, and a restore of it \
+         says that nothing proves it"
+    ))]
+    RecordBeside {
+        /// The archive.
+        path: PathBuf,
+        /// Why.
+        source: FolderRefusal,
+    },
     /// Somebody ended it.
     #[snafu(display("failed to finish the archive: the job was asked to end; no file was written"))]
     Interrupted,
@@ -75,7 +87,7 @@ pub(crate) enum Error {
 impl Fault for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::WriteFile { .. } | Self::Interrupted => Exit::Failure,
+            Self::WriteFile { .. } | Self::RecordBeside { .. } | Self::Interrupted => Exit::Failure,
             _ => Exit::Usage,
         }
     }
@@ -109,19 +121,26 @@ pub(crate) async fn snapshot_to_file(
     let how = "give --allow missing-types".to_owned();
     let missing = MissingTypes { are_allowed: allowed.has(ALLOW_MISSING_TYPES), how, account: None };
     let selected = Selected::of(&lister, &set, missing).await?;
-    let writing = write_archive(lister, selected, configuration, clock::now(), partial, Arc::clone(&counts));
+    let writing = write_archive(lister, selected, configuration.clone(), clock::now(), partial, Arc::clone(&counts));
     let Made { whole: (file, sha256), encryption, contents, .. } = tokio::select! {
         written = writing => written?,
         () = show_progress(&counts) => return Err(Error::Interrupted.into()),
         () = shutdown.cancelled() => return Err(Error::Interrupted.into()),
     };
     let name = set.metadata.name.as_deref().unwrap_or_default();
-    check_sound(counts.objects(), None, contents.missing().next().is_some(), name, allowed)?;
+    let lacks_types = contents.missing().next().is_some();
+    check_sound(counts.objects(), None, lacks_types, name, allowed)?;
     if let Some(before) = before {
         turn::no_restore_since(restores, &before).await?;
     }
     keep(file, &output).context(WriteFileSnafu { path: &output })?;
+    if let Some(mac) = configuration.and_then(|configuration| configuration.mac(&sha256)) {
+        let content = Content { bytes: counts.bytes(), sha256 };
+        let parcel = Parcel { content, objects: Some(counts.objects()), lacks_types, mac: Some(mac) };
+        record_beside(&output, parcel).context(RecordBesideSnafu { path: &output })?;
+    }
     log_encryption(&encryption);
+    let sha256 = hex::encode(sha256);
     info!(objects = counts.objects(), bytes = counts.bytes(), sha256, "wrote {}", output.display());
     let missing: Vec<_> = contents.missing().map(|left_out| left_out.name.as_str()).collect();
     if !missing.is_empty() {
@@ -189,11 +208,11 @@ impl Write for PartialFile {
 }
 
 impl Output for PartialFile {
-    type Whole = (NamedTempFile, String);
+    type Whole = (NamedTempFile, [u8; 32]);
 
     fn finish(self) -> std::io::Result<Self::Whole> {
         let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-        Ok((file, hex::encode(self.digest.finalize())))
+        Ok((file, self.digest.finalize().into()))
     }
 }
 

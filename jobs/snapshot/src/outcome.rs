@@ -11,6 +11,7 @@ use drover::runs::{
     self, ALLOW_MISSING_TYPES, Allowed, Encryption, History, Wholeness, artifact_name, check_sound, event, losses,
     now_text, schedule_of, status_of,
 };
+use drover::storage::parse_digest;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use snafu::Snafu;
@@ -141,14 +142,15 @@ async fn make(
     let (writer, chunks) = chunks::channel();
     let modified = run.spec.started_at.parse().unwrap_or_else(|_| clock::now());
     let lister = context.lister.clone();
-    let writing = write_archive(lister, selected, configuration, modified, writer, Arc::clone(counts));
+    let writing = write_archive(lister, selected, configuration.clone(), modified, writer, Arc::clone(counts));
     let (written, put) = tokio::join!(writing, context.store.put(&artifact.name, &artifact.chunks, chunks));
     let (made, put) = first_reason(written, put)?;
     let last_stored = history.last_stored().and_then(|run| status_of(run).snapshot).map(|stage| stage.objects);
     let last_stored = last_stored.and_then(|objects| u64::try_from(objects).ok());
     let lacks_types = made.contents.missing().next().is_some();
     check_sound(counts.objects(), last_stored, lacks_types, &set.name_any(), allowed)?;
-    Ok(taken(backup, history, made, put))
+    let mac = configuration.and_then(|configuration| configuration.mac(&parse_digest(&put.sha256)?));
+    Ok(taken(backup, history, made, put, mac))
 }
 
 fn missing_types(context: &Context, allowed: Allowed<'_>) -> MissingTypes {
@@ -157,7 +159,7 @@ fn missing_types(context: &Context, allowed: Allowed<'_>) -> MissingTypes {
 }
 
 /// What a snapshot came to, held against those that it is measured by.
-fn taken(backup: &Backup, history: &History, made: Made<()>, put: Put) -> Taken {
+fn taken(backup: &Backup, history: &History, made: Made<()>, put: Put, mac: Option<[u8; 32]>) -> Taken {
     let Made { whole: (), encryption, contents, counted } = made;
     let allowed = Allowed::on(backup);
     let losses = losses(history, &counted, allowed);
@@ -172,6 +174,7 @@ fn taken(backup: &Backup, history: &History, made: Made<()>, put: Put) -> Taken 
         keys_in_clear: encryption.keys_in_clear.first.clone(),
         bytes: to_i64(put.bytes),
         sha256: Some(put.sha256.clone()),
+        mac: mac.map(hex::encode),
         ..SnapshotStage::default()
     };
     Taken { put, encryption, wholeness, stage }
