@@ -50,6 +50,8 @@ pub struct Refused {
     pub reason: String,
     /// Whether it says where archives go.
     pub names_places: bool,
+    /// Whether it says which archives are refused.
+    pub judges_archives: bool,
 }
 
 /// What holds for one Backup.
@@ -67,12 +69,16 @@ pub struct Settings {
     pub adopted_clusters: Vec<String>,
     /// How services are asked to encrypt.
     pub server_side_encryption: Option<ServerSideEncryption>,
+    /// The policy that lets no archive be restored of which nothing proves who made it, if one does.
+    pub authentic_by: Option<String>,
     /// Why it is not known what all policies say: one of them cannot be read, and may be meant for this Backup, or their
     /// definition is missing. Then nothing expires.
     pub unknown: Option<String>,
     /// Why it is not known where archives go besides the Backup's own place: a policy that cannot be read says so. Then no
     /// archive counts as being at all of its places.
     pub unknown_locations: Option<String>,
+    /// Why it is not known whether an archive must be authentic: a policy that cannot be read says something of that.
+    pub unknown_authentic: Option<String>,
 }
 
 impl Settings {
@@ -112,8 +118,9 @@ impl Policies {
                 Ok(pattern) => policies.readable.push(Policy { resource, pattern }),
                 Err(reason) => {
                     let policy = resource.name_any();
+                    let judges_archives = resource.spec.require_authentic.is_some();
                     let names_places = resource.spec.additional_storage_locations.is_some_and(|all| !all.is_empty());
-                    policies.refused.push(Refused { policy, reason, names_places });
+                    policies.refused.push(Refused { policy, reason, names_places, judges_archives });
                 }
             }
         }
@@ -156,6 +163,9 @@ impl Policies {
         let zone = applying().find_map(|policy| policy.spec.time_zone.clone().filter(|zone| !zone.is_empty()));
         let suspending = applying().find(|policy| policy.spec.suspend.is_some());
         let suspended_by = suspending.filter(|policy| policy.spec.suspend == Some(true)).map(ResourceExt::name_any);
+        let judging = applying().find(|policy| policy.spec.require_authentic.is_some());
+        let authentic_by =
+            judging.filter(|policy| policy.spec.require_authentic == Some(true)).map(ResourceExt::name_any);
         let further = applying().find_map(|policy| policy.spec.additional_storage_locations.clone());
         let adopted = applying().find_map(|policy| policy.spec.adopt_cluster_uids.clone());
         Settings {
@@ -165,8 +175,10 @@ impl Policies {
             retention: applying().find_map(|policy| policy.spec.retention.clone()),
             adopted_clusters: adopted.unwrap_or_default(),
             server_side_encryption: applying().find_map(|policy| policy.spec.server_side_encryption.clone()),
+            authentic_by,
             unknown: self.unknown(|_| true),
             unknown_locations: self.unknown(|refused| refused.names_places),
+            unknown_authentic: self.unknown(|refused| refused.judges_archives),
         }
     }
 }
@@ -257,6 +269,22 @@ mod tests {
         let Refused { policy, reason, .. } = &policies.refused()[0];
         assert_eq!(policy, "bad");
         assert!(reason.contains("backupNameRegexp \"(\" of the BackupPolicy \"bad\""), "{reason}");
+    }
+
+    #[test]
+    fn archives_must_be_authentic_by_the_first_policy_that_says_so_or_not() {
+        let judging = |name: &str, regexp: &str, require_authentic| {
+            let mut policy = policy(name, &[], regexp, None, None);
+            policy.spec.require_authentic = Some(require_authentic);
+            policy
+        };
+        let policies = Policies::new([judging("b-all", ".", true), judging("a-tests", "^test-", false)]);
+        assert_eq!(policies.settings_of("daily").authentic_by.as_deref(), Some("b-all"));
+        assert_eq!(policies.settings_of("test-daily").authentic_by, None);
+        let unknown = |policies: Policies| policies.settings_of("daily").unknown_authentic;
+        assert_eq!(unknown(Policies::new([policy("bad", &[], "(", None, Some(true))])), None);
+        assert!(unknown(Policies::new([judging("bad", "(", false)])).is_some_and(|why| why.contains("\"bad\"")));
+        assert!(unknown(Policies::undefined()).is_some_and(|why| why.contains("definition of BackupPolicy")));
     }
 
     #[test]

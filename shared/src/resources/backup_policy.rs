@@ -50,6 +50,10 @@ pub struct BackupPolicySpec {
     #[serde(default, rename = "adoptClusterUIDs", skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub adopt_cluster_uids: Option<Vec<String>>,
+    /// Restores refuse an archive of these Backups of which nothing proves who made it: neither its MAC nor what this cluster
+    /// recorded of it. The annotation drover.dev/require: authentic asks the same of one Restore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_authentic: Option<bool>,
     /// How the services of buckets are asked to encrypt archives, at every place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<ServerSideEncryption>,
