@@ -1,19 +1,17 @@
 //! The job: carries out the Restores of the cluster, one at a time.
 
 use std::collections::HashSet;
-use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover::archive::{Limits, ReadError, Spool, Unsealing};
+use drover::archive::ReadError;
 use drover::cluster::Events;
 use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
 use drover::queue::{self, Connection};
 use drover::resources::Restore;
-use drover::storage::Content;
 use kube::{Client, ResourceExt};
-use snafu::{ResultExt, Snafu};
+use snafu::Snafu;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
@@ -21,19 +19,21 @@ use crate::cluster_report::{self as report, Ending};
 use crate::controllers::{self, Hold, ScaledDown};
 use crate::exclusive::{self, Taken, Turn};
 use crate::exemption::{self, Exemption};
+use crate::fetch::{Fetched, fetch};
 use crate::ground::Ground;
 use crate::outcome::{Counts, Outcome};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
 use crate::waiting::to_carry_out;
 use crate::wishes::{WishError, Wishes};
-use crate::{JobOptions, WorkLimits, chosen, recorded, stored_report};
+use crate::{JobOptions, chosen, stored_report};
 
 /// The job's name, and its field manager.
 pub(crate) const JOB: &str = "restore";
 
 /// Why a Restore was not carried out.
 #[derive(Debug, Snafu)]
+#[snafu(visibility(pub(crate)))]
 pub(crate) enum JobError {
     /// Its encryption configuration is missing or refused, and stays so until somebody mends it.
     #[snafu(display("failed to prepare the decryption; nothing was changed"))]
@@ -265,8 +265,8 @@ fn ending_of(failure: &Failure, reason: String) -> Ending {
 async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToken) -> Result<String, Failure> {
     let wishes = Wishes::of(restore)?;
     let filename = restore.archive().unwrap_or_default().to_owned();
-    let spool = tokio::select! {
-        spool = Box::pin(fetch(context, restore, &filename)) => spool?,
+    let Fetched { spool, note } = tokio::select! {
+        fetched = Box::pin(fetch(context, restore, &wishes, &filename)) => fetched?,
         () = stop.cancelled() => return Err(JobError::Interrupted { words: "nothing was changed".to_owned() }.into()),
     };
     let objects = spool.len();
@@ -274,7 +274,7 @@ async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToke
     let ground = Ground::survey(&context.server, &context.options.cluster.namespace, wishes.credentials).await?;
     let exempt = wishes.exempt.clone();
     let concurrency = context.options.limits.concurrency;
-    let restoration = Restoration::new(Arc::clone(&context.server), spool, wishes, ground, concurrency);
+    let restoration = Restoration::new(Arc::clone(&context.server), spool, wishes, ground, concurrency).noting(note);
     let gauge = restoration.gauge();
     let patience = context.options.patience.for_pods();
     let hold = Hold::of_restore(restore, &context.events, patience, context.lost.clone());
@@ -286,7 +286,7 @@ async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToke
         }
     };
     let (finished, notes) = exemption::during(&context.server, exemption, Box::pin(work)).await;
-    let finished = Arc::new(Finished { notes, ..finished? });
+    let finished = Arc::new(finished?.noting(notes));
     let counts = report::log_results(&finished);
     if !counts.is_only(Outcome::Untouched) && !context.lost.is_cancelled() {
         store_report(context, restore, &finished).await;
@@ -306,45 +306,6 @@ async fn store_report(context: &Context, restore: &Restore, finished: &Arc<Finis
     if let Err(error) = stored {
         warn!("`restore report` has nothing to show of this try: {}", drover::exit::Chain(&error));
     }
-}
-
-/// Fetches the archive into the spool and checks all of it: before this has ended well, nothing is applied.
-async fn fetch(context: &Context, restore: &Restore, filename: &str) -> Result<Arc<Spool>, Failure> {
-    let JobOptions { spool: folder, limits, .. } = &context.options;
-    let storage = chosen::place(context, restore).await?;
-    let unsealing = unsealing(context, restore).await?;
-    let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(folder).context(UseSpoolSnafu)?);
-    let Content { bytes, sha256 } = storage.fetch_to(filename, &mut file).await?;
-    info!(location = storage.path_of(filename), bytes, "archive fetched");
-    recorded::check(&context.client, &storage, filename, &hex::encode(sha256)).await?;
-    let (file, folder, limits) = (file.into_std().await, folder.clone(), archive_limits(*limits));
-    let reading = tokio::task::spawn_blocking(move || read(file, &folder, &limits, unsealing));
-    let spool = reading.await.context(JoinReadingSnafu)?.context(ReadArchiveSnafu { filename })?;
-    Ok(Arc::new(spool))
-}
-
-/// What becomes of encrypted objects: they are decrypted by the configuration that the Restore names, or refused.
-async fn unsealing(context: &Context, restore: &Restore) -> Result<Unsealing, Failure> {
-    let Some(secret) = restore.encryption_secret() else { return Ok(Unsealing::Refuse) };
-    match encryption::from_secret(&context.client, &context.options.cluster.namespace, secret).await {
-        Ok(configuration) => Ok(Unsealing::Decrypt(configuration)),
-        Err(source) if source.is_final() => Err(JobError::Encryption { source }.into()),
-        Err(source) => Err(source.into()),
-    }
-}
-
-fn read(
-    archive: impl Read,
-    folder: &std::path::Path,
-    limits: &Limits,
-    unsealing: Unsealing,
-) -> Result<Spool, ReadError> {
-    let mut progress = crate::progress::Progress::new("objects read from the archive", 0);
-    Spool::read_in(folder, archive, limits, unsealing, &mut |read| progress.advance_to(read.objects))
-}
-
-fn archive_limits(limits: WorkLimits) -> Limits {
-    Limits { bytes: limits.unpacked_limit.unwrap_or(Limits::default().bytes), ..Limits::default() }
 }
 
 /// What the results come to.

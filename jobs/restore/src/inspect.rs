@@ -12,6 +12,7 @@ use drover::runs::KeysInClear;
 use serde::Serialize;
 use snafu::{ResultExt, Snafu};
 
+use crate::authenticity::Mac;
 use crate::entries::Entries;
 use crate::file_name::FileName;
 use crate::report::printable;
@@ -61,6 +62,10 @@ pub(crate) struct Inspection<'a> {
     bytes: u64,
     /// SHA-256 of the file, in hex.
     sha256: String,
+    /// What the MAC beside the file says: missing, unchecked, wrong or authentic.
+    mac: &'static str,
+    #[serde(skip)]
+    mac_words: String,
     /// Whether any object is encrypted.
     encrypted: bool,
     /// How many objects are encrypted.
@@ -121,12 +126,12 @@ struct ResourceSetInspection {
 }
 
 impl<'a> Inspection<'a> {
-    /// Sums up an archive; `file` is how the user named it.
+    /// Sums up an archive; `file` is how the user named it, and `mac` what lies beside it.
     ///
     /// # Errors
     ///
     /// Where its ResourceSet or the temporary file cannot be read.
-    pub(crate) fn new(file: &str, spool: &'a Spool) -> Result<Self, InspectError> {
+    pub(crate) fn new(file: &str, spool: &'a Spool, mac: &Mac) -> Result<Self, InspectError> {
         let types = types(spool);
         let keys_in_clear = keys_in_clear(spool).context(LoadSnafu)?;
         let base = std::path::Path::new(file).file_name().and_then(|name| name.to_str());
@@ -135,6 +140,8 @@ impl<'a> Inspection<'a> {
             name: base.and_then(FileName::parse),
             bytes: spool.archive_bytes(),
             sha256: spool.sha256().to_owned(),
+            mac: mac.word(),
+            mac_words: mac.to_string(),
             encrypted: spool.is_encrypted(),
             encrypted_objects: types.iter().map(|summary| summary.encrypted).sum(),
             encryption: in_all(&types),
@@ -166,6 +173,7 @@ impl<'a> Inspection<'a> {
         }
         field("Size", &format!("{} bytes, {} unpacked", self.bytes, self.object_bytes))?;
         field("SHA-256", &self.sha256)?;
+        field("MAC", &self.mac_words)?;
         field("Encrypted", &self.encryption_in_words())?;
         if self.keys_in_clear_count > 0 {
             let keys = KeysInClear { first: self.keys_in_clear.clone(), count: self.keys_in_clear_count };

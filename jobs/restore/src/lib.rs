@@ -12,6 +12,7 @@
 
 mod account;
 mod archive;
+mod authenticity;
 mod away;
 mod chosen;
 mod cluster_job;
@@ -25,6 +26,7 @@ mod establish;
 mod exclusive;
 mod exemption;
 mod facts;
+mod fetch;
 mod file_name;
 mod finalizers;
 mod ground;
@@ -54,6 +56,7 @@ mod stages;
 mod stored_report;
 mod twins;
 mod types;
+mod unselected;
 mod waiting;
 mod wishes;
 mod write;
@@ -279,6 +282,10 @@ struct WishOptions {
     /// Write also the Secrets that live Backups and Restores name.
     #[arg(long)]
     restore_credentials: bool,
+    /// Refuse an archive unless something proves who made it: its MAC, which is checked with --encryption-config, or what the
+    /// cluster recorded of it.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    require: Option<Requirement>,
     /// Delete this object and create it again, where the server does not let it be changed into what the archive has, as
     /// the result of an earlier try says. TYPE/NAMESPACE/NAME or TYPE/NAME, such as deployments.apps/default/web; can be
     /// given several times.
@@ -299,6 +306,13 @@ enum PruneScope {
     All,
 }
 
+/// What an archive must be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Requirement {
+    /// Something proves who made it.
+    Authentic,
+}
+
 impl WishOptions {
     fn wishes(&self) -> Wishes {
         let prune = self.prune.map(|scope| Prune {
@@ -307,7 +321,8 @@ impl WishOptions {
         });
         let recreate = Named::new(self.recreate.clone());
         let (ignore_errors, credentials) = (self.ignore_errors, self.restore_credentials);
-        Wishes { prune, ignore_errors, credentials, recreate, ..Wishes::default() }
+        let require_authentic = self.require == Some(Requirement::Authentic);
+        Wishes { prune, ignore_errors, credentials, require_authentic, recreate, ..Wishes::default() }
     }
 }
 

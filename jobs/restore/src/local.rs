@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use drover::archive::{Limits, Spool, Unsealing};
 use drover::cluster::{ApiError, host_name, past_proxies};
-use drover::encryption;
+use drover::encryption::{self, Configuration};
 use drover::exit::{Exit, Failure, Fault};
 use drover::lease::Settings;
 use drover::resources::DEFAULT_NAMESPACE;
+use drover::storage::mac_beside;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::config::{Config, KubeConfigOptions};
 use kube::{Api, Client};
@@ -19,6 +20,7 @@ use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::authenticity::{AuthenticityError, Mac, Proof};
 use crate::controllers::{self, COMMAND_LINE, Hold};
 use crate::exclusive::{self, Taken, Turn};
 use crate::exemption::{self, Exemption};
@@ -26,11 +28,15 @@ use crate::ground::Ground;
 use crate::inspect::Inspection;
 use crate::outcome::{Counts, Outcome};
 use crate::progress::Progress;
+use crate::recorded::{self, Evidence};
 use crate::report::{self, Mode, Source};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
 use crate::stored_report::StoredReport;
 use crate::{Applying, Inspecting, Output, Reading, Reporting, Restoring, Unexempting};
+
+/// What stands for standard input where a file is named.
+const STANDARD_INPUT: &str = "-";
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, Snafu)]
@@ -77,8 +83,10 @@ impl Fault for LocalError {
 /// `restore inspect`.
 pub(crate) async fn inspect(inspecting: Inspecting) -> Result<(), Failure> {
     let Inspecting { reading: Reading { file, output, unpacked_limit, encryption_config }, entries } = inspecting;
-    let spool = read(&file, unpacked_limit, encryption_config.as_deref(), Unsealing::Keep).await?;
-    let inspection = Inspection::new(&file.to_string_lossy(), &spool)?;
+    let unsealing = unsealing(encryption_config.as_deref(), Unsealing::Keep)?;
+    let spool = read(&file, unpacked_limit, unsealing.clone()).await?;
+    let mac = Mac::of(mac_of(&file), spool.sha256(), unsealing.configuration());
+    let inspection = Inspection::new(&file.to_string_lossy(), &spool, &mac)?;
     print(|out| match output {
         Output::Json => inspection.json(out),
         Output::Text => inspection.text(out, entries),
@@ -113,7 +121,7 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     let tidied = put_back_others(&restoration, &turn).await;
     let is_lost = turn.lost().is_cancelled();
     turn.end().await;
-    let finished = Finished { notes, ..applied? };
+    let finished = applied?.noting(notes);
     let counts = show(&finished, output, Mode::Apply)?;
     if let Some(error) = finished.left_down.or(finished.given_up) {
         return Err(error.into());
@@ -188,10 +196,39 @@ pub(crate) async fn report(reporting: Reporting) -> Result<(), Failure> {
 async fn prepare(restoring: Restoring) -> Result<Restoration, Failure> {
     let Restoring { reading, context, concurrency, wishes } = restoring;
     let Reading { file, output: _, unpacked_limit, encryption_config } = reading;
-    let spool = read(&file, unpacked_limit, encryption_config.as_deref(), Unsealing::Refuse).await?;
+    let unsealing = unsealing(encryption_config.as_deref(), Unsealing::Refuse)?;
+    let spool = read(&file, unpacked_limit, unsealing.clone()).await?;
     let server = connect(context, concurrency).await?;
+    let (wished, filename) = (wishes.wishes(), name_of(&file));
+    let proof = prove(server.client(), &file, spool.sha256(), unsealing.configuration()).await?;
+    let note = proof.told();
+    proof.demand(&filename, wished.require_authentic.then(|| "--require".to_owned()))?;
     let ground = Ground::survey(&server, &wishes.namespace, wishes.restore_credentials).await?;
-    Ok(Restoration::new(server, spool, wishes.wishes(), ground, concurrency))
+    Ok(Restoration::new(server, spool, wished, ground, concurrency).noting(note))
+}
+
+/// What proves who made an archive of this machine: its MAC or, where that does not, the cluster that it is restored into.
+async fn prove(
+    client: &Client,
+    file: &Path,
+    sha256: &str,
+    configuration: Option<&Configuration>,
+) -> Result<Proof, AuthenticityError> {
+    let (filename, mac) = (name_of(file), mac_of(file));
+    let by_mac = Proof::of(&filename, sha256, Evidence { is_recorded: false, mac }, configuration);
+    if matches!(by_mac, Ok(Proof::Mac(_))) || !recorded::is_recorded(client, &filename, sha256).await {
+        return by_mac;
+    }
+    Proof::of(&filename, sha256, Evidence { is_recorded: true, mac }, configuration)
+}
+
+fn name_of(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The MAC that lies beside the file; none where the archive comes from standard input.
+fn mac_of(file: &Path) -> Option<[u8; 32]> {
+    if file == Path::new(STANDARD_INPUT) { None } else { mac_beside(file) }
 }
 
 fn verdict(counts: &Counts, ignore_errors: bool, shutdown: &CancellationToken) -> Result<(), LocalError> {
@@ -208,16 +245,14 @@ fn verdict(counts: &Counts, ignore_errors: bool, shutdown: &CancellationToken) -
     }
 }
 
-/// Reads and checks the whole archive before anything else is done. `otherwise` says what becomes of encrypted objects
-/// where no configuration is named.
-async fn read(
-    path: &Path,
-    unpacked_limit: Option<u64>,
-    encryption_config: Option<&Path>,
-    otherwise: Unsealing,
-) -> Result<Arc<Spool>, Failure> {
+/// What becomes of encrypted objects; `otherwise`, where no configuration is named.
+fn unsealing(encryption_config: Option<&Path>, otherwise: Unsealing) -> Result<Unsealing, Failure> {
     let configuration = encryption_config.map(encryption::from_file).transpose()?;
-    let unsealing = configuration.map_or(otherwise, Unsealing::Decrypt);
+    Ok(configuration.map_or(otherwise, Unsealing::Decrypt))
+}
+
+/// Reads and checks the whole archive before anything else is done.
+async fn read(path: &Path, unpacked_limit: Option<u64>, unsealing: Unsealing) -> Result<Arc<Spool>, Failure> {
     let owned = path.to_owned();
     let reading = tokio::task::spawn_blocking(move || {
         let limits = Limits { bytes: unpacked_limit.unwrap_or(Limits::default().bytes), ..Limits::default() };
@@ -230,7 +265,7 @@ async fn read(
 }
 
 fn open(path: &Path) -> Result<Box<dyn Read>, LocalError> {
-    if path == Path::new("-") {
+    if path == Path::new(STANDARD_INPUT) {
         return Ok(Box::new(io::stdin().lock()));
     }
     Ok(Box::new(File::open(path).with_context(|_| OpenSnafu { path: path.to_owned() })?))

@@ -9,7 +9,7 @@ use drover::storage::Storage;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::cluster_job::JOB;
 
@@ -70,6 +70,15 @@ impl Fault for RecordedError {
     }
 }
 
+/// What is known of an archive beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Evidence {
+    /// Its digest is the one that this cluster recorded when it was made.
+    pub(crate) is_recorded: bool,
+    /// The MAC that is recorded beside it.
+    pub(crate) mac: Option<[u8; 32]>,
+}
+
 /// What was recorded of an archive in this cluster.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Record {
@@ -79,48 +88,70 @@ struct Record {
 }
 
 /// Compares an archive's digest with what its run or the ledger recorded or, where this cluster knows of neither, with what is
-/// recorded beside the archive. Whoever may write there may change that, so it says nothing against these.
+/// recorded beside the archive. Whoever may write there may change that, so it says nothing against these. Gives what else is
+/// known of it.
 ///
 /// # Errors
 ///
 /// When they differ, or the runs, the ledger or the place cannot be read.
-pub(crate) async fn check(client: &Client, storage: &Storage, filename: &str, sha256: &str) -> Result<(), Failure> {
+pub(crate) async fn check(
+    client: &Client,
+    storage: &Storage,
+    filename: &str,
+    sha256: &str,
+) -> Result<Evidence, Failure> {
     let mut records = records(client, filename).await?;
     let of_ledger = of_ledger(client, filename).await;
     records.extend(known(of_ledger, !records.is_empty())?);
     compare(&records, filename, sha256)?;
-    let beside = match storage.label(filename).await {
+    let label = match storage.label(filename).await {
         Err(error) if !records.is_empty() => {
             warn!("{}", Chain(&error));
             None
         }
-        label => label?.and_then(|label| label.sha256).map(hex::encode),
+        label => label?,
     };
+    let evidence = Evidence { is_recorded: !records.is_empty(), mac: label.and_then(|label| label.mac) };
+    let beside = label.and_then(|label| label.sha256).map(hex::encode);
     let differing = beside.as_ref().filter(|recorded| !recorded.eq_ignore_ascii_case(sha256));
     match (records.is_empty(), differing) {
         (true, Some(recorded)) => {
             let place = storage.location().to_string();
-            Err(DiffersFromLabelSnafu { filename, found: sha256, place, recorded }.build().into())
+            return Err(DiffersFromLabelSnafu { filename, found: sha256, place, recorded }.build().into());
         }
         (false, Some(recorded)) => {
             warn!(
                 "the digest is the one of the archive's run, and {recorded} is recorded beside it: somebody changed that"
             );
-            Ok(())
         }
         (false, None) => {
             info!("the digest is the one that was recorded when the archive was made");
-            Ok(())
         }
         (true, None) if beside.is_some() => {
             info!("the digest is the one that is recorded beside the archive");
-            Ok(())
         }
         (true, None) => {
             info!("nobody recorded a digest of {filename:?}, so its own checksums must do");
-            Ok(())
         }
     }
+    Ok(evidence)
+}
+
+/// Whether this cluster recorded this digest of an archive of that name. What it does not tell is not known.
+pub(crate) async fn is_recorded(client: &Client, filename: &str, sha256: &str) -> bool {
+    if split_archive_name(filename).is_none() {
+        return false;
+    }
+    let runs = as_far_as_told(records(client, filename).await);
+    let line = as_far_as_told(of_ledger(client, filename).await);
+    runs.iter().chain(&line).any(|record| record.sha256.eq_ignore_ascii_case(sha256))
+}
+
+fn as_far_as_told<T: Default, E: std::error::Error + 'static>(told: Result<T, E>) -> T {
+    told.unwrap_or_else(|error| {
+        debug!("the cluster does not tell what it recorded of the archive: {}", Chain(&error));
+        T::default()
+    })
 }
 
 /// One that is the same is enough: a Backup that was made again may have a run of the same name.

@@ -30,7 +30,7 @@ use crate::request::Server;
 use crate::types::{Type, Types};
 use crate::wishes::Wishes;
 use crate::write::{OwnerUids, WriteError, Writer};
-use crate::{establish, made_anew, stages};
+use crate::{establish, made_anew, stages, unselected};
 
 /// A restore of one archive into one cluster.
 #[derive(Clone)]
@@ -45,6 +45,8 @@ pub(crate) struct Restoration {
     at_once: usize,
     gauge: Arc<Gauge>,
     away: Arc<Register>,
+    /// What is to be said of the archive.
+    notes: Vec<String>,
 }
 
 /// What a restore came to.
@@ -66,13 +68,28 @@ pub(crate) struct Finished {
     pub(crate) notes: Vec<String>,
 }
 
+impl Finished {
+    /// The same, with more to be said of it.
+    pub(crate) fn noting(mut self, notes: Vec<String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+}
+
 impl Restoration {
     /// Prepares; nothing is asked or written yet. At most `in_flight` objects are written at a time.
     pub(crate) fn new(server: Arc<Server>, spool: Arc<Spool>, wishes: Wishes, ground: Ground, in_flight: u32) -> Self {
         let [definitions, rest, registrations] = Archive::parts(&spool).map(Arc::new);
         let (ground, at_once) = (Arc::new(ground), in_flight as usize);
         let (gauge, away) = (Arc::default(), Arc::new(Register::new(Arc::new(server.impatient()))));
-        Self { server, spool, definitions, rest, registrations, wishes, ground, at_once, gauge, away }
+        let notes = Vec::new();
+        Self { server, spool, definitions, rest, registrations, wishes, ground, at_once, gauge, away, notes }
+    }
+
+    /// The same, with something to be said of the archive beside what its own objects tell.
+    pub(crate) fn noting(mut self, note: Option<String>) -> Self {
+        self.notes.extend(note);
+        self
     }
 
     /// The API server.
@@ -97,6 +114,7 @@ impl Restoration {
             tracing::warn!("apply would refuse: {error}");
         }
         let set = self.resource_set()?;
+        let notes = self.notes(set.as_ref(), &types);
         let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?;
         let types = Arc::new(types);
         let selection = self.selection(set.as_ref(), &types, &definitions)?;
@@ -111,7 +129,7 @@ impl Restoration {
             finished.controllers = controllers.foreseen();
         }
         finished.parts.push((Arc::clone(&self.registrations), registrations));
-        Ok(finished)
+        Ok(finished.noting(notes))
     }
 
     /// Restores while the controllers that the archive's ResourceSet names are held down, and puts their counts back
@@ -126,6 +144,7 @@ impl Restoration {
         let (types, definitions) = self.known_types().await?;
         self.refuse_unknown_types(&types).await?;
         let set = self.resource_set()?;
+        let notes = self.notes(set.as_ref(), &types);
         let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?;
         let types = Arc::new(types);
         // Where all are down already there is none to spare, and what is decided when their pods are gone is enough.
@@ -147,7 +166,13 @@ impl Restoration {
             Ok(finished) => Box::pin(self.register(finished, shutdown)).await,
             Err(failure) => Err(failure),
         };
-        with_controllers(written, back)
+        with_controllers(written, back).map(|finished| finished.noting(notes))
+    }
+
+    /// What is to be said of the archive as a whole.
+    fn notes(&self, set: Option<&ResourceSet>, types: &Types) -> Vec<String> {
+        let unselected = set.and_then(|set| unselected::told(&self.spool, set, types));
+        self.notes.iter().cloned().chain(unselected).collect()
     }
 
     /// The same while these controllers are held down.

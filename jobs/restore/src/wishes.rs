@@ -18,6 +18,9 @@ const PRUNE_ANNOTATION: &str = "drover.dev/prune";
 /// On a Restore: `true` writes also the Secrets that live Backups and Restores name.
 const CREDENTIALS_ANNOTATION: &str = "drover.dev/restore-credentials";
 
+/// On a Restore: `authentic` refuses an archive of which nothing proves who made it.
+pub(crate) const REQUIRE_ANNOTATION: &str = "drover.dev/require";
+
 /// On a Restore: `none`, or the names of configurations whose webhooks are not asked about what it writes, beside Rancher's.
 const EXEMPT_ANNOTATION: &str = "drover.dev/exempt-webhooks";
 const EXEMPT_VALUES: &str = "none, or names of webhook configurations with commas between them";
@@ -49,6 +52,8 @@ pub(crate) struct Wishes {
     pub(crate) ignore_errors: bool,
     /// Write also the Secrets that live Backups and Restores name.
     pub(crate) credentials: bool,
+    /// Refuse an archive of which nothing proves who made it.
+    pub(crate) require_authentic: bool,
     /// The webhooks that are not asked about what is written.
     pub(crate) exempt: Exempt,
     /// Delete and create again these objects, where they cannot be changed into what the archive has.
@@ -78,6 +83,7 @@ impl Wishes {
             prune: restore.prunes().then_some(Prune { timeout, everything }),
             ignore_errors: restore.spec.ignore_errors == Some(true),
             credentials: annotation(restore, CREDENTIALS_ANNOTATION, "true")?,
+            require_authentic: annotation(restore, REQUIRE_ANNOTATION, "authentic")?,
             exempt: exempt(restore)?,
             recreate: recreate(restore)?,
         })
@@ -137,7 +143,16 @@ mod tests {
     fn annotations_widen_what_it_does() {
         let annotations = [(PRUNE_ANNOTATION, "all"), (CREDENTIALS_ANNOTATION, "true")];
         let wishes = Wishes::of(&restore(RestoreSpec::default(), &annotations)).unwrap();
-        assert!(wishes.credentials && wishes.prune.unwrap().everything);
+        assert!(wishes.credentials && wishes.prune.unwrap().everything && !wishes.require_authentic);
+    }
+
+    #[test]
+    fn an_annotation_asks_for_an_authentic_archive() {
+        let required = |value| Wishes::of(&restore(RestoreSpec::default(), &[(REQUIRE_ANNOTATION, value)]));
+        assert!(required("authentic").unwrap().require_authentic);
+        for value in ["", "true", "Authentic"] {
+            assert_eq!(required(value).unwrap_err().annotation, REQUIRE_ANNOTATION, "{value:?}");
+        }
     }
 
     #[test]

@@ -157,7 +157,7 @@ async fn a_webhook_that_comes_in_the_middle_refuses_nothing() {
     let webhook = scene.webhook().await;
     let proxy = scene.proxy().await;
     // The definitions of the archive are there by then, and most of its objects are not.
-    let writes = world::TYPES.len() + 8 + usize::try_from(Dice::of("rancher first").below(20)).unwrap();
+    let writes = world::TYPES.len() + 9 + usize::try_from(Dice::of("rancher first").below(20)).unwrap();
     let restore = users_restore(&scene.site, "first", &lost.archive(ARCHIVE)).await;
     scene.site.make_restore(&restore).await;
     let held = proxy.hold_after(writes);

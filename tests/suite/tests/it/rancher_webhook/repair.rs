@@ -81,7 +81,7 @@ async fn others_are_refused_meanwhile(scene: &Scene) {
     damage(&scene.site.client).await;
     let proxy = scene.proxy().await;
     scene.restore("meanwhile", ARCHIVE, &[]).await;
-    let held = proxy.hold_after(20);
+    let held = proxy.hold_after(21);
     let running = through(scene, &proxy).start();
     held.reached().await;
     let meanwhile = scene.conditions().await;
@@ -128,7 +128,7 @@ async fn configurations_that_are_written_anew_in_the_middle_refuse_nothing() {
 /// Between two writes of objects, seen by the API server before the second one.
 async fn written_anew_between_writes(scene: &Scene, webhook: &RancherWebhook, dice: &mut Dice) {
     let proxy = scene.proxy().await;
-    let writes = 14 + usize::try_from(dice.below(12)).unwrap();
+    let writes = 15 + usize::try_from(dice.below(12)).unwrap();
     scene.restore("between-writes", ARCHIVE, &[]).await;
     let held = proxy.hold_after(writes);
     let running = through(scene, &proxy).start();
