@@ -13,6 +13,7 @@
 
 mod artifacts;
 mod asked;
+mod authentic;
 mod backup;
 mod charge;
 mod clocks;
