@@ -81,9 +81,7 @@ impl Mac {
         let Some(configuration) = configuration else { return Self::Unchecked };
         configuration.maker(&sha256, &mac).map_or(Self::Wrong, |seal| Self::MadeWith(seal.clone()))
     }
-}
 
-impl Mac {
     /// The word that programs read.
     pub(crate) const fn word(&self) -> &'static str {
         match self {
