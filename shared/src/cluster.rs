@@ -24,7 +24,7 @@ use crate::resources::DEFAULT_NAMESPACE;
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterOptions {
     /// The namespace of drover's own objects and of the Secrets that Backups and Restores name.
-    #[arg(long, env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
+    #[arg(long = "drover-namespace", env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
     pub namespace: String,
 
     /// Name of the pod that this job runs in; the deployment sets it.

@@ -187,7 +187,7 @@ struct Unexempting {
     #[arg(long)]
     context: Option<String>,
     /// The namespace that drover runs in, if it does: it holds the Lease that tells whether a restore is at work.
-    #[arg(long, env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
+    #[arg(long = "drover-namespace", env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
     namespace: String,
     /// End it without a look at the Lease. A restore that is at work puts its own in again.
     #[arg(long)]
@@ -219,7 +219,7 @@ struct Reporting {
     #[arg(long)]
     context: Option<String>,
     /// The namespace that drover runs in, where its reports lie.
-    #[arg(long, env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
+    #[arg(long = "drover-namespace", env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
     namespace: String,
 }
 
@@ -293,7 +293,7 @@ struct WishOptions {
     recreate: Vec<ObjectName>,
     /// The namespace that drover runs in, if it does: it is never written over or pruned, and holds the Lease that lets one
     /// restore at a time work.
-    #[arg(long, env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
+    #[arg(long = "drover-namespace", env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
     namespace: String,
 }
 
@@ -360,5 +360,14 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Args::command().debug_assert();
+    }
+    #[test]
+    fn the_namespace_of_drover_is_not_to_be_taken_for_that_of_what_is_restored() {
+        for command in ["plan", "apply"] {
+            let given = ["restore", command, "a.tar.gz", "--namespace", "shop"];
+            let refused = Args::command().try_get_matches_from(given).unwrap_err();
+            assert_eq!(refused.kind(), clap::error::ErrorKind::UnknownArgument);
+            assert!(refused.to_string().contains("'--drover-namespace'"), "{refused}");
+        }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Listing {
     #[arg(long)]
     context: Option<String>,
     /// The namespace that drover runs in, where the Secrets with credentials lie.
-    #[arg(long, env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
+    #[arg(long = "drover-namespace", env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
     namespace: String,
 }
 

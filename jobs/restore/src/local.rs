@@ -161,7 +161,8 @@ async fn put_back_others(restoration: &Restoration, turn: &Turn) -> Result<(), F
 /// The command that ends the exemption of one that was killed.
 fn ending_of(context: Option<&str>, namespace: &str) -> String {
     let context = context.map(|context| format!(" --context {context}")).unwrap_or_default();
-    let namespace = if namespace == DEFAULT_NAMESPACE { String::new() } else { format!(" --namespace {namespace}") };
+    let namespace =
+        if namespace == DEFAULT_NAMESPACE { String::new() } else { format!(" --drover-namespace {namespace}") };
     format!("restore unexempt{context}{namespace}")
 }
 

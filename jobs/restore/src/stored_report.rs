@@ -81,7 +81,7 @@ pub(crate) enum ReportError {
     /// It has none yet.
     #[snafu(display(
         "failed to find a report of the Restore {name:?} in the namespace {namespace:?}: no try of it has come to writing \
-         yet, or drover runs in another namespace (--namespace)"
+         yet, or drover runs in another namespace (--drover-namespace)"
     ))]
     NoReport {
         /// Its name.

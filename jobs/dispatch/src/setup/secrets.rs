@@ -36,7 +36,7 @@ const FILE_MODE: u32 = 0o640;
 #[derive(clap::Args, Debug)]
 pub(super) struct Options {
     /// The namespace that NATS and its Secrets are in.
-    #[arg(long, env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
+    #[arg(long = "drover-namespace", env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
     namespace: String,
 
     /// The folder that the server's files are written to: nats.conf, and what it names.

@@ -94,7 +94,7 @@ impl<'a> Closed<'a> {
     /// The init container of a start of NATS.
     fn setup(&self) -> Job {
         let (output, data) = (self.path("etc"), self.path("data"));
-        let job = self.site.job("dispatch").arguments(["setup", "secrets", "--namespace", self.namespace]);
+        let job = self.site.job("dispatch").arguments(["setup", "secrets", "--drover-namespace", self.namespace]);
         job.arguments([&"--output".into(), &output, &"--data".into(), &data])
     }
 
