@@ -13,7 +13,7 @@
 //!   in an archive's name that was still to come when the API server stamped its run: see [`crate::ledger::is_ahead`].
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use http::header::DATE;
@@ -44,6 +44,17 @@ pub fn now() -> Timestamp {
 pub fn of_server() -> Option<Timestamp> {
     let reading = *SERVER.lock().unwrap_or_else(PoisonError::into_inner);
     reading.map(|reading| reading.at(Instant::now()))
+}
+
+/// What time it was by the API server at an instant that has passed; none as long as it has not said. Up to a second too
+/// early, for it says whole seconds, and never too late.
+#[must_use]
+pub fn of_server_at(instant: Instant) -> Option<Timestamp> {
+    of_server().and_then(|now| before(now, instant.elapsed()))
+}
+
+fn before(time: Timestamp, passed: Duration) -> Option<Timestamp> {
+    time.checked_sub(SignedDuration::try_from(passed).ok()?).ok()
 }
 
 /// Whether a stamp is of the future, made by a clock that was wrong.
@@ -111,8 +122,6 @@ impl Reading {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http::HeaderValue;
 
     use super::*;
@@ -154,6 +163,13 @@ mod tests {
         let begun = Instant::now();
         let reading = Reading::after(None, at(NOON), begun + Duration::from_secs(5));
         assert_eq!(reading.at(begun), at(NOON));
+    }
+
+    #[test]
+    fn an_instant_of_before_has_a_time_of_before() {
+        let expected = at(NOON) - SignedDuration::from_millis(90_500);
+        assert_eq!(before(at(NOON), Duration::from_millis(90_500)), Some(expected));
+        assert_eq!(before(at(NOON), Duration::MAX), None);
     }
 
     #[test]

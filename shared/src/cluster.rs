@@ -213,7 +213,10 @@ pub fn past_proxies(mut config: Config) -> Config {
 }
 
 /// A client that takes the time from each answer.
-fn client_of(config: Config) -> Result<Client, Error> {
+///
+/// # Errors
+/// When none can be made of the configuration.
+pub fn client_of(config: Config) -> Result<Client, Error> {
     let builder = ClientBuilder::try_from(config).map_err(ApiError::from).context(MakeClientSnafu)?;
     let observing = MapResponseLayer::new(|response: http::Response<_>| {
         clock::observe(response.headers());

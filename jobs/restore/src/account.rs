@@ -9,6 +9,17 @@ use drover::selection::{ResourceType, TypePlan};
 use crate::definitions::Definition;
 use crate::server_owned::BUILT_IN_GROUPS;
 
+/// What an archive tells of one type.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Told {
+    /// It would have the type's objects.
+    Listed,
+    /// It does not say, and holds none: there may have been none, or they were left out.
+    Perhaps,
+    /// They could not be had, or may not have been.
+    Not,
+}
+
 /// What an archive tells of its types.
 #[derive(Debug)]
 pub(crate) enum Account<'a> {
@@ -39,19 +50,22 @@ impl<'a> Account<'a> {
         Self::Held { types, api_versions, definitions }
     }
 
-    /// Whether the archive would have the objects of a type.
+    /// What the archive tells of a type.
     ///
-    /// Who says nothing has listed what was served in the very version that the ResourceSet names, and nothing else.
-    pub(crate) fn covers(&self, plan: &TypePlan) -> bool {
+    /// Who says nothing has listed the types that it holds objects of. Of the others only what was served in the very
+    /// version that the ResourceSet names can have been listed.
+    pub(crate) fn tells_of(&self, plan: &TypePlan) -> Told {
         let resource = &plan.resource;
         match self {
-            Self::Listed(types) => types.contains(resource.type_name().as_str()),
-            Self::Held { types, api_versions, definitions } => {
+            Self::Listed(types) if types.contains(resource.type_name().as_str()) => Told::Listed,
+            Self::Listed(_) => Told::Not,
+            Self::Held { types, .. } if types.contains(&resource.type_name()) => Told::Listed,
+            Self::Held { api_versions, definitions, .. } => {
                 // A definition of the archive tells of its type alone, and better than what else has its group.
                 let was_served = was_served_by(definitions, resource).unwrap_or_else(|| {
                     is_always_served(&resource.group) || api_versions.contains(&resource.api_version())
                 });
-                types.contains(&resource.type_name()) || (plan.named.is_empty() && was_served)
+                if plan.named.is_empty() && was_served { Told::Perhaps } else { Told::Not }
             }
         }
     }
@@ -109,55 +123,58 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(named: &str, served: &str, plural: &str, expected: bool) {
+    fn check(named: &str, served: &str, plural: &str, expected: Told) {
         let held = [("things.a.io".to_owned(), "a.io/v1".to_owned()), ("others.b.io".to_owned(), "b.io/v1".to_owned())];
         let definitions = [definition("a.io", "empties"), definition("snapshot.storage.k8s.io", "volumesnapshots")];
         let account = Account::of(None, held.into_iter(), &definitions);
-        assert_eq!(account.covers(&planned(named, served, plural)), expected, "{plural} in {served} for {named}");
+        assert_eq!(account.tells_of(&planned(named, served, plural)), expected, "{plural} in {served} for {named}");
     }
 
     #[test]
-    fn an_archive_that_says_nothing_covers_what_was_surely_served_as_named() {
-        check("v1", "v1", "secrets", true);
-        check("rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io/v1", "roles", true);
-        check("a.io/v1", "a.io/v1", "things", true);
-        check("a.io/v1", "a.io/v1", "further", true);
-        check("a.io/v2", "a.io/v2", "things", true);
-        check("a.io/v2", "a.io/v2", "empties", true);
-        check("a.io/v3", "a.io/v3", "empties", false);
-        check("a.io/v2", "a.io/v2", "further", false);
-        check("a.io/v2", "a.io/v1", "further", false);
-        check("cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta2", "clusters", false);
-        check("cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta1", "clusters", false);
+    fn an_archive_that_says_nothing_has_listed_what_it_holds_and_perhaps_what_was_surely_served_as_named() {
+        check("a.io/v1", "a.io/v1", "things", Told::Listed);
+        check("a.io/v2", "a.io/v2", "things", Told::Listed);
+        check("v1", "v1", "secrets", Told::Perhaps);
+        check("rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io/v1", "roles", Told::Perhaps);
+        check("a.io/v1", "a.io/v1", "further", Told::Perhaps);
+        check("a.io/v2", "a.io/v2", "empties", Told::Perhaps);
+        check("a.io/v3", "a.io/v3", "empties", Told::Not);
+        check("a.io/v2", "a.io/v2", "further", Told::Not);
+        check("a.io/v2", "a.io/v1", "further", Told::Not);
+        check("cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta2", "clusters", Told::Not);
+        check("cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta1", "clusters", Told::Not);
     }
 
     #[test]
     fn a_group_that_only_ends_like_those_of_the_api_server_was_not_surely_served() {
         for (group, plural) in [("gateway.networking.k8s.io", "httproutes"), ("policy.networking.k8s.io", "bans")] {
             let version = format!("{group}/v1");
-            check(&version, &version, plural, false);
+            check(&version, &version, plural, Told::Not);
         }
-        check("snapshot.storage.k8s.io/v2", "snapshot.storage.k8s.io/v2", "volumesnapshots", true);
-        check("snapshot.storage.k8s.io/v3", "snapshot.storage.k8s.io/v3", "volumesnapshots", false);
-        check("snapshot.storage.k8s.io/v2", "snapshot.storage.k8s.io/v2", "volumesnapshotclasses", false);
-        check("networking.k8s.io/v1", "networking.k8s.io/v1", "ingresses", true);
-        check("apps/v1", "apps/v1", "deployments", true);
-        check("metrics/v1", "metrics/v1", "pods", false);
+        check("snapshot.storage.k8s.io/v2", "snapshot.storage.k8s.io/v2", "volumesnapshots", Told::Perhaps);
+        check("snapshot.storage.k8s.io/v3", "snapshot.storage.k8s.io/v3", "volumesnapshots", Told::Not);
+        check("snapshot.storage.k8s.io/v2", "snapshot.storage.k8s.io/v2", "volumesnapshotclasses", Told::Not);
+        check("networking.k8s.io/v1", "networking.k8s.io/v1", "ingresses", Told::Perhaps);
+        check("apps/v1", "apps/v1", "deployments", Told::Perhaps);
+        check("metrics/v1", "metrics/v1", "pods", Told::Not);
     }
 
     #[test]
     fn the_definition_of_a_type_decides_alone() {
         // Another type of the group was served in this version, and this one was not.
-        check("a.io/v1", "a.io/v1", "empties", false);
+        check("a.io/v1", "a.io/v1", "empties", Told::Not);
     }
 
     #[test]
-    fn an_archive_covers_what_it_says_that_it_listed_and_nothing_else() {
+    fn an_archive_that_says_what_it_listed_tells_of_nothing_else() {
         let listed = ListedType { name: "clusters.cluster.x-k8s.io".to_owned(), ..ListedType::default() };
         let contents = Contents { types: vec![listed], ..Contents::default() };
         let account = Account::of(Some(&contents), [("secrets".to_owned(), "v1".to_owned())].into_iter(), &[]);
-        assert!(account.covers(&planned("cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta1", "clusters")));
-        assert!(account.covers(&planned("cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta2", "clusters")));
-        assert!(!account.covers(&planned("v1", "v1", "secrets")));
+        for version in ["v1beta1", "v1beta2"] {
+            let plan = planned("cluster.x-k8s.io/v1beta2", &format!("cluster.x-k8s.io/{version}"), "clusters");
+            assert_eq!(account.tells_of(&plan), Told::Listed, "{version}");
+        }
+        // Also where it holds some: not all of them may have been read.
+        assert_eq!(account.tells_of(&planned("v1", "v1", "secrets")), Told::Not);
     }
 }

@@ -72,6 +72,7 @@ use drover::queue::NatsOptions;
 use drover::resources::DEFAULT_NAMESPACE;
 use drover::storage::StorageOptions;
 use drover::telemetry::TelemetryOptions;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::exemption::configuration_name;
@@ -269,7 +270,8 @@ struct Restoring {
 #[derive(ClapArgs, Debug)]
 struct WishOptions {
     /// Delete what the archive's ResourceSet selects and the archive lacks. What would take running pods, volumes or
-    /// others' objects with it is held back, unless it is "all".
+    /// others' objects with it, what was made since the command began, and types that the archive does not tell of are held
+    /// back, unless it is "all".
     #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "safe")]
     prune: Option<PruneScope>,
     /// How long a deletion may take before finalizers are removed, in seconds: also that of an object which was being
@@ -279,7 +281,7 @@ struct WishOptions {
     /// Go on although types are not served, and end well although objects failed.
     #[arg(long)]
     ignore_errors: bool,
-    /// Write also the Secrets that live Backups and Restores name.
+    /// Write also the Secrets that live Backups, Restores and BackupPolicies name, and those of the default location.
     #[arg(long)]
     restore_credentials: bool,
     /// Refuse an archive unless something proves who made it: its MAC, which is checked with --encryption-config, or what the
@@ -314,10 +316,12 @@ enum Requirement {
 }
 
 impl WishOptions {
-    fn wishes(&self) -> Wishes {
+    /// What is asked by who began at that time.
+    fn wishes(&self, begun: Option<Timestamp>) -> Wishes {
         let prune = self.prune.map(|scope| Prune {
             timeout: Duration::from_secs(self.delete_timeout.into()),
             everything: scope == PruneScope::All,
+            asked_at: begun,
         });
         let recreate = Named::new(self.recreate.clone());
         let (ignore_errors, credentials) = (self.ignore_errors, self.restore_credentials);
@@ -361,6 +365,7 @@ mod tests {
     fn the_command_line_is_sound() {
         Args::command().debug_assert();
     }
+
     #[test]
     fn the_namespace_of_drover_is_not_to_be_taken_for_that_of_what_is_restored() {
         for command in ["plan", "apply"] {

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drover::archive::{Limits, Spool, Unsealing};
-use drover::cluster::{ApiError, host_name, past_proxies};
+use drover::clock;
+use drover::cluster::{self, ApiError, host_name, past_proxies};
 use drover::encryption::{self, Configuration};
 use drover::exit::{Exit, Failure, Fault};
 use drover::lease::Settings;
@@ -52,6 +53,8 @@ enum LocalError {
         #[snafu(source(from(kube::Error, Box::new)))]
         source: Box<kube::Error>,
     },
+    #[snafu(transparent)]
+    Connect { source: cluster::Error },
     #[snafu(display("failed to write the result to standard output"))]
     Print { source: io::Error },
     #[snafu(display("{failed} of {total} objects failed; each is named above with the reason"))]
@@ -73,6 +76,7 @@ impl Fault for LocalError {
     fn exit(&self) -> Exit {
         match self {
             Self::Open { .. } | Self::Configure { .. } => Exit::Usage,
+            Self::Connect { source } => source.exit(),
             Self::FindNamespace { source, .. } => source.exit(),
             Self::Busy { .. } | Self::LoseLease => Exit::Unavailable,
             Self::Aborted { .. } | Self::Print { .. } | Self::Failed { .. } | Self::Stopped { .. } => Exit::Failure,
@@ -95,19 +99,20 @@ pub(crate) async fn inspect(inspecting: Inspecting) -> Result<(), Failure> {
 
 /// `restore plan`.
 pub(crate) async fn plan(restoring: Restoring) -> Result<(), Failure> {
-    let output = restoring.reading.output;
-    let finished = prepare(restoring).await?.plan().await?;
+    let (begun, output) = (Instant::now(), restoring.reading.output);
+    let finished = prepare(restoring, begun).await?.plan().await?;
     show(&finished, output, Mode::Plan)?;
     Ok(())
 }
 
 /// `restore apply`.
 pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> Result<(), Failure> {
+    let begun = Instant::now();
     let Applying { restoring, patience, exempt_webhooks } = applying;
     let (output, ignore_errors) = (restoring.reading.output, restoring.wishes.ignore_errors);
     let namespace = restoring.wishes.namespace.clone();
     let ending = ending_of(restoring.context.as_deref(), &namespace);
-    let restoration = prepare(restoring).await?;
+    let restoration = prepare(restoring, begun).await?;
     let turn = take_turn(restoration.server().client(), &namespace, shutdown).await?;
     // Before the first write: what one that was killed left behind would exempt this one too, which nobody asked for.
     if let Err(failure) = exemption::end_left(restoration.server(), &turn).await {
@@ -193,18 +198,19 @@ pub(crate) async fn report(reporting: Reporting) -> Result<(), Failure> {
     print(|out| tell(out, &stored, output, Mode::Apply))
 }
 
-/// Reads and checks the archive, and finds the cluster.
-async fn prepare(restoring: Restoring) -> Result<Restoration, Failure> {
+/// Reads and checks the archive, and finds the cluster, for a command that began at this instant.
+async fn prepare(restoring: Restoring, begun: Instant) -> Result<Restoration, Failure> {
     let Restoring { reading, context, concurrency, wishes } = restoring;
     let Reading { file, output: _, unpacked_limit, encryption_config } = reading;
     let unsealing = unsealing(encryption_config.as_deref(), Unsealing::Refuse)?;
     let spool = read(&file, unpacked_limit, unsealing.clone()).await?;
     let server = connect(context, concurrency).await?;
-    let (wished, filename) = (wishes.wishes(), name_of(&file));
+    let ground = Ground::survey(&server, &wishes.namespace, wishes.restore_credentials).await?;
+    // The server has answered by now, and said what time it is.
+    let (wished, filename) = (wishes.wishes(clock::of_server_at(begun)), name_of(&file));
     let proof = prove(server.client(), &file, spool.sha256(), unsealing.configuration()).await?;
     let note = proof.told();
     proof.demand(&filename, wished.require_authentic.then(|| "--require".to_owned()))?;
-    let ground = Ground::survey(&server, &wishes.namespace, wishes.restore_credentials).await?;
     Ok(Restoration::new(server, spool, wished, ground, concurrency).noting(note))
 }
 
@@ -288,8 +294,7 @@ async fn connect(context: Option<String>, concurrency: u32) -> Result<Arc<Server
     let mut config = past_proxies(config.context(ConfigureSnafu)?);
     // The server's 429 must come through to the limiter, and not be retried on the way.
     config.default_retry = false;
-    let client = Client::try_from(config).context(ConfigureSnafu)?;
-    Ok(Arc::new(Server::new(client, concurrency)))
+    Ok(Arc::new(Server::new(cluster::client_of(config)?, concurrency)))
 }
 
 fn show(finished: &Finished, output: Output, mode: Mode) -> Result<Counts, Failure> {

@@ -2,15 +2,19 @@
 //! with it is held back.
 //!
 //! ```text
-//! live lists ──▶ candidates ─┐
-//! usage (pods, volumes, …) ──┴─▶ decide (pure) ──▶ stages, owned before owners ──▶ deleted, finalizers removed late
+//! live lists ──▶ candidates ─────────┐
+//! usage (pods, volumes, …) ──────────┤
+//! doubts (type not told of, too new) ┴─▶ decide (pure) ──▶ stages, owned before owners ──▶ deleted, finalizers late
 //! ```
 
 mod deletion;
+mod doubts;
 mod execute;
+mod together;
 mod usage;
 mod verdict;
 
+pub(crate) use self::doubts::Doubts;
 pub(crate) use self::execute::{execute, foreseen};
 pub(crate) use self::usage::Usage;
 pub(crate) use self::verdict::PrunePlan;
@@ -18,6 +22,7 @@ pub(crate) use self::verdict::PrunePlan;
 use std::sync::Arc;
 
 use drover::archive::Key;
+use jiff::Timestamp;
 
 use crate::types::Type;
 
@@ -32,6 +37,8 @@ pub(crate) struct Candidate {
     pub(crate) name: String,
     /// Its UID: an object of the same name that is made later is another one.
     pub(crate) uid: String,
+    /// When it was made, as the API server stamped it; none where that cannot be read.
+    pub(crate) made: Option<Timestamp>,
     /// The UIDs of its owners.
     pub(crate) owners: Vec<String>,
     /// Why a restore would not write it either, if it would not.

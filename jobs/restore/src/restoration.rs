@@ -70,7 +70,7 @@ pub(crate) struct Finished {
 
 impl Finished {
     /// The same, with more to be said of it.
-    pub(crate) fn noting(mut self, notes: Vec<String>) -> Self {
+    pub(crate) fn noting(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         self.notes.extend(notes);
         self
     }
@@ -118,7 +118,7 @@ impl Restoration {
         let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?;
         let types = Arc::new(types);
         let selection = self.selection(set.as_ref(), &types, &definitions)?;
-        warn_of_unaccounted(&selection);
+        let note = warn_of_unaccounted(&selection);
         let first = self.survey(&self.definitions, &types, &selection.only(Type::is_definition)).await?;
         let Foresight { mut finished, registrations, leaving, changes, .. } =
             self.foresee(&types, &selection, first).await?;
@@ -129,7 +129,7 @@ impl Restoration {
             finished.controllers = controllers.foreseen();
         }
         finished.parts.push((Arc::clone(&self.registrations), registrations));
-        Ok(finished.noting(notes))
+        Ok(finished.noting(notes).noting(note))
     }
 
     /// Restores while the controllers that the archive's ResourceSet names are held down, and puts their counts back
@@ -207,11 +207,11 @@ impl Restoration {
         }
         let types = Arc::new(establish::wait(&self.server, definitions, shutdown).await?);
         let selection = self.selection(set, &types, definitions)?;
-        warn_of_unaccounted(&selection);
+        finished.notes.extend(warn_of_unaccounted(&selection));
         let mut surveyed = self.survey(&self.rest, &types, &selection.only(Type::is_of_the_rest)).await?;
         let last = self.survey(&self.registrations, &types, &selection.only(Type::is_registration)).await?;
         surveyed.candidates.extend(candidates.into_iter().chain(last.candidates));
-        let prune = self.prune_plan(&types, &mut surveyed).await?;
+        let prune = self.prune_plan(&types, &selection, &mut surveyed).await?;
         surveyed.namespaces = self.namespaces(&types, &surveyed).await?.meet(&self.server, shutdown).await?;
         surveyed.namespaces.revise(&surveyed.facts, &mut surveyed.plan);
         finished.outside = surveyed.namespaces.take_made();

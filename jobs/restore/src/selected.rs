@@ -1,5 +1,6 @@
 //! What of the cluster belongs to the archive's ResourceSet: what of it the archive lacks is pruned.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use drover::exit::{Exit, Fault};
@@ -7,7 +8,7 @@ use drover::resources::ResourceSet;
 use drover::selection::{self, Discovery, PlanError, TypePlan};
 use snafu::{ResultExt, Snafu};
 
-use crate::account::Account;
+use crate::account::{Account, Told};
 use crate::types::{Type, Types};
 
 /// Why it is not known what belongs to the ResourceSet.
@@ -27,6 +28,8 @@ impl Fault for SelectionError {
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
     plans: Vec<(Arc<Type>, Arc<TypePlan>)>,
+    /// Those of these types of which the archive tells nothing and holds none.
+    doubtful: BTreeSet<String>,
     /// Types that the set selects too, but of which it is not known that the archive would have them.
     unaccounted: Vec<String>,
 }
@@ -43,9 +46,11 @@ impl Selection {
         let mut selection = Self::default();
         for plan in plan.types {
             let resource = &plan.resource;
-            if !account.covers(&plan) {
+            let told = account.tells_of(&plan);
+            if told == Told::Not {
                 selection.unaccounted.push(resource.type_name());
             } else if let Some(known) = types.by_plural(&resource.plural, &resource.group, &resource.version) {
+                selection.doubtful.extend((told == Told::Perhaps).then(|| resource.type_name()));
                 selection.plans.push((Arc::clone(known), Arc::new(plan)));
             }
         }
@@ -57,6 +62,11 @@ impl Selection {
         &self.unaccounted
     }
 
+    /// Types of which the archive may have left objects out, as kubectl names them: what it lacks of them is held back.
+    pub(crate) const fn doubtful(&self) -> &BTreeSet<String> {
+        &self.doubtful
+    }
+
     /// The types, each with which of its objects belong to the set.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<Type>, &Arc<TypePlan>)> {
         self.plans.iter().map(|(known, plan)| (known, plan))
@@ -65,6 +75,6 @@ impl Selection {
     /// Keeps some of the types.
     pub(crate) fn only(&self, keep: impl Fn(&Type) -> bool) -> Self {
         let plans = self.plans.iter().filter(|(known, _)| keep(known)).cloned().collect();
-        Self { plans, unaccounted: self.unaccounted.clone() }
+        Self { plans, doubtful: self.doubtful.clone(), unaccounted: self.unaccounted.clone() }
     }
 }

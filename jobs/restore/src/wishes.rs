@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use drover::exit::{Exit, Fault};
 use drover::resources::Restore;
+use jiff::Timestamp;
 use kube::ResourceExt;
 use snafu::{OptionExt, Snafu};
 
@@ -15,7 +16,8 @@ pub(crate) const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// On a Restore: `all` deletes also what prune holds back.
 const PRUNE_ANNOTATION: &str = "drover.dev/prune";
-/// On a Restore: `true` writes also the Secrets that live Backups and Restores name.
+/// On a Restore: `true` writes also the Secrets that live Backups, Restores and BackupPolicies name, and those of the
+/// default location.
 const CREDENTIALS_ANNOTATION: &str = "drover.dev/restore-credentials";
 
 /// On a Restore: `authentic` refuses an archive of which nothing proves who made it.
@@ -50,7 +52,7 @@ pub(crate) struct Wishes {
     pub(crate) prune: Option<Prune>,
     /// Go on although types are not served, and end well although objects failed.
     pub(crate) ignore_errors: bool,
-    /// Write also the Secrets that live Backups and Restores name.
+    /// Write also the Secrets that live Backups, Restores and BackupPolicies name, and those of the default location.
     pub(crate) credentials: bool,
     /// Refuse an archive of which nothing proves who made it.
     pub(crate) require_authentic: bool,
@@ -65,8 +67,10 @@ pub(crate) struct Wishes {
 pub(crate) struct Prune {
     /// How long a deletion may take before finalizers are removed.
     pub(crate) timeout: Duration,
-    /// Whether also what would take others' things with it is deleted.
+    /// Whether also what is held back otherwise is deleted.
     pub(crate) everything: bool,
+    /// When the restore was asked for, by the API server; none where it did not say.
+    pub(crate) asked_at: Option<Timestamp>,
 }
 
 impl Wishes {
@@ -79,8 +83,9 @@ impl Wishes {
         let everything = annotation(restore, PRUNE_ANNOTATION, "all")?;
         let seconds = restore.spec.delete_timeout_seconds.and_then(|seconds| u64::try_from(seconds).ok());
         let timeout = seconds.map_or(DELETE_TIMEOUT, Duration::from_secs);
+        let asked_at = restore.creation_timestamp().map(|time| time.0);
         Ok(Self {
-            prune: restore.prunes().then_some(Prune { timeout, everything }),
+            prune: restore.prunes().then_some(Prune { timeout, everything, asked_at }),
             ignore_errors: restore.spec.ignore_errors == Some(true),
             credentials: annotation(restore, CREDENTIALS_ANNOTATION, "true")?,
             require_authentic: annotation(restore, REQUIRE_ANNOTATION, "authentic")?,
@@ -120,6 +125,7 @@ fn recreate(restore: &Restore) -> Result<Named, WishError> {
 #[cfg(test)]
 mod tests {
     use drover::resources::RestoreSpec;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
 
@@ -133,10 +139,18 @@ mod tests {
     #[test]
     fn a_restore_prunes_unless_it_says_otherwise() {
         let prune = |spec| Wishes::of(&restore(spec, &[])).unwrap().prune;
-        assert_eq!(prune(RestoreSpec::default()), Some(Prune { timeout: DELETE_TIMEOUT, everything: false }));
+        let plain = Prune { timeout: DELETE_TIMEOUT, everything: false, asked_at: None };
+        assert_eq!(prune(RestoreSpec::default()), Some(plain));
         assert_eq!(prune(RestoreSpec { prune: Some(false), ..RestoreSpec::default() }), None);
         let timed = RestoreSpec { delete_timeout_seconds: Some(3), ..RestoreSpec::default() };
         assert_eq!(prune(timed).unwrap().timeout, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_restore_was_asked_for_when_the_api_server_stamped_it() {
+        let mut restore = restore(RestoreSpec::default(), &[]);
+        restore.metadata.creation_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        assert_eq!(Wishes::of(&restore).unwrap().prune.unwrap().asked_at, Some(Timestamp::UNIX_EPOCH));
     }
 
     #[test]

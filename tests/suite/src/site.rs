@@ -6,7 +6,7 @@ use drover::resources::{
     S3Location, StorageLocation,
 };
 use drover_testbed::binaries::{self, Binaries};
-use drover_testbed::{Options, Testbed, prepare};
+use drover_testbed::{Options, Testbed, prepare, seconds_pass};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -147,8 +147,11 @@ impl Site {
         self.make_restore(&Restore::new(name, spec)).await
     }
 
-    /// Makes a Restore.
+    /// Makes a Restore. One that prunes comes late enough to take what was made before.
     pub async fn make_restore(&self, restore: &Restore) -> Restore {
+        if restore.prunes() {
+            seconds_pass(1).await;
+        }
         self.restores().create(&PostParams::default(), restore).await.unwrap()
     }
 

@@ -137,6 +137,7 @@ impl Comparison {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             uid: live.identity().uid,
+            made: live.metadata_text("creationTimestamp").and_then(|stamp| stamp.parse().ok()),
             owners: live.owner_references().into_iter().map(|owner| owner.uid).collect(),
             kept,
         }))

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Candidate, Usage};
+use super::{Candidate, Doubts, Usage, together};
 use crate::ground::Ground;
 use crate::order::{self, Rank};
 
@@ -20,6 +20,13 @@ pub(crate) enum Verdict {
     HoldBack(String),
 }
 
+impl Verdict {
+    /// It stays for this reason, and what takes it all the same is said.
+    pub(super) fn hold_back(reason: &str) -> Self {
+        Self::HoldBack(format!("{reason}; the annotation drover.dev/prune: all (--prune=all) deletes it too"))
+    }
+}
+
 /// What a prune does, decided before anything is deleted.
 #[derive(Debug, Default)]
 pub(crate) struct PrunePlan {
@@ -29,8 +36,16 @@ pub(crate) struct PrunePlan {
 
 impl PrunePlan {
     /// Decides. `everything` takes also what is held back otherwise.
-    pub(crate) fn new(candidates: Vec<Candidate>, usage: &Usage, ground: &Ground, everything: bool) -> Self {
-        let verdicts = candidates.iter().map(|candidate| decide(candidate, usage, ground, everything)).collect();
+    pub(crate) fn new(
+        candidates: Vec<Candidate>,
+        usage: &Usage,
+        doubts: &Doubts,
+        ground: &Ground,
+        everything: bool,
+    ) -> Self {
+        let decide = |candidate| decide(candidate, usage, doubts, ground, everything);
+        let mut verdicts: Vec<Verdict> = candidates.iter().map(decide).collect();
+        together::hold_back(&candidates, &mut verdicts);
         Self { candidates, verdicts }
     }
 
@@ -64,14 +79,12 @@ impl PrunePlan {
     }
 }
 
-fn decide(candidate: &Candidate, usage: &Usage, ground: &Ground, everything: bool) -> Verdict {
+fn decide(candidate: &Candidate, usage: &Usage, doubts: &Doubts, ground: &Ground, everything: bool) -> Verdict {
     if let Some(reason) = never(candidate, ground) {
         return Verdict::Keep(reason);
     }
-    match held_back(candidate, usage) {
-        Some(reason) if !everything => {
-            Verdict::HoldBack(format!("{reason}; the annotation drover.dev/prune: all deletes it too"))
-        }
+    match held_back(candidate, usage).or_else(|| doubts.about(candidate)) {
+        Some(reason) if !everything => Verdict::hold_back(&reason),
         _ => Verdict::Delete,
     }
 }
@@ -110,15 +123,18 @@ fn held_back(candidate: &Candidate, usage: &Usage) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
+
+    use jiff::Timestamp;
 
     use super::*;
     use crate::compare::StatusRule;
     use crate::definitions;
     use crate::types::Type;
 
-    fn candidate(group: &str, plural: &str, namespace: &str, name: &str) -> Candidate {
+    /// One that was made long ago.
+    pub(in crate::prune) fn candidate(group: &str, plural: &str, namespace: &str, name: &str) -> Candidate {
         let known = Type {
             group: group.to_owned(),
             version: "v1".to_owned(),
@@ -136,6 +152,7 @@ mod tests {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             uid: format!("uid of {name}"),
+            made: Some(Timestamp::UNIX_EPOCH),
             owners: Vec::new(),
             kept: None,
         }
@@ -148,10 +165,16 @@ mod tests {
         Usage::new(text(&[("c-shop", "it has pods")]), text(&[("things.a.io", "it has objects")]))
     }
 
+    /// Of a restore of today, whose archive tells nothing of `unknowns`.
+    fn doubts() -> Doubts {
+        let today = Timestamp::from_second(1_000_000_000).unwrap();
+        Doubts::new(["unknowns.a.io".to_owned()].into(), Some(today), today)
+    }
+
     #[track_caller]
     fn check(candidate: &Candidate, everything: bool, expected: &str) {
         let ground = Ground::of_namespace("home".to_owned());
-        let found = match decide(candidate, &usage(), &ground, everything) {
+        let found = match decide(candidate, &usage(), &doubts(), &ground, everything) {
             Verdict::Delete => "delete".to_owned(),
             Verdict::Keep(reason) => format!("keep: {reason}"),
             Verdict::HoldBack(reason) => format!("hold back: {reason}"),
@@ -199,6 +222,30 @@ mod tests {
     }
 
     #[test]
+    fn what_the_archive_may_lack_for_another_reason_is_held_back() {
+        let new = Candidate { made: None, ..candidate("", "secrets", "c-gone", "a") };
+        for (candidate, reason) in [
+            (new, "hold back: it does not say when it was made; the annotation drover.dev/prune: all (--prune=all)"),
+            (candidate("a.io", "unknowns", "", "a"), "hold back: the archive holds no unknowns.a.io"),
+        ] {
+            check(&candidate, false, reason);
+            check(&candidate, true, "delete");
+        }
+    }
+
+    #[test]
+    fn a_namespace_with_something_new_stays_unless_everything_is_asked_for() {
+        let new = Candidate { made: None, ..candidate("", "secrets", "c-gone", "new") };
+        let candidates =
+            vec![candidate("", "namespaces", "", "c-gone"), new, candidate("", "secrets", "c-gone", "old")];
+        for (everything, deleted) in [(false, 0), (true, 3)] {
+            let usage = Usage::default();
+            let plan = PrunePlan::new(candidates.clone(), &usage, &doubts(), &Ground::default(), everything);
+            assert_eq!((plan.stages().concat().len(), plan.deletes()), (deleted, everything));
+        }
+    }
+
+    #[test]
     fn the_order_is_that_of_making_turned_round() {
         let owned = |name: &str, owner: &str| Candidate {
             owners: vec![format!("uid of {owner}"), "uid of nobody".to_owned()],
@@ -213,7 +260,7 @@ mod tests {
             candidate("apps", "deployments", "a", "w"),
             candidate("", "namespaces", "", "default"),
         ];
-        let plan = PrunePlan::new(candidates, &Usage::default(), &Ground::default(), false);
+        let plan = PrunePlan::new(candidates, &Usage::default(), &doubts(), &Ground::default(), false);
         let names: Vec<Vec<&str>> =
             plan.stages().iter().map(|stage| stage.iter().map(|candidate| candidate.name.as_str()).collect()).collect();
         let flat = names.concat();

@@ -52,9 +52,8 @@ impl Restoration {
         if let Some((_, rest)) = finished.parts.last_mut() {
             made_anew::say_unneeded(rest, &self.wishes.recreate.positions(&facts));
         }
-        warn_of_unaccounted(&selection);
         finished.outside = not_pruned(finished.outside);
-        Ok(Some(finished))
+        Ok(Some(finished.noting(warn_of_unaccounted(&selection))))
     }
 
     /// What would be done, after a look at the definitions.
@@ -67,7 +66,7 @@ impl Restoration {
         let mut rest = self.survey(&self.rest, types, &selection.only(Type::is_of_the_rest)).await?;
         let last = self.survey(&self.registrations, types, &selection.only(Type::is_registration)).await?;
         rest.candidates.extend(first.candidates.into_iter().chain(last.candidates));
-        let prune = self.prune_plan(types, &mut rest).await?;
+        let prune = self.prune_plan(types, selection, &mut rest).await?;
         let namespaces = self.namespaces(types, &rest).await?;
         let leaving: Vec<String> = namespaces.leaving().map(str::to_owned).collect();
         let parts = vec![

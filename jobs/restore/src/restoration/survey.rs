@@ -150,13 +150,16 @@ impl Restoration {
     }
 }
 
-/// Says of which types nothing is pruned.
-pub(super) fn warn_of_unaccounted(selection: &Selection) {
+/// Says of which types nothing is pruned, in the log; gives it for the report.
+pub(super) fn warn_of_unaccounted(selection: &Selection) -> Option<String> {
     let types = selection.unaccounted();
-    if !types.is_empty() {
-        tracing::warn!(
-            "nothing of these types is pruned, for the archive does not tell that it would have it: {}",
-            types.join(", ")
-        );
+    if types.is_empty() {
+        return None;
     }
+    let note = format!(
+        "nothing of these types is pruned, for the archive does not tell that it would have it: {}",
+        types.join(", ")
+    );
+    tracing::warn!("{note}");
+    Some(note)
 }

@@ -87,9 +87,10 @@ async fn a_webhook_that_is_away_is_named_once_and_waited_for_once() {
 #[tokio::test]
 async fn what_a_webhook_that_is_away_keeps_from_being_pruned_is_told_within_seconds() {
     let name = "away-pruned";
-    let mut objects = maps(name, 48);
+    let mut objects = maps(name, 49);
     objects.push(namespace(name));
     assert_eq!(run("apply", &Archive::of(&objects, None)).await.code, 0);
+    let kept = [namespace(name), objects[48].clone()];
     let mut configuration = configuration(name, &json!({"url": NOWHERE})).1;
     configuration["webhooks"][0]["rules"][0]["operations"] = json!(["DELETE"]);
     make(&configurations().await, &configuration).await;
@@ -103,7 +104,7 @@ async fn what_a_webhook_that_is_away_keeps_from_being_pruned_is_told_within_seco
         "resourceSelectors": [{"apiVersion": "v1", "kindsRegexp": "^configmaps$",
             "namespaceRegexp": format!("^{name}$")}]});
     let begun = Instant::now();
-    let run = run_asking("apply", &Archive::of(&[namespace(name)], Some(&set)), &["--prune"]).await;
+    let run = run_asking("apply", &Archive::of(&kept, Some(&set)), &["--prune"]).await;
     let took = begun.elapsed();
     configurations().await.delete(name, &DeleteParams::default()).await.unwrap();
     assert_eq!((run.code, run.count("failed"), run.count("pruned")), (1, 48, 0), "{} {}", run.counts(), run.errors);

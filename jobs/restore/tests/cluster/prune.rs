@@ -1,11 +1,12 @@
 use drover_testbed::proxy::{Answered, Proxy};
+use drover_testbed::seconds_pass;
 use http::Method;
 use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Archive, Run, api, config_map, definition, live, namespace, run_asking, start, testbed, thing, until,
+    Archive, Run, api, config_map, definition, live, namespace, run_asking, run_through, start, testbed, thing, until,
 };
 
 /// A ResourceSet that selects the namespaces whose names begin so, what lies in them, and the definitions of a group.
@@ -111,6 +112,43 @@ async fn what_is_in_use_is_held_back_until_everything_is_asked_for() {
     assert_eq!(all.result("customresourcedefinitions", "things.hold.example.io").0, "pruned");
 }
 
+#[tokio::test]
+async fn what_an_archive_may_have_left_out_is_held_back_until_everything_is_asked_for() {
+    let objects = [namespace("untold-a"), config_map("untold-a", "kept", &json!(null))];
+    let archive = Archive::of(&objects, Some(&set("untold")));
+    assert_eq!(run_asking("apply", &archive, &[]).await.code, 0);
+    let metadata = json!({"namespace": "untold-a", "name": "extra"});
+    create(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})).await;
+    create(&config_map("untold-a", "extra", &json!(null)).1).await;
+
+    let held = run_asking("apply", &archive, &["--prune"]).await;
+    assert_eq!((held.code, held.count("heldBack"), held.count("pruned")), (0, 1, 1), "{}", held.report);
+    assert_eq!(held.result("configmaps", "extra").0, "pruned");
+    let (result, reason) = held.result("secrets", "extra");
+    let words = "the archive holds no secrets and does not tell whether it would; the annotation drover.dev/prune: all";
+    assert!(result == "heldBack" && reason.starts_with(words), "{result}: {reason}");
+    let all = run_asking("apply", &archive, &["--prune=all"]).await;
+    assert_eq!((all.code, all.result("secrets", "extra").0.as_str()), (0, "pruned"), "{}", all.report);
+}
+
+#[tokio::test]
+async fn nothing_is_pruned_where_the_server_does_not_say_what_time_it_is() {
+    let objects = [namespace("timeless-a"), config_map("timeless-a", "kept", &json!(null))];
+    let archive = Archive::of(&objects, Some(&set("timeless")));
+    assert_eq!(run_asking("apply", &archive, &[]).await.code, 0);
+    create(&config_map("timeless-a", "extra", &json!(null)).1).await;
+    let proxy = Proxy::start(testbed().await).await.unwrap();
+    seconds_pass(2).await;
+    let plan = async || run_through(&proxy.kubeconfig(), "plan", &archive, &["--prune"]).await;
+    assert_eq!(plan().await.result("configmaps", "extra").0, "pruned");
+    proxy.strip_dates();
+    let (result, reason) = plan().await.result("configmaps", "extra");
+    assert!(
+        result == "heldBack" && reason.starts_with("it is not known when the restore was asked for"),
+        "{result}: {reason}"
+    );
+}
+
 /// Waits until the controllers have made the account without which no pod is admitted.
 async fn account(namespace: &str) {
     let accounts = api("serviceaccounts", "v1", "ServiceAccount", Some(namespace)).await;
@@ -145,6 +183,7 @@ async fn what_was_being_deleted_and_does_not_go_is_freed_and_created_again() {
 async fn ended_while_it_waits(archive: &Archive, looks_at: &str) -> Run {
     let proxy = Proxy::start(testbed().await).await.unwrap();
     let arguments = ["--prune", "--delete-timeout", "600"];
+    seconds_pass(2).await;
     let child = start(&proxy.kubeconfig(), "apply", &archive.path(), &arguments);
     // The first look is the one that finds it in deletion, or asks for that; the others are of the wait.
     let is_look = |answered: &Answered| answered.method == Method::GET && answered.path == looks_at;
@@ -165,7 +204,7 @@ async fn finalizers_stay_when_the_restore_is_ended_before_their_time_is_over() {
     assert_eq!(live(&maps, "held").await["metadata"]["finalizers"], json!(["nobody.example.io/ever"]));
 
     let extra = map_with("late-a", "extra", &json!({"finalizers": ["nobody.example.io/ever"]}));
-    let archive = Archive::of(&[namespace("late-a")], Some(&set("late")));
+    let archive = Archive::of(&[namespace("late-a"), config_map("late-a", "kept", &json!(null))], Some(&set("late")));
     assert_eq!(run_asking("apply", &archive, &[]).await.code, 0);
     create(&extra).await;
     let ended = ended_while_it_waits(&archive, "/api/v1/namespaces/late-a/configmaps/extra").await;

@@ -3,7 +3,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use drover::archive::{Key, Writer};
-use drover_testbed::{Options, Service, Testbed};
+use drover_testbed::{Options, Service, Testbed, seconds_pass};
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
@@ -138,8 +138,11 @@ pub(crate) async fn run(subcommand: &str, archive: &Archive) -> Run {
     run_asking(subcommand, archive, &[]).await
 }
 
-/// Runs the program against the testbed, with these arguments too.
+/// Runs the program against the testbed, with these arguments too. A prune comes late enough to take what was made before.
 pub(crate) async fn run_asking(subcommand: &str, archive: &Archive, arguments: &[&str]) -> Run {
+    if arguments.iter().any(|argument| argument.starts_with("--prune")) {
+        seconds_pass(2).await;
+    }
     let mut command = command(testbed().await.kubeconfig().unwrap(), subcommand, &archive.path());
     command.args(arguments);
     Run::of(&tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap())

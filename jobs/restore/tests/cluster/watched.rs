@@ -129,7 +129,7 @@ async fn for_what_is_written_last_alone_none_is_scaled() {
 }
 
 #[tokio::test]
-async fn what_is_written_until_the_pods_are_gone_is_compared_and_pruned_too() {
+async fn what_is_written_until_the_pods_are_gone_is_compared_and_what_is_made_stays() {
     let home = "compared";
     let deployments = home_of(home, deployment(home, "boss", 1, false)).await;
     let (pods, found) = pods(home, 1).await;
@@ -152,8 +152,10 @@ async fn what_is_written_until_the_pods_are_gone_is_compared_and_pruned_too() {
     make(&maps, of("extra").1).await;
     change(&pods, &pod, &json!({"metadata": {"finalizers": null}})).await;
     let run = Run::wait(child).await;
-    let counts = ["created", "updated", "pruned"].map(|count| run.count(count));
-    assert_eq!((run.code, counts), (0, [1, 1, 1]), "{} {}", run.report, run.errors);
+    let counts = ["created", "updated", "pruned", "heldBack"].map(|count| run.count(count));
+    assert_eq!((run.code, counts), (0, [1, 1, 0, 1]), "{} {}", run.report, run.errors);
+    let (result, reason) = run.result("configmaps", "extra");
+    assert!(result == "heldBack" && reason.contains("not before the restore was asked for"), "{result}: {reason}");
     is_at(&deployments, "boss", 1).await;
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use drover::resources::{Restore, RestoreSpec};
-use drover_testbed::{Options, Service};
+use drover_testbed::{Options, Service, seconds_pass};
 use drover_tests::inputs::{Inputs, Kind};
 use drover_tests::{Finished, Site, Versions, message, objects, versions, written};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -54,6 +54,7 @@ async fn hurts_nothing(inputs: &Inputs) {
     residents::move_in(&site).await;
 
     let before = versions(&site.client).await;
+    seconds_pass(2).await;
     let plan = plan(&site, &archive).await;
     assert_eq!(written(&before, &versions(&site.client).await), BTreeSet::new(), "a plan writes nothing");
     let after = in_use_is_held_back(&site, &before).await;

@@ -6,10 +6,11 @@ mod changes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use drover::resources::RestoreSpec;
-use drover_testbed::{Options, Service, rancher};
+use drover::resources::{Restore, RestoreSpec};
+use drover_testbed::{Options, Service, rancher, seconds_pass};
 use drover_tests::{Finished, Site, api_of, differing_members, key_of, message, objects, versions, written};
 use jiff::Timestamp;
+use kube::ResourceExt;
 use serde_json::Value;
 
 use self::changes::NOBODY;
@@ -25,6 +26,7 @@ async fn what_the_archive_lacks_goes_and_nothing_else() {
     cluster_becomes_the_archive_again(&site).await;
     nothing_is_pruned_where_objects_failed(&site).await;
     finalizers_have_their_time(&site).await;
+    what_was_made_after_the_restore_stays(&site).await;
     site.testbed.shutdown().await;
 }
 
@@ -46,6 +48,7 @@ async fn cluster_becomes_the_archive_again(site: &Site) {
     is_as_before(&before, &kept);
 
     changes::change_and_delete(&site.client).await;
+    seconds_pass(2).await;
     a_plan_says_so_and_writes_nothing(site, &filename).await;
     let spec = RestoreSpec { delete_timeout_seconds: Some(3), ..of(&filename) };
     let (finished, status) = restore(site, "prunes", spec, 0).await;
@@ -139,6 +142,28 @@ async fn finalizers_have_their_time(site: &Site) {
     let [held, cleared] = [held, cleared].map(|object| key_of(&object).to_string());
     assert!(finished.says(&held, &["pruned", "removed: example.io/slow"]), "{}", finished.log);
     assert!(finished.says(&cleared, &["pruned"]) && !finished.says(&cleared, &["removed"]), "{}", finished.log);
+}
+
+/// By the stamps of the API server: whoever made it may have known of the Restore.
+async fn what_was_made_after_the_restore_stays(site: &Site) {
+    archive(site, "earlier.tar.gz", &[item("item-kept")]);
+    let [first, second] = ["item-after", "item-after-too"].map(item);
+    site.make_restore(&Restore::new("earlier", of("earlier.tar.gz"))).await;
+    make(site, &first).await;
+    let finished = site.job("restore").succeed().await;
+    let name = key_of(&first).to_string();
+    let words = ["held back", "not before the restore was asked for", "drover.dev/prune: all"];
+    assert!(finished.says(&name, &words) && is_there(site, &first).await, "{}", finished.log);
+    let summary = site.restore_status("earlier").await.summary.unwrap();
+    assert!(summary.contains("1 held back") && summary.contains("item-after"), "{summary}");
+
+    let mut everything = Restore::new("everything", of("earlier.tar.gz"));
+    everything.annotations_mut().insert("drover.dev/prune".to_owned(), "all".to_owned());
+    site.make_restore(&everything).await;
+    make(site, &second).await;
+    let finished = site.job("restore").succeed().await;
+    assert!(finished.says(&key_of(&second).to_string(), &["pruned"]), "{}", finished.log);
+    assert!(!is_there(site, &first).await && !is_there(site, &second).await);
 }
 
 /// How long an object is being deleted, until it is seen to be gone.

@@ -20,6 +20,7 @@ use crate::ability;
 use crate::compare::{self, Contents};
 use crate::options::{Options, Service};
 use crate::prepare::prepare;
+use crate::seconds::seconds_pass;
 use crate::testbed::Testbed;
 
 const BACKUP: &str = "rancher-backup-minio";
@@ -255,6 +256,8 @@ async fn restore(cast: &Cast) -> Result<(), Error> {
         ..RestoreSpec::default()
     };
     let restores: Api<Restore> = Api::all(cast.client.clone());
+    // What was made in the same second counts as made after it, and stays.
+    seconds_pass(1).await;
     asked("make the Restore", restores.create(&PostParams::default(), &Restore::new(RESTORE, spec)).await)?;
     match cast.stage {
         Stage::Pods => cast.wait_until_ready("restores", RESTORE).await?,

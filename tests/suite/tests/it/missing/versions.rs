@@ -1,4 +1,4 @@
-use drover_testbed::{Options, Service};
+use drover_testbed::{Options, Service, seconds_pass};
 use drover_tests::{objects, write_archive};
 
 use super::*;
@@ -52,6 +52,7 @@ async fn a_type_is_archived_in_the_version_that_is_served_and_a_prune_after_an_u
 
     // What the archive does account for is pruned as before, in whatever version it is.
     make(&site, &thing(&new, "more")).await;
+    seconds_pass(2).await;
     site.job("restore").arguments(["apply", archive.to_str().unwrap(), "--prune"]).succeed().await;
     assert_eq!(things_left(&site).await, 5);
     site.testbed.shutdown().await;
