@@ -45,7 +45,7 @@ mod upkeep;
 mod verified;
 
 pub use self::beside::{mac_beside, record_beside};
-pub use self::default_bucket::DefaultBucketError;
+pub use self::default_bucket::{CHARTS_SECRET, DefaultBucketError, credential_secret};
 pub use self::endpoint::EndpointProblem;
 pub use self::error::{
     BadCopy, Content, Difference, Error, FolderRefusal, FolderRefusalKind, Found, OpenError, Reason,

@@ -271,7 +271,8 @@ async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToke
     };
     let objects = spool.len();
     info!(objects, bytes = spool.archive_bytes(), sha256 = spool.sha256(), "archive read and checked");
-    let ground = Ground::survey(&context.server, &context.options.cluster.namespace, wishes.credentials).await?;
+    let JobOptions { cluster, storage, .. } = &context.options;
+    let ground = Ground::survey(&context.server, &cluster.namespace, wishes.credentials, Some(storage)).await?;
     let exempt = wishes.exempt.clone();
     let concurrency = context.options.limits.concurrency;
     let restoration = Restoration::new(Arc::clone(&context.server), spool, wishes, ground, concurrency).noting(note);

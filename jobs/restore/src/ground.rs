@@ -1,33 +1,73 @@
 //! What drover stands on while it restores: a restore that took it away could not go on, and nobody could start another.
+//!
+//! ```text
+//! Deployments, CronJobs, StatefulSets, ServiceAccounts ──▶ Home: where drover runs, what pulls its pods ─┐
+//! Backups, Restores, BackupPolicies, the default bucket ─▶ named: the Secrets that they name ────────────┴─▶ Ground
+//! ```
+
+mod asked;
+mod home;
+mod named;
 
 use std::collections::BTreeSet;
 
 use drover::exit::{Exit, Fault};
-use drover::resources::{Backup, Restore, StorageLocation};
-use kube::core::ObjectList;
-use snafu::{ResultExt, Snafu};
+use drover::resources::{Backup, BackupPolicy, Restore};
+use drover::storage::StorageOptions;
+use snafu::{OptionExt, Snafu};
 
+use self::home::Home;
+use self::named::SecretName;
 use crate::controllers::Controllers;
 use crate::request::{RequestError, Server};
 
 /// Why it is not known what drover stands on.
 #[derive(Debug, Snafu)]
 pub(crate) enum GroundError {
-    /// The Backups or Restores cannot be read.
-    #[snafu(display("failed to read which Secrets the {what} of this cluster name; may this user list them?"))]
+    /// What names Secrets cannot be read.
+    #[snafu(display(
+        "failed to read the {what}, and so which Secrets drover works with; nothing was changed. May this user read them?"
+    ))]
     Read {
-        /// Which of them.
+        /// What it is.
         what: &'static str,
         /// What the server said.
         source: RequestError,
     },
-    /// The server sent something else than a list of them.
-    #[snafu(display("failed to read the server's list of the {what}"))]
-    Parse {
-        /// Which of them.
+    /// The server sent something else.
+    #[snafu(display("failed to read the server's answer about the {what}; nothing was changed. Try again"))]
+    Answer {
+        /// What was asked for.
         what: &'static str,
+    },
+    /// One of those that name Secrets is not as it should be.
+    #[snafu(display(
+        "failed to read the {kind} {name:?}, and so which Secrets it names; nothing was changed. Correct it, or delete it"
+    ))]
+    Parse {
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        name: String,
         /// The cause.
         source: serde_json::Error,
+    },
+    /// Nobody knows which Secrets policies name.
+    #[snafu(display(
+        "failed to find the definition of BackupPolicy, so it is not known which Secrets policies name; nothing was \
+         changed. Apply your overlay's foundation again"
+    ))]
+    FindPolicies,
+    /// drover runs, and not there.
+    #[snafu(display(
+        "failed to find drover in the namespace {namespace:?}: it runs in {runs_in:?}, and what it stands on is to be kept \
+         there; nothing was changed. Use --drover-namespace {runs_in}"
+    ))]
+    Elsewhere {
+        /// Where it is said to run.
+        namespace: String,
+        /// Where it does.
+        runs_in: String,
     },
 }
 
@@ -35,8 +75,9 @@ impl Fault for GroundError {
     fn exit(&self) -> Exit {
         match self {
             Self::Read { source, .. } if source.is_transient() => Exit::Unavailable,
-            Self::Read { source, .. } if source.is_forbidden() => Exit::Usage,
-            Self::Read { .. } | Self::Parse { .. } => Exit::Failure,
+            Self::Read { source, .. } if !source.is_forbidden() => Exit::Failure,
+            Self::Answer { .. } => Exit::Unavailable,
+            Self::Read { .. } | Self::Parse { .. } | Self::FindPolicies | Self::Elsewhere { .. } => Exit::Usage,
         }
     }
 }
@@ -46,6 +87,7 @@ impl Fault for GroundError {
 pub(crate) struct Ground {
     namespace: String,
     secrets: BTreeSet<SecretName>,
+    pull_secrets: BTreeSet<SecretName>,
     writes_secrets: bool,
     scaled: Scaled,
 }
@@ -63,22 +105,44 @@ impl Ground {
     #[cfg(test)]
     pub(crate) const fn of_namespace(namespace: String) -> Self {
         let scaled = Scaled { controllers: BTreeSet::new(), holder: String::new() };
-        Self { namespace, secrets: BTreeSet::new(), writes_secrets: false, scaled }
+        Self { namespace, secrets: BTreeSet::new(), pull_secrets: BTreeSet::new(), writes_secrets: false, scaled }
     }
 
-    /// Asks the cluster which Secrets its Backups and Restores name. Where their types are not served, none does.
-    /// With `writes_secrets` these are restored all the same; they are never pruned.
+    /// The same with a Secret that drover works with, and one that its pods are pulled with.
+    #[cfg(test)]
+    pub(crate) fn with_secrets(mut self, works_with: (&str, &str), pulled_with: (&str, &str)) -> Self {
+        let owned = |(namespace, name): (&str, &str)| (namespace.to_owned(), name.to_owned());
+        self.secrets.insert(owned(works_with));
+        self.pull_secrets.insert(owned(pulled_with));
+        self
+    }
+
+    /// Asks the cluster where drover runs, and which Secrets it works with. With `writes_secrets` these are restored all the
+    /// same, but not those that its pods are pulled with; none is ever pruned. A job knows by its options which Secret names
+    /// the default bucket; without a `job` drover's settings are asked, and drover need not be there at all.
     ///
     /// # Errors
     ///
-    /// When they cannot be read: a Secret that is not known to be needed would be overwritten.
-    pub(crate) async fn survey(server: &Server, namespace: &str, writes_secrets: bool) -> Result<Self, GroundError> {
-        let backups = all::<Backup>(server, "Backups").await?;
-        let restores = all::<Restore>(server, "Restores").await?;
-        let named = named_by_backups(&backups, namespace).chain(named_by_restores(&restores, namespace));
+    /// When any of it cannot be read: a Secret that is not known to be needed would be overwritten, or pruned. And when
+    /// drover runs in another namespace alone.
+    pub(crate) async fn survey(
+        server: &Server,
+        namespace: &str,
+        writes_secrets: bool,
+        job: Option<&StorageOptions>,
+    ) -> Result<Self, GroundError> {
+        let home = Home::find(server, namespace).await?;
+        let backups = asked::all::<Backup>(server, "Backups").await?;
+        let restores = asked::all::<Restore>(server, "Restores").await?;
+        let policies = policies(server, job.is_some() || home.is_somewhere()).await?;
+        let named = named::by_backups(&backups, namespace).chain(named::by_restores(&restores, namespace));
+        let named = named.chain(named::by_policies(&policies, namespace));
         // An old URL would be told that all is well, and the monitor that somebody looks at nothing.
-        let secrets = named.chain([(namespace.to_owned(), MONITORS_SECRET.to_owned())]).collect();
-        Ok(Self { namespace: namespace.to_owned(), secrets, writes_secrets, scaled: Scaled::default() })
+        let mut secrets: BTreeSet<SecretName> =
+            named.chain([(namespace.to_owned(), MONITORS_SECRET.to_owned())]).collect();
+        secrets.extend(asked::default_bucket(server, namespace, job).await?);
+        let (namespace, pull_secrets) = (namespace.to_owned(), home.into_pull_secrets());
+        Ok(Self { namespace, secrets, pull_secrets, writes_secrets, scaled: Scaled::default() })
     }
 
     /// The same while these controllers are held down for `holder`.
@@ -103,106 +167,76 @@ impl Ground {
         &self.namespace
     }
 
-    /// Whether a restore leaves this Secret as it is, for a live Backup or Restore names it.
+    /// Whether a restore leaves this Secret as it is, for drover works with it.
     pub(crate) fn keeps_secret(&self, namespace: &str, name: &str) -> bool {
-        !self.writes_secrets && self.names_secret(namespace, name)
+        !self.writes_secrets && has(&self.secrets, namespace, name)
     }
 
-    /// Whether a live Backup or Restore names this Secret.
-    pub(crate) fn names_secret(&self, namespace: &str, name: &str) -> bool {
-        // The set is small: one or two Secrets for each Backup.
-        self.secrets.iter().any(|(of, called)| of == namespace && called == name)
+    /// Whether drover's pods are pulled with this Secret: an old one would keep every further job from starting.
+    pub(crate) fn pulls_with(&self, namespace: &str, name: &str) -> bool {
+        has(&self.pull_secrets, namespace, name)
+    }
+
+    /// Whether drover works with this Secret in whatever way.
+    pub(crate) fn needs_secret(&self, namespace: &str, name: &str) -> bool {
+        has(&self.secrets, namespace, name) || self.pulls_with(namespace, name)
+    }
+
+    /// Whether a Secret that drover works with is to lie in this namespace.
+    pub(crate) fn needs_namespace(&self, namespace: &str) -> bool {
+        self.secrets.iter().chain(&self.pull_secrets).any(|(of, _)| of == namespace)
     }
 }
 
-/// Asked like every object: a server that has just begun to serve a type says "later" (429) for a moment.
-async fn all<K>(server: &Server, what: &'static str) -> Result<Vec<K>, GroundError>
-where
-    K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned,
-{
-    let listed = match server.get(&K::url_path(&(), None)).await {
-        Err(error) if error.is_not_found() => return Ok(Vec::new()),
-        listed => listed.context(ReadSnafu { what })?,
-    };
-    let list: ObjectList<K> = serde_json::from_slice(&listed).context(ParseSnafu { what })?;
-    Ok(list.items)
+/// The sets are small: one or two Secrets for each Backup.
+fn has(secrets: &BTreeSet<SecretName>, namespace: &str, name: &str) -> bool {
+    secrets.iter().any(|(of, called)| of == namespace && called == name)
+}
+
+/// Where drover is, and the definition of policies is not, it is unknown what they said: unknown is never none.
+async fn policies(server: &Server, is_installed: bool) -> Result<Vec<BackupPolicy>, GroundError> {
+    let listed = asked::listed::<BackupPolicy>(server, "BackupPolicies").await?;
+    if is_installed { listed.context(FindPoliciesSnafu) } else { Ok(listed.unwrap_or_default()) }
 }
 
 /// The Secret with the configuration of heartbeat monitors, as the manifests name it.
 const MONITORS_SECRET: &str = "heartbeat-monitors";
 
-/// A Secret's namespace and name.
-type SecretName = (String, String);
-
-fn named_by_backups<'a>(backups: &'a [Backup], namespace: &'a str) -> impl Iterator<Item = SecretName> + use<'a> {
-    backups.iter().flat_map(move |backup| {
-        let encryption = backup.encryption_secret().map(|name| (namespace.to_owned(), name.to_owned()));
-        let monitor = backup.heartbeat_secret().map(|name| (namespace.to_owned(), name.to_owned()));
-        let credentials = credentials(backup.spec.storage_location.as_ref(), namespace);
-        encryption.into_iter().chain(monitor).chain(credentials)
-    })
-}
-
-/// One that has ended needs nothing any more.
-fn named_by_restores<'a>(restores: &'a [Restore], namespace: &'a str) -> impl Iterator<Item = SecretName> + use<'a> {
-    restores.iter().filter(|restore| !restore.has_ended()).flat_map(move |restore| {
-        let encryption = restore.encryption_secret().map(|name| (namespace.to_owned(), name.to_owned()));
-        encryption.into_iter().chain(credentials(restore.spec.storage_location.as_ref(), namespace))
-    })
-}
-
-fn credentials(location: Option<&StorageLocation>, namespace: &str) -> Option<SecretName> {
-    let s3 = location?.s3.as_ref()?;
-    let name = s3.credential_secret_name.as_deref().filter(|name| !name.is_empty())?;
-    let of = s3.credential_secret_namespace.as_deref().filter(|of| !of.is_empty()).unwrap_or(namespace);
-    Some((of.to_owned(), name.to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
-    use drover::resources::{BackupSpec, HEARTBEAT_ANNOTATION, RestoreSpec, RestoreStatus, S3Location};
-
     use super::*;
 
-    fn at(secret: &str, namespace: Option<&str>) -> StorageLocation {
-        let s3 = S3Location {
-            credential_secret_name: Some(secret.to_owned()),
-            credential_secret_namespace: namespace.map(str::to_owned),
-            ..S3Location::default()
+    #[test]
+    fn credentials_are_written_when_that_is_asked_for_and_pull_secrets_never() {
+        let ground = Ground::of_namespace("home".to_owned()).with_secrets(("vault", "keys"), ("home", "registry"));
+        let asked_for = Ground { writes_secrets: true, ..ground.clone() };
+        for (namespace, name, kept, kept_when_asked, pulls) in [
+            ("vault", "keys", true, false, false),
+            ("home", "registry", false, false, true),
+            ("home", "keys", false, false, false),
+        ] {
+            assert_eq!(ground.keeps_secret(namespace, name), kept, "{namespace}/{name}");
+            assert_eq!(asked_for.keeps_secret(namespace, name), kept_when_asked, "{namespace}/{name}");
+            assert_eq!(asked_for.pulls_with(namespace, name), pulls, "{namespace}/{name}");
+            assert_eq!(asked_for.needs_secret(namespace, name), kept || pulls, "{namespace}/{name}");
+        }
+        assert!(ground.needs_namespace("vault") && ground.needs_namespace("home") && !ground.needs_namespace("shop"));
+    }
+
+    #[test]
+    fn what_may_help_is_told_by_the_exit_code() {
+        let refused = |code| RequestError::Refused {
+            code,
+            reason: String::new(),
+            message: String::new(),
+            retry_after: None,
+            continue_token: None,
         };
-        StorageLocation { s3: Some(s3) }
-    }
-
-    #[test]
-    fn secrets_of_backups_are_needed() {
-        let spec = BackupSpec {
-            storage_location: Some(at("s3", Some("elsewhere"))),
-            encryption_config_secret_name: Some("keys".to_owned()),
-            ..BackupSpec::default()
-        };
-        let mut backup = Backup::new("b", spec);
-        backup.metadata.annotations =
-            Some([(HEARTBEAT_ANNOTATION.to_owned(), "monitor".to_owned())].into_iter().collect());
-        let named: Vec<_> = named_by_backups(&[backup], "home").collect();
-        let expected = [("home", "keys"), ("home", "monitor"), ("elsewhere", "s3")];
-        assert_eq!(named, expected.map(|(namespace, name)| (namespace.to_owned(), name.to_owned())));
-    }
-
-    #[test]
-    fn secrets_of_a_restore_are_needed_until_it_has_ended() {
-        let spec = RestoreSpec { storage_location: Some(at("s3", None)), ..RestoreSpec::default() };
-        let mut restore = Restore::new("r", spec);
-        let count = |restore: &Restore| named_by_restores(std::slice::from_ref(restore), "home").count();
-        assert_eq!(count(&restore), 1);
-        restore.status =
-            Some(RestoreStatus { restore_completion_ts: Some("t".to_owned()), ..RestoreStatus::default() });
-        assert_eq!(count(&restore), 0);
-    }
-
-    #[test]
-    fn locations_without_a_secret_need_none() {
-        assert_eq!(credentials(None, "home"), None);
-        assert_eq!(credentials(Some(&at("", None)), "home"), None);
-        assert_eq!(credentials(Some(&StorageLocation { s3: None }), "home"), None);
+        for (code, expected) in [(503, Exit::Unavailable), (403, Exit::Usage), (400, Exit::Failure)] {
+            let error = GroundError::Read { what: "BackupPolicies", source: refused(code) };
+            assert_eq!(error.exit(), expected, "{code}");
+        }
+        assert_eq!(GroundError::FindPolicies.exit(), Exit::Usage);
+        assert_eq!(GroundError::Answer { what: "BackupPolicies" }.exit(), Exit::Unavailable);
     }
 }

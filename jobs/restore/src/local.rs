@@ -205,7 +205,7 @@ async fn prepare(restoring: Restoring, begun: Instant) -> Result<Restoration, Fa
     let unsealing = unsealing(encryption_config.as_deref(), Unsealing::Refuse)?;
     let spool = read(&file, unpacked_limit, unsealing.clone()).await?;
     let server = connect(context, concurrency).await?;
-    let ground = Ground::survey(&server, &wishes.namespace, wishes.restore_credentials).await?;
+    let ground = Ground::survey(&server, &wishes.namespace, wishes.restore_credentials, None).await?;
     // The server has answered by now, and said what time it is.
     let (wished, filename) = (wishes.wishes(clock::of_server_at(begun)), name_of(&file));
     let proof = prove(server.client(), &file, spool.sha256(), unsealing.configuration()).await?;

@@ -117,7 +117,7 @@ pub(crate) const OURS: &str = "drover stands on it: it carries drover's label";
 /// built-in objects of Kubernetes and of tokens; it skips built-in roles even where they are missing. The definitions of
 /// Backup, Restore and ResourceSet may be older in the archive than the ones that this restore works with. The row of
 /// controllers stands behind those that leave them as they are: what is not written stays down by itself.
-static SPECIAL_CASES: [SpecialCase; 18] = [
+static SPECIAL_CASES: [SpecialCase; 19] = [
     SpecialCase {
         matches: |subject| {
             is(subject, definitions::GROUP, definitions::PLURAL)
@@ -150,9 +150,16 @@ static SPECIAL_CASES: [SpecialCase; 18] = [
         named: true,
     },
     SpecialCase {
+        matches: |subject| is(subject, "", "secrets") && subject.ground.pulls_with(subject.namespace, subject.name),
+        treatment: Treatment::KeepLive,
+        reason: "drover's pods are pulled with this Secret",
+        named: true,
+    },
+    SpecialCase {
         matches: |subject| is(subject, "", "secrets") && subject.ground.keeps_secret(subject.namespace, subject.name),
         treatment: Treatment::KeepLive,
-        reason: "a live Backup or Restore names this Secret (drover.dev/restore-credentials: \"true\" restores it too)",
+        reason: "a live Backup, Restore or BackupPolicy, or the default location, names this Secret \
+                 (drover.dev/restore-credentials: \"true\" restores it too)",
         named: true,
     },
     SpecialCase {
@@ -317,7 +324,7 @@ mod tests {
         let bytes = object.to_string();
         let shape = Shape::split(bytes.as_bytes()).unwrap();
         let (group, plural, namespace, name) = path;
-        let ground = Ground::of_namespace("home".to_owned());
+        let ground = Ground::of_namespace("home".to_owned()).with_secrets(("vault", "keys"), ("home", "registry"));
         special_case(&Subject { group, plural, namespace, name, shape: &shape, ground: &ground })
     }
 
@@ -346,6 +353,8 @@ mod tests {
         let registration = json!({"type": "fleet.cattle.io/cluster-registration-values"});
         keeps(("", "secrets", "fleet-default", "c-1"), &registration, false);
         keeps(("", "namespaces", "", "home"), &nothing, true);
+        keeps(("", "secrets", "vault", "keys"), &nothing, true);
+        keeps(("", "secrets", "home", "registry"), &nothing, true);
         keeps(("coordination.k8s.io", "leases", "home", "restore-controller"), &nothing, false);
         keeps(("resources.cattle.io", "restores", "", "r"), &nothing, false);
         for plural in ["backupruns", "backuparchives"] {
@@ -372,6 +381,9 @@ mod tests {
             (("", "serviceaccounts", "a", "b"), json!({})),
             (("cluster.x-k8s.io", "clusters", "a", "b"), json!({})),
             (("", "namespaces", "", "home-2"), json!({})),
+            (("", "namespaces", "", "vault"), json!({})),
+            (("", "secrets", "home", "keys"), json!({})),
+            (("", "configmaps", "vault", "keys"), json!({})),
             (("resources.cattle.io", "resourcesets", "", "r"), json!({})),
             (("", "secrets", "home", "s3"), json!({"metadata": {"labels": {PART_OF_LABEL: "rover"}}})),
         ] {

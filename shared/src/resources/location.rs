@@ -42,6 +42,17 @@ pub struct S3Location {
     pub client_config: Option<ClientConfig>,
 }
 
+impl S3Location {
+    /// Namespace and name of the Secret with the credentials, where one is named; one without a namespace lies in drover's
+    /// `own`.
+    #[must_use]
+    pub fn credential_secret<'a>(&'a self, own: &'a str) -> Option<(&'a str, &'a str)> {
+        let given = |text: &'a Option<String>| text.as_deref().filter(|text| !text.is_empty());
+        let name = given(&self.credential_secret_name)?;
+        Some((given(&self.credential_secret_namespace).unwrap_or(own), name))
+    }
+}
+
 /// Settings that concern how a bucket is addressed.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -140,6 +151,22 @@ pub enum ServerSideAlgorithm {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_without_a_namespace_lies_in_drovers_own() {
+        let (some, empty) = (|text: &str| Some(text.to_owned()), || Some(String::new()));
+        for (name, namespace, expected) in [
+            (some("keys"), some("vault"), Some(("vault", "keys"))),
+            (some("keys"), empty(), Some(("home", "keys"))),
+            (some("keys"), None, Some(("home", "keys"))),
+            (empty(), some("vault"), None),
+            (None, some("vault"), None),
+        ] {
+            let (credential_secret_name, credential_secret_namespace) = (name, namespace);
+            let s3 = S3Location { credential_secret_name, credential_secret_namespace, ..S3Location::default() };
+            assert_eq!(s3.credential_secret("home"), expected, "{s3:?}");
+        }
+    }
 
     #[test]
     fn a_word_for_no_way_to_address_a_bucket_is_auto() {

@@ -7,6 +7,9 @@ use crate::cluster::SecretData;
 use crate::exit::{Exit, Fault};
 use crate::resources::{ClientConfig, S3Location};
 
+/// The Secret's name, as the chart makes it.
+pub const CHARTS_SECRET: &str = "rancher-backup-s3";
+
 /// Why the Secret names no bucket.
 #[derive(Debug, Snafu)]
 pub enum DefaultBucketError {
@@ -79,6 +82,19 @@ pub(super) fn read(secret: &str, data: &SecretData) -> Result<S3Location, Defaul
     })
 }
 
+/// Namespace and name of the Secret with credentials that such a Secret names, where it names one; whether it names a bucket
+/// too is all one. What is not plain text is the name of nothing.
+#[must_use]
+pub fn credential_secret(data: &SecretData, own: &str) -> Option<(String, String)> {
+    let text = |key: &str| Some(std::str::from_utf8(data.get(key)?.0.trim_ascii()).ok()?.to_owned());
+    let s3 = S3Location {
+        credential_secret_name: text("credentialSecretName"),
+        credential_secret_namespace: text("credentialSecretNamespace"),
+        ..S3Location::default()
+    };
+    s3.credential_secret(own).map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
+}
+
 fn client_config(secret: &str, text: &str) -> Result<ClientConfig, DefaultBucketError> {
     serde_saphyr::from_str(text).context(ReadClientConfigSnafu { secret })
 }
@@ -90,9 +106,27 @@ mod tests {
     use super::*;
     use crate::resources::BucketLookup;
 
+    fn data(keys: &[(&str, &str)]) -> SecretData {
+        keys.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect()
+    }
+
     fn read_of(keys: &[(&str, &str)]) -> Result<S3Location, DefaultBucketError> {
-        let data = keys.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
-        read("rancher-backup-s3", &data)
+        read(CHARTS_SECRET, &data(keys))
+    }
+
+    #[test]
+    fn the_secret_with_the_credentials_is_known_whatever_else_is_wrong() {
+        for (keys, expected) in [
+            ([("credentialSecretName", "keys\n"), ("bucketName", "")].as_slice(), Some(("home", "keys"))),
+            (&[("credentialSecretName", "keys"), ("credentialSecretNamespace", "vault")], Some(("vault", "keys"))),
+            (&[("credentialSecretName", ""), ("credentialSecretNamespace", "vault")], None),
+            (&[("bucketName", "backups")], None),
+        ] {
+            let expected = expected.map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
+            assert_eq!(credential_secret(&data(keys), "home"), expected, "{keys:?}");
+        }
+        let garbled = [("credentialSecretName".to_owned(), ByteString(vec![0xff]))].into();
+        assert_eq!(credential_secret(&garbled, "home"), None);
     }
 
     #[test]

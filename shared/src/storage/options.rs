@@ -106,8 +106,9 @@ impl StorageOptions {
         self.default_secret().is_some()
     }
 
-    /// A variable that is set and empty names no Secret.
-    fn default_secret(&self) -> Option<&str> {
+    /// The Secret that names the bucket of archives without one. A variable that is set and empty names none.
+    #[must_use]
+    pub fn default_secret(&self) -> Option<&str> {
         self.default_s3_secret.as_deref().filter(|name| !name.is_empty())
     }
 
@@ -131,12 +132,6 @@ async fn secret_of(
     namespace: &str,
     location: Option<&S3Location>,
 ) -> Result<Option<SecretData>, LocateError> {
-    let Some((of, name)) = location.and_then(|s3| named_secret(s3, namespace)) else { return Ok(None) };
+    let Some((of, name)) = location.and_then(|s3| s3.credential_secret(namespace)) else { return Ok(None) };
     cluster::secret(client, namespace, of, name).await.map(Some).context(ReadCredentialsSnafu)
-}
-
-fn named_secret<'a>(s3: &'a S3Location, own_namespace: &'a str) -> Option<(&'a str, &'a str)> {
-    let given = |text: &'a Option<String>| text.as_deref().filter(|text| !text.is_empty());
-    let name = given(&s3.credential_secret_name)?;
-    Some((given(&s3.credential_secret_namespace).unwrap_or(own_namespace), name))
 }

@@ -101,8 +101,11 @@ fn never(candidate: &Candidate, ground: &Ground) -> Option<&'static str> {
     if candidate.namespace == ground.namespace() && !candidate.namespace.is_empty() {
         return Some("it lies in the namespace that drover runs in");
     }
-    if candidate.is("", "secrets") && ground.names_secret(&candidate.namespace, &candidate.name) {
-        return Some("a live Backup or Restore names this Secret");
+    if is_namespace && ground.needs_namespace(&candidate.name) {
+        return Some("a Secret that drover works with is to lie in it");
+    }
+    if candidate.is("", "secrets") && ground.needs_secret(&candidate.namespace, &candidate.name) {
+        return Some("drover works with this Secret");
     }
     let is_account = candidate.is("", "serviceaccounts") && candidate.name == "default";
     is_account.then_some("Kubernetes makes this account in every namespace")
@@ -173,7 +176,7 @@ pub(super) mod tests {
 
     #[track_caller]
     fn check(candidate: &Candidate, everything: bool, expected: &str) {
-        let ground = Ground::of_namespace("home".to_owned());
+        let ground = Ground::of_namespace("home".to_owned()).with_secrets(("vault", "keys"), ("pulls", "registry"));
         let found = match decide(candidate, &usage(), &doubts(), &ground, everything) {
             Verdict::Delete => "delete".to_owned(),
             Verdict::Keep(reason) => format!("keep: {reason}"),
@@ -203,6 +206,12 @@ pub(super) mod tests {
         }
         check(&candidate("", "secrets", "home", "any"), true, "keep: it lies in the namespace");
         check(&candidate("", "serviceaccounts", "c-gone", "default"), true, "keep: Kubernetes makes");
+        for (namespace, name) in [("vault", "keys"), ("pulls", "registry")] {
+            check(&candidate("", "secrets", namespace, name), true, "keep: drover works with this Secret");
+            check(&candidate("", "namespaces", "", namespace), true, "keep: a Secret that drover works with");
+            check(&candidate("", "secrets", namespace, "other"), false, "delete");
+            check(&candidate("", "configmaps", namespace, name), false, "delete");
+        }
         let special = Candidate { kept: Some("a reason"), ..candidate("", "secrets", "a", "b") };
         check(&special, true, "keep: a reason");
     }

@@ -136,11 +136,17 @@ async fn pods_that_do_not_go_end_the_restore_before_its_first_write() {
 #[tokio::test]
 async fn what_is_not_to_be_scaled_stays_as_it_is_and_is_named() {
     let home = "unscaled";
+    // A Deployment of drover's would tell the other tests that drover runs here.
     let mut ours = deployment(home, "ours", 2, true);
+    ours["kind"] = json!("StatefulSet");
     ours["metadata"]["labels"] = json!({"app.kubernetes.io/part-of": "drover"});
-    let deployments = home_of(home, ours).await;
+    ours["spec"].as_object_mut().unwrap().remove("paused");
+    ours["spec"]["serviceName"] = json!("ours");
+    assert_eq!(run("apply", &Archive::of(&[namespace(home)], None)).await.code, 0);
+    let stateful_sets = api("statefulsets", "apps/v1", "StatefulSet", Some(home)).await;
+    make(&stateful_sets, ours).await;
     let references = [
-        reference(home, "apps/v1", "deployments", "ours"),
+        reference(home, "apps/v1", "statefulsets", "ours"),
         reference(home, "apps/v1", "deployments", "missing"),
         reference(home, "v1", "configmaps", "kube-root-ca.crt"),
         reference(home, "nobody.example.io/v1", "things", "any"),
@@ -153,7 +159,7 @@ async fn what_is_not_to_be_scaled_stays_as_it_is_and_is_named() {
         assert!(run.errors.contains(words), "{words}: {}", run.errors);
     }
     assert_eq!(proxy.answered().iter().filter(|answered| answered.is_write()).count(), 1);
-    is_at(&deployments, "ours", 2).await;
+    is_at(&stateful_sets, "ours", 2).await;
     assert!(is_written(home).await);
 }
 

@@ -2,6 +2,7 @@
 //! with prune over a cluster in which both are.
 
 mod residents;
+mod secrets;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -114,7 +115,7 @@ async fn in_use_is_held_back(site: &Site, before: &Versions) -> Versions {
         assert!(told, "{object}: {reason}\n{}", finished.log);
     }
     for name in residents::NEEDED_BY_BACKUPS {
-        let told = finished.says(name, &["kept", "a live Backup or Restore names this Secret"]);
+        let told = finished.says(name, &["kept", "a live Backup, Restore or BackupPolicy", "names this Secret"]);
         assert!(told, "{name}\n{}", finished.log);
     }
     what_was_on_its_way_out_is_back(&finished, before, &after);
