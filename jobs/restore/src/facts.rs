@@ -308,25 +308,12 @@ impl<'a> Gathering<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::StatusRule;
 
     fn known() -> Types {
-        let make = |group: &str, plural: &str, kind: &str, namespaced| Type {
-            group: group.to_owned(),
-            version: "v1".to_owned(),
-            plural: plural.to_owned(),
-            kind: kind.to_owned(),
-            namespaced,
-            status: StatusRule::Plain,
-            lists: true,
-            gets: true,
-            scales: false,
-            served: true,
-        };
         let served = vec![
-            make("", "namespaces", "Namespace", false),
-            make("", "secrets", "Secret", true),
-            make("a.io", "things", "Thing", false),
+            Type::for_tests("", "namespaces", "Namespace", false),
+            Type::for_tests("", "secrets", "Secret", true),
+            Type::for_tests("a.io", "things", "Thing", false),
         ];
         Types::new(served, &[])
     }

@@ -215,24 +215,32 @@ impl Types {
 }
 
 #[cfg(test)]
+impl Type {
+    /// A type that the cluster serves in `v1`, can list and read, and cannot scale.
+    pub(crate) fn for_tests(group: &str, plural: &str, kind: &str, namespaced: bool) -> Self {
+        Self {
+            group: group.to_owned(),
+            version: "v1".to_owned(),
+            plural: plural.to_owned(),
+            kind: kind.to_owned(),
+            namespaced,
+            status: status_rule(group, false),
+            lists: true,
+            gets: true,
+            scales: false,
+            served: true,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn secrets(served: bool) -> Type {
-        Type {
-            group: String::new(),
-            version: "v1".to_owned(),
-            plural: "secrets".to_owned(),
-            kind: "Secret".to_owned(),
-            namespaced: true,
-            status: StatusRule::Plain,
-            lists: true,
-            gets: true,
-            scales: false,
-            served,
-        }
+    fn secrets() -> Type {
+        Type::for_tests("", "secrets", "Secret", true)
     }
 
     fn definition() -> Definition {
@@ -249,7 +257,7 @@ mod tests {
 
     #[test]
     fn definitions_of_the_archive_are_known_but_not_served() {
-        let types = Types::new(vec![secrets(true)], &[definition()]);
+        let types = Types::new(vec![secrets()], &[definition()]);
         let thing = types.by_plural("things", "a.io", "v2").unwrap();
         assert_eq!((thing.served, thing.namespaced, thing.status), (false, false, StatusRule::Subresource));
         assert!(thing.scales);
@@ -268,7 +276,7 @@ mod tests {
     #[test]
     fn paths() {
         let thing = Type::defined_by(&definition()).next().unwrap();
-        assert_eq!(secrets(true).object("a", "b"), "/api/v1/namespaces/a/secrets/b");
+        assert_eq!(secrets().object("a", "b"), "/api/v1/namespaces/a/secrets/b");
         assert_eq!(thing.object("", "u-1:view"), "/apis/a.io/v2/things/u-1:view");
         assert_eq!(thing.object("", "../a?b%c#d"), "/apis/a.io/v2/things/..%2Fa%3Fb%25c%23d");
     }

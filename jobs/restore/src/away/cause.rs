@@ -125,21 +125,9 @@ pub(crate) fn plain_words(body: &[u8]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::StatusRule;
 
     fn known(group: &str, plural: &str) -> Type {
-        Type {
-            group: group.to_owned(),
-            version: "v1beta1".to_owned(),
-            plural: plural.to_owned(),
-            kind: String::new(),
-            namespaced: true,
-            status: StatusRule::Plain,
-            lists: true,
-            gets: true,
-            scales: false,
-            served: true,
-        }
+        Type { version: "v1beta1".to_owned(), ..Type::for_tests(group, plural, "", true) }
     }
 
     #[track_caller]

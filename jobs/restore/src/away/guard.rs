@@ -139,21 +139,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::compare::StatusRule;
 
     fn known(plural: &str, namespaced: bool) -> Type {
-        Type {
-            group: String::new(),
-            version: "v1".to_owned(),
-            plural: plural.to_owned(),
-            kind: String::new(),
-            namespaced,
-            status: StatusRule::Plain,
-            lists: true,
-            gets: true,
-            scales: false,
-            served: true,
-        }
+        Type::for_tests("", plural, "", namespaced)
     }
 
     fn hook(more: &Value) -> Hook {

@@ -164,11 +164,19 @@ fn scales(state: &State, ground: &Ground) -> Result<Live, &'static str> {
 }
 
 #[cfg(test)]
+impl Controller {
+    /// The Deployment of Rancher.
+    pub(super) fn rancher() -> Self {
+        let known = Type { scales: true, ..Type::for_tests("apps", "deployments", "Deployment", true) };
+        Self { known: known.into(), namespace: "cattle-system".to_owned(), name: "rancher".to_owned() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::compare::StatusRule;
 
     #[test]
     fn what_its_user_keeps_at_zero_is_held_by_nobody() {
@@ -180,18 +188,7 @@ mod tests {
     }
 
     fn deployments(scales: bool) -> Type {
-        Type {
-            group: "apps".to_owned(),
-            version: "v1".to_owned(),
-            plural: "deployments".to_owned(),
-            kind: "Deployment".to_owned(),
-            namespaced: true,
-            status: StatusRule::Observed,
-            lists: true,
-            gets: true,
-            scales,
-            served: true,
-        }
+        Type { scales, ..Type::for_tests("apps", "deployments", "Deployment", true) }
     }
 
     fn reference(api_version: &str, resource: &str) -> ControllerReference {

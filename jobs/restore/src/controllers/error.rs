@@ -171,26 +171,10 @@ mod tests {
         assert_eq!(error.exit(), Exit::Unavailable);
     }
 
-    fn controller() -> Controller {
-        let known = crate::types::Type {
-            group: "apps".to_owned(),
-            version: "v1".to_owned(),
-            plural: "deployments".to_owned(),
-            kind: "Deployment".to_owned(),
-            namespaced: true,
-            status: crate::compare::StatusRule::Observed,
-            lists: true,
-            gets: true,
-            scales: true,
-            served: true,
-        };
-        Controller { known: known.into(), namespace: "cattle-system".to_owned(), name: "rancher".to_owned() }
-    }
-
     #[test]
     fn one_that_is_scaled_up_again_and_again_is_named_with_who_does_it_and_what_helps() {
         let last = "was scaled up to 1 by \"argocd-controller\"".to_owned();
-        let error = ControllersError::ComesUp { controller: Box::new(controller()), times: 3, last };
+        let error = ControllersError::ComesUp { controller: Box::new(Controller::rancher()), times: 3, last };
         for part in ["deployments.apps \"cattle-system/rancher\"", "3 times", "argocd-controller", "self-heal", "KEDA"]
         {
             assert!(error.to_string().contains(part), "{part}: {error}");
@@ -201,7 +185,7 @@ mod tests {
     #[test]
     fn what_is_left_down_is_named_with_the_command_that_helps() {
         let source = RequestError::Timeout { path: "/p".to_owned() };
-        let error = ControllersError::PutBack { left: vec![controller()], source };
+        let error = ControllersError::PutBack { left: vec![Controller::rancher()], source };
         let command = "kubectl --namespace cattle-system scale deployments.apps/rancher --replicas=COUNT";
         assert!(error.to_string().contains(command), "{error}");
         assert_eq!(error.exit(), Exit::Unavailable);

@@ -265,8 +265,6 @@ mod tests {
 
     use super::super::state::{ANNOTATION, LABEL};
     use super::*;
-    use crate::compare::StatusRule;
-    use crate::types::Type;
 
     fn live(replicas: &Value, holder: &str, noted: &str) -> State {
         let metadata = json!({"labels": {LABEL: holder}, "annotations": {ANNOTATION: noted}, "managedFields": [
@@ -296,22 +294,6 @@ mod tests {
         }
     }
 
-    fn rancher() -> Controller {
-        let known = Type {
-            group: "apps".to_owned(),
-            version: "v1".to_owned(),
-            plural: "deployments".to_owned(),
-            kind: "Deployment".to_owned(),
-            namespaced: true,
-            status: StatusRule::Observed,
-            lists: true,
-            gets: true,
-            scales: true,
-            served: true,
-        };
-        Controller { known: known.into(), namespace: "cattle-system".to_owned(), name: "rancher".to_owned() }
-    }
-
     fn kept(controller: &Controller) -> Kept<'_> {
         let (seen, last) = (Instant::now(), String::new());
         Kept { controller, count: Some(2), seen, disturbance: None, times: 0, last }
@@ -319,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_count_that_comes_back_is_the_one_that_was_noted_last() {
-        let rancher = rancher();
+        let rancher = Controller::rancher();
         let mut kept = kept(&rancher);
         for (look, count) in [
             (Look::Unknown, 2),
@@ -335,7 +317,7 @@ mod tests {
 
     #[test]
     fn one_that_came_up_three_times_is_given_up_with_who_did_it() {
-        let rancher = rancher();
+        let rancher = Controller::rancher();
         let mut kept = kept(&rancher);
         assert_eq!(kept.note(), None);
         for times in 1..=3 {

@@ -132,26 +132,13 @@ pub(super) mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::compare::StatusRule;
     use crate::definitions;
     use crate::types::Type;
 
     /// One that was made long ago.
     pub(in crate::prune) fn candidate(group: &str, plural: &str, namespace: &str, name: &str) -> Candidate {
-        let known = Type {
-            group: group.to_owned(),
-            version: "v1".to_owned(),
-            plural: plural.to_owned(),
-            kind: String::new(),
-            namespaced: !namespace.is_empty(),
-            status: StatusRule::Plain,
-            lists: true,
-            gets: true,
-            scales: false,
-            served: true,
-        };
         Candidate {
-            known: Arc::new(known),
+            known: Arc::new(Type::for_tests(group, plural, "", !namespace.is_empty())),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             uid: format!("uid of {name}"),
