@@ -4,13 +4,12 @@ use drover_testbed::webhook::Webhook;
 use drover_testbed::{Options, Service, Testbed};
 use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 
 use crate::controllers::{deployment, home_of, reference, set};
 use crate::support::{
-    Archive, Run, api, change, config_map, definition, live, make, namespace, run, run_asking, run_through, start,
-    testbed, thing, until,
+    Archive, Run, api, change, config_map, definition, live, make, namespace, resource, run, run_asking, run_through,
+    start, testbed, thing, until,
 };
 
 const ADMISSION: &str = "admissionregistration.k8s.io/v1";
@@ -189,15 +188,7 @@ async fn types_whose_server_is_away_fail_alone_and_name_it() {
 }
 
 fn all(client: &Client, api_version: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
-    let (group, version) = api_version.split_once('/').unwrap();
-    let resource = ApiResource {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        api_version: api_version.to_owned(),
-        kind: kind.to_owned(),
-        plural: plural.to_owned(),
-    };
-    Api::all_with(client.clone(), &resource)
+    Api::all_with(client.clone(), &resource(plural, api_version, kind))
 }
 
 /// A type whose second version only a webhook that is nowhere could give.

@@ -5,11 +5,11 @@ use drover_testbed::webhook::Webhook;
 use kube::Client;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
-use kube::core::ApiResource;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Archive, Run, api, change, definition, live, make, run, run_asking, run_through, start, testbed, thing, until,
+    Archive, Run, api, change, definition, live, make, resource, run, run_asking, run_through, start, testbed, thing,
+    until,
 };
 
 const GROUP: &str = "exempt.example.io";
@@ -56,13 +56,7 @@ async fn another_is_refused() -> bool {
     let user = kubeconfig.auth_infos[0].auth_info.as_mut().unwrap();
     (user.impersonate, user.impersonate_groups) = (Some("jo".to_owned()), Some(vec!["system:masters".to_owned()]));
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    let resource = ApiResource {
-        group: GROUP.to_owned(),
-        version: "v1".to_owned(),
-        api_version: format!("{GROUP}/v1"),
-        kind: "Thing".to_owned(),
-        plural: "things".to_owned(),
-    };
+    let resource = resource("things", &format!("{GROUP}/v1"), "Thing");
     let things: Api<DynamicObject> = Api::all_with(Client::try_from(config).unwrap(), &resource);
     let on_trial = PostParams { dry_run: true, ..PostParams::default() };
     let object = serde_json::from_value(thing(GROUP, "another", &json!({})).1).unwrap();

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Archive, api, change, command, config_map, live, make, namespace, old_owner, run, testbed, until,
+    Archive, api, change, command, config_map, live, make, make_policy, namespace, old_owner, run, testbed, until,
 };
 
 fn uid(object: &Value) -> &str {
@@ -154,19 +154,10 @@ async fn a_binding_that_gives_rights_to_who_restores_is_not_deleted() {
 
 /// Refuses to create ConfigMaps with `key: refused` in a namespace, but not on trial.
 async fn refuse_but_not_on_trial(home: &str) {
-    let policy = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": home}, "spec": {
-            "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"],
-                "operations": ["CREATE"], "resources": ["configmaps"]}]},
-            "validations": [{"message": "refused in earnest",
-                "expression": "(has(request.dryRun) && request.dryRun) || object.data.key != 'refused'"}]}});
-    let bound = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": home}, "spec": {"policyName": home, "validationActions": ["Deny"],
-            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": home}}}}});
-    let group = "admissionregistration.k8s.io/v1";
-    make(&api("validatingadmissionpolicies", group, "ValidatingAdmissionPolicy", None).await, &policy).await;
-    make(&api("validatingadmissionpolicybindings", group, "ValidatingAdmissionPolicyBinding", None).await, &bound)
-        .await;
+    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]});
+    let validation = json!({"message": "refused in earnest",
+        "expression": "(has(request.dryRun) && request.dryRun) || object.data.key != 'refused'"});
+    make_policy(home, &rule, &validation).await;
     let maps = api("configmaps", "v1", "ConfigMap", Some(home)).await;
     until("the policy is in force", async || {
         let probe = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "probe-"},

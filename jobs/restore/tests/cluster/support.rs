@@ -174,17 +174,22 @@ pub(crate) fn run_with(kubeconfig: &Path, subcommand: &str, archive: &Path) -> R
     Run::of(&command(kubeconfig, subcommand, archive).output().unwrap())
 }
 
-/// The objects of a type in a namespace, or outside of any.
-pub(crate) async fn api(plural: &str, api_version: &str, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
-    let client: Client = testbed().await.client().await.unwrap();
+/// A type as a client asks for it.
+pub(crate) fn resource(plural: &str, api_version: &str, kind: &str) -> ApiResource {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let resource = ApiResource {
+    ApiResource {
         group: group.to_owned(),
         version: version.to_owned(),
         api_version: api_version.to_owned(),
         kind: kind.to_owned(),
         plural: plural.to_owned(),
-    };
+    }
+}
+
+/// The objects of a type in a namespace, or outside of any.
+pub(crate) async fn api(plural: &str, api_version: &str, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
+    let client: Client = testbed().await.client().await.unwrap();
+    let resource = resource(plural, api_version, kind);
     match namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
@@ -194,6 +199,19 @@ pub(crate) async fn api(plural: &str, api_version: &str, kind: &str, namespace: 
 /// Makes an object.
 pub(crate) async fn make(api: &Api<DynamicObject>, object: &Value) {
     api.create(&PostParams::default(), &serde_json::from_value(object.clone()).unwrap()).await.unwrap();
+}
+
+/// Makes an admission policy, and binds it to the namespace of its name.
+pub(crate) async fn make_policy(home: &str, rule: &Value, validation: &Value) {
+    let group = "admissionregistration.k8s.io/v1";
+    let policy = json!({"apiVersion": group, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": home},
+        "spec": {"matchConstraints": {"resourceRules": [rule]}, "validations": [validation]}});
+    let bound = json!({"apiVersion": group, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": home},
+        "spec": {"policyName": home, "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": home}}}}});
+    make(&api("validatingadmissionpolicies", group, "ValidatingAdmissionPolicy", None).await, &policy).await;
+    make(&api("validatingadmissionpolicybindings", group, "ValidatingAdmissionPolicyBinding", None).await, &bound)
+        .await;
 }
 
 /// Changes an object by a JSON merge patch.

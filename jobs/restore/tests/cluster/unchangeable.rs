@@ -3,7 +3,7 @@
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::support::{Archive, api, live, make, namespace, run, run_asking, until};
+use crate::support::{Archive, api, live, make_policy, namespace, run, run_asking, until};
 
 fn priority_class(value: i64) -> (&'static str, Value) {
     let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
@@ -111,20 +111,12 @@ async fn what_the_server_would_not_create_is_refused_in_its_own_words() {
 
 /// Lets nobody change the Deployments of a namespace.
 async fn forbid_changes(home: &str) {
-    let policy = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": home}, "spec": {
-            "matchConstraints": {"resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"],
-                "operations": ["UPDATE"], "resources": ["deployments"]}]},
-            "validations": [{"message": "it is frozen",
-                "expression":
-                    "object.spec.template.spec.containers[0].image == oldObject.spec.template.spec.containers[0].image"}]}});
-    let bound = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": home}, "spec": {"policyName": home, "validationActions": ["Deny"],
-            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": home}}}}});
-    let group = "admissionregistration.k8s.io/v1";
-    make(&api("validatingadmissionpolicies", group, "ValidatingAdmissionPolicy", None).await, &policy).await;
-    make(&api("validatingadmissionpolicybindings", group, "ValidatingAdmissionPolicyBinding", None).await, &bound)
-        .await;
+    let rule =
+        json!({"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["deployments"]});
+    let image = |object: &str| format!("{object}.spec.template.spec.containers[0].image");
+    let validation =
+        json!({"message": "it is frozen", "expression": format!("{} == {}", image("object"), image("oldObject"))});
+    make_policy(home, &rule, &validation).await;
     let deployments = api("deployments", "apps/v1", "Deployment", Some(home)).await;
     let on_trial = PatchParams { dry_run: true, ..PatchParams::default() };
     let probe = json!({"spec": {"template": {"spec": {"containers": [{"name": "b", "image": "b"}]}}}});
