@@ -1,5 +1,6 @@
 //! Writes one object: created, or replaced as it is at that moment, or left alone when there is nothing to change.
 
+mod change;
 mod error;
 mod leaving;
 mod owners;
@@ -20,12 +21,11 @@ use drover::exit::Chain;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use snafu::{OptionExt, ResultExt};
 
-use self::error::{
-    AbortedSnafu, BeingDeletedSnafu, ContendedSnafu, LoadSnafu, NotServedSnafu, ParseSnafu, RequestSnafu,
-};
+use self::change::Extent;
+use self::error::{AbortedSnafu, LoadSnafu, NotServedSnafu, ParseSnafu};
 use crate::archive::Archive;
 use crate::away::{Away, Part, Register, Subject, Which};
-use crate::compare::{Difference, StatusRule, UidMarks, compare};
+use crate::compare::{StatusRule, UidMarks};
 use crate::facts::{Facts, Position};
 use crate::finalizers;
 use crate::outcome::{Outcome, Result as ObjectResult};
@@ -33,7 +33,7 @@ use crate::plan::Action;
 use crate::request::Server;
 use crate::server_owned::without_assigned;
 use crate::shape::{Identity, Kind, Shape};
-use crate::special_cases::{OURS, SpecialCase, Treatment, is_guarded_setting, is_ours};
+use crate::special_cases::{SpecialCase, is_guarded_setting};
 use crate::types::Type;
 
 /// How often an object that somebody else keeps changing is read and replaced again.
@@ -114,15 +114,22 @@ impl Writer {
     ///
     /// Only where the server does not answer any more; everything else is the object's own result.
     pub(crate) async fn write(&self, position: Position, action: Action) -> Result<Attempt, WriteError> {
-        let job = match self.job(position).await {
+        let job = match self.begin(position, action).await {
             Ok(job) => job,
-            Err(error) => return Ok(error.into()),
+            Err(attempt) => return Ok(attempt),
         };
-        if let Some((which, words)) = self.away.holds(&job.subject(action)) {
-            return Ok(Attempt::put_aside(which, "", &words));
-        }
         let written = job.run(action).await;
         self.attempt(&job, action, written).await
+    }
+
+    /// The object, unless it is known already that it cannot be written: then what the try came to.
+    async fn begin(&self, position: Position, action: Action) -> Result<Job<'_>, Attempt> {
+        let job = self.job(position).await?;
+        let held = self.away.holds(&job.subject(action));
+        match held {
+            Some((which, words)) => Err(Attempt::put_aside(which, "", &words)),
+            None => Ok(job),
+        }
     }
 
     /// What a try came to.
@@ -203,7 +210,7 @@ impl Job<'_> {
                 other => return other,
             }
         }
-        self.replace().await
+        self.change(Extent::Whole).await
     }
 
     async fn create(&self) -> Result<Written, WriteError> {
@@ -216,7 +223,7 @@ impl Job<'_> {
             match self.replace_status(&shape, &wanted, &owners, &created).await {
                 // A controller was quicker; now it is an object like any other that is there.
                 Err(WriteError::Request { source, .. }) if source.is_conflict() => {
-                    let replaced = self.replace().await?;
+                    let replaced = self.change(Extent::Whole).await?;
                     return Ok(Written { outcome: Outcome::Created, ..replaced });
                 }
                 other => other?,
@@ -232,85 +239,6 @@ impl Job<'_> {
         let wanted = without_assigned(self.kind(), &wanted).map_or(wanted, Cow::Owned);
         let shape = parse(&wanted, "the object of the archive")?;
         self.body(&shape, &wanted, &self.owners(&shape).0, None)
-    }
-
-    /// Replaces the live object, whatever it is by now: a plan may be minutes old.
-    async fn replace(&self) -> Result<Written, WriteError> {
-        for _ in 0..CONFLICTS {
-            match self.replace_once().await {
-                Err(error) if error.is_outdated() => {}
-                other => return other,
-            }
-        }
-        ContendedSnafu.fail()
-    }
-
-    async fn replace_once(&self) -> Result<Written, WriteError> {
-        let live_bytes = match self.writer.server.get(&self.path()).await {
-            // Gone since it was listed, or a name that only the plan took for there. Boxed, as the two call each other.
-            Err(error) if error.is_not_found() => return Box::pin(self.create()).await,
-            other => other.context(RequestSnafu { step: "" })?,
-        };
-        let live = parse(&live_bytes, "the live object")?;
-        let identity = live.identity();
-        self.remember(&identity);
-        if let Some(SpecialCase { treatment: Treatment::KeepLive | Treatment::LeaveLive, reason, .. }) = self.case {
-            return Ok(Written { outcome: Outcome::Kept, note: Cow::Borrowed(reason), dropped_owners: 0 });
-        }
-        if is_ours(&live) {
-            return Ok(Written { outcome: Outcome::Kept, note: Cow::Borrowed(OURS), dropped_owners: 0 });
-        }
-        if identity.deletion_timestamp.is_some() {
-            return BeingDeletedSnafu { held: held(&live) }.fail();
-        }
-        let wanted = self.wanted(Some(&live_bytes))?;
-        let shape = parse(&wanted, "the object of the archive")?;
-        let (owners, dropped_owners) = self.owners(&shape);
-        let difference = compare(&shape, &live, self.known.status, &self.marks);
-        match self.write_difference(&shape, &wanted, &owners, &identity, &difference).await {
-            Ok((outcome, note)) => Ok(Written { outcome, note: note.into(), dropped_owners }),
-            Err(error) => {
-                let obstacle = self.obstacle(error, &shape, &live).await?;
-                self.recreate(obstacle, &live, &live_bytes).await
-            }
-        }
-    }
-
-    /// Makes the live object what is wanted; gives what is to be said of it too.
-    async fn write_difference(
-        &self,
-        shape: &Shape<'_>,
-        wanted: &[u8],
-        owners: &[OwnerReference],
-        live: &Identity,
-        difference: &Difference,
-    ) -> Result<(Outcome, String), WriteError> {
-        let (mut now, mut note) = (live.clone(), String::new());
-        if difference.body || !self.same_owners(shape, difference) {
-            let (answer, given_up) = self.send(wanted, owners, Some(&live.resource_version)).await?;
-            now = self.identity(&answer)?;
-            note = given_up;
-        }
-        if difference.status {
-            now = self.replace_status(shape, wanted, owners, &now).await?;
-        }
-        // The server keeps the version where a write changes nothing: what it leaves out or fills in is no difference.
-        let unchanged = now.resource_version == live.resource_version;
-        Ok((if unchanged { Outcome::Unchanged } else { Outcome::Updated }, note))
-    }
-
-    async fn replace_status(
-        &self,
-        shape: &Shape<'_>,
-        wanted: &[u8],
-        owners: &[OwnerReference],
-        live: &Identity,
-    ) -> Result<Identity, WriteError> {
-        let body = self.body(shape, wanted, owners, Some(&live.resource_version))?;
-        let path = format!("{}/status", self.path());
-        let step = "the object itself is restored, its status is not";
-        let answer = self.writer.server.replace(&path, body).await.context(RequestSnafu { step })?;
-        self.identity(&answer)
     }
 
     /// The object as it is wanted where `live` is there.
@@ -331,11 +259,6 @@ impl Job<'_> {
             .collect();
         let dropped = count - found.len();
         (found, dropped)
-    }
-
-    fn same_owners(&self, shape: &Shape<'_>, difference: &Difference) -> bool {
-        let wanted = self.uids().map(|uid| uid.map(|uid| self.marks.mark(&uid)));
-        wanted.take(shape.owner_references().len()).eq(difference.owners.iter().copied())
     }
 
     /// For each owner that the object names its live UID, where it has one.

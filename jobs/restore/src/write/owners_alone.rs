@@ -1,5 +1,6 @@
-//! Gives what this restore created, and what is left as it is once it is there, the owners that it lacked when it was created:
-//! pods and ReplicaSets whose owner was refused at first. Nothing else of them is written.
+//! Names owners in what was written before they were there, and writes nothing else of it: pods and ReplicaSets whose owner was
+//! refused at first, for live ones are left as they are; and what owners of a later part of the archive have, for by then
+//! controllers run that may have changed it.
 
 use std::borrow::Cow;
 
@@ -7,12 +8,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 use snafu::ResultExt;
 
-use super::error::{ContendedSnafu, ParseSnafu, RequestSnafu, Then, WriteError};
-use super::{Attempt, CONFLICTS, Job, Writer, Written, parse};
+use super::change::Extent;
+use super::error::{ParseSnafu, RequestSnafu, Then, WriteError};
+use super::{Attempt, Job, Writer, Written, parse};
 use crate::facts::Position;
 use crate::outcome::Outcome;
 use crate::plan::Action;
-use crate::shape::Identity;
+use crate::shape::{Identity, Shape};
 use crate::special_cases::{SpecialCase, Treatment};
 
 impl Writer {
@@ -24,14 +26,23 @@ impl Writer {
     /// Only where the server does not answer any more.
     pub(crate) async fn write_owners(&self, position: Position) -> Result<Attempt, WriteError> {
         let treatment = self.facts.entry(position).case.map(|SpecialCase { treatment, .. }| treatment);
-        if !matches!(treatment, Some(Treatment::KeepLive | Treatment::LeaveLive)) {
-            return self.write(position, Action::Update).await;
+        if matches!(treatment, Some(Treatment::KeepLive | Treatment::LeaveLive)) {
+            return self.name_owners(position).await;
         }
-        let job = match self.job(position).await {
+        self.write(position, Action::Update).await
+    }
+
+    /// Names the owners in the object of that position, which was written, and writes nothing else of it.
+    ///
+    /// # Errors
+    ///
+    /// Only where the server does not answer any more.
+    pub(crate) async fn name_owners(&self, position: Position) -> Result<Attempt, WriteError> {
+        let job = match self.begin(position, Action::Update).await {
             Ok(job) => job,
-            Err(error) => return Ok(error.into()),
+            Err(attempt) => return Ok(attempt),
         };
-        let written = job.with_owners().await;
+        let written = job.change(Extent::Owners).await;
         let attempt = self.attempt(&job, Action::Update, written).await?;
         // Another try would find that the object is there, and say no more of its owners.
         Ok(Attempt { then: Then::Settled, ..attempt })
@@ -39,31 +50,17 @@ impl Writer {
 }
 
 impl Job<'_> {
-    async fn with_owners(&self) -> Result<Written, WriteError> {
-        for _ in 0..CONFLICTS {
-            match self.with_owners_once().await {
-                Err(error) if error.is_outdated() => {}
-                other => return other,
-            }
-        }
-        ContendedSnafu.fail()
-    }
-
-    async fn with_owners_once(&self) -> Result<Written, WriteError> {
-        let live_bytes = match self.writer.server.get(&self.path()).await {
-            Err(error) if error.is_not_found() => return Box::pin(self.create()).await,
-            live => live.context(RequestSnafu { step: "" })?,
-        };
-        let live = parse(&live_bytes, "the live object")?;
+    /// Names the owners in the live object.
+    pub(super) async fn name_owners(&self, live: &Shape<'_>) -> Result<Written, WriteError> {
         let identity = live.identity();
-        self.remember(&identity);
         let wanted = self.wanted(None)?;
         let (owners, dropped_owners) = self.owners(&parse(&wanted, "the object of the archive")?);
         let is_settled = identity.deletion_timestamp.is_some() || owners.is_empty();
         let outcome = if is_settled || owners == live.owner_references() {
             Outcome::Unchanged
         } else {
-            let patch = patch(&identity, &owners, &labels(&wanted)?);
+            let labels = if self.kind() == ("", "pods") { labels(&wanted)? } else { json!({}) };
+            let patch = patch(&identity, &owners, &labels);
             let answer = self.writer.server.merge_patch(&self.path(), patch.to_string().into_bytes()).await;
             self.identity(
                 &answer.context(RequestSnafu { step: "the object itself is restored, its owners are not" })?,
@@ -74,7 +71,7 @@ impl Job<'_> {
     }
 }
 
-/// The labels of an object: those of a Job's pod have the UID of the Job.
+/// The labels of a pod: those of a Job's have the UID of the Job.
 fn labels(object: &[u8]) -> Result<Value, WriteError> {
     let mut object: Value = serde_json::from_slice(object).context(ParseSnafu { what: "the object of the archive" })?;
     Ok(object.pointer_mut("/metadata/labels").map_or_else(|| json!({}), Value::take))
@@ -90,7 +87,6 @@ fn patch(live: &Identity, owners: &[OwnerReference], labels: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::Shape;
 
     #[test]
     fn owners_and_labels_are_all_that_is_written() {
