@@ -1,6 +1,7 @@
 //! What is live of an archive's objects: each type is listed once, and each page compared while the next one comes.
 
 mod comparison;
+mod node_ports;
 mod survey;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use snafu::{IntoError, Snafu};
 
 pub(crate) use self::comparison::CompareError;
 use self::comparison::Found;
+use self::node_ports::NodePorts;
 use self::survey::Survey;
 use crate::archive::Archive;
 use crate::away::{Away, Register, Unseen};
@@ -104,6 +106,8 @@ pub(crate) struct Live {
     marks: UidMarks,
     candidates: Vec<Candidate>,
     unseen: Unseen,
+    node_ports: NodePorts,
+    notes: HashMap<Position, Arc<str>>,
 }
 
 /// What is looked at: the archive's objects, and, where there is a selection, what it takes and the archive lacks.
@@ -135,6 +139,8 @@ impl Live {
             marks: UidMarks::default(),
             candidates: Vec::new(),
             unseen: Unseen::default(),
+            node_ports: NodePorts::default(),
+            notes: HashMap::new(),
         };
         let mut progress = Progress::new("live objects compared", 0);
         let survey = Survey { scope, marks: live.marks.clone() };
@@ -158,6 +164,7 @@ impl Live {
             live.add_all(found.unwrap_or_default());
         }
         live.find_other_owners(server, scope).await?;
+        live.judge_node_ports();
         let Self { candidates, unseen, .. } = &mut live;
         candidates.retain(|candidate| unseen.why(&candidate.known).is_none());
         Ok(live)
@@ -201,6 +208,11 @@ impl Live {
         self.references.get(&position).map_or(&[], |references| references)
     }
 
+    /// What is to be said of live objects that are as they should be, and not in all as the archive has them.
+    pub(crate) const fn notes(&self) -> &HashMap<Position, Arc<str>> {
+        &self.notes
+    }
+
     /// The UID of an owner, if it is live.
     pub(crate) fn owner_mark(&self, owner: OwnerIndex) -> Option<UidMark> {
         self.owner_uids.get(&owner).map(|uid| self.marks.mark(uid))
@@ -221,12 +233,29 @@ impl Live {
         let seen = match found {
             Found::Archived(seen) => seen,
             Found::Candidate(candidate) => return self.candidates.push(candidate),
+            Found::NodePorts(holder) => return self.node_ports.add(holder),
         };
         self.presences[seen.position as usize] = seen.presence;
+        self.node_ports.ask(seen.position, seen.node_ports);
+        self.notes.extend(seen.note.map(|note| (seen.position, Arc::from(note))));
         if !seen.references.is_empty() {
             self.references.insert(seen.position, seen.references);
         }
         self.owner_uids.extend(seen.owner);
+    }
+
+    /// A Service that may be given a node port of the archive's differs; what keeps one from that is said.
+    fn judge_node_ports(&mut self) {
+        for (position, note) in std::mem::take(&mut self.node_ports).judge() {
+            let presence = &mut self.presences[position as usize];
+            match note {
+                Some(note) => {
+                    self.notes.insert(position, note.into());
+                }
+                None if *presence == Presence::Same => *presence = Presence::Differs,
+                None => {}
+            }
+        }
     }
 
     /// Owners that the archive does not hold may be live all the same.

@@ -25,7 +25,7 @@ pub(crate) enum Action {
     Misplaced,
     /// The archive holds it in another version as well, and that one is written.
     Twin,
-    /// Nothing can be written where it lies, see [`Plan::hindrance`].
+    /// Nothing can be written where it lies, see [`Plan::reason`].
     Hindered,
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum OwnerFate {
 #[derive(Debug)]
 pub(crate) struct Plan {
     actions: Vec<Action>,
-    hindrances: HashMap<Position, Arc<str>>,
+    reasons: HashMap<Position, Arc<str>>,
 }
 
 impl Plan {
@@ -73,7 +73,7 @@ impl Plan {
                 *action = Action::Update;
             }
         }
-        Self { actions, hindrances: HashMap::new() }
+        Self { actions, reasons: live.notes().clone() }
     }
 
     /// What becomes of the object.
@@ -117,12 +117,12 @@ impl Plan {
     /// The object cannot be written, for this reason.
     pub(crate) fn hinder(&mut self, position: Position, reason: &Arc<str>) {
         self.actions[position as usize] = Action::Hindered;
-        self.hindrances.insert(position, Arc::clone(reason));
+        self.reasons.insert(position, Arc::clone(reason));
     }
 
-    /// Why the object cannot be written; empty where it can.
-    pub(crate) fn hindrance(&self, position: Position) -> &str {
-        self.hindrances.get(&position).map_or("", |reason| reason)
+    /// What is to be said of an object that is not written: why it cannot be, or what it keeps; empty where nothing is.
+    pub(crate) fn reason(&self, position: Position) -> &str {
+        self.reasons.get(&position).map_or("", |reason| reason)
     }
 }
 

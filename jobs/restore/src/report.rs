@@ -14,6 +14,7 @@ use crate::inspect::type_title;
 use crate::made_anew::NOT_NEEDED;
 use crate::outcome::{Counts, Outcome, Outside};
 use crate::restoration::Finished;
+use crate::server_owned::{NOT_HAD, UNLIKE};
 
 /// What is done: the words differ.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,7 +43,7 @@ impl Mode {
         match outcome {
             Outcome::Failed | Outcome::Kept | Outcome::Pruned | Outcome::HeldBack => true,
             Outcome::Created | Outcome::Updated => self == Self::Plan || !reason.is_empty(),
-            Outcome::Unchanged => reason.contains(NOT_NEEDED),
+            Outcome::Unchanged => [NOT_NEEDED, NOT_HAD, UNLIKE].into_iter().any(|words| reason.contains(words)),
             Outcome::Untouched => false,
         }
     }

@@ -14,7 +14,7 @@ use snafu::{ResultExt, Snafu};
 use crate::away;
 use crate::exemption::Exemption;
 use crate::limiter::Limiter;
-use crate::server_owned::is_not_assigned;
+use crate::server_owned::may_be_assigned_later;
 
 /// How long one attempt may take: as long as the API server gives itself.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
@@ -107,8 +107,9 @@ impl RequestError {
     /// Whether another try may help.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Refused { message, .. } if is_not_assigned(message) => false,
-            Self::Refused { code, .. } => matches!(code, 429 | 500 | 502 | 503 | 504),
+            Self::Refused { code, message, .. } => {
+                may_be_assigned_later(message).unwrap_or(matches!(code, 429 | 500 | 502 | 503 | 504))
+            }
             Self::Send { .. } | Self::Timeout { .. } => true,
             Self::Build { .. } => false,
         }
@@ -327,6 +328,18 @@ mod tests {
         assert!(refused(429, "TooManyRequests").is_transient());
         assert!(!refused(422, "Invalid").is_transient());
         assert!(!refused(503, "ServiceUnavailable").is_unreachable());
+    }
+
+    #[test]
+    fn what_the_server_may_assign_in_a_moment_is_asked_for_again() {
+        let answer = |code, message: &str| {
+            let body = format!(r#"{{"kind":"Status","status":"Failure","code":{code},"message":"{message}"}}"#);
+            refusal(StatusCode::from_u16(code).unwrap(), &HeaderMap::new(), body.as_bytes())
+        };
+        let port = "failed to allocate requested HealthCheck NodePort 30900: ";
+        assert!(answer(422, "failed to allocate IP 10.0.0.7: allocator not ready").is_transient());
+        assert!(answer(500, &format!("{port}timed out")).is_transient());
+        assert!(!answer(500, &format!("{port}provided port is already allocated")).is_transient());
     }
 
     #[test]

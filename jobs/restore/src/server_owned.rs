@@ -5,17 +5,23 @@
 
 mod assigned;
 mod fields;
+mod node_ports;
 mod objects;
 mod path;
 mod pods;
 
-pub(crate) use self::assigned::{give_up, is_not_assigned, without_assigned};
+pub(crate) use self::assigned::{NOT_HAD, UNLIKE, give_up, may_be_assigned_later, waits_for_volume, without_assigned};
 pub(crate) use self::fields::leave_to_server;
+pub(crate) use self::node_ports::{node_ports, with_live_node_ports};
 pub(crate) use self::objects::OBJECTS;
 pub(crate) use self::pods::with_job_uid;
 
 /// An object as its members.
 type Object = serde_json::Map<String, serde_json::Value>;
+
+/// Group and plural name of the types that more than one table is about.
+const SERVICES: (&str, &str) = ("", "services");
+const CLAIMS: (&str, &str) = ("", "persistentvolumeclaims");
 
 /// Groups of the API server itself, of Kubernetes 1.30 to 1.34. They are named one by one, for many definitions have groups
 /// that end alike, such as `gateway.networking.k8s.io`.

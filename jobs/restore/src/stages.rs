@@ -55,11 +55,11 @@ fn settled(facts: &Facts, plan: &Plan, position: Position) -> ObjectResult {
     match plan.action(position) {
         Action::NotServed => failed("type not served: neither the cluster nor a definition of the archive knows it"),
         Action::Misplaced => failed("it lies in a namespace and its type has none here, or the other way round"),
-        Action::Hindered => failed(plan.hindrance(position)),
+        Action::Hindered => failed(plan.reason(position)),
         Action::Keep(reason) => ObjectResult::kept(reason),
         Action::Twin => ObjectResult::new(Outcome::Unchanged, TWIN.to_owned()),
         Action::Create | Action::Update | Action::Unchanged => {
-            ObjectResult::new(Outcome::Unchanged, facts.note(position).to_owned())
+            ObjectResult::noted(Outcome::Unchanged, [facts.note(position), plan.reason(position)])
         }
     }
 }

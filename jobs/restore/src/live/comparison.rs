@@ -1,17 +1,20 @@
 //! Comparing live objects of one type with the archive's, and finding those that the archive lacks.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use drover::object::{ListPage, Object};
 use snafu::{ResultExt, Snafu};
 
 use super::Presence;
+use super::node_ports::Holder;
 use super::survey::Look;
 use crate::archive::Archive;
 use crate::compare::{UidMark, UidMarks, compare};
 use crate::facts::{Facts, OwnerIndex, Place, Position};
 use crate::ground::Ground;
 use crate::prune::Candidate;
+use crate::server_owned::{node_ports, waits_for_volume, with_live_node_ports};
 use crate::shape::Shape;
 use crate::special_cases::{Subject, Treatment, is_ours, special_case};
 
@@ -52,6 +55,8 @@ pub(super) enum Found {
     Archived(Seen),
     /// The archive's ResourceSet selects it, and the archive lacks it.
     Candidate(Candidate),
+    /// It has node ports, which no other Service can have.
+    NodePorts(Holder),
 }
 
 /// What was seen of a live object that the archive holds.
@@ -61,6 +66,10 @@ pub(super) struct Seen {
     pub(super) presence: Presence,
     pub(super) references: Box<[Option<UidMark>]>,
     pub(super) owner: Option<(OwnerIndex, String)>,
+    /// Node ports that the archive's Service has, and the live one has others in their place.
+    pub(super) node_ports: Vec<u64>,
+    /// What is to be said of it.
+    pub(super) note: Option<String>,
 }
 
 /// Compares the live objects of one type.
@@ -78,17 +87,30 @@ impl Comparison {
         let page = ListPage::parse(page).context(PageSnafu)?;
         let mut found = Vec::new();
         for item in &page.items {
-            found.extend(self.object(item.get().as_bytes())?);
+            let live_bytes = item.get().as_bytes();
+            found.extend(self.object(live_bytes)?);
+            found.extend(self.node_ports(live_bytes)?);
         }
         Ok((found, page.items.len()))
+    }
+
+    /// The node ports of a live Service, whether it concerns the restore or not.
+    fn node_ports(&self, live_bytes: &[u8]) -> Result<Option<Found>, CompareError> {
+        let ports = node_ports(self.kind(), live_bytes);
+        if ports.is_empty() {
+            return Ok(None);
+        }
+        let live = Shape::split(live_bytes).context(ObjectSnafu)?;
+        let (namespace, name) = place(&live);
+        let position = self.look.type_index.and_then(|index| self.find(index, &namespace, &name));
+        Ok(Some(Found::NodePorts(Holder { position, name: format!("{namespace}/{name}"), ports })))
     }
 
     /// Looks at a live object; none where it does not concern the restore.
     pub(super) fn object(&self, live_bytes: &[u8]) -> Result<Option<Found>, CompareError> {
         let live = Shape::split(live_bytes).context(ObjectSnafu)?;
-        let (name, namespace) =
-            (live.metadata_text("name").unwrap_or_default(), live.metadata_text("namespace").unwrap_or_default());
-        let at = |type_index| self.facts.find(Place { type_index, namespace: &namespace, name: &name });
+        let (namespace, name) = place(&live);
+        let at = |type_index| self.find(type_index, &namespace, &name);
         if let Some(position) = self.look.type_index.and_then(at) {
             return Ok(Some(Found::Archived(self.archived(position, &live, live_bytes)?)));
         }
@@ -101,8 +123,11 @@ impl Comparison {
     fn archived(&self, position: Position, live: &Shape<'_>, live_bytes: &[u8]) -> Result<Seen, CompareError> {
         let loaded = self.archive.load(position).context(LoadSnafu)?;
         let changed = self.facts.changed(position, &loaded.object, Some(live_bytes)).context(ObjectSnafu)?;
-        let wanted = Shape::split(changed.as_deref().unwrap_or(&loaded.object)).context(ObjectSnafu)?;
-        let difference = compare(&wanted, live, self.look.known.status, &self.marks);
+        let wanted = changed.as_deref().unwrap_or(&loaded.object);
+        let kept = with_live_node_ports(self.kind(), wanted, live_bytes);
+        let wanted = kept.as_ref().map_or(wanted, |(kept, _)| kept.as_slice());
+        let shape = Shape::split(wanted).context(ObjectSnafu)?;
+        let difference = compare(&shape, live, self.look.known.status, &self.marks);
         let identity = live.identity();
         let differs = difference.body || difference.status || identity.deletion_timestamp.is_some();
         let presence = match (is_ours(live), differs) {
@@ -111,7 +136,18 @@ impl Comparison {
             (false, false) => Presence::Same,
         };
         let owner = self.facts.owner_at(position).map(|owner| (owner, identity.uid));
-        Ok(Seen { position, presence, references: difference.owners, owner })
+        let note = waits_for_volume(self.kind(), &loaded.object, live_bytes);
+        let node_ports = kept.as_ref().map(|(_, asked)| asked.clone()).unwrap_or_default();
+        Ok(Seen { position, presence, references: difference.owners, owner, node_ports, note })
+    }
+
+    /// Group and plural name of the type.
+    fn kind(&self) -> (&str, &str) {
+        (&self.look.known.group, &self.look.known.plural)
+    }
+
+    fn find(&self, type_index: u16, namespace: &str, name: &str) -> Option<Position> {
+        self.facts.find(Place { type_index, namespace, name })
     }
 
     /// The object, if it belongs to the ResourceSet; one that is all but gone does not count.
@@ -142,4 +178,10 @@ impl Comparison {
             kept,
         }))
     }
+}
+
+/// Namespace and name of a live object; the first is empty where it has none.
+fn place<'a>(live: &Shape<'a>) -> (Cow<'a, str>, Cow<'a, str>) {
+    let text = |name| live.metadata_text(name).unwrap_or_default();
+    (text("namespace"), text("name"))
 }

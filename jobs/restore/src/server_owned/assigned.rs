@@ -2,17 +2,24 @@
 //! balancers outside of the cluster may know them, so a restore asks for the archive's, and only where the server refuses
 //! one does it leave that one to the server.
 
-use serde_json::Value;
-
-use super::Object;
+use super::node_ports::{node_port, ports_mut};
 use super::path::text;
+use super::{CLAIMS, Object, SERVICES};
 
-/// Group and plural name of what has such fields.
-const SERVICES: (&str, &str) = ("", "services");
+/// How it is said of a part of an object that the server does not give it.
+pub(crate) const NOT_HAD: &str = "cannot be had";
 
-/// What the API server says of a port for health checks that it cannot give. It says it as an error of its own (500), which
-/// no further try mends.
+/// How it is said of a live object that it keeps what the server gave to it.
+pub(crate) const UNLIKE: &str = "unlike the archive's";
+
+/// What the API server says of an address that it does not give, and of a port for health checks; why follows. The second
+/// is an error of its own (500).
+const NO_ADDRESS: &str = "failed to allocate IP";
 const NO_HEALTH_PORT: &str = "failed to allocate requested HealthCheck NodePort";
+
+/// Why it never gives one: it is taken, or of another range. All else is about the API server itself, which has just begun
+/// or could not write down what it gave, and over in a moment. The words are those of `ipallocator` and `portallocator`.
+const FOR_GOOD: [&str; 3] = ["already allocated", "not in the valid range", "does not match the current"];
 
 /// Takes away what was refused; gives what that was, as people read it.
 type Take = fn(&mut Object, &str) -> Option<String>;
@@ -20,7 +27,7 @@ type Take = fn(&mut Object, &str) -> Option<String>;
 /// The server's words for what it cannot give, and what is left to it then. The words are those of Kubernetes 1.30 to 1.34
 /// (`pkg/registry/core/service/storage/alloc.go`).
 static REFUSALS: [(&str, Take); 4] = [
-    ("failed to allocate IP", take_address),
+    (NO_ADDRESS, take_address),
     ("not configured on this cluster", take_families),
     ("provided port is", take_node_port),
     (NO_HEALTH_PORT, take_health_port),
@@ -29,20 +36,37 @@ static REFUSALS: [(&str, Take); 4] = [
 /// The object without what the server refused to assign, and what is to be said of it; none where it refused another thing.
 /// The type is given as group and plural name.
 pub(crate) fn give_up(kind: (&str, &str), object: &[u8], refusal: &str) -> Option<(Vec<u8>, String)> {
-    if kind != SERVICES {
+    if kind != SERVICES || may_be_assigned_later(refusal) == Some(true) {
         return None;
     }
     let mut service: Object = serde_json::from_slice(object).ok()?;
     // The words of a port that is taken are also those at the end of the refusal of a port for health checks.
     let mut told = REFUSALS.iter().rev().filter(|(words, _)| refusal.contains(words));
     let what = told.find_map(|(_, take)| take(&mut service, refusal))?;
-    let note = format!("{what} cannot be had in this cluster, so the server assigned another: {refusal}");
+    let note = format!("{what} {NOT_HAD} in this cluster, so the server assigned another: {refusal}");
     Some((serde_json::to_vec(&service).ok()?, note))
 }
 
-/// Whether the server said that it cannot assign what was asked for: asking again does not help.
-pub(crate) fn is_not_assigned(refusal: &str) -> bool {
-    refusal.contains(NO_HEALTH_PORT)
+/// Whether the server may assign in a moment what it did not assign; none where it refused another thing.
+pub(crate) fn may_be_assigned_later(refusal: &str) -> Option<bool> {
+    let is_of_assigning = [NO_ADDRESS, NO_HEALTH_PORT].into_iter().any(|words| refusal.contains(words));
+    is_of_assigning.then(|| !FOR_GOOD.into_iter().any(|words| refusal.contains(words)))
+}
+
+/// What is to be said of a live claim that waits for a volume where the archive's has one: it may get any.
+pub(crate) fn waits_for_volume(kind: (&str, &str), archived: &[u8], live: &[u8]) -> Option<String> {
+    if kind != CLAIMS {
+        return None;
+    }
+    let volume = |claim: &[u8]| {
+        let claim: Object = serde_json::from_slice(claim).ok()?;
+        text(&claim, &["spec", "volumeName"]).filter(|name| !name.is_empty()).map(str::to_owned)
+    };
+    let name = volume(archived).filter(|_| volume(live).is_none())?;
+    Some(format!(
+        "it waits for a volume, {UNLIKE}, which has {name:?}; to have it ask for that one, delete it and run the restore \
+         again"
+    ))
 }
 
 /// The object without anything that the server assigns: as a trial must ask for it while the live object has it.
@@ -84,10 +108,9 @@ fn take_node_port(service: &mut Object, refusal: &str) -> Option<String> {
 }
 
 fn take_ports(service: &mut Object, is_taken: impl Fn(u64) -> bool) -> bool {
-    let ports = spec(service).and_then(|spec| spec.get_mut("ports")?.as_array_mut()).into_iter().flatten();
     let mut found = false;
-    for port in ports.filter_map(Value::as_object_mut) {
-        if port.get("nodePort").and_then(Value::as_u64).is_some_and(&is_taken) {
+    for port in ports_mut(service) {
+        if node_port(port).is_some_and(&is_taken) {
             port.remove("nodePort");
             found = true;
         }
@@ -102,7 +125,7 @@ fn take_health_port(service: &mut Object, _: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -130,7 +153,11 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_left_to_the_server() {
         let address = ["/spec/clusterIP", "/spec/clusterIPs"];
-        for words in ["provided IP is already allocated", "provided IP is not in the valid range"] {
+        for words in [
+            "provided IP is already allocated",
+            "the provided IP (10.0.0.7) is not in the valid range. The range of valid IPs is 10.96.0.0/12",
+            "the provided network does not match the current range",
+        ] {
             let refusal =
                 format!("spec.clusterIPs: Invalid value: [\"10.0.0.7\"]: failed to allocate IP 10.0.0.7: {words}");
             check(&refusal, Some((&address, "its address 10.0.0.7")));
@@ -143,6 +170,32 @@ mod tests {
         check(refusal, Some((&ports, "its node port 30053")));
         let refusal = format!("Internal error occurred: {NO_HEALTH_PORT} 30900: provided port is already allocated");
         check(&refusal, Some((&["/spec/healthCheckNodePort"], "its node port for health checks 30900")));
+    }
+
+    #[test]
+    fn what_the_server_does_not_give_now_is_asked_for_again() {
+        let address = "spec.clusterIPs: Invalid value: [\"10.0.0.7\"]: failed to allocate IP 10.0.0.7: ";
+        let port = format!("Internal error occurred: {NO_HEALTH_PORT} 30900: ");
+        for words in ["allocator not ready", "Operation cannot be fulfilled on serviceipallocations", "timed out"] {
+            for refusal in [format!("{address}{words}"), format!("{port}{words}")] {
+                check(&refusal, None);
+                assert_eq!(may_be_assigned_later(&refusal), Some(true), "{refusal}");
+            }
+        }
+        assert_eq!(may_be_assigned_later(&format!("{port}provided port is already allocated")), Some(false));
+        assert_eq!(may_be_assigned_later("Operation cannot be fulfilled on services \"a\""), None);
+    }
+
+    #[test]
+    fn a_claim_that_waits_for_a_volume_is_told_of_where_the_archive_has_one() {
+        let claim = |volume: Option<&str>| json!({"spec": {"volumeName": volume}}).to_string().into_bytes();
+        let told = |archived, live| waits_for_volume(CLAIMS, &claim(archived), &claim(live));
+        assert!(told(Some("v"), None).is_some_and(|words| words.contains("which has \"v\";")));
+        assert!(told(Some("v"), Some("")).is_some());
+        for (archived, live) in [(Some("v"), Some("w")), (None, None), (Some(""), None)] {
+            assert_eq!(told(archived, live), None, "{archived:?} {live:?}");
+        }
+        assert_eq!(waits_for_volume(SERVICES, &claim(Some("v")), &claim(None)), None);
     }
 
     #[test]

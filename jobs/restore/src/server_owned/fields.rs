@@ -6,9 +6,9 @@
 use serde_json::Value;
 
 use self::Becomes::{Change, Dropped, Live, Server};
-use super::Object;
 use super::path::{find, remove, take_over, text};
 use super::pods::{OLD_UID_LABEL, UID_LABEL, same_token_volume};
+use super::{CLAIMS, Object, SERVICES};
 
 /// What becomes of a part of an object.
 #[derive(Clone, Copy, Debug)]
@@ -96,9 +96,7 @@ pub(crate) fn leave_to_server(kind: (&str, &str), object: &[u8], live: Option<&[
 const NAMESPACES: (&str, &str) = ("", "namespaces");
 const PODS: (&str, &str) = ("", "pods");
 const SECRETS: (&str, &str) = ("", "secrets");
-const SERVICES: (&str, &str) = ("", "services");
 const VOLUMES: (&str, &str) = ("", "persistentvolumes");
-const CLAIMS: (&str, &str) = ("", "persistentvolumeclaims");
 const JOBS: (&str, &str) = ("batch", "jobs");
 const DEPLOYMENTS: (&str, &str) = ("apps", "deployments");
 const DAEMON_SETS: (&str, &str) = ("apps", "daemonsets");

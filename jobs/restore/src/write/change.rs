@@ -9,6 +9,7 @@ use super::error::{BeingDeletedSnafu, ContendedSnafu, RequestSnafu, WriteError};
 use super::{CONFLICTS, Job, Written, held, parse};
 use crate::compare::{Difference, compare};
 use crate::outcome::Outcome;
+use crate::server_owned::waits_for_volume;
 use crate::shape::{Identity, Shape};
 use crate::special_cases::{OURS, SpecialCase, Treatment, is_ours};
 
@@ -64,7 +65,10 @@ impl Job<'_> {
         let (owners, dropped_owners) = self.owners(&shape);
         let difference = compare(&shape, live, self.known.status, &self.marks);
         match self.write_difference(&shape, &wanted, &owners, &identity, &difference).await {
-            Ok((outcome, note)) => Ok(Written { outcome, note: note.into(), dropped_owners }),
+            Ok((outcome, given_up)) => {
+                let note = waits_for_volume(self.kind(), &self.object, live_bytes).unwrap_or(given_up);
+                Ok(Written { outcome, note: note.into(), dropped_owners })
+            }
             Err(error) => {
                 let obstacle = self.obstacle(error, &shape, live).await?;
                 self.recreate(obstacle, live, live_bytes).await

@@ -1,5 +1,6 @@
 //! Addresses and node ports of Services: the archive's where the server gives them, and else the server's own.
 
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use crate::support::{Archive, Run, api, change, live, make, namespace, run, start, testbed, until};
@@ -96,7 +97,7 @@ async fn ports_of_the_nodes_are_kept_where_they_are_free() {
         node_port(home, "taken", "10.96.0.82", 30_080),
         balanced(home, "health", "10.96.0.83", 30_080),
     ];
-    let (first, _) = restored(home, &before, &services).await;
+    let (first, archive) = restored(home, &before, &services).await;
     is_left_to_the_server(&first, "taken", "its node port 30080");
     is_left_to_the_server(&first, "health", "its node port for health checks 30080");
     assert_eq!(spec(home, "free").await["ports"][0]["nodePort"], 30_081);
@@ -104,6 +105,26 @@ async fn ports_of_the_nodes_are_kept_where_they_are_free() {
     assert!(taken["ports"][0]["nodePort"] != 30_080 && taken["ports"][0]["nodePort"].is_u64(), "{taken}");
     assert_eq!(taken["clusterIP"], "10.96.0.82");
     assert_ne!(spec(home, "health").await["healthCheckNodePort"], 30_080);
+    // What another Service has is asked for no more, and told.
+    let second = run("plan", &archive).await;
+    assert_eq!((second.count("unchanged"), second.count("updated")), (3, 0), "{}", second.report);
+    let (_, reason) = second.result("services", "taken");
+    assert!(reason.contains("30080 is that of the Service \"node-ports/other\""), "{reason}");
+}
+
+#[tokio::test]
+async fn a_live_service_gets_the_node_port_of_the_archive_once_that_is_free() {
+    let home = "node-port-back";
+    let before = [node_port(home, "other", "10.96.0.86", 30_060), node_port(home, "a", "10.96.0.87", 30_061)];
+    let (kept, archive) = restored(home, &before, &[node_port(home, "a", "10.96.0.87", 30_060)]).await;
+    assert_eq!((kept.code, kept.count("unchanged")), (0, 1), "{} {}", kept.report, kept.errors);
+    assert_eq!(spec(home, "a").await["ports"][0]["nodePort"], 30_061);
+    let services = api("services", "v1", "Service", Some(home)).await;
+    services.delete("other", &DeleteParams::default()).await.unwrap();
+    let back = run("apply", &archive).await;
+    assert_eq!((back.code, back.count("updated")), (0, 1), "{} {}", back.report, back.errors);
+    assert_eq!(spec(home, "a").await["ports"][0]["nodePort"], 30_060);
+    assert_eq!(run("plan", &archive).await.count("unchanged"), 1);
 }
 
 #[tokio::test]

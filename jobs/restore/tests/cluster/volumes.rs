@@ -55,11 +55,16 @@ async fn a_claim_gets_its_volume_again() {
 #[tokio::test]
 async fn a_claim_whose_volume_is_nowhere_is_not_lost() {
     let home = "volume-nowhere";
-    let first = run("apply", &Archive::of(&[namespace(home), claim(home, "nowhere-at-all")], None)).await;
+    let archive = Archive::of(&[namespace(home), claim(home, "nowhere-at-all")], None);
+    let first = run("apply", &archive).await;
     let (result, reason) = first.result("persistentvolumeclaims", "data");
     assert_eq!((first.code, result.as_str()), (0, "created"), "{} {}", first.report, first.errors);
     assert!(reason.contains("\"nowhere-at-all\" is nowhere"), "{reason}");
     let claims = claims(home).await;
     until("its controller looked at it", async || live(&claims, "data").await["status"]["phase"] == "Pending").await;
     assert_eq!(live(&claims, "data").await["spec"]["volumeName"], Value::Null);
+    let again = run("apply", &archive).await;
+    let (result, reason) = again.result("persistentvolumeclaims", "data");
+    assert_eq!((again.code, result.as_str()), (0, "unchanged"), "{} {}", again.report, again.errors);
+    assert!(reason.contains("it waits for a volume, unlike the archive's, which has \"nowhere-at-all\""), "{reason}");
 }
