@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use drover::archive::{EntryId, Loaded, Spool, TypeName};
+use drover::archive::{EntryId, Key, Loaded, Spool, TypeName};
 use drover::exit::{Exit, Fault};
 use snafu::{ResultExt, Snafu};
 
@@ -86,6 +86,16 @@ impl Archive {
         types.filter(|(_, name)| name.plural == known.plural && name.group == known.group).map(|(index, _)| index)
     }
 
+    /// Where the object of that key is, in whatever version of its type; blocks. What cannot be read is not found.
+    pub(crate) fn find(&self, key: &Key) -> Option<Position> {
+        let is_of_its_type = |position: &Position| is_of_type(self.type_of(*position), &key.type_name);
+        let is_it = |position: &Position| {
+            let found = self.spool.key(self.ids[*position as usize]);
+            found.is_ok_and(|found| is_same_object(&found, key))
+        };
+        (0..).take(self.len()).filter(is_of_its_type).find(is_it)
+    }
+
     /// Gathers what a restore has to know of all objects; blocks.
     pub(crate) fn gather(&self, known: &Types, ground: &Ground) -> Result<Facts, ArchiveError> {
         let types = self.types().map(|name| (name.plural.as_str(), name.group.as_str(), name.version.as_str()));
@@ -111,4 +121,13 @@ impl Archive {
         }
         Ok(found)
     }
+}
+
+fn is_of_type(one: &TypeName, other: &TypeName) -> bool {
+    one.plural == other.plural && one.group == other.group
+}
+
+/// Whether two keys are of one object, in whatever versions of its type.
+pub(crate) fn is_same_object(one: &Key, other: &Key) -> bool {
+    is_of_type(&one.type_name, &other.type_name) && one.namespace == other.namespace && one.name == other.name
 }

@@ -320,6 +320,9 @@ fn conclude(
     if let Some(error) = finished.left_down.as_ref().or(finished.given_up.as_ref()) {
         return Err(Failure::new(error.exit(), format!("{words}; {}", drover::exit::Chain(error))));
     }
+    if let Some(failure) = &finished.failed {
+        return Err(Failure::new(failure.exit(), format!("{words}; {failure}")));
+    }
     if let Some(lost) = &finished.lost {
         return Err(Failure::new(Exit::Unavailable, format!("{words}; {}", drover::exit::Chain(lost))));
     }
@@ -327,10 +330,8 @@ fn conclude(
         return Err(JobError::Interrupted { words }.into());
     }
     let words = with_names(restore, finished, words);
-    if counts.of(Outcome::Failed) == 0 {
-        return Ok(words);
-    }
-    if restore.spec.ignore_errors == Some(true) { Ok(words) } else { Err(JobError::ObjectsFailed { words }.into()) }
+    let is_well = counts.of(Outcome::Failed) == 0 || restore.spec.ignore_errors == Some(true);
+    if is_well { Ok(words) } else { Err(JobError::ObjectsFailed { words }.into()) }
 }
 
 /// The counts, with the first objects that somebody should look at.

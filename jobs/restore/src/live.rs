@@ -277,7 +277,11 @@ impl Live {
 }
 
 /// The UID of an owner that stays: what names one that is on its way out would go with it.
-async fn uid(server: &Server, owner: &Owner) -> Result<Option<String>, LiveError> {
+///
+/// # Errors
+///
+/// Where the server does not say whether it is there.
+pub(crate) async fn uid(server: &Server, owner: &Owner) -> Result<Option<String>, LiveError> {
     let live = get(server, &owner.kind, &owner.namespace, &owner.name).await?;
     let identity = live.and_then(|live| Some(Shape::split(&live).ok()?.identity()));
     Ok(identity.filter(|identity| identity.deletion_timestamp.is_none()).map(|identity| identity.uid))

@@ -131,6 +131,9 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     if let Some(error) = finished.left_down.or(finished.given_up) {
         return Err(error.into());
     }
+    if let Some(failure) = finished.failed {
+        return Err(failure);
+    }
     match finished.lost {
         Some(lost) => Err(Failure::new(Exit::Unavailable, lost)),
         None if is_lost => Err(LocalError::LoseLease.into()),

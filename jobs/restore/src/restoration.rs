@@ -6,10 +6,12 @@
 
 mod foresight;
 mod last;
+mod owned;
 mod pruning;
 mod rounds;
 mod survey;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use drover::archive::Spool;
@@ -18,14 +20,17 @@ use drover::resources::ResourceSet;
 use tokio_util::sync::CancellationToken;
 
 use self::foresight::Foresight;
+use self::owned::Owned;
 use self::survey::{Surveyed, warn_of_unaccounted};
 use crate::archive::Archive;
 use crate::away::{Part, Register};
 use crate::controllers::{Controllers, ControllersError, Foreseen, Hold};
 use crate::definitions::Definition;
+use crate::facts::{Facts, Position};
 use crate::ground::Ground;
 use crate::outcome::{Outside, Results};
 use crate::progress::Gauge;
+use crate::prune::Candidate;
 use crate::request::Server;
 use crate::types::{Type, Types};
 use crate::wishes::Wishes;
@@ -64,8 +69,12 @@ pub(crate) struct Finished {
     pub(crate) left_down: Option<ControllersError>,
     /// Why it ended early, if controllers did not stay down.
     pub(crate) given_up: Option<ControllersError>,
+    /// Why it ended early, if anything else kept it from going on after it had begun.
+    pub(crate) failed: Option<Failure>,
     /// What is to be said of it as a whole.
     pub(crate) notes: Vec<String>,
+    /// What is to name owners that are written after it.
+    pub(crate) owned: Vec<Owned>,
 }
 
 impl Finished {
@@ -138,7 +147,7 @@ impl Restoration {
     ///
     /// # Errors
     ///
-    /// Where the restore cannot begin, or cannot go on after the definitions.
+    /// Where the restore cannot begin. What keeps it from going on is told beside what it had come to by then.
     pub(crate) async fn apply(&self, hold: &Hold, shutdown: &CancellationToken) -> Result<Finished, Failure> {
         self.wishes.recreate.check([&self.rest, &self.registrations]).await?;
         let (types, definitions) = self.known_types().await?;
@@ -163,7 +172,7 @@ impl Restoration {
         let written = match written {
             // Whoever puts the controllers back goes on with the restore.
             Ok(finished) if back.is_err() => Ok(self.without_registrations(finished)),
-            Ok(finished) => Box::pin(self.register(finished, shutdown)).await,
+            Ok(finished) => Ok(Box::pin(self.register(finished, shutdown)).await),
             Err(failure) => Err(failure),
         };
         with_controllers(written, back).map(|finished| finished.noting(notes))
@@ -198,13 +207,29 @@ impl Restoration {
         let selection = self.selection(set, &types, definitions)?.only(Type::is_definition);
         let mut surveyed = self.survey(&self.definitions, &types, &selection).await?;
         let candidates = std::mem::take(&mut surveyed.candidates);
+        let owned = self.owned(&self.definitions, &surveyed.facts).into_iter().collect();
         let (results, lost) = self.carry_out(&self.definitions, surveyed, shutdown).await;
         let mut finished =
-            Finished { parts: vec![(Arc::clone(&self.definitions), results)], lost, ..Finished::default() };
-        if finished.lost.is_some() || shutdown.is_cancelled() {
-            finished.parts.push((Arc::clone(&self.rest), Results::new(self.rest.len())));
-            return Ok(finished);
+            Finished { parts: vec![(Arc::clone(&self.definitions), results)], lost, owned, ..Finished::default() };
+        if finished.lost.is_none() && !shutdown.is_cancelled() {
+            let rest = Box::pin(self.write_rest(&mut finished, definitions, set, candidates, shutdown)).await;
+            finished.failed = rest.err();
         }
+        if finished.parts.len() == 1 {
+            finished.parts.push((Arc::clone(&self.rest), Results::new(self.rest.len())));
+        }
+        Ok(finished)
+    }
+
+    /// What comes after the definitions, and the prune.
+    async fn write_rest(
+        &self,
+        finished: &mut Finished,
+        definitions: &[Definition],
+        set: Option<&ResourceSet>,
+        candidates: Vec<Candidate>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Failure> {
         let types = Arc::new(establish::wait(&self.server, definitions, shutdown).await?);
         let selection = self.selection(set, &types, definitions)?;
         finished.notes.extend(warn_of_unaccounted(&selection));
@@ -215,12 +240,13 @@ impl Restoration {
         surveyed.namespaces = self.namespaces(&types, &surveyed).await?.meet(&self.server, shutdown).await?;
         surveyed.namespaces.revise(&surveyed.facts, &mut surveyed.plan);
         finished.outside = surveyed.namespaces.take_made();
+        finished.owned.extend(self.owned(&self.rest, &surveyed.facts));
         let (results, lost) = self.carry_out(&self.rest, surveyed, shutdown).await;
         finished.parts.push((Arc::clone(&self.rest), results));
         finished.lost = lost;
-        let pruned = self.prune(&prune, &finished, shutdown).await;
+        let pruned = self.prune(&prune, finished, shutdown).await;
         finished.outside.extend(pruned);
-        Ok(finished)
+        Ok(())
     }
 
     async fn carry_out(
@@ -234,13 +260,17 @@ impl Restoration {
         owners.forget(namespaces.lost_owners(&facts));
         let recreated = self.wishes.recreate.positions(&facts);
         let named = recreated.keys().copied().collect();
-        let part = if Arc::ptr_eq(archive, &self.definitions) { Part::Definitions } else { Part::Others };
-        let (server, archive, away) = (Arc::new(self.server.impatient()), Arc::clone(archive), Arc::clone(&self.away));
-        let writer = Writer { server, archive, facts, owners, away, part, named };
+        let writer = self.writer(archive, facts, owners, named);
         let patience = self.wishes.prune.map(|prune| prune.timeout);
         let mut execution = stages::execute(writer, &plan, self.at_once, patience, &self.gauge, shutdown).await;
         made_anew::say_unneeded(&mut execution.results, &recreated);
         (execution.results, execution.lost)
+    }
+
+    fn writer(&self, archive: &Arc<Archive>, facts: Arc<Facts>, owners: OwnerUids, named: HashSet<Position>) -> Writer {
+        let part = if Arc::ptr_eq(archive, &self.definitions) { Part::Definitions } else { Part::Others };
+        let (server, archive, away) = (Arc::new(self.server.impatient()), Arc::clone(archive), Arc::clone(&self.away));
+        Writer { server, archive, facts, owners, away, part, named }
     }
 }
 
@@ -250,7 +280,13 @@ fn with_controllers(
     back: Result<(), ControllersError>,
 ) -> Result<Finished, Failure> {
     match (written, back) {
-        (Ok(finished), back) => Ok(Finished { left_down: back.err(), ..finished }),
+        (Ok(finished), Ok(())) => Ok(finished),
+        (Ok(finished), Err(error)) => {
+            if let Some(failure) = &finished.failed {
+                tracing::error!("{failure}");
+            }
+            Ok(Finished { left_down: Some(error), ..finished })
+        }
         (Err(failure), Ok(())) => Err(failure),
         (Err(failure), Err(error)) => {
             tracing::error!("{failure}");

@@ -1,6 +1,7 @@
 //! Carries out a plan: stage after stage, many objects of a stage at a time; then, in rounds, what the server refused; then
 //! what waits for another server that does not answer.
 
+mod owners;
 mod run;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::owners::name_owners;
 use self::run::Run;
 use crate::facts::{Facts, Position};
 use crate::outcome::{Outcome, Result as ObjectResult, Results};

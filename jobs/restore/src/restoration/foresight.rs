@@ -73,7 +73,9 @@ impl Restoration {
             (Arc::clone(&self.definitions), stages::foreseen(&first.facts, &first.plan)),
             (Arc::clone(&self.rest), stages::foreseen(&rest.facts, &rest.plan)),
         ];
-        let mut finished = Finished { parts, outside: namespaces.foreseen(), ..Finished::default() };
+        let owned = [self.owned(&self.definitions, &first.facts), self.owned(&self.rest, &rest.facts)];
+        let owned = owned.into_iter().flatten().collect();
+        let mut finished = Finished { parts, outside: namespaces.foreseen(), owned, ..Finished::default() };
         let prunes = prune.deletes() && self.is_whole(&finished);
         let writes = first.plan.writes() || rest.plan.writes() || !finished.outside.is_empty();
         finished.outside.extend(prune::foreseen(&prune));

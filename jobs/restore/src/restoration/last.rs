@@ -12,17 +12,25 @@ use crate::registrations::Unserved;
 use crate::selected::Selection;
 
 impl Restoration {
-    /// Writes what hands requests over to other servers, once what serves it is ready. A restore that has not come to its
-    /// end leaves it to the next try.
-    pub(super) async fn register(
-        &self,
-        mut finished: Finished,
-        shutdown: &CancellationToken,
-    ) -> Result<Finished, Failure> {
-        let has_ended = finished.lost.is_none() && finished.given_up.is_none() && !shutdown.is_cancelled();
-        if !has_ended || self.registrations.len() == 0 {
-            return Ok(self.without_registrations(finished));
+    /// Writes what hands requests over to other servers, once what serves it is ready; then what it owns names it. A restore
+    /// that has not come to its end leaves it to the next try.
+    pub(super) async fn register(&self, mut finished: Finished, shutdown: &CancellationToken) -> Finished {
+        let Finished { lost, given_up, failed, .. } = &finished;
+        let has_ended = lost.is_none() && given_up.is_none() && failed.is_none() && !shutdown.is_cancelled();
+        if !has_ended {
+            return self.without_registrations(finished);
         }
+        if self.registrations.len() == 0 {
+            finished = self.without_registrations(finished);
+        } else if let Err(failure) = self.write_registrations(&mut finished, shutdown).await {
+            finished.failed = Some(failure);
+            return self.without_registrations(finished);
+        }
+        self.name_owners(&mut finished, shutdown).await;
+        finished
+    }
+
+    async fn write_registrations(&self, finished: &mut Finished, shutdown: &CancellationToken) -> Result<(), Failure> {
         // Owners may be of types that the archive's definitions brought a moment ago.
         let (types, _) = self.known_types().await?;
         let surveyed = self.survey(&self.registrations, &Arc::new(types), &Selection::default()).await?;
@@ -33,7 +41,7 @@ impl Restoration {
         unserved.tell(&mut results);
         finished.parts.push((Arc::clone(&self.registrations), results));
         finished.lost = lost;
-        Ok(finished)
+        Ok(())
     }
 
     /// What it comes to where these are left as they are.

@@ -2,6 +2,7 @@
 //! round, in which everything is decided anew: whoever ran in between may have written.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use drover::archive::Key;
 use drover::exit::Failure;
@@ -9,7 +10,9 @@ use drover::resources::ResourceSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Finished, Restoration};
+use crate::archive::{Archive, is_same_object};
 use crate::controllers::{Controllers, Guard, Hold, Watched};
+use crate::facts::Position;
 use crate::outcome::{Outcome, Outside, Result as ObjectResult, Results};
 use crate::progress::Doing;
 
@@ -33,16 +36,20 @@ impl Restoration {
             let pause = shutdown.child_token();
             let round = Box::pin(held.round(controllers, set, hold, &pause));
             let (round, watched) = Box::pin(guard.during(round, &pause)).await;
-            let mut finished = after(before.take(), round?);
+            let mut finished = ended(before.take(), round)?;
             match watched {
-                Watched::CameUp if finished.lost.is_none() && !shutdown.is_cancelled() => {
+                Watched::CameUp if goes_on(&finished) && !shutdown.is_cancelled() => {
                     before = Some(finished);
                     continue;
                 }
                 Watched::GivenUp(error) => finished.given_up = Some(error),
                 Watched::Down | Watched::CameUp => {}
             }
-            finished.outside.extend(guard.told());
+            for told in guard.told() {
+                let (archive, key) = (Arc::clone(&self.rest), told.key.clone());
+                let found = tokio::task::spawn_blocking(move || archive.find(&key)).await.ok().flatten();
+                tell(&mut finished, &self.rest, found, told);
+            }
             return Ok(finished);
         }
     }
@@ -63,6 +70,38 @@ impl Restoration {
         let (types, definitions) = self.known_types().await?;
         self.write(types, &definitions, set, pause).await
     }
+}
+
+/// Whether nothing but a controller keeps a round from going on.
+const fn goes_on(finished: &Finished) -> bool {
+    finished.lost.is_none() && finished.failed.is_none()
+}
+
+/// What a round came to after an earlier one: what that one did stays told, also where this one failed.
+fn ended(earlier: Option<Finished>, round: Result<Finished, Failure>) -> Result<Finished, Failure> {
+    match (earlier, round) {
+        (Some(earlier), Err(failure)) => Ok(Finished { failed: Some(failure), ..earlier }),
+        (earlier, round) => Ok(after(earlier, round?)),
+    }
+}
+
+/// Says what became of an object where it is told of already: among those of this part of the archive, at that position, or
+/// among the others.
+fn tell(finished: &mut Finished, archive: &Arc<Archive>, position: Option<Position>, told: Outside) {
+    let part = finished.parts.iter_mut().find(|(part, _)| Arc::ptr_eq(part, archive));
+    if let Some(((_, results), position)) = part.zip(position) {
+        let result = beside(results.outcome(position), results.reason(position), &told);
+        results.set(position, result);
+        return;
+    }
+    match finished.outside.iter_mut().find(|known| is_same_object(&known.key, &told.key)) {
+        Some(known) => known.result = beside(known.result.outcome, &known.result.reason, &told),
+        None => finished.outside.push(told),
+    }
+}
+
+fn beside(outcome: Outcome, reason: &str, told: &Outside) -> ObjectResult {
+    ObjectResult::noted(outcome, [reason, told.result.reason.as_str()])
 }
 
 /// What two rounds come to: what the earlier one wrote was not there, or not so, before the restore.
@@ -109,7 +148,9 @@ fn outside(earlier: Vec<Outside>, mut later: Vec<Outside>) -> Vec<Outside> {
 
 #[cfg(test)]
 mod tests {
-    use drover::archive::TypeName;
+    use drover::archive::{Limits, Spool, Writer};
+    use drover::exit::Exit;
+    use serde_json::json;
 
     use super::*;
 
@@ -157,13 +198,55 @@ mod tests {
         assert_eq!(told(2), (Outcome::Created, ""));
     }
 
+    fn of(name: &str, outcome: Outcome) -> Outside {
+        let key = Key::from_path(&format!("secrets.#v1/a/{name}.json")).unwrap();
+        Outside { key, result: ObjectResult::new(outcome, format!("why {name}")) }
+    }
+
+    #[test]
+    fn what_an_earlier_round_did_stays_told_where_the_later_one_fails() {
+        let failure = || Failure::new(Exit::Unavailable, "away");
+        let earlier = Finished { outside: vec![of("a", Outcome::Pruned)], ..Finished::default() };
+        let both = ended(Some(earlier), Err(failure())).unwrap_or_default();
+        assert_eq!((both.outside.len(), goes_on(&both)), (1, false));
+        assert_eq!(both.failed.map(|failure| failure.exit()), Some(Exit::Unavailable));
+        assert!(ended(None, Err(failure())).is_err());
+        assert!(ended(None, Ok(Finished::default())).is_ok_and(|first| goes_on(&first)));
+    }
+
+    /// What comes neither first nor last of an archive with these two.
+    fn two() -> Arc<Archive> {
+        let mut writer = Writer::new(Vec::<u8>::new(), jiff::Timestamp::UNIX_EPOCH);
+        for name in ["one", "two"] {
+            let metadata = json!({"namespace": "a", "name": name});
+            let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}).to_string();
+            writer.append(&of(name, Outcome::Created).key, object.as_bytes()).unwrap();
+        }
+        let (bytes, _) = writer.finish().unwrap();
+        let spool = Spool::read(&*bytes, &Limits::default(), &mut |_| {}).unwrap();
+        let [_, rest, _] = Archive::parts(&Arc::new(spool));
+        Arc::new(rest)
+    }
+
+    #[test]
+    fn each_object_is_told_of_once() {
+        let (archive, mut results) = (two(), Results::new(2));
+        results.set(1, ObjectResult::new(Outcome::Updated, "held".to_owned()));
+        let outside = vec![of("gone", Outcome::Pruned)];
+        let mut finished = Finished { parts: vec![(Arc::clone(&archive), results)], outside, ..Finished::default() };
+        for name in ["two", "gone", "new"] {
+            let told = of(name, Outcome::Kept);
+            tell(&mut finished, &archive, archive.find(&told.key), told);
+        }
+        let (_, results) = &finished.parts[0];
+        assert_eq!((results.outcome(1), results.reason(1)), (Outcome::Updated, "held; why two"));
+        let others = finished.outside.iter().map(|told| (told.result.outcome, told.result.reason.as_str()));
+        let expected = [(Outcome::Pruned, "why gone; why gone"), (Outcome::Kept, "why new")];
+        assert_eq!(others.collect::<Vec<_>>(), expected);
+    }
+
     #[test]
     fn what_was_pruned_in_an_earlier_round_stays_told() {
-        let of = |name: &str, outcome| {
-            let type_name = TypeName { plural: "secrets".to_owned(), group: String::new(), version: "v1".to_owned() };
-            let key = Key { type_name, namespace: Some("a".to_owned()), name: name.to_owned() };
-            Outside { key, result: ObjectResult::new(outcome, String::new()) }
-        };
         let earlier = vec![
             of("gone", Outcome::Pruned),
             of("came-back", Outcome::Pruned),

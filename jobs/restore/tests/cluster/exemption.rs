@@ -8,8 +8,8 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Archive, Run, api, change, definition, live, make, resource, run, run_asking, run_through, start, testbed, thing,
-    until,
+    Archive, Run, api, change, definition, kubeconfig_of, live, make, resource, rule, run, run_asking, run_through,
+    start, testbed, thing, until,
 };
 
 const GROUP: &str = "exempt.example.io";
@@ -147,8 +147,6 @@ async fn an_archive_does_not_bring_an_exemption_back() {
 
 /// A user who may change one configuration of webhooks alone; gives the kubeconfig in that folder.
 async fn who_may_change(open: &str, folder: &std::path::Path) -> std::path::PathBuf {
-    let user = "half-exempt";
-    let rule = |group: &str, resource: &str, verbs: &[&str]| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
     let mut patch = rule("admissionregistration.k8s.io", "validatingwebhookconfigurations", &["patch"]);
     patch["resourceNames"] = json!([open]);
     let rules = [
@@ -156,18 +154,7 @@ async fn who_may_change(open: &str, folder: &std::path::Path) -> std::path::Path
         rule("coordination.k8s.io", "leases", &["patch"]),
         patch,
     ];
-    let rbac = "rbac.authorization.k8s.io/v1";
-    let role = json!({"apiVersion": rbac, "kind": "ClusterRole", "metadata": {"name": user}, "rules": rules});
-    let binding = json!({"apiVersion": rbac, "kind": "ClusterRoleBinding", "metadata": {"name": user},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]});
-    make(&api("clusterroles", rbac, "ClusterRole", None).await, &role).await;
-    make(&api("clusterrolebindings", rbac, "ClusterRoleBinding", None).await, &binding).await;
-    let mut kubeconfig = Kubeconfig::read_from(testbed().await.kubeconfig().unwrap()).unwrap();
-    kubeconfig.auth_infos[0].auth_info.as_mut().unwrap().impersonate = Some(user.to_owned());
-    let path = folder.join("half.kubeconfig");
-    std::fs::write(&path, serde_json::to_string(&kubeconfig).unwrap()).unwrap();
-    path
+    kubeconfig_of("half-exempt", &rules, folder).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

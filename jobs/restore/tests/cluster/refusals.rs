@@ -2,7 +2,10 @@ use std::io::Write;
 
 use serde_json::json;
 
-use crate::support::{Archive, api, config_map, namespace, run, run_asking, run_with, testbed, thing};
+use crate::support::{
+    Archive, api, config_map, definition, kubeconfig_of, namespace, rule, run, run_asking, run_through, run_with,
+    testbed, thing,
+};
 
 #[tokio::test]
 async fn what_the_server_refuses_is_named_and_the_rest_goes_on() {
@@ -53,4 +56,19 @@ async fn a_server_that_is_away_is_told_by_the_exit_code() {
     file.write_all(kubeconfig.to_string().as_bytes()).unwrap();
     let archive = Archive::of(&[namespace("away")], None);
     assert_eq!(run_with(file.path(), "apply", &archive.path()).code, 69);
+}
+
+#[tokio::test]
+async fn what_was_written_is_told_where_the_rest_cannot_be_looked_at() {
+    let rules = [
+        rule("apiextensions.k8s.io", "customresourcedefinitions", &["get", "list", "create"]),
+        rule("resources.cattle.io", "*", &["list"]),
+        rule("", "namespaces", &["get", "list"]),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = kubeconfig_of("half-way", &rules, folder.path()).await;
+    let objects = [definition("half-way.example.io", &["v1"]), config_map("default", "half-way", &json!(null))];
+    let run = run_through(&kubeconfig, "apply", &Archive::of(&objects, None), &[]).await;
+    assert_eq!((run.code, run.count("created"), run.count("untouched")), (1, 1, 1), "{} {}", run.report, run.errors);
+    assert!(run.errors.contains("failed to list \"configmaps\""), "{}", run.errors);
 }

@@ -6,6 +6,7 @@ use drover::archive::{Key, Writer};
 use drover_testbed::{Options, Service, Testbed, seconds_pass};
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::config::Kubeconfig;
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -194,6 +195,27 @@ pub(crate) async fn api(plural: &str, api_version: &str, kind: &str, namespace: 
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     }
+}
+
+/// A rule of a role.
+pub(crate) fn rule(group: &str, resource: &str, verbs: &[&str]) -> Value {
+    json!({"apiGroups": [group], "resources": [resource], "verbs": verbs})
+}
+
+/// A user who has these rights and no others; gives the kubeconfig, which lies in that folder.
+pub(crate) async fn kubeconfig_of(user: &str, rules: &[Value], folder: &Path) -> PathBuf {
+    let rbac = "rbac.authorization.k8s.io/v1";
+    let role = json!({"apiVersion": rbac, "kind": "ClusterRole", "metadata": {"name": user}, "rules": rules});
+    let binding = json!({"apiVersion": rbac, "kind": "ClusterRoleBinding", "metadata": {"name": user},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]});
+    make(&api("clusterroles", rbac, "ClusterRole", None).await, &role).await;
+    make(&api("clusterrolebindings", rbac, "ClusterRoleBinding", None).await, &binding).await;
+    let mut kubeconfig = Kubeconfig::read_from(testbed().await.kubeconfig().unwrap()).unwrap();
+    kubeconfig.auth_infos[0].auth_info.as_mut().unwrap().impersonate = Some(user.to_owned());
+    let path = folder.join("kubeconfig");
+    std::fs::write(&path, serde_json::to_string(&kubeconfig).unwrap()).unwrap();
+    path
 }
 
 /// Makes an object.
