@@ -50,10 +50,11 @@ static LOSSES: &[((&str, &str), Loss)] = &[
     (("storage.k8s.io", "volumeattributesclasses"), Loss::Nothing),
     // What is mounted stays so.
     (("storage.k8s.io", "csidrivers"), Loss::Nothing),
-    // Pods that run keep their runtime, and Ingresses and claims what was made of them.
+    // Pods that run keep their runtime, and claims what was made of them.
     (("node.k8s.io", "runtimeclasses"), Loss::Nothing),
-    (("networking.k8s.io", "ingressclasses"), Loss::Nothing),
     (("resource.k8s.io", "resourceclaimtemplates"), Loss::Nothing),
+    // Only its controller is fixed, and with another one its Ingresses go over to that however the class gets it.
+    (("networking.k8s.io", "ingressclasses"), Loss::Nothing),
     // What is used is counted again.
     (("", "resourcequotas"), Loss::Nothing),
     (("apps", "deployments"), PODS),

@@ -10,7 +10,9 @@ mod objects;
 mod path;
 mod pods;
 
-pub(crate) use self::assigned::{NOT_HAD, UNLIKE, give_up, may_be_assigned_later, waits_for_volume, without_assigned};
+pub(crate) use self::assigned::{
+    NOT_HAD, UNLIKE, give_up, may_be_assigned_later, waits_for_volume, without_what_is_had,
+};
 pub(crate) use self::fields::leave_to_server;
 pub(crate) use self::node_ports::{node_ports, with_live_node_ports};
 pub(crate) use self::objects::OBJECTS;

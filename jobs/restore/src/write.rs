@@ -31,7 +31,6 @@ use crate::finalizers;
 use crate::outcome::{Outcome, Result as ObjectResult};
 use crate::plan::Action;
 use crate::request::Server;
-use crate::server_owned::without_assigned;
 use crate::shape::{Identity, Kind, Shape};
 use crate::special_cases::{SpecialCase, is_guarded_setting};
 use crate::types::Type;
@@ -231,14 +230,6 @@ impl Job<'_> {
         }
         let note = if of_volume.is_empty() { given_up } else { of_volume };
         Ok(Written { outcome: Outcome::Created, note: note.into(), dropped_owners })
-    }
-
-    /// The body that creates the object, on trial.
-    fn creation(&self) -> Result<Vec<u8>, WriteError> {
-        let wanted = self.wanted(None)?;
-        let wanted = without_assigned(self.kind(), &wanted).map_or(wanted, Cow::Owned);
-        let shape = parse(&wanted, "the object of the archive")?;
-        self.body(&shape, &wanted, &self.owners(&shape).0, None)
     }
 
     /// The object as it is wanted where `live` is there.

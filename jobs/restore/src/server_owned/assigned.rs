@@ -1,10 +1,14 @@
 //! What the server gives to a Service as it is asked for, where it can: its address and the ports of the nodes. Clients and
 //! balancers outside of the cluster may know them, so a restore asks for the archive's, and only where the server refuses
-//! one does it leave that one to the server.
+//! one for good does it leave that one to the server.
 
 use super::node_ports::{node_port, ports_mut};
 use super::path::text;
 use super::{CLAIMS, Object, SERVICES};
+use crate::shape::Shape;
+
+/// Group and plural name of what is the default for all pods: one object at most.
+const PRIORITY_CLASSES: (&str, &str) = ("scheduling.k8s.io", "priorityclasses");
 
 /// How it is said of a part of an object that the server does not give it.
 pub(crate) const NOT_HAD: &str = "cannot be had";
@@ -69,16 +73,21 @@ pub(crate) fn waits_for_volume(kind: (&str, &str), archived: &[u8], live: &[u8])
     ))
 }
 
-/// The object without anything that the server assigns: as a trial must ask for it while the live object has it.
-pub(crate) fn without_assigned(kind: (&str, &str), object: &[u8]) -> Option<Vec<u8>> {
-    if kind != SERVICES {
+/// The object without what one object alone can have, as far as the live one may have it: so a trial must ask for it.
+pub(crate) fn without_what_is_had(kind: (&str, &str), object: &[u8], live: &Shape<'_>) -> Option<Vec<u8>> {
+    let is_default = || live.member("globalDefault").is_some_and(|value| value.get() == "true");
+    if kind != SERVICES && (kind != PRIORITY_CLASSES || !is_default()) {
         return None;
     }
-    let mut service: Object = serde_json::from_slice(object).ok()?;
-    take_address(&mut service, "");
-    take_health_port(&mut service, "");
-    take_ports(&mut service, |_| true);
-    serde_json::to_vec(&service).ok()
+    let mut object: Object = serde_json::from_slice(object).ok()?;
+    if kind == SERVICES {
+        take_address(&mut object, "");
+        take_health_port(&mut object, "");
+        take_ports(&mut object, |_| true);
+    } else {
+        object.remove("globalDefault");
+    }
+    serde_json::to_vec(&object).ok()
 }
 
 fn spec(service: &mut Object) -> Option<&mut Object> {
@@ -210,12 +219,22 @@ mod tests {
 
     #[test]
     fn a_trial_asks_for_nothing_that_the_live_service_has() {
-        let left = without_assigned(SERVICES, service().to_string().as_bytes()).unwrap();
+        let live = Shape::split(b"{}").unwrap();
+        let left = without_what_is_had(SERVICES, service().to_string().as_bytes(), &live).unwrap();
         let ports = json!([{"port": 53}, {"port": 54}, {"port": 53}]);
         let left: Value = serde_json::from_slice(&left).unwrap();
         assert_eq!(left, json!({"spec": {"ipFamilies": ["IPv4"], "ports": ports}}));
         let headless = br#"{"spec":{"clusterIP":"None"}}"#;
-        assert_eq!(without_assigned(SERVICES, headless).unwrap(), headless);
-        assert_eq!(without_assigned(("", "secrets"), b"{}"), None);
+        assert_eq!(without_what_is_had(SERVICES, headless, &live).unwrap(), headless);
+        assert_eq!(without_what_is_had(("", "secrets"), b"{}", &live), None);
+    }
+
+    #[test]
+    fn a_trial_asks_for_no_second_default_class_where_the_live_one_is_it() {
+        let wanted = br#"{"globalDefault":true,"value":7}"#;
+        for (live, expected) in [(&b"{\"globalDefault\":true}"[..], Some(r#"{"value":7}"#)), (b"{}", None)] {
+            let left = without_what_is_had(PRIORITY_CLASSES, wanted, &Shape::split(live).unwrap());
+            assert_eq!(left, expected.map(|left| left.as_bytes().to_vec()));
+        }
     }
 }

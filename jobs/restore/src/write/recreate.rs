@@ -17,11 +17,14 @@ use crate::compare::same;
 use crate::made_anew::{Loss, loss, way_out};
 use crate::outcome::Outcome;
 use crate::request::RequestError;
-use crate::server_owned::leave_to_server;
+use crate::server_owned::{leave_to_server, without_what_is_had};
 use crate::shape::{Identity, Shape};
 
 /// Between two looks at an object that is going; but for a Service it has no finalizers of its own, and goes within moments.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long the API server may take to hear that a class is gone.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where nothing is deleted for what the server says.
 const NOT_DELETED: &str = "it cannot be changed, and to delete and create it again was refused, so it is as it was";
@@ -141,12 +144,12 @@ impl Job<'_> {
         if self.writer.named.contains(&self.position) {
             return Ok(Obstacle::Named(Cascade::of(kind, wanted, live)));
         }
-        Err(self.unchangeable(source).await)
+        Err(self.unchangeable(source, live).await)
     }
 
     /// The server's refusal, with the way out where it is the change that it refuses, and not the object.
-    async fn unchangeable(&self, refusal: RequestError) -> WriteError {
-        if self.is_there_and_would_be_created().await.unwrap_or(false) {
+    async fn unchangeable(&self, refusal: RequestError, live: &Shape<'_>) -> WriteError {
+        if self.is_there_and_would_be_created(live).await.unwrap_or(false) {
             let way_out = way_out(self.kind(), &self.namespace, &self.name);
             return WriteError::Unchangeable { way_out, source: refusal };
         }
@@ -160,7 +163,7 @@ impl Job<'_> {
         live: &Shape<'_>,
         live_bytes: &[u8],
     ) -> Result<Written, WriteError> {
-        if self.is_there_and_would_be_created().await? {
+        if self.is_there_and_would_be_created(live).await? {
             if obstacle == Obstacle::RoleRef {
                 self.refuse_own_rights(live).await?;
             }
@@ -170,7 +173,7 @@ impl Job<'_> {
             self.until_gone(&identity).await?;
         }
         // Boxed, as the creation of what turns out to be there replaces it.
-        match Box::pin(self.create()).await {
+        match Box::pin(self.create_again()).await {
             Ok(written) => Ok(Written { outcome: Outcome::Updated, note: noted(obstacle, &written), ..written }),
             Err(error) if error.is_unreachable() => {
                 tracing::warn!("{:?} was deleted and is to be created again: run the restore again", self.path());
@@ -188,11 +191,33 @@ impl Job<'_> {
 
     /// Asks the server, on trial, to create what is wanted. It looks for an object of that name last, so when it finds
     /// one, it has nothing against what is wanted: validation and admission have passed.
-    async fn is_there_and_would_be_created(&self) -> Result<bool, WriteError> {
+    async fn is_there_and_would_be_created(&self, live: &Shape<'_>) -> Result<bool, WriteError> {
         let path = format!("{}?dryRun=All", self.known.collection(&self.namespace));
-        match self.writer.server.create(&path, self.creation()?).await {
+        match self.writer.server.create(&path, self.trial(live)?).await {
             Err(error) if error.is_already_exists() => Ok(true),
             other => other.map(|_| false).context(RequestSnafu { step: NOT_DELETED }),
+        }
+    }
+
+    /// The body that creates the object, on trial.
+    fn trial(&self, live: &Shape<'_>) -> Result<Vec<u8>, WriteError> {
+        let wanted = self.wanted(None)?;
+        let wanted = without_what_is_had(self.kind(), &wanted, live).map_or(wanted, Cow::Owned);
+        let shape = parse(&wanted, "the object of the archive")?;
+        self.body(&shape, &wanted, &self.owners(&shape).0, None)
+    }
+
+    /// Creates what was deleted. A class that is gone is the default one to the API server for a moment more, until it hears
+    /// of its end, and it has no second one.
+    async fn create_again(&self) -> Result<Written, WriteError> {
+        let deadline = Instant::now() + HEARD_WITHIN;
+        loop {
+            match self.create().await {
+                Err(WriteError::Request { source, .. }) if is_second_default(&source) && Instant::now() < deadline => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                other => return other,
+            }
         }
     }
 
@@ -262,6 +287,11 @@ impl Job<'_> {
 /// the load balancer of a Service. The new object knows nothing of it, so nobody would ever do it.
 fn has_something_outside(kind: (&str, &str)) -> bool {
     kind == ("", "services")
+}
+
+/// Whether another PriorityClass is the default one, to the API server.
+fn is_second_default(refusal: &RequestError) -> bool {
+    refusal.to_string().contains("is already marked as default")
 }
 
 /// Whether somebody's policy refused the change: it is not evaded, and says itself what is wrong.

@@ -1,6 +1,6 @@
 //! What the server lets nobody change: made anew where nothing is lost with it, and else where somebody names it.
 
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::{Archive, api, live, make_policy, namespace, run, run_asking, until};
@@ -34,6 +34,24 @@ async fn classes_are_made_anew_for_nothing_is_lost_with_them() {
     let classes = api("storageclasses", "storage.k8s.io/v1", "StorageClass", None).await;
     assert_eq!(live(&classes, "unchangeable").await["parameters"]["type"], "fast");
     assert_eq!(run("apply", &new).await.count("unchanged"), 2);
+}
+
+/// There is one default class at most, and it stands in the way of itself.
+#[tokio::test]
+async fn the_default_class_is_made_anew_and_is_the_default_again() {
+    let archive = |value: i64| {
+        let (plural, mut class) = priority_class(value);
+        class["metadata"]["name"] = json!("default-of-all");
+        class["globalDefault"] = json!(true);
+        Archive::of(&[(plural, class)], None)
+    };
+    assert_eq!(run("apply", &archive(10)).await.code, 0);
+    let second = run("apply", &archive(20)).await;
+    let classes = api("priorityclasses", "scheduling.k8s.io/v1", "PriorityClass", None).await;
+    let after = live(&classes, "default-of-all").await;
+    classes.delete("default-of-all", &DeleteParams::default()).await.unwrap();
+    assert_eq!((second.code, second.count("updated")), (0, 1), "{} {}", second.report, second.errors);
+    assert_eq!((&after["value"], &after["globalDefault"]), (&json!(20), &json!(true)));
 }
 
 fn deployment(home: &str, app: &str) -> Archive {
