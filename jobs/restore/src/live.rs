@@ -237,7 +237,9 @@ impl Live {
         };
         self.presences[seen.position as usize] = seen.presence;
         self.node_ports.ask(seen.position, seen.node_ports);
-        self.notes.extend(seen.note.map(|note| (seen.position, Arc::from(note))));
+        if let Some(note) = seen.note {
+            self.notes.insert(seen.position, note.into());
+        }
         if !seen.references.is_empty() {
             self.references.insert(seen.position, seen.references);
         }

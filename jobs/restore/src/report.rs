@@ -358,3 +358,21 @@ pub(crate) fn printable(text: &str) -> String {
 const fn is_invisible(character: char) -> bool {
     matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_unlike_the_archive_is_named_among_the_unchanged() {
+        for (reason, expected) in [
+            ("it waits for a volume, unlike the archive's, which has \"v\"", true),
+            ("its node port 7 cannot be had in this cluster", true),
+            (NOT_NEEDED, true),
+            ("one of its owners was made later", false),
+            ("", false),
+        ] {
+            assert_eq!(Mode::Apply.names(Outcome::Unchanged, reason), expected, "{reason}");
+        }
+    }
+}

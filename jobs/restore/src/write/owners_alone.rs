@@ -1,6 +1,6 @@
-//! Names owners in what was written before they were there, and writes nothing else of it: pods and ReplicaSets whose owner was
-//! refused at first, for live ones are left as they are; and what owners of a later part of the archive have, for by then
-//! controllers run that may have changed it.
+//! Names owners in what was written before they were there, and writes nothing else of it: pods and ReplicaSets whose owner
+//! was refused at first, for live ones are left as they are; and what owners of a later part of the archive have, for by
+//! then controllers run that may have changed it.
 
 use std::borrow::Cow;
 
