@@ -22,6 +22,7 @@ mod gzip;
 mod header;
 mod key;
 mod reader;
+mod scratch;
 mod sealed;
 mod seen;
 mod spool;

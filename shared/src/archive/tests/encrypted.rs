@@ -1,5 +1,6 @@
 //! Encrypted objects in an archive.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -81,6 +82,32 @@ fn what_a_configuration_names_is_encrypted_and_reads_back() {
         let expected = [None, Some(format!("key \"one\" of {provider}")), Some(format!("key \"two\" of {provider}"))];
         assert_eq!(seals(&spool), expected);
         assert!(spool.is_encrypted());
+    }
+}
+
+/// Whatever this process has open in a folder; files without a name are reached by their descriptors alone.
+fn open_files_in(folder: &Path) -> Vec<Vec<u8>> {
+    let links = std::fs::read_dir("/proc/self/fd").unwrap().map(|link| link.unwrap().path());
+    // Other tests close theirs meanwhile.
+    let of_folder = links.filter(|link| std::fs::read_link(link).is_ok_and(|file| file.starts_with(folder)));
+    of_folder.map(|link| std::fs::read(link).unwrap()).collect()
+}
+
+#[test]
+fn nothing_that_was_decrypted_lies_on_the_disk_in_clear() {
+    let configuration = configuration("aesgcm", 1);
+    // More than is held back in memory.
+    let objects = [(SECRET, large(SECRET, 1 << 20)), (CONFIG_MAP, object(CONFIG_MAP))];
+    let (archive, _) = written(Some(&configuration), &objects);
+    let folder = tempfile::tempdir().unwrap();
+    let unsealing = Unsealing::Decrypt(Arc::clone(&configuration));
+    let spool = Spool::read_in(folder.path(), &*archive, &Limits::default(), unsealing, &mut |_| {}).unwrap();
+    let files = open_files_in(folder.path());
+    assert!(files.len() == 1 && files[0].len() > 1 << 20, "{}", files.len());
+    for words in ["abcdefghijkl", "apiVersion", "cattle-system"] {
+        assert!(!files[0].windows(words.len()).any(|window| window == words.as_bytes()), "{words}");
+        let loaded = spool.load(spool.ids().next().unwrap()).unwrap().object;
+        assert!(String::from_utf8(loaded).unwrap().contains(words), "{words}");
     }
 }
 
