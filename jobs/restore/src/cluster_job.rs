@@ -17,6 +17,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::cluster_report::{self as report, Ending};
 use crate::controllers::{self, Hold, ScaledDown};
+use crate::copies::{self, When};
 use crate::exclusive::{self, Taken, Turn};
 use crate::exemption::{self, Exemption};
 use crate::fetch::{Fetched, fetch};
@@ -114,14 +115,14 @@ pub(crate) struct Context {
 }
 
 /// Carries out every Restore that has not run, oldest first, after controllers that another try left scaled down have
-/// their counts again. One that fails does not hold up the next.
+/// their counts again, and what it had deleted to create it again is back. One that fails does not hold up the next.
 pub(crate) async fn restore_all(options: JobOptions, shutdown: &CancellationToken) -> Result<(), Failure> {
     let client = drover::cluster::connect().await?;
     // The server's 429 must come through to the limiter.
     let writing = drover::cluster::connect_without_retries().await?;
     let server = Arc::new(Server::new(writing, options.limits.concurrency));
     let namespace = options.cluster.namespace.clone();
-    if to_carry_out(&client, &namespace).await?.is_empty() && controllers::scaled_down(&server).await?.is_empty() {
+    if !is_anything_to_do(&client, &server, &namespace).await? {
         exemption::tidy(&client, &server, &options.cluster, shutdown).await?;
         info!("nothing to do: no Restore waits");
         return Ok(());
@@ -141,8 +142,16 @@ pub(crate) async fn restore_all(options: JobOptions, shutdown: &CancellationToke
     outcome
 }
 
+/// Whether a Restore waits, or another try left something behind.
+async fn is_anything_to_do(client: &Client, server: &Server, namespace: &str) -> Result<bool, Failure> {
+    Ok(!to_carry_out(client, namespace).await?.is_empty()
+        || !controllers::scaled_down(server).await?.is_empty()
+        || copies::are_left(client, namespace).await?)
+}
+
 /// Nobody else restores, so what is scaled down was left behind. A Restore that still waits goes on with its own, and they
-/// are put back after it, also where it did not come that far.
+/// are put back after it, also where it did not come that far. What was deleted to be created again is put back first, so
+/// that it is there for the plans, and once more at the end: whatever kept it from being created may be gone by then.
 async fn work(
     client: Client,
     server: Arc<Server>,
@@ -150,17 +159,21 @@ async fn work(
     identity: &str,
     turn: &Turn,
 ) -> Result<(), Failure> {
-    let waiting = to_carry_out(&client, &options.cluster.namespace).await?;
+    let namespace = options.cluster.namespace.clone();
+    let waiting = to_carry_out(&client, &namespace).await?;
     let left = controllers::scaled_down(&server).await?;
     let (later, now): (Vec<_>, Vec<_>) = left
         .into_iter()
         .partition(|left| waiting.iter().any(|restore| restore.uid().as_deref() == Some(left.holder())));
     let mut outcomes =
         vec![exemption::take_out_left(&server, turn).await.map(drop), put_back(&server, &now, turn).await];
+    // What fails is logged, and tried again below.
+    drop(copies::put_back_left(&server, &namespace, turn, When::BeforePlans).await);
     if !waiting.is_empty() {
         outcomes.push(Box::pin(restore_all_of(waiting, client, Arc::clone(&server), options, identity, turn)).await);
     }
     outcomes.push(put_back(&server, &later, turn).await);
+    outcomes.push(copies::put_back_left(&server, &namespace, turn, When::AtTheEnd).await);
     outcomes.into_iter().filter_map(Result::err).max_by_key(Failure::exit).map_or(Ok(()), Err)
 }
 

@@ -19,6 +19,7 @@ mod cluster_job;
 mod cluster_report;
 mod compare;
 mod controllers;
+mod copies;
 mod definitions;
 mod discovery;
 mod entries;

@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::authenticity::{AuthenticityError, Mac, Proof};
 use crate::controllers::{self, COMMAND_LINE, Hold};
+use crate::copies::{self, Copies, When};
 use crate::exclusive::{self, Taken, Turn};
 use crate::exemption::{self, Exemption};
 use crate::ground::Ground;
@@ -110,7 +111,7 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     let begun = Instant::now();
     let Applying { restoring, patience, exempt_webhooks } = applying;
     let (output, ignore_errors) = (restoring.reading.output, restoring.wishes.ignore_errors);
-    let namespace = restoring.wishes.namespace.clone();
+    let (namespace, file) = (restoring.wishes.namespace.clone(), restoring.reading.file.clone());
     let ending = ending_of(restoring.context.as_deref(), &namespace);
     let restoration = prepare(restoring, begun).await?;
     let turn = take_turn(restoration.server().client(), &namespace, shutdown).await?;
@@ -119,11 +120,14 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
         turn.end().await;
         return Err(failure);
     }
+    let restoration = put_back_copies(restoration, &turn, &namespace, &file).await;
     let hold = Hold::of_command_line(patience.for_pods(), turn.lost().clone());
     let exemption = Exemption::of_command_line(exempt_webhooks, ending, turn.lost().clone());
     let work = Box::pin(restoration.apply(&hold, turn.stop()));
     let (applied, notes) = exemption::during(restoration.server(), exemption, work).await;
     let tidied = put_back_others(&restoration, &turn).await;
+    let back = copies::put_back_left(restoration.server(), &namespace, &turn, When::AtTheEnd).await;
+    let tidied = back.and(tidied);
     let is_lost = turn.lost().is_cancelled();
     turn.end().await;
     let finished = applied?.noting(notes);
@@ -154,6 +158,16 @@ async fn take_turn(client: &Client, namespace: &str, shutdown: &CancellationToke
         Taken::Ours(turn) => Ok(turn),
         Taken::Busy { holder } => BusySnafu { holder, namespace }.fail().map_err(Failure::from),
     }
+}
+
+/// Puts back what another restore deleted to create it again and did not come to, before this one plans; what fails is
+/// logged, and tried again at the end. A cluster without drover has no place for copies, so they lie beside the archive.
+async fn put_back_copies(restoration: Restoration, turn: &Turn, namespace: &str, archive: &Path) -> Restoration {
+    if !turn.is_alone() {
+        return restoration.keeping(Copies::beside(archive).await);
+    }
+    drop(copies::put_back_left(restoration.server(), namespace, turn, When::BeforePlans).await);
+    restoration
 }
 
 /// Puts back what another command left scaled down: while the Lease is held, none is at work.

@@ -25,6 +25,7 @@ use self::survey::{Surveyed, warn_of_unaccounted};
 use crate::archive::Archive;
 use crate::away::{Part, Register};
 use crate::controllers::{Controllers, ControllersError, Foreseen, Hold};
+use crate::copies::Copies;
 use crate::definitions::Definition;
 use crate::facts::{Facts, Position};
 use crate::ground::Ground;
@@ -52,6 +53,7 @@ pub(crate) struct Restoration {
     away: Arc<Register>,
     /// What is to be said of the archive.
     notes: Vec<String>,
+    copies: Arc<Copies>,
 }
 
 /// What a restore came to.
@@ -89,16 +91,22 @@ impl Restoration {
     /// Prepares; nothing is asked or written yet. At most `in_flight` objects are written at a time.
     pub(crate) fn new(server: Arc<Server>, spool: Arc<Spool>, wishes: Wishes, ground: Ground, in_flight: u32) -> Self {
         let [definitions, rest, registrations] = Archive::parts(&spool).map(Arc::new);
+        let copies = Arc::new(Copies::Secrets { namespace: ground.namespace().to_owned() });
         let (ground, at_once) = (Arc::new(ground), in_flight as usize);
         let (gauge, away) = (Arc::default(), Arc::new(Register::new(Arc::new(server.impatient()))));
         let notes = Vec::new();
-        Self { server, spool, definitions, rest, registrations, wishes, ground, at_once, gauge, away, notes }
+        Self { server, spool, definitions, rest, registrations, wishes, ground, at_once, gauge, away, copies, notes }
     }
 
     /// The same, with something to be said of the archive beside what its own objects tell.
     pub(crate) fn noting(mut self, note: Option<String>) -> Self {
         self.notes.extend(note);
         self
+    }
+
+    /// The same with copies of what is made anew elsewhere than in drover's namespace.
+    pub(crate) fn keeping(self, copies: Copies) -> Self {
+        Self { copies: Arc::new(copies), ..self }
     }
 
     /// The API server.
@@ -270,7 +278,8 @@ impl Restoration {
     fn writer(&self, archive: &Arc<Archive>, facts: Arc<Facts>, owners: OwnerUids, named: HashSet<Position>) -> Writer {
         let part = if Arc::ptr_eq(archive, &self.definitions) { Part::Definitions } else { Part::Others };
         let (server, archive, away) = (Arc::new(self.server.impatient()), Arc::clone(archive), Arc::clone(&self.away));
-        Writer { server, archive, facts, owners, away, part, named }
+        let copies = Arc::clone(&self.copies);
+        Writer { server, archive, facts, owners, away, part, named, copies }
     }
 }
 

@@ -26,6 +26,7 @@ use self::error::{AbortedSnafu, LoadSnafu, NotServedSnafu, ParseSnafu};
 use crate::archive::Archive;
 use crate::away::{Away, Part, Register, Subject, Which};
 use crate::compare::{StatusRule, UidMarks};
+use crate::copies::Copies;
 use crate::facts::{Facts, Position};
 use crate::finalizers;
 use crate::outcome::{Outcome, Result as ObjectResult};
@@ -56,6 +57,8 @@ pub(crate) struct Writer {
     pub(crate) part: Part,
     /// What is deleted and created again where it cannot be changed, though something is lost with it.
     pub(crate) named: HashSet<Position>,
+    /// Where it is kept in between.
+    pub(crate) copies: Arc<Copies>,
 }
 
 /// One object on its way to the server.

@@ -10,6 +10,8 @@
 mod away;
 #[path = "cluster/controllers.rs"]
 mod controllers;
+#[path = "cluster/copies.rs"]
+mod copies;
 #[path = "cluster/cut_off.rs"]
 mod cut_off;
 #[path = "cluster/exemption.rs"]

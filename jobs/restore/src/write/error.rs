@@ -4,6 +4,7 @@ use snafu::Snafu;
 
 use super::{CONFLICTS, GONE_WITHIN};
 use crate::away::Which;
+use crate::copies::KeepError;
 use crate::request::RequestError;
 
 /// Why an object was not written.
@@ -72,6 +73,12 @@ pub(crate) enum WriteError {
         /// The user.
         user: String,
     },
+    /// There is no copy of it, so it was not deleted.
+    #[snafu(transparent)]
+    NotKept {
+        /// Why.
+        source: KeepError,
+    },
     /// It was deleted to be created again, and does not go.
     #[snafu(display(
         "it was deleted to be created again and is still there after {} s: it waits for {held}; see that the garbage \
@@ -93,11 +100,13 @@ pub(crate) enum WriteError {
     /// It was deleted, and neither what is wanted nor what was there could be created.
     #[snafu(display(
         "failed to create it again after it was deleted, for it cannot be changed, and to put back what was there \
-         before ({old}); the archive has it: run the restore again when the server takes it"
+         before ({old}); {copy} holds that: run the restore again when the server takes one of the two"
     ))]
     Lost {
         /// Why what was there before could not be created.
         old: String,
+        /// Where it lies.
+        copy: String,
         /// Why what is wanted was refused.
         source: RequestError,
     },
@@ -119,7 +128,11 @@ pub(crate) enum Then {
 impl WriteError {
     /// Whether the server does not answer at all.
     pub(crate) const fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Request { source, .. } if source.is_unreachable())
+        match self {
+            Self::Request { source, .. } => source.is_unreachable(),
+            Self::NotKept { source } => source.is_unreachable(),
+            _ => false,
+        }
     }
 
     /// Whether the object changed, or came into being, since it was looked at.
@@ -130,7 +143,7 @@ impl WriteError {
     /// What may help.
     pub(super) const fn then(&self) -> Then {
         match self {
-            Self::Request { .. } | Self::Unchangeable { .. } | Self::Contended => Then::TryAgain,
+            Self::Request { .. } | Self::Unchangeable { .. } | Self::Contended | Self::NotKept { .. } => Then::TryAgain,
             Self::BeingDeleted { .. } => Then::Wait,
             Self::Load { .. }
             | Self::Aborted { .. }

@@ -1,7 +1,7 @@
 //! Objects that the server lets nobody change into what is wanted: they are deleted and created again.
 //!
-//! Nothing is deleted before the server agreed, on trial, to create what is wanted. A restore that is killed in between
-//! loses nothing: the archive has the object, and the next run creates it.
+//! Nothing is deleted before the server agreed, on trial, to create what is wanted, and before there is a [copy](crate::copies)
+//! of what is deleted. A restore that is killed in between loses nothing: the next run puts that back, before it plans.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::error::{RequestSnafu, StillThereSnafu, WriteError};
 use super::{GONE_WITHIN, Job, Written, held, parse};
 use crate::compare::same;
+use crate::copies::{KeptCopy, Original, Standing, put_back};
 use crate::made_anew::{Loss, loss, way_out};
 use crate::outcome::Outcome;
 use crate::request::RequestError;
@@ -163,29 +164,87 @@ impl Job<'_> {
         live: &Shape<'_>,
         live_bytes: &[u8],
     ) -> Result<Written, WriteError> {
-        if self.is_there_and_would_be_created(live).await? {
-            if obstacle == Obstacle::RoleRef {
-                self.refuse_own_rights(live).await?;
-            }
-            let cascade = obstacle.cascade();
-            let identity = self.without_finalizers(live, cascade).await?;
-            self.delete(&identity, cascade, &json!([])).await?;
-            self.until_gone(&identity).await?;
-        }
+        let taken = if self.is_there_and_would_be_created(live).await? {
+            Some(self.take_away(obstacle, live, live_bytes).await?)
+        } else {
+            None
+        };
         // Boxed, as the creation of what turns out to be there replaces it.
-        match Box::pin(self.create_again()).await {
-            Ok(written) => Ok(Written { outcome: Outcome::Updated, note: noted(obstacle, &written), ..written }),
-            Err(error) if error.is_unreachable() => {
-                tracing::warn!("{:?} was deleted and is to be created again: run the restore again", self.path());
-                Err(error)
+        match (Box::pin(self.create_again()).await, taken) {
+            (Ok(written), taken) => {
+                if let Some((_, copy)) = taken {
+                    copy.remove(&self.writer.server).await;
+                }
+                Ok(Written { outcome: Outcome::Updated, note: noted(obstacle, &written), ..written })
             }
-            // Whoever was quicker is looked at again.
-            Err(error) if error.is_outdated() => Err(error),
-            Err(WriteError::Request { source, .. }) => match self.put_back(live, live_bytes).await {
-                Ok(()) => Err(WriteError::PutBack { source }),
-                Err(error) => Err(WriteError::Lost { old: Chain(&error).to_string(), source }),
-            },
-            Err(error) => Err(error),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(taken)) => Err(self.undo(taken, error).await),
+        }
+    }
+
+    /// Deletes the live object once there is a copy of it; where it does not go, it is as it was.
+    async fn take_away(
+        &self,
+        obstacle: Obstacle,
+        live: &Shape<'_>,
+        live_bytes: &[u8],
+    ) -> Result<(Original, KeptCopy), WriteError> {
+        if obstacle == Obstacle::RoleRef {
+            self.refuse_own_rights(live).await?;
+        }
+        let original = self.original(live, live_bytes)?;
+        let copy = self.writer.copies.keep(&self.writer.server, &original).await?;
+        match self.delete_and_wait(live, obstacle.cascade()).await {
+            Ok(()) => Ok((original, copy)),
+            Err(error) => Err(self.undo((original, copy), error).await),
+        }
+    }
+
+    async fn delete_and_wait(&self, live: &Shape<'_>, cascade: Cascade) -> Result<(), WriteError> {
+        let identity = self.without_finalizers(live, cascade).await?;
+        self.delete(&identity, cascade, &json!([])).await?;
+        self.until_gone(&identity).await
+    }
+
+    /// The live object as it would be created again.
+    fn original(&self, live: &Shape<'_>, live_bytes: &[u8]) -> Result<Original, WriteError> {
+        let left = leave_to_server(self.kind(), live_bytes, None);
+        let bytes = left.as_deref().unwrap_or(live_bytes);
+        let body = self.body(&parse(bytes, "the live object")?, bytes, &live.owner_references(), None)?;
+        Ok(Original { path: self.path(), uid: live.identity().uid, body })
+    }
+
+    /// Puts back what was there, after this error, and says what came of it. The copy stays as long as it is needed.
+    async fn undo(&self, (original, copy): (Original, KeptCopy), error: WriteError) -> WriteError {
+        let Original { path, uid, body } = original;
+        if error.is_unreachable() {
+            tracing::warn!("{path:?} was to be deleted and created again: run the restore again; {copy} holds it");
+            return error;
+        }
+        match put_back(&self.writer.server, &path, &uid, Some(&body)).await {
+            Ok(Standing::Leaving) => {
+                copy.note_leaving(&self.writer.server).await;
+                error
+            }
+            Ok(Standing::There) => {
+                copy.remove(&self.writer.server).await;
+                error
+            }
+            Ok(Standing::PutBack(answer)) => {
+                copy.remove(&self.writer.server).await;
+                match (self.identity(&answer), error) {
+                    (Ok(_), WriteError::Request { source, .. }) => WriteError::PutBack { source },
+                    (Ok(_), error) | (Err(error), _) => error,
+                }
+            }
+            Err(old) => {
+                let old = Chain(&old).to_string();
+                tracing::warn!("{path:?} was not put back: {old}; {copy} holds it");
+                match error {
+                    WriteError::Request { source, .. } => WriteError::Lost { old, copy: copy.to_string(), source },
+                    error => error,
+                }
+            }
         }
     }
 
@@ -272,14 +331,6 @@ impl Job<'_> {
             }
             tokio::time::sleep(PAUSE).await;
         }
-    }
-
-    async fn put_back(&self, live: &Shape<'_>, live_bytes: &[u8]) -> Result<(), WriteError> {
-        let left = leave_to_server(self.kind(), live_bytes, None);
-        let bytes = left.as_deref().unwrap_or(live_bytes);
-        let body = self.body(&parse(bytes, "the live object")?, bytes, &live.owner_references(), None)?;
-        let created = self.writer.server.create(&self.known.collection(&self.namespace), body).await;
-        self.identity(&created.context(RequestSnafu { step: "" })?).map(drop)
     }
 }
 

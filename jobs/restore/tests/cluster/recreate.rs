@@ -10,14 +10,14 @@ fn uid(object: &Value) -> &str {
     object["metadata"]["uid"].as_str().unwrap()
 }
 
-fn secret(namespace: &str, name: &str, content: &Value) -> (&'static str, Value) {
+pub(crate) fn secret(namespace: &str, name: &str, content: &Value) -> (&'static str, Value) {
     let metadata = json!({"namespace": namespace, "name": name});
     let mut object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque"});
     object.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
     ("secrets", object)
 }
 
-fn fixed_map(namespace: &str, name: &str, value: &str, metadata: &Value) -> (&'static str, Value) {
+pub(crate) fn fixed_map(namespace: &str, name: &str, value: &str, metadata: &Value) -> (&'static str, Value) {
     let (plural, mut object) = config_map(namespace, name, &json!(null));
     object["metadata"].as_object_mut().unwrap().extend(metadata.as_object().unwrap().clone());
     object["data"] = json!({"key": value});
@@ -152,16 +152,17 @@ async fn a_binding_that_gives_rights_to_who_restores_is_not_deleted() {
     assert_eq!(live(&bindings, "own-rights").await["roleRef"]["name"], "old");
 }
 
-/// Refuses to create ConfigMaps with `key: refused` in a namespace, but not on trial.
-async fn refuse_but_not_on_trial(home: &str) {
-    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]});
-    let validation = json!({"message": "refused in earnest",
-        "expression": "(has(request.dryRun) && request.dryRun) || object.data.key != 'refused'"});
+/// Refuses to create ConfigMaps and Secrets with the label `state: refused` in a namespace, but not on trial.
+pub(crate) async fn refuse_but_not_on_trial(home: &str) {
+    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"],
+        "resources": ["configmaps", "secrets"]});
+    let validation = json!({"message": "refused in earnest", "expression":
+        "(has(request.dryRun) && request.dryRun) || object.metadata.?labels.?state.orValue('') != 'refused'"});
     make_policy(home, &rule, &validation).await;
     let maps = api("configmaps", "v1", "ConfigMap", Some(home)).await;
     until("the policy is in force", async || {
-        let probe = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "probe-"},
-            "data": {"key": "refused"}});
+        let metadata = json!({"generateName": "probe-", "labels": {"state": "refused"}});
+        let probe = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
         maps.create(&kube::api::PostParams::default(), &serde_json::from_value(probe).unwrap()).await.is_err()
     })
     .await;

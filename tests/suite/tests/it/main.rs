@@ -37,6 +37,7 @@ mod late_place;
 mod lease;
 mod listing;
 mod local;
+mod made_anew;
 mod manifests;
 mod missing;
 mod monitoring;
