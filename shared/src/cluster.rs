@@ -1,7 +1,9 @@
 //! The connection to the cluster, and what every job asks it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -63,6 +65,19 @@ impl ClusterOptions {
 #[must_use]
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Where Kubernetes puts the token of a pod's ServiceAccount.
+const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// Whether this process runs in a pod that can reach its API server: by what `rest.InClusterConfig` of client-go asks for.
+#[must_use]
+pub fn is_in_pod() -> bool {
+    is_pod(std::env::var_os("KUBERNETES_SERVICE_HOST").as_deref(), Path::new(TOKEN))
+}
+
+fn is_pod(host: Option<&OsStr>, token: &Path) -> bool {
+    host.is_some_and(|host| !host.is_empty()) && token.exists()
 }
 
 /// Why the API server did not do what was asked. It displays the server's own words, once.
@@ -345,6 +360,16 @@ mod tests {
         let accounts = component.lines().filter_map(|line| line.trim().strip_prefix("name: drover-"));
         let accounts: Vec<_> = accounts.map(|name| format!("drover-{name}")).collect();
         assert_eq!(accounts[2..], SECRET_READERS, "after the binding's own name and that of the role");
+    }
+
+    #[test]
+    fn a_pod_is_known_by_the_address_of_its_api_server_and_its_token() {
+        let token = tempfile::NamedTempFile::new().unwrap();
+        let (there, nowhere) = (token.path(), Path::new("/nonexistent/token"));
+        assert!(is_pod(Some(OsStr::new("10.96.0.1")), there));
+        assert!(!is_pod(Some(OsStr::new("10.96.0.1")), nowhere));
+        assert!(!is_pod(Some(OsStr::new("")), there));
+        assert!(!is_pod(None, there));
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! The few steps that every job begins and ends with.
 
 use std::future::Future;
+use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Command, Parser};
 use snafu::Snafu;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::cluster;
 use crate::exit::{Exit, Failure};
 use crate::storage::install_tls_provider;
 use crate::telemetry::{self, TelemetryOptions};
@@ -18,6 +20,10 @@ pub trait JobArguments: Parser {
     /// The log's options.
     fn telemetry(&self) -> &TelemetryOptions;
 
+    /// Where they say nothing of what is to be done: the argument that asks for what the job then does in a pod. Elsewhere it
+    /// does nothing unasked, for a person who only looks what it is would have it act on whatever their kubeconfig names.
+    fn unsaid(&self) -> Option<&'static str>;
+
     /// Whether the arguments ask for a command that a person reads, where the line about the build would only be noise.
     fn is_interactive(&self) -> bool {
         false
@@ -26,7 +32,7 @@ pub trait JobArguments: Parser {
 
 /// Runs a job: reads its arguments, starts its log, passes SIGTERM and SIGINT on as `shutdown`, reports how it ended.
 ///
-/// A second signal ends the process at once.
+/// A second signal ends the process at once. Whoever does not say what is to be done is shown the help, but in a pod.
 pub fn execute<A, R, F>(name: &'static str, version: &'static str, run: R) -> ExitCode
 where
     A: JobArguments,
@@ -37,6 +43,9 @@ where
         Ok(arguments) => arguments,
         Err(error) => return refuse_arguments(&error),
     };
+    if let Some(argument) = arguments.unsaid().filter(|_| !cluster::is_in_pod()) {
+        return show_help(A::command().version(version), argument);
+    }
     let outcome = telemetry::start(arguments.telemetry()).map_err(Failure::from).and_then(|()| {
         install_tls_provider();
         if !arguments.is_interactive() {
@@ -78,6 +87,17 @@ where
 fn refuse_arguments(error: &clap::Error) -> ExitCode {
     drop(error.print());
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+}
+
+/// The help as an answer to what is no order.
+fn show_help(mut command: Command, argument: &str) -> ExitCode {
+    let (help, name) = (command.render_help(), command.get_name().to_owned());
+    let words = format!(
+        "{help}\nerror: outside of a pod {name:?} does nothing unasked; \"{name} {argument}\" does what it does in one\n"
+    );
+    // Nobody is left to be told where it cannot be written.
+    drop(std::io::stderr().write_all(words.as_bytes()));
+    Exit::Usage.into()
 }
 
 /// Why a job could not start.

@@ -17,6 +17,10 @@ pub struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
+    /// Watch, and start Jobs, until it is asked to end; in a pod also without this.
+    #[arg(long)]
+    pub(crate) watch: bool,
+
     #[command(flatten)]
     pub(crate) runner: RunnerOptions,
 
@@ -35,6 +39,10 @@ impl JobArguments for Arguments {
     fn telemetry(&self) -> &TelemetryOptions {
         &self.telemetry
     }
+
+    fn unsaid(&self) -> Option<&'static str> {
+        (!self.watch && self.command.is_none()).then_some("--watch")
+    }
 }
 
 #[cfg(test)]
@@ -46,5 +54,18 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_to_be_done_is_said() {
+        for (arguments, expected) in [
+            (&[][..], Some("--watch")),
+            (&["--listen", "127.0.0.1:0"][..], Some("--watch")),
+            (&["--watch"][..], None),
+            (&["setup", "queue"][..], None),
+        ] {
+            let parsed = Arguments::try_parse_from([&["dispatch"][..], arguments].concat()).unwrap();
+            assert_eq!(parsed.unsaid(), expected, "{arguments:?}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use arguments::Command;
 /// # Errors
 /// With the failure that the program exits with.
 pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
-    let Arguments { command, runner, telemetry: _ } = arguments;
+    let Arguments { command, watch: _, runner, telemetry: _ } = arguments;
     match command {
         Some(Command::Setup(options)) => Box::pin(setup::run(options, shutdown)).await,
         None => Box::pin(runner::run(runner, shutdown)).await,

@@ -19,7 +19,11 @@ use drover::telemetry::TelemetryOptions;
 #[derive(Debug, Parser)]
 #[command(name = "heartbeat")]
 pub struct Arguments {
-    /// Drain the queue only; without it the freshness of every Backup that has a monitor is looked at, too.
+    /// Drain the queue, and look whether each Backup that has a monitor is fresh; in a pod also without this.
+    #[arg(long)]
+    pub drain: bool,
+
+    /// Drain the queue only.
     #[arg(long, env = "DROVER_DRAIN_ONLY")]
     pub drain_only: bool,
 
@@ -53,6 +57,10 @@ impl JobArguments for Arguments {
     fn telemetry(&self) -> &TelemetryOptions {
         &self.telemetry
     }
+
+    fn unsaid(&self) -> Option<&'static str> {
+        (!self.drain && !self.drain_only).then_some("--drain")
+    }
 }
 
 #[cfg(test)]
@@ -64,5 +72,20 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_to_be_done_is_said() {
+        for (arguments, expected) in [
+            (&[][..], Some("--drain")),
+            (&["--lease-seconds=9"][..], Some("--drain")),
+            (&["--drain"][..], None),
+            (&["--drain-only"][..], None),
+            // As a Job of another version may have it.
+            (&["--drain", "--drain-only"][..], None),
+        ] {
+            let parsed = Arguments::try_parse_from([&["heartbeat"][..], arguments].concat()).unwrap();
+            assert_eq!(parsed.unsaid(), expected, "{arguments:?}");
+        }
     }
 }

@@ -51,7 +51,7 @@ const DRAINING: Duration = Duration::from_mins(5);
 /// # Errors
 /// With the failure that the job exits with: that Backups are not fresh before anything else.
 pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
-    let Arguments { drain_only, monitors, ping_seconds, storage, cluster, nats, telemetry: _ } = arguments;
+    let Arguments { drain: _, drain_only, monitors, ping_seconds, storage, cluster, nats, telemetry: _ } = arguments;
     let configured = match &monitors {
         Some(path) => configuration::load(path).await?,
         None => Vec::new(),

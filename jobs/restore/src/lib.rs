@@ -82,8 +82,8 @@ use crate::wishes::{Prune, Wishes};
 
 /// Restores Kubernetes objects from an archive of drover or of the Rancher backup operator.
 ///
-/// Without a command it is the job: it carries out every Restore of the cluster that has not run. The commands need only
-/// an archive and a kubeconfig.
+/// With --pending it is the job: it carries out every Restore of the cluster that has not run. The commands need only an
+/// archive and a kubeconfig.
 ///
 /// Exit codes: 0 all is done, or there was nothing to do; 1 objects failed, or the restore was stopped; 64 wrong usage or
 /// configuration; 65 the archive was refused and nothing changed; 69 a service is away, another restore is at work, or the
@@ -104,6 +104,9 @@ pub struct Args {
 /// What the job needs besides the Restores themselves.
 #[derive(ClapArgs, Debug)]
 struct JobOptions {
+    /// Carry out every Restore that has not run; in a pod also without this.
+    #[arg(long)]
+    pending: bool,
     /// The folder for archives that are read; its file system needs room for the largest one, packed and unpacked.
     #[arg(long, env = "DROVER_SPOOL", value_name = "FOLDER", default_value_os_t = std::env::temp_dir())]
     spool: PathBuf,
@@ -150,6 +153,10 @@ impl Patience {
 impl JobArguments for Args {
     fn telemetry(&self) -> &TelemetryOptions {
         &self.telemetry
+    }
+
+    fn unsaid(&self) -> Option<&'static str> {
+        (!self.job.pending && self.command.is_none()).then_some("--pending")
     }
 
     fn is_interactive(&self) -> bool {
@@ -374,6 +381,19 @@ mod tests {
             let refused = Args::command().try_get_matches_from(given).unwrap_err();
             assert_eq!(refused.kind(), clap::error::ErrorKind::UnknownArgument);
             assert!(refused.to_string().contains("'--drover-namespace'"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_done_is_said() {
+        for (arguments, expected) in [
+            (&[][..], Some("--pending")),
+            (&["--wait=0"][..], Some("--pending")),
+            (&["--pending", "--wait=0"][..], None),
+            (&["plan", "backup.tar.gz"][..], None),
+        ] {
+            let parsed = Args::try_parse_from([&["restore"][..], arguments].concat()).unwrap();
+            assert_eq!(parsed.unsaid(), expected, "{arguments:?}");
         }
     }
 }

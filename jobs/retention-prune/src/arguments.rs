@@ -16,7 +16,11 @@ use drover::telemetry::TelemetryOptions;
 #[derive(Debug, Parser)]
 #[command(name = "retention-prune")]
 pub struct Arguments {
-    /// Drain the queue only; without it, every Backup is looked at too, and what cut-off uploads left is removed.
+    /// Drain the queue, look at every Backup, and remove what cut-off uploads left; in a pod also without this.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub drain: bool,
+
+    /// Drain the queue only.
     #[arg(long, env = "DROVER_DRAIN_ONLY", conflicts_with = "dry_run")]
     pub drain_only: bool,
 
@@ -50,6 +54,10 @@ impl JobArguments for Arguments {
         &self.telemetry
     }
 
+    fn unsaid(&self) -> Option<&'static str> {
+        (!self.drain && !self.drain_only && !self.dry_run).then_some("--drain")
+    }
+
     fn is_interactive(&self) -> bool {
         self.dry_run
     }
@@ -64,5 +72,21 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_to_be_done_is_said() {
+        for (arguments, expected) in [
+            (&[][..], Some("--drain")),
+            (&["--lease-seconds=9"][..], Some("--drain")),
+            (&["--drain"][..], None),
+            (&["--drain-only"][..], None),
+            // As a Job of another version may have it.
+            (&["--drain", "--drain-only"][..], None),
+            (&["--dry-run"][..], None),
+        ] {
+            let parsed = Arguments::try_parse_from([&["retention-prune"][..], arguments].concat()).unwrap();
+            assert_eq!(parsed.unsaid(), expected, "{arguments:?}");
+        }
     }
 }

@@ -36,7 +36,7 @@ const JOB: &str = drover::ledger::PRUNE_MANAGER;
 /// # Errors
 /// With the failure that the job exits with: the worst of all Backups.
 pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
-    let Arguments { drain_only, dry_run, backup, storage, cluster, nats, telemetry: _ } = arguments;
+    let Arguments { drain: _, drain_only, dry_run, backup, storage, cluster, nats, telemetry: _ } = arguments;
     let client = drover::cluster::connect().await?;
     let pruner = Pruner::connect(client, cluster, storage).await?;
     if dry_run {

@@ -9,8 +9,8 @@ use drover::telemetry::TelemetryOptions;
 
 /// Makes archives of the cluster's objects.
 ///
-/// In a cluster it makes the archive of the Backup named by --backup, or of every Backup that is due, and hands it to
-/// the job "upload" through NATS. With --resource-set and --output it needs a kubeconfig alone and changes nothing in
+/// In a cluster it makes the archive of the Backup named by --backup, or of every Backup that is due (--due), and hands it
+/// to the job "upload" through NATS. With --resource-set and --output it needs a kubeconfig alone and changes nothing in
 /// the cluster.
 ///
 /// With --backup 0 means that there is a snapshot that began after it was asked for; without it, that no Backup that was
@@ -21,7 +21,11 @@ use drover::telemetry::TelemetryOptions;
 #[derive(Debug, Parser)]
 #[command(name = "snapshot")]
 pub struct Arguments {
-    /// Make the archive of this Backup now, due or not; without it, of every Backup that is due.
+    /// Make the archive of every Backup that is due; in a pod also without this.
+    #[arg(long, conflicts_with_all = ["resource_set", "output"])]
+    pub due: bool,
+
+    /// Make the archive of this Backup now, due or not.
     #[arg(long, env = "DROVER_BACKUP", value_name = "NAME", conflicts_with_all = ["resource_set", "output"])]
     pub backup: Option<String>,
 
@@ -67,6 +71,10 @@ impl JobArguments for Arguments {
         &self.telemetry
     }
 
+    fn unsaid(&self) -> Option<&'static str> {
+        (!self.due && self.backup.is_none() && self.output.is_none()).then_some("--due")
+    }
+
     fn is_interactive(&self) -> bool {
         self.output.is_some()
     }
@@ -81,6 +89,22 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_to_be_done_is_said() {
+        for (arguments, expected) in [
+            (&[][..], Some("--due")),
+            (&["--wait", "5"][..], Some("--due")),
+            (&["--due"][..], None),
+            (&["--backup=daily"][..], None),
+            // As a Job of another version may have it.
+            (&["--due", "--backup=daily"][..], None),
+            (&["--output", "a", "--resource-set", "b"][..], None),
+        ] {
+            let parsed = Arguments::try_parse_from([&["snapshot"][..], arguments].concat()).unwrap();
+            assert_eq!(parsed.unsaid(), expected, "{arguments:?}");
+        }
     }
 
     #[test]

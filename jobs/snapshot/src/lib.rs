@@ -30,7 +30,7 @@ pub use arguments::Arguments;
 /// # Errors
 /// With the failure that the job exits with; of several Backups, the one with the highest exit code.
 pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
-    let Arguments { telemetry: _, cluster, nats, backup, wait, resource_set, output, encryption_config, allow } =
+    let Arguments { due: _, cluster, nats, backup, wait, resource_set, output, encryption_config, allow, telemetry: _ } =
         arguments;
     let client = drover::cluster::connect().await?;
     if let (Some(resource_set), Some(output)) = (resource_set, output) {

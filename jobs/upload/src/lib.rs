@@ -25,7 +25,7 @@ use context::Context;
 /// # Errors
 /// With the failure that the job exits with: the worst of all messages.
 pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
-    let Arguments { drain_only, spool, storage, cluster, nats, telemetry: _ } = arguments;
+    let Arguments { drain: _, drain_only, spool, storage, cluster, nats, telemetry: _ } = arguments;
     let client = drover::cluster::connect().await?;
     let context = Context::connect(client, cluster, &nats, storage, spool).await?;
     let jetstream = &context.connection.jetstream;

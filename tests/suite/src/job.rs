@@ -8,10 +8,21 @@ use tokio::process::{Child, Command};
 /// The longest that a job in a test may take; one that hangs is shown with its log instead of hanging the test.
 const LIMIT: Duration = Duration::from_mins(3);
 
+/// What each job is asked for where a test names no arguments: its whole work, as the manifests ask for it.
+const WHOLE: [(&str, &str); 6] = [
+    ("snapshot", "--due"),
+    ("upload", "--drain"),
+    ("retention-prune", "--drain"),
+    ("heartbeat", "--drain"),
+    ("restore", "--pending"),
+    ("dispatch", "--watch"),
+];
+
 /// A job's process, about to be started.
 pub struct Job {
     name: String,
     command: Command,
+    is_bare: bool,
 }
 
 /// A job's process.
@@ -37,7 +48,14 @@ impl Job {
     pub(crate) fn new(name: &str, program: PathBuf, environment: Vec<(String, String)>) -> Self {
         let mut command = Command::new(program);
         command.envs(environment).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        Self { name: name.to_owned(), command }
+        Self { name: name.to_owned(), command, is_bare: false }
+    }
+
+    /// Without a word of what is to be done, outside of a pod, wherever the test itself runs.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        self.command.env_remove("KUBERNETES_SERVICE_HOST");
+        Self { is_bare: true, ..self }
     }
 
     /// With these arguments.
@@ -60,6 +78,9 @@ impl Job {
     /// When it cannot be started.
     #[must_use]
     pub fn start(mut self) -> Running {
+        if !self.is_bare && self.command.as_std().get_args().len() == 0 {
+            self.command.args(WHOLE.iter().filter(|(name, _)| *name == self.name).map(|(_, argument)| argument));
+        }
         let child = self.command.spawn();
         Running {
             child: child.unwrap_or_else(|error| panic!("failed to start {:?}: {error}", self.name)),

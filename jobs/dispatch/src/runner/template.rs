@@ -37,6 +37,9 @@ const TOOLS: [&str; 14] = [
     "app.kubernetes.io/managed-by",
 ];
 
+/// What the manifests of stages ask for. The argument of a Job that is started for less takes its place.
+const WHOLE: [&str; 2] = ["--due", "--drain"];
+
 /// When a CronJob runs that only holds the template of its Backup's Jobs; it is suspended, but must say something.
 const NEVER: &str = "0 0 1 1 *";
 
@@ -150,7 +153,10 @@ pub(crate) fn pod_digest(pod: &Value) -> String {
 fn add_argument(job: &mut Value, argument: &str) {
     let container = &mut job["template"]["spec"]["containers"][0];
     match container["args"].as_array_mut() {
-        Some(arguments) => arguments.push(json!(argument)),
+        Some(arguments) => {
+            arguments.retain(|asked| !WHOLE.iter().any(|whole| asked == whole));
+            arguments.push(json!(argument));
+        }
         None => container["args"] = json!([argument]),
     }
 }
@@ -250,6 +256,21 @@ mod tests {
         let container = &job["spec"]["template"]["spec"]["containers"][0];
         assert_eq!(container["args"], json!(["--a", "--drain-only"]));
         assert_eq!((&container["image"], &job["spec"]["backoffLimit"]), (&json!("drover:2"), &json!(3)));
+    }
+
+    #[test]
+    fn a_job_that_is_started_for_less_is_not_asked_for_all() {
+        for (asked, argument, expected) in [
+            (json!(["--due"]), "--backup=daily", json!(["--backup=daily"])),
+            (json!(["--wait=9", "--due"]), "--backup=daily", json!(["--wait=9", "--backup=daily"])),
+            (json!(["--drain"]), "--drain-only", json!(["--drain-only"])),
+            // As an earlier version's manifests have it.
+            (json!(null), "--drain-only", json!(["--drain-only"])),
+        ] {
+            let mut job = json!({"template": {"spec": {"containers": [{"args": asked}]}}});
+            add_argument(&mut job, argument);
+            assert_eq!(job["template"]["spec"]["containers"][0]["args"], expected, "{asked}");
+        }
     }
 
     #[test]

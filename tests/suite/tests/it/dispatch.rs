@@ -178,7 +178,7 @@ impl Dispatch {
         let program = binaries::binary("dispatch").await.unwrap();
         let log = testbed.folder().join(format!("dispatch-{}.log", uuid::Uuid::now_v7()));
         let child = Command::new(program)
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--watch", "--listen", "127.0.0.1:0"])
             .envs(testbed.environment())
             .env("DROVER_LEASE_SECONDS", "5")
             .stdin(Stdio::null())

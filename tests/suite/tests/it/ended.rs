@@ -34,7 +34,7 @@ async fn one_at_a_time_and_the_next_takes_over_from_the_dead(site: &Site) {
     site.make_restore(&Restore::new("once", spec)).await;
     let first = site.job("restore").start();
     is_going(site, &held).await;
-    let second = site.job("restore").arguments(["--wait=0"]).end_with(69).await;
+    let second = site.job("restore").arguments(["--pending", "--wait=0"]).end_with(69).await;
     assert!(second.log.contains("restores this cluster, and what waits is left to the next job"), "{}", second.log);
     let waiting = site.job("restore").start();
     progress_is_seen(site).await;

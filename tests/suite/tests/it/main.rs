@@ -15,6 +15,7 @@ mod artifacts;
 mod asked;
 mod authentic;
 mod backup;
+mod bare;
 mod charge;
 mod clocks;
 mod closed;

@@ -15,6 +15,7 @@ pub(crate) async fn get_the_work_at_once(place: &Place) {
     a_backup_whose_secret_lies_elsewhere(place).await;
     an_upload_that_failed(place).await;
     a_restore_that_is_applied_again(place).await;
+    a_job_of_an_earlier_version(place).await;
 }
 
 /// `kubectl create job --from`, as a person does.
@@ -98,4 +99,14 @@ async fn a_restore_that_is_applied_again(place: &Place) {
     apply().await;
     place.restores().delete("twice", &DeleteParams::default()).await.unwrap();
     apply().await;
+}
+
+/// Its manifests name no arguments: in a pod a job without any does its whole work.
+async fn a_job_of_an_earlier_version(place: &Place) {
+    let from = ["create", "job", "--from=cronjob/upload", "without-arguments", "--dry-run=client", "--output=json"];
+    let mut job: Value = serde_json::from_str(&place.kubectl_here(&from).await).unwrap();
+    let arguments = job["spec"]["template"]["spec"]["containers"][0]["args"].take();
+    assert_eq!(arguments, json!(["--drain"]));
+    place.kubectl(&["apply", "-f", &place.write("without-arguments.json", &job.to_string())]).await;
+    place.kubectl_here(&["wait", "--for=condition=Complete", "--timeout=240s", "job/without-arguments"]).await;
 }

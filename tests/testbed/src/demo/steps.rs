@@ -161,7 +161,7 @@ async fn back_up(cast: &Cast) -> Result<(), Error> {
         }
         Stage::Processes => {
             cast.job("snapshot", &["--backup", BACKUP]).await?;
-            cast.job("upload", &[]).await
+            cast.job("upload", &["--drain"]).await
         }
     }
 }
@@ -261,7 +261,7 @@ async fn restore(cast: &Cast) -> Result<(), Error> {
     asked("make the Restore", restores.create(&PostParams::default(), &Restore::new(RESTORE, spec)).await)?;
     match cast.stage {
         Stage::Pods => cast.wait_until_ready("restores", RESTORE).await?,
-        Stage::Processes => cast.job("restore", &[]).await?,
+        Stage::Processes => cast.job("restore", &["--pending"]).await?,
     }
     cast.kubectl(&["get", "restores.resources.cattle.io"]).await
 }

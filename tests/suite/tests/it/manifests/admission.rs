@@ -20,13 +20,15 @@ const DROVER: &str = r#""drover:0.1.0""#;
 pub(super) const STAGES: [&str; 6] = ["snapshot", "upload", "retention-prune", "restore", "setup", "heartbeat"];
 
 /// Changes to a pod's spec that dispatch may make, of the stage that is named.
-const ALLOWED: [(&str, &str, &str); 19] = [
+const ALLOWED: [(&str, &str, &str); 20] = [
     ("snapshot", "/restartPolicy", r#""Never""#),
     ("upload", "/restartPolicy", r#""Never""#),
     ("restore", "/restartPolicy", r#""Never""#),
     ("setup", "/restartPolicy", r#""Never""#),
     ("snapshot", "/containers/0/args", r#"["--backup=rancher-daily-backup"]"#),
+    // As the manifests of an earlier version have it.
     ("snapshot", "/containers/0/args", "[]"),
+    ("restore", "/containers/0/args", "[]"),
     ("upload", "/containers/0/args", r#"["--drain-only"]"#),
     ("retention-prune", "/containers/0/args", r#"["--drain-only"]"#),
     ("upload", "/terminationGracePeriodSeconds", "5"),
@@ -43,8 +45,9 @@ const ALLOWED: [(&str, &str, &str); 19] = [
 ];
 
 /// Changes that would let it do more than start the job, and what each is refused with.
-const REFUSED: [(&str, &str, &str, &str); 48] = [
+const REFUSED: [(&str, &str, &str, &str); 49] = [
     ("restore", "/containers/0/args", r#"["--drain-only"]"#, "arguments --drain-only"),
+    ("restore", "/containers/0/args", r#"["apply", "/spool/a"]"#, "arguments apply /spool/a"),
     ("upload", "/containers/0/args", r#"["--backup=a"]"#, "arguments --backup=a"),
     ("retention-prune", "/containers/0/args", r#"["--backup=a"]"#, "arguments --backup=a"),
     ("snapshot", "/containers/0/args", r#"["--output=/spool/a"]"#, "arguments --output=/spool/a"),
