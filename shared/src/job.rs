@@ -44,7 +44,7 @@ where
         Err(error) => return refuse_arguments(&error),
     };
     if let Some(argument) = arguments.unsaid().filter(|_| !cluster::is_in_pod()) {
-        return show_help(A::command().version(version), argument);
+        return show_help(&mut A::command().version(version), argument);
     }
     let outcome = telemetry::start(arguments.telemetry()).map_err(Failure::from).and_then(|()| {
         install_tls_provider();
@@ -90,7 +90,7 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
 }
 
 /// The help as an answer to what is no order.
-fn show_help(mut command: Command, argument: &str) -> ExitCode {
+fn show_help(command: &mut Command, argument: &str) -> ExitCode {
     let (help, name) = (command.render_help(), command.get_name().to_owned());
     let words = format!(
         "{help}\nerror: outside of a pod {name:?} does nothing unasked; \"{name} {argument}\" does what it does in one\n"

@@ -176,7 +176,8 @@ enum Command {
     ///
     /// Objects that failed or were kept are named with the reason. It can be run again at any time: only what differs is
     /// written. While it writes, the controllers that the archive's ResourceSet names are at 0 replicas; where there is
-    /// nothing to write they go on.
+    /// nothing to write they go on. What has to be deleted to be created again lies in a Secret of drover's namespace
+    /// meanwhile, or in a file beside the archive where the cluster has no such namespace.
     Apply(Applying),
     /// Shows the archives that lie at a place, the newest first.
     List(list::Listing),

@@ -43,7 +43,8 @@ pub(crate) enum LeftError {
         /// The command that deletes the copy.
         deleting: String,
         /// Why.
-        source: BackError,
+        #[snafu(source(from(BackError, Box::new)))]
+        source: Box<BackError>,
     },
 }
 

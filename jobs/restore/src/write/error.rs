@@ -100,13 +100,11 @@ pub(crate) enum WriteError {
     /// It was deleted, and neither what is wanted nor what was there could be created.
     #[snafu(display(
         "failed to create it again after it was deleted, for it cannot be changed, and to put back what was there \
-         before ({old}); {copy} holds that: run the restore again when the server takes one of the two"
+         before: {old}; run the restore again when the server takes one of the two"
     ))]
     Lost {
-        /// Why what was there before could not be created.
+        /// Why what was there before could not be created, and where it lies.
         old: String,
-        /// Where it lies.
-        copy: String,
         /// Why what is wanted was refused.
         source: RequestError,
     },

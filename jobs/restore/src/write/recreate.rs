@@ -165,7 +165,8 @@ impl Job<'_> {
         live_bytes: &[u8],
     ) -> Result<Written, WriteError> {
         let taken = if self.is_there_and_would_be_created(live).await? {
-            Some(self.take_away(obstacle, live, live_bytes).await?)
+            // Boxed, for it is seldom under way and large.
+            Some(Box::pin(self.take_away(obstacle, live, live_bytes)).await?)
         } else {
             None
         };
@@ -178,7 +179,7 @@ impl Job<'_> {
                 Ok(Written { outcome: Outcome::Updated, note: noted(obstacle, &written), ..written })
             }
             (Err(error), None) => Err(error),
-            (Err(error), Some(taken)) => Err(self.undo(taken, error).await),
+            (Err(error), Some(taken)) => Err(Box::pin(self.undo(taken, error)).await),
         }
     }
 
@@ -238,10 +239,10 @@ impl Job<'_> {
                 }
             }
             Err(old) => {
-                let old = Chain(&old).to_string();
-                tracing::warn!("{path:?} was not put back: {old}; {copy} holds it");
+                let old = format!("{}; {copy} holds it", Chain(&old));
+                tracing::warn!("{path:?} was not put back: {old}");
                 match error {
-                    WriteError::Request { source, .. } => WriteError::Lost { old, copy: copy.to_string(), source },
+                    WriteError::Request { source, .. } => WriteError::Lost { old, source },
                     error => error,
                 }
             }
