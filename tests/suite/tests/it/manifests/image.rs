@@ -121,7 +121,7 @@ fn images_of_text(text: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn every_program_that_a_manifest_starts_is_in_the_image() {
+async fn every_program_that_a_manifest_starts_is_in_the_image_and_is_told_what_to_do() {
     let dockerfile = file("Dockerfile");
     let jobs = after(&dockerfile, "for job in ", &[';']).to_owned();
     for name in OVERLAYS {
@@ -134,6 +134,8 @@ async fn every_program_that_a_manifest_starts_is_in_the_image() {
                 assert_eq!(is_ours, !program.is_empty(), "others' images bring their own entry point");
                 let known = jobs.split_whitespace().any(|job| program == format!("/{job}"));
                 assert!(known || !is_ours, "{program}");
+                let words = |member: &str| container[member].as_array().map_or(0, Vec::len);
+                assert!(words("command") + words("args") > 1 || !is_ours, "{program} alone");
             }
         }
     }
