@@ -43,14 +43,8 @@ pub(crate) enum BackError {
         /// What the server said.
         source: RequestError,
     },
-    /// The copy cannot be unpacked.
-    #[snafu(display("failed to unpack its copy"))]
-    Unpack {
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// Somebody took a part of the copy away.
-    #[snafu(display("failed to find all pieces of its copy"))]
+    /// Somebody changed the copy, or took a part of it away.
+    #[snafu(display("failed to find all of its copy as it was written"))]
     Incomplete,
 }
 
@@ -62,7 +56,7 @@ impl BackError {
             | Self::Create { source }
             | Self::GiveFinalizers { source }
             | Self::ReadCopy { source } => source.is_transient() || source.is_conflict(),
-            Self::Parse { .. } | Self::Unpack { .. } | Self::Incomplete => false,
+            Self::Parse { .. } | Self::Incomplete => false,
         }
     }
 }
@@ -87,7 +81,7 @@ enum Step {
 }
 
 /// Creates the object of that path where it is missing, and gives it its finalizers back where it is the very one of the
-/// copy, and has lost them. `body` creates it; without it the copy was not written to its end.
+/// copy, and has lost them. `body` creates it; without it there is no whole copy.
 ///
 /// # Errors
 ///

@@ -18,7 +18,7 @@ use kube::core::PartialObjectMeta;
 use serde_json::json;
 use snafu::ResultExt;
 
-use super::back::{BackError, ReadCopySnafu, UnpackSnafu};
+use super::back::{BackError, ReadCopySnafu};
 use super::{KeepError, Original, PackSnafu, SecretSnafu};
 use crate::request::{RequestError, Server};
 use crate::types::segment;
@@ -100,7 +100,7 @@ impl Pieces {
         Some((pieces, annotation(OBJECT_ANNOTATION)?, annotation(UID_ANNOTATION)?))
     }
 
-    /// What creates the object again; none where not all of it was written.
+    /// What creates the object again; none where not all of it is there, or it is no copy.
     pub(super) async fn read(&self, server: &Server) -> Result<Option<Vec<u8>>, BackError> {
         let mut packed = Vec::new();
         for index in 0..self.count {
@@ -108,11 +108,12 @@ impl Pieces {
                 Err(error) if error.is_not_found() => return Ok(None),
                 piece => piece.context(ReadCopySnafu)?,
             };
-            let piece: Secret = serde_json::from_slice(&piece).map_err(io::Error::other).context(UnpackSnafu)?;
-            let Some(ByteString(data)) = piece.data.and_then(|mut data| data.remove(KEY)) else { return Ok(None) };
+            let piece: Option<Secret> = serde_json::from_slice(&piece).ok();
+            let data = piece.and_then(|piece| piece.data?.remove(KEY));
+            let Some(ByteString(data)) = data else { return Ok(None) };
             packed.extend(data);
         }
-        unpack(&packed).map(Some).context(UnpackSnafu)
+        Ok(unpack(&packed).ok())
     }
 
     pub(super) async fn delete(&self, server: &Server) -> Result<(), RequestError> {
