@@ -25,7 +25,7 @@ use crate::ground::Ground;
 use crate::outcome::{Counts, Outcome};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
-use crate::waiting::to_carry_out;
+use crate::waiting::{is_anything_to_do, to_carry_out};
 use crate::wishes::{WishError, Wishes};
 use crate::{JobOptions, chosen, stored_report};
 
@@ -142,16 +142,9 @@ pub(crate) async fn restore_all(options: JobOptions, shutdown: &CancellationToke
     outcome
 }
 
-/// Whether a Restore waits, or another try left something behind.
-async fn is_anything_to_do(client: &Client, server: &Server, namespace: &str) -> Result<bool, Failure> {
-    Ok(!to_carry_out(client, namespace).await?.is_empty()
-        || !controllers::scaled_down(server).await?.is_empty()
-        || copies::are_left(client, namespace).await?)
-}
-
 /// Nobody else restores, so what is scaled down was left behind. A Restore that still waits goes on with its own, and they
-/// are put back after it, also where it did not come that far. What was deleted to be created again is put back first, so
-/// that it is there for the plans, and once more at the end: whatever kept it from being created may be gone by then.
+/// are put back after it, also where it did not come that far. What was deleted to be created again is put back first, for
+/// the plans, and tried once more at the end.
 async fn work(
     client: Client,
     server: Arc<Server>,
@@ -167,7 +160,6 @@ async fn work(
         .partition(|left| waiting.iter().any(|restore| restore.uid().as_deref() == Some(left.holder())));
     let mut outcomes =
         vec![exemption::take_out_left(&server, turn).await.map(drop), put_back(&server, &now, turn).await];
-    // What fails is logged, and tried again below.
     drop(copies::put_back_left(&server, &namespace, turn, When::BeforePlans).await);
     if !waiting.is_empty() {
         outcomes.push(Box::pin(restore_all_of(waiting, client, Arc::clone(&server), options, identity, turn)).await);

@@ -10,7 +10,8 @@ use kube::{Api, Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
 use tracing::info;
 
-use crate::cluster_report as report;
+use crate::request::Server;
+use crate::{cluster_report as report, controllers, copies};
 
 /// The Restores cannot be read.
 #[derive(Debug, Snafu)]
@@ -23,6 +24,16 @@ impl Fault for ReadError {
     fn exit(&self) -> drover::exit::Exit {
         self.source.exit()
     }
+}
+
+/// Whether a Restore waits, or another try left something behind.
+///
+/// # Errors
+/// When one of them cannot be looked for.
+pub(crate) async fn is_anything_to_do(client: &Client, server: &Server, namespace: &str) -> Result<bool, Failure> {
+    Ok(!to_carry_out(client, namespace).await?.is_empty()
+        || !controllers::scaled_down(server).await?.is_empty()
+        || copies::are_left(client, namespace).await?)
 }
 
 /// The Restores that are to be carried out, oldest first. Each of those that are not says why.
