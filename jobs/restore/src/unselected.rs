@@ -74,22 +74,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::compare::StatusRule;
     use crate::types::Type;
 
     fn served(kind: &str, plural: &str, group: &str, version: &str) -> Type {
-        Type {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            plural: plural.to_owned(),
-            kind: kind.to_owned(),
-            namespaced: false,
-            status: StatusRule::Plain,
-            lists: true,
-            gets: true,
-            scales: false,
-            served: true,
-        }
+        Type { version: version.to_owned(), ..Type::for_tests(group, plural, kind, false) }
     }
 
     /// What is told of an archive with these objects, each a type and a name, and a set with these selectors.
