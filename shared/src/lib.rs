@@ -25,6 +25,7 @@ pub mod job;
 pub mod lease;
 pub mod ledger;
 pub mod listing;
+pub mod nearest;
 pub mod object;
 pub mod places;
 pub mod policy;

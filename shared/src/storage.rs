@@ -34,7 +34,6 @@ mod location;
 mod mark;
 mod meter;
 mod name;
-mod nearest;
 mod opened;
 mod options;
 mod parts;
@@ -56,7 +55,6 @@ pub(crate) use self::location::names_bucket;
 pub use self::location::{Credentials, Location, LocationError, S3Settings};
 pub use self::meter::Progress;
 pub use self::name::{FolderProblem, LONGEST_NAME, NameProblem};
-pub use self::nearest::Nearest;
 pub use self::opened::Opened;
 pub use self::options::{LocateError, StorageOptions};
 pub use self::parts::UploadSizes;
@@ -69,7 +67,7 @@ use self::error::{AnotherSnafu, FindSnafu, MarkedSnafu, StoreSnafu, UseNameSnafu
 use self::folder::Folder;
 use self::meter::{Meter, reporting};
 use self::name::{Companion, check_name};
-use self::nearest::Search;
+use crate::nearest::{Nearest, Search};
 
 /// The folder of the default location: where the Rancher backup operator mounts its volume.
 pub const DEFAULT_FOLDER: &str = "/var/lib/backups";

@@ -10,9 +10,9 @@ use snafu::Snafu;
 
 use super::http::BuildProblem;
 use super::name::NameProblem;
-use super::nearest::Nearest;
 use super::refusal::{Refusal, RefusalKind};
 use crate::exit::{Exit, Fault};
+use crate::nearest::Nearest;
 
 /// Why a place could not be opened.
 #[derive(Debug, Snafu)]
@@ -28,7 +28,8 @@ pub enum OpenError {
     },
     /// No credentials in the environment.
     #[snafu(display(
-        "failed to find credentials for {place}: name a Secret in `credentialSecretName`, or give the pod an IAM role"
+        "failed to find credentials for {place}: name a Secret in `credentialSecretName`, or give the pod an IAM role; on the \
+         command line set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     ))]
     FindCredentials {
         /// The place, for people.
@@ -39,7 +40,8 @@ pub enum OpenError {
     /// The service that gives credentials to this pod failed.
     #[snafu(display(
         "failed to get the pod's own credentials for {place}; check its IAM role, or name a Secret in \
-         `credentialSecretName`"
+         `credentialSecretName`; on the command line set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or leave the \
+         metadata service of the machine out (AWS_EC2_METADATA_DISABLED=true)"
     ))]
     GetCredentials {
         /// The place, for people.

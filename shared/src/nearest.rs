@@ -5,7 +5,7 @@ use std::fmt;
 /// How many names are told.
 const MOST: usize = 3;
 
-/// The archives whose names are nearest to one that is not there, the nearest first.
+/// The names that are nearest to one that is not there, the nearest first.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Nearest(Vec<String>);
 
@@ -18,19 +18,22 @@ impl fmt::Display for Nearest {
 }
 
 /// The names seen so far that are nearest to the wanted one.
-pub(super) struct Search<'a> {
+#[derive(Debug)]
+pub struct Search<'a> {
     wanted: &'a str,
     /// Distance and name, in order.
     found: Vec<(usize, String)>,
 }
 
 impl<'a> Search<'a> {
-    pub(super) const fn for_name(wanted: &'a str) -> Self {
+    /// None was seen yet.
+    #[must_use]
+    pub const fn for_name(wanted: &'a str) -> Self {
         Self { wanted, found: Vec::new() }
     }
 
     /// Looks at a name. One of which more than half is different is no help.
-    pub(super) fn see(&mut self, name: String) {
+    pub fn see(&mut self, name: String) {
         let distance = strsim::levenshtein(self.wanted, &name);
         if distance * 2 <= self.wanted.len().max(name.len()) {
             let place = self.found.partition_point(|known| (known.0, &known.1) <= (distance, &name));
@@ -39,7 +42,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    pub(super) fn end(self) -> Nearest {
+    /// What was found.
+    #[must_use]
+    pub fn end(self) -> Nearest {
         Nearest(self.found.into_iter().map(|(_, name)| name).collect())
     }
 }
