@@ -38,4 +38,5 @@ pub mod schedule;
 pub mod selection;
 pub mod status;
 pub mod storage;
+pub mod task;
 pub mod telemetry;

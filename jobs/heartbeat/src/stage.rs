@@ -7,9 +7,9 @@ use std::time::Duration;
 use drover::events::Event;
 use drover::exit::Exit;
 use drover::queue::{Handler, Outcome};
+use drover::task;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::Instrument;
 
 use crate::context::Context;
 use crate::message;
@@ -32,7 +32,7 @@ impl Stage {
     fn begin(&self, event: &Event) -> AbortOnDropHandle<Outcome> {
         let (context, event) = (Arc::clone(&self.context), event.clone());
         let work = async move { message::handle(&context, &event).await };
-        AbortOnDropHandle::new(tokio::spawn(work.in_current_span()))
+        AbortOnDropHandle::new(task::spawn(work))
     }
 
     fn begun(&self) -> MutexGuard<'_, HashMap<String, AbortOnDropHandle<Outcome>>> {

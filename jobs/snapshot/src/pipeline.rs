@@ -11,6 +11,7 @@ use drover::object::{ListPage, Object, ParseError};
 use drover::resources::PART_OF_LABEL;
 use drover::runs::{Counted, Encryption};
 use drover::selection::{DiscoveryError, Plan, PlanError};
+use drover::task;
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use kube::Client;
@@ -195,7 +196,7 @@ where
     let missing = selected.missing.clone();
     let (sender, receiver) = mpsc::channel(PAGES_IN_FLIGHT);
     let encoder = Encoder::new(Arc::clone(&plan), selected, configuration, modified, output, counts);
-    let encoding = tokio::task::spawn_blocking(move || encoder.encode(receiver));
+    let encoding = task::spawn_blocking(move || encoder.encode(receiver));
     let listed = send_pages(client, plan, missing, sender).await;
     // When the encoder failed it closed the channel, and its reason is the one to tell.
     let encoded = encoding.await.context(JoinSnafu)?;

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Record, is_race, same_term};
-use crate::clock;
 use crate::exit::Chain;
+use crate::{clock, task};
 
 /// A record that is ours, and when the request that made it so was sent: the earliest time from which anybody can have
 /// seen it.
@@ -33,7 +33,7 @@ pub(super) struct Renewal {
 impl Renewal {
     pub(super) fn start(record: Arc<Record>, term: Term) -> Self {
         let (lost, stop) = (CancellationToken::new(), CancellationToken::new());
-        let task = tokio::spawn(keep(record, term, stop.clone(), lost.clone()));
+        let task = task::spawn(keep(record, term, stop.clone(), lost.clone()));
         Self { lost, stop, task: AbortOnDropHandle::new(task) }
     }
 

@@ -16,6 +16,7 @@ use super::cursor::{Advance, Cursor};
 use super::error::{AdvanceSnafu, FinishSnafu, ReadSnafu};
 use super::{Body, Limits, ListError, Options, Page, RequestError, ask, continuation};
 use crate::selection::{Plan, Request, ResourceType, TypePlan, field_condition};
+use crate::task;
 
 /// How large a first page that is read ahead may be: several wait at a time, so they stay small. Most types of Rancher
 /// have a handful of objects, and a snapshot of them takes as long as its round trips.
@@ -46,7 +47,7 @@ pub fn pages(client: Client, plan: Arc<Plan>, options: Options) -> Pages {
     // One page waits here while the one before it is used and the one after it is read.
     let (sender, receiver) = mpsc::channel(1);
     let reader = Reader { client, plan, options };
-    let task = tokio::spawn(async move {
+    let task = task::spawn(async move {
         if let Err(error) = reader.read_types(&sender).await {
             // Whoever is gone needs no error.
             let _ = sender.send(Err(error)).await;
@@ -77,7 +78,7 @@ impl Reader {
         // Each beginning is a task of its own, so that it is read while the pages of another type are.
         let begin = |index: usize| {
             let reader = self.clone();
-            AbortOnDropHandle::new(tokio::spawn(async move { reader.begin(index).await }))
+            AbortOnDropHandle::new(task::spawn(async move { reader.begin(index).await }))
         };
         let ahead = self.options.types_ahead.max(1);
         let mut beginnings = futures::stream::iter(0..self.plan.types.len()).map(begin).buffered(ahead).enumerate();

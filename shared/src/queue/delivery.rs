@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::exit::Chain;
+use crate::task;
 
 /// How often an acknowledgment is sent whose answer does not come.
 const TRIES: usize = 3;
@@ -36,7 +37,7 @@ impl Delivery {
             subject: message.subject.to_string(),
             payload: message.payload,
             acker,
-            progress: AbortOnDropHandle::new(tokio::spawn(progress)),
+            progress: AbortOnDropHandle::new(task::spawn(progress)),
         })
     }
 

@@ -25,6 +25,7 @@ use super::meter::Meter;
 use super::name::is_plain;
 use super::opened::Opened;
 use super::removal::Removal;
+use crate::task;
 
 pub(super) mod beside;
 mod partial;
@@ -63,7 +64,7 @@ impl Folder {
             stop: stop.clone(),
         };
         let _stop_when_dropped = stop.drop_guard();
-        let written = tokio::task::spawn_blocking(move || writing.run()).await;
+        let written = task::spawn_blocking(move || writing.run()).await;
         written.unwrap_or_else(|panicked| Err(io::Error::other(panicked)).context(UseLocalFileSnafu { name }))
     }
 
@@ -116,7 +117,7 @@ impl Folder {
         work: impl FnOnce(&Path, &str) -> Result<T, FolderRefusal> + Send + 'static,
     ) -> Result<T, Reason> {
         let (folder, name) = (self.path.clone(), name.to_owned());
-        let done = tokio::task::spawn_blocking(move || work(&folder, &name)).await;
+        let done = task::spawn_blocking(move || work(&folder, &name)).await;
         Ok(done.unwrap_or_else(|panicked| Err(FolderRefusal::of_file(&io::Error::other(panicked))))?)
     }
 

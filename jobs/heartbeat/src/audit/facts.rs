@@ -13,6 +13,7 @@ use drover::resources::{Backup, BackupRun, BackupType, ConditionStatus, Place};
 use drover::runs::report::PRUNED;
 use drover::runs::{begun_at, lacking, schedule_of, status_of};
 use drover::storage::{Label, Opened, Storage};
+use drover::task;
 use futures::future::join_all;
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -164,7 +165,7 @@ async fn decryption(context: &Context, backup: &Backup, opened: Opened) -> Decry
         Err(error) => return Decryption::Fails(Chain(&error).to_string()),
     };
     let runtime = Handle::current();
-    let reading = tokio::task::spawn_blocking(move || {
+    let reading = task::spawn_blocking(move || {
         let reader = SyncIoBridge::new_with_handle(opened.into_reader(), runtime);
         first_encrypted(reader, configuration)
     });
