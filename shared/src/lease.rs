@@ -30,6 +30,7 @@ use kube::{Api, Client};
 use snafu::{IntoError, OptionExt, Snafu};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 pub use self::candidate::Candidate;
 use self::candidate::Look;
@@ -210,14 +211,21 @@ pub async fn acquire(
     wait: Wait,
 ) -> Result<Acquired, LeaseError> {
     let mut candidate = Candidate::new(client, namespace, name, identity, settings);
-    let begun = Instant::now();
+    let (begun, mut is_said) = (Instant::now(), false);
     loop {
         match candidate.look().await? {
             Look::Taken(lease) => return Ok(Acquired::Held(lease)),
             Look::Held { holder, lives } if gives_up(wait, lives, begun.elapsed()) => {
                 return Ok(Acquired::Busy { holder });
             }
-            Look::Held { .. } => sleep(candidate.record.poll_interval()).await,
+            Look::Held { holder, .. } => {
+                // Whoever waits for longer says so itself.
+                if wait == Wait::No && !std::mem::replace(&mut is_said, true) {
+                    let seconds = candidate.patience().as_secs();
+                    info!(lease = name, "held by {holder:?}; waiting up to {seconds} s to see whether that one lives");
+                }
+                sleep(candidate.record.poll_interval()).await;
+            }
         }
     }
 }

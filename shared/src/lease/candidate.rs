@@ -1,6 +1,7 @@
 //! Somebody who wants a lease.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Client;
@@ -47,6 +48,11 @@ impl Candidate {
             Look::Taken(lease) => Acquired::Held(lease),
             Look::Held { holder, .. } => Acquired::Busy { holder },
         })
+    }
+
+    /// How long the holder that was seen last may be silent before it counts as dead.
+    pub(super) fn patience(&self) -> Duration {
+        self.observation.promised(self.record.settings.whole())
     }
 
     pub(super) async fn look(&mut self) -> Result<Look, LeaseError> {

@@ -56,6 +56,11 @@ impl Observation {
         self.seen = Some(sighting);
         if silent >= promised(spec, fallback) { Judgement::Dead { holder } } else { Judgement::Held { holder, lives } }
     }
+
+    /// How long the holder that was seen last may be silent; `fallback` where none was seen, or its record does not say.
+    pub(super) fn promised(&self, fallback: Duration) -> Duration {
+        self.seen.as_ref().map_or(fallback, |seen| promised(&seen.spec, fallback))
+    }
 }
 
 /// How long the holder may be silent, by its own word.
@@ -99,6 +104,16 @@ mod tests {
             let judgement = observation.judge(spec.as_ref(), begun + Duration::from_secs(second), FALLBACK);
             assert_eq!(judgement, expected, "at second {second}");
         }
+    }
+
+    #[test]
+    fn a_holder_is_waited_for_as_long_as_its_record_says() {
+        let mut observation = Observation::default();
+        assert_eq!(observation.promised(FALLBACK), FALLBACK);
+        observation.judge(Some(&record("a", 1, Some(15))), Instant::now(), FALLBACK);
+        assert_eq!(observation.promised(FALLBACK), Duration::from_secs(15));
+        observation.judge(Some(&record("a", 1, None)), Instant::now(), FALLBACK);
+        assert_eq!(observation.promised(FALLBACK), FALLBACK);
     }
 
     #[test]
