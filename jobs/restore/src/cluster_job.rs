@@ -65,7 +65,7 @@ pub(crate) enum JobError {
     /// Objects failed.
     #[snafu(display("{words}"))]
     ObjectsFailed {
-        /// The counts, and the first ones by name and reason.
+        /// The counts, and the causes.
         words: String,
     },
     /// Another restore is at work.
@@ -334,20 +334,21 @@ fn conclude(
     if stop.is_cancelled() && counts.of(Outcome::Untouched) > 0 {
         return Err(JobError::Interrupted { words }.into());
     }
-    let words = with_names(restore, finished, words);
+    let words = with_causes(restore, finished, words);
     let is_well = counts.of(Outcome::Failed) == 0 || restore.spec.ignore_errors == Some(true);
     if is_well { Ok(words) } else { Err(JobError::ObjectsFailed { words }.into()) }
 }
 
-/// The counts, with the first objects that somebody should look at.
-fn with_names(restore: &Restore, finished: &Finished, mut words: String) -> String {
-    for outcome in [Outcome::Failed, Outcome::HeldBack] {
-        let first = report::first(finished, outcome);
-        if !first.is_empty() {
-            words = format!("{words}; first {}: {first}", outcome.word());
-        }
+/// The counts, with the causes that somebody should look at. The way to all of it comes first: an Event holds no more than
+/// the beginning.
+fn with_causes(restore: &Restore, finished: &Finished, words: String) -> String {
+    let causes = [Outcome::Failed, Outcome::HeldBack];
+    let causes = causes.map(|outcome| report::causes(finished, outcome).in_words(outcome.word()));
+    let causes: Vec<String> = causes.into_iter().filter(|causes| !causes.is_empty()).collect();
+    if causes.is_empty() {
+        return words;
     }
-    if words.contains("; first ") { format!("{words}; all: `restore report {}`", restore.name_any()) } else { words }
+    format!("{words}; all: `restore report {}`; {}", restore.name_any(), causes.join("; "))
 }
 
 #[cfg(test)]

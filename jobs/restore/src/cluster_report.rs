@@ -16,6 +16,7 @@ use kube::{Api, Client, ResourceExt};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use crate::causes::Causes;
 use crate::cluster_job::{Context, JOB};
 use crate::outcome::{Counts, Outcome};
 use crate::progress::Gauge;
@@ -28,14 +29,11 @@ const STATUS_EVERY: Duration = Duration::from_secs(3);
 /// How often it is looked whether the Restore is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Failed objects that are named in the status; the report and the log name all.
-const FIRST_NAMED: usize = 20;
-
 /// How a try of a Restore ended.
 pub(crate) enum Ending {
     /// All is as in the archive, or what is not was to be ignored.
     Completed {
-        /// The counts, and the first objects that failed.
+        /// The counts, and the causes of what failed.
         words: String,
     },
     /// It has ended and never runs again.
@@ -211,23 +209,27 @@ async fn publish(context: &Context, restore: &Restore, kind: Kind, reason: Optio
     Ok(())
 }
 
-/// Logs every object of which there is something to say, with its reason, and gives the counts.
+/// Logs every object of which there is something to say, with its reason, and gives the counts. What failed for one cause is
+/// one warning, however many objects it was.
 pub(crate) fn log_results(finished: &Finished) -> Counts {
-    for (object, outcome, reason) in report::noted(finished) {
-        match outcome {
-            Outcome::Failed => warn!(object, "failed: {reason}"),
+    let failed = causes(finished, Outcome::Failed);
+    for told in report::noted(finished) {
+        let (object, reason) = (told.name(), told.reason);
+        match told.outcome {
+            Outcome::Failed if failed.count(&told) == 1 => warn!(object, "failed: {reason}"),
             outcome if reason.is_empty() => info!(object, "{}", outcome.word()),
             outcome => info!(object, "{}: {reason}", outcome.word()),
         }
     }
+    for (_, words) in failed.told(Outcome::Failed.word()).filter(|(count, _)| *count > 1) {
+        warn!("{words}");
+    }
     report::counts(finished)
 }
 
-/// The first objects that came to `outcome`, each with its reason; empty where none did.
-pub(crate) fn first(finished: &Finished, outcome: Outcome) -> String {
-    let of_it = report::noted(finished).filter(|(_, own, _)| *own == outcome);
-    let first: Vec<_> = of_it.take(FIRST_NAMED).map(|(object, _, reason)| format!("{object}: {reason}")).collect();
-    first.join("; ")
+/// What objects came to `outcome` for.
+pub(crate) fn causes(finished: &Finished, outcome: Outcome) -> Causes {
+    Causes::of(report::noted(finished).filter(|told| told.outcome == outcome))
 }
 
 #[cfg(test)]

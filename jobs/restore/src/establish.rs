@@ -66,9 +66,8 @@ pub(crate) async fn wait(
             return Ok(Types::new(now, &[]));
         }
         if Instant::now() >= deadline || shutdown.is_cancelled() {
-            for reason in waiting.iter().chain(&missing) {
-                tracing::warn!("after {} s the cluster still does not serve {reason}", DEADLINE.as_secs());
-            }
+            let left: Vec<&str> = waiting.iter().chain(&missing).map(String::as_str).collect();
+            tracing::warn!("after {} s the cluster still does not serve {}", DEADLINE.as_secs(), left.join(", "));
             return Ok(Types::new(now, &[]));
         }
         tokio::time::sleep(PAUSE).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use drover::exit::Chain;
 use drover::lease::{self, Acquired, Lease, LeaseError, Settings, Wait};
+use drover::task;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -71,7 +72,7 @@ impl Turn {
     fn with(lease: Lease, shutdown: &CancellationToken) -> Self {
         let (stop, lost) = (shutdown.child_token(), lease.lost());
         let tokens = (stop.clone(), lost.clone());
-        tokio::spawn(async move {
+        task::spawn(async move {
             let (stop, lost) = tokens;
             tokio::select! { () = lost.cancelled() => stop.cancel(), () = stop.cancelled() => {} }
         });

@@ -11,6 +11,7 @@ use drover::exit::Failure;
 use drover::policy::Policies;
 use drover::resources::Restore;
 use drover::storage::Content;
+use drover::task;
 use snafu::ResultExt;
 use tracing::info;
 
@@ -44,7 +45,7 @@ pub(crate) async fn fetch(
     let proof = Proof::of(filename, &sha256, evidence, unsealing.configuration())?;
     let note = accept(context, restore, wishes, filename, &proof).await?;
     let (file, folder, limits) = (file.into_std().await, folder.clone(), archive_limits(*limits));
-    let reading = tokio::task::spawn_blocking(move || read(file, &folder, &limits, unsealing));
+    let reading = task::spawn_blocking(move || read(file, &folder, &limits, unsealing));
     let spool = reading.await.context(JoinReadingSnafu)?.context(ReadArchiveSnafu { filename })?;
     Ok(Fetched { spool: Arc::new(spool), note })
 }

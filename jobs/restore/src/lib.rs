@@ -11,9 +11,11 @@
 //! Memory holds a few bytes for each object of the archive and no list of objects: they lie in the spool's temporary file.
 
 mod account;
+mod again;
 mod archive;
 mod authenticity;
 mod away;
+mod causes;
 mod chosen;
 mod cluster_job;
 mod cluster_report;

@@ -14,6 +14,7 @@ use drover::exit::{Exit, Failure, Fault};
 use drover::lease::Settings;
 use drover::resources::DEFAULT_NAMESPACE;
 use drover::storage::mac_beside;
+use drover::task;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::config::{Config, KubeConfigOptions};
 use kube::{Api, Client};
@@ -278,7 +279,7 @@ fn unsealing(encryption_config: Option<&Path>, otherwise: Unsealing) -> Result<U
 /// Reads and checks the whole archive before anything else is done.
 async fn read(path: &Path, unpacked_limit: Option<u64>, unsealing: Unsealing) -> Result<Arc<Spool>, Failure> {
     let owned = path.to_owned();
-    let reading = tokio::task::spawn_blocking(move || {
+    let reading = task::spawn_blocking(move || {
         let limits = Limits { bytes: unpacked_limit.unwrap_or(Limits::default().bytes), ..Limits::default() };
         let mut progress = Progress::new("objects read from the archive", 0);
         let mut on_progress = |read: drover::archive::Progress| progress.advance_to(read.objects);

@@ -7,10 +7,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
+use drover::archive::TypeName;
 use drover::exit::{Exit, Failure, Fault};
+use drover::nearest::{Nearest, Search};
+use drover::task;
 use snafu::{ResultExt, Snafu};
 
 pub(crate) use self::name::{NameRefused, ObjectName};
+use crate::again::Again;
 use crate::archive::Archive;
 use crate::facts::{Facts, Position};
 use crate::outcome::{Outcome, Result as ObjectResult, Results};
@@ -80,17 +84,18 @@ pub(crate) fn loss(kind: (&str, &str)) -> Loss {
 }
 
 /// How somebody gets an object that cannot be changed into what the archive has, where it is not made anew unasked.
-pub(crate) fn way_out(kind: (&str, &str), namespace: &str, name: &str) -> String {
+pub(crate) fn way_out(again: Again, kind: (&str, &str), namespace: &str, name: &str) -> String {
     let named = ObjectName::new(kind, namespace, name);
     match loss(kind) {
         Loss::TooMuch(lost) => {
             format!("it is never deleted to be created again, for {lost}; change it by hand, or leave it as it is")
         }
         Loss::Nothing => "see what keeps it from being deleted and created again".to_owned(),
-        Loss::Something(lost) => format!(
-            "apply the Restore again with the annotation {ANNOTATION}: {named} (on the command line: --recreate {named}), \
-             and it is deleted and created again; {lost}"
-        ),
+        Loss::Something(lost) => {
+            let annotation = format!("the annotation {ANNOTATION}:");
+            let asking = again.asking(&annotation, "--recreate");
+            format!("{again} with {asking} {named}, and it is deleted and created again; {lost}")
+        }
     }
 }
 
@@ -103,12 +108,16 @@ pub(crate) struct Named(Vec<ObjectName>);
 pub(crate) enum NamedError {
     /// The archive has none of that name.
     #[snafu(display(
-        "failed to find {name:?} in the archive, which is named to be made anew ({ANNOTATION}, --recreate); nothing was \
-         changed. Correct the name, or leave it out"
+        "failed to find {name:?} in the archive, which is named to be made anew ({ANNOTATION}, --recreate){nearest}; \
+         nothing was changed. Correct the name, or leave it out, then {again}"
     ))]
     Unknown {
         /// The name.
         name: String,
+        /// What may be meant.
+        nearest: Nearest,
+        /// How the restore is run once more.
+        again: Again,
     },
     /// The spool cannot be read any more.
     #[snafu(display("failed to read an object back from the temporary file; is its disk in order?"))]
@@ -144,14 +153,17 @@ impl Named {
     /// # Errors
     ///
     /// Where there is such a name, or the archive cannot be read.
-    pub(crate) async fn check(&self, parts: [&Arc<Archive>; 2]) -> Result<(), Failure> {
+    pub(crate) async fn check(&self, parts: [&Arc<Archive>; 2], again: Again) -> Result<(), Failure> {
         if self.0.is_empty() {
             return Ok(());
         }
         let (named, parts) = (self.clone(), parts.map(Arc::clone));
-        let search = tokio::task::spawn_blocking(move || named.first_missing(&parts));
+        let search = task::spawn_blocking(move || -> io::Result<Option<(String, Nearest)>> {
+            let Some(name) = named.first_missing(&parts)? else { return Ok(None) };
+            Ok(Some((name.to_string(), nearest(&name.to_string(), &parts)?)))
+        });
         match search.await.context(AbortedSnafu)?.context(LoadSnafu)? {
-            Some(name) => Err(NamedError::Unknown { name: name.to_string() }.into()),
+            Some((name, nearest)) => Err(NamedError::Unknown { name, nearest, again }.into()),
             None => Ok(()),
         }
     }
@@ -176,6 +188,22 @@ impl Named {
         let found = self.0.iter().filter_map(|name| Some((name.find(facts)?, name.clone())));
         found.collect()
     }
+}
+
+/// The objects of the archive whose names are nearest to one that it lacks, of those that may be named: the type may be the
+/// slip, so all are looked at.
+fn nearest(name: &str, parts: &[Arc<Archive>]) -> io::Result<Nearest> {
+    let mut search = Search::for_name(name);
+    for archive in parts {
+        let may_be_named = |position: &Position| {
+            let TypeName { group, plural, .. } = archive.type_of(*position);
+            !matches!(loss((group, plural)), Loss::TooMuch(_))
+        };
+        for position in (0..).take(archive.len()).filter(may_be_named) {
+            search.see(ObjectName::of(&archive.load(position)?.key).to_string());
+        }
+    }
+    Ok(search.end())
 }
 
 /// Says of the objects that were named, and neither refused nor made anew, that they need not be named.
@@ -219,12 +247,12 @@ mod tests {
 
     #[test]
     fn the_way_out_is_named_with_what_is_lost() {
-        let words = way_out(("apps", "deployments"), "home", "web");
-        assert!(
-            words.contains("drover.dev/recreate: deployments.apps/home/web (") && words.contains("its pods"),
-            "{words}"
-        );
-        let words = way_out(("", "persistentvolumeclaims"), "home", "data");
+        let words = |again| way_out(again, ("apps", "deployments"), "home", "web");
+        let (command, restore) = (words(Again::ByCommand), words(Again::ByRestore));
+        assert!(command.starts_with("run the restore again with --recreate deployments.apps/home/web, "), "{command}");
+        let expected = "delete this Restore and apply it again with the annotation drover.dev/recreate: deployments.apps/home/web, ";
+        assert!(restore.starts_with(expected) && restore.contains("its pods"), "{restore}");
+        let words = way_out(Again::ByRestore, ("", "persistentvolumeclaims"), "home", "data");
         assert!(words.contains("never") && !words.contains(ANNOTATION), "{words}");
     }
 

@@ -15,6 +15,7 @@ use snafu::{ResultExt, Snafu};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::again::Again;
 use crate::facts::{Facts, OwnerIndex, Position};
 use crate::outcome::{Outcome, Outside, Result as ObjectResult};
 use crate::pages::{PagesError, pages};
@@ -194,7 +195,12 @@ impl Needs {
     /// # Errors
     ///
     /// Where the server does not answer, or does not say whether a namespace is gone.
-    pub(crate) async fn meet(self, server: &Server, shutdown: &CancellationToken) -> Result<Met, NamespacesError> {
+    pub(crate) async fn meet(
+        self,
+        server: &Server,
+        again: Again,
+        shutdown: &CancellationToken,
+    ) -> Result<Met, NamespacesError> {
         let Self { mut missing, leaving, without_object } = self;
         let all: BTreeSet<String> = leaving.keys().cloned().collect();
         let stuck = wait(server, leaving, shutdown).await?;
@@ -205,7 +211,7 @@ impl Needs {
         missing.extend(without_object.intersection(&gone).cloned());
         let made = stream::iter(missing).map(|name| make(server, name)).buffered(REQUESTS_AT_ONCE);
         let made: Vec<Option<Outside>> = made.try_collect().await?;
-        let stuck = stuck.into_iter().map(|(name, seen)| (hindrance(&name, &seen).into(), name));
+        let stuck = stuck.into_iter().map(|(name, seen)| (hindrance(&name, &seen, again).into(), name));
         let stuck = stuck.map(|(reason, name)| (name, reason)).collect();
         Ok(Met { made: made.into_iter().flatten().collect(), gone, stuck })
     }
@@ -308,14 +314,14 @@ fn outside(name: &str, result: ObjectResult) -> Outside {
     Outside { key: Key { type_name, namespace: None, name: name.to_owned() }, result }
 }
 
-fn hindrance(name: &str, seen: &Seen) -> String {
+fn hindrance(name: &str, seen: &Seen, again: Again) -> String {
     let troubles = match seen.troubles.as_slice() {
         [] => "Kubernetes does not say what keeps it".to_owned(),
         troubles => troubles.join("; "),
     };
     format!(
-        "the namespace {name:?} is being deleted and still there after {} s: {troubles}; run the restore again when it \
-         is gone",
+        "the namespace {name:?} is being deleted and still there after {} s: {troubles}; when it is gone, \
+         {again}",
         GONE_WITHIN.as_secs()
     )
 }
@@ -358,14 +364,17 @@ mod tests {
         ]}});
         let seen = Seen::of(&Shape::split(object.to_string().as_bytes()).unwrap());
         assert!(seen.leaves);
-        let reason = hindrance("a", &seen);
-        assert!(reason.contains("after 60 s: some remain; x.io/y in 1 of them; run"), "{reason}");
+        let reason = hindrance("a", &seen, Again::ByRestore);
+        assert!(
+            reason.contains("after 60 s: some remain; x.io/y in 1 of them; when it is gone, delete this"),
+            "{reason}"
+        );
     }
 
     #[test]
     fn a_namespace_that_says_nothing_is_told_of_all_the_same() {
         let seen = Seen::of(&Shape::split(b"{}").unwrap());
         assert_eq!(seen, Seen::default());
-        assert!(hindrance("a", &seen).contains("Kubernetes does not say"));
+        assert!(hindrance("a", &seen, Again::ByRestore).contains("Kubernetes does not say"));
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::task;
 use form_urlencoded::Serializer;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -140,7 +141,7 @@ impl Unserved {
         shutdown: &CancellationToken,
     ) -> Self {
         let archive = Arc::clone(archive);
-        let needed = tokio::task::spawn_blocking(move || needed(&archive, &written)).await;
+        let needed = task::spawn_blocking(move || needed(&archive, &written)).await;
         let (mut left, server) = (needed.unwrap_or_default(), server.impatient());
         tokio::select! {
             () = shutdown.cancelled() => {}

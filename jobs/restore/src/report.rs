@@ -8,6 +8,7 @@ use drover::archive::{Key, TypeName};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
+use crate::causes::{cause, name_of};
 use crate::controllers::Foreseen;
 use crate::facts::Position;
 use crate::inspect::type_title;
@@ -143,8 +144,13 @@ impl<'a> Told<'a> {
         }
     }
 
+    /// Its type and name, for the log; an object whose name cannot be read back from the spool is still told of.
+    pub(crate) fn name(&self) -> String {
+        self.key().map_or_else(|error| format!("? ({error})"), |key| key.to_string())
+    }
+
     /// Its type, without reading the object.
-    fn type_name(&self) -> &'a TypeName {
+    pub(crate) fn type_name(&self) -> &'a TypeName {
         match self.place {
             Place::Archive(archive, position) => archive.type_of(position),
             Place::Outside(key) => &key.type_name,
@@ -177,17 +183,9 @@ pub(crate) fn counts(finished: &Finished) -> Counts {
     counts
 }
 
-/// The objects of which there is something to say, by name, with what became of them and why.
-pub(crate) fn noted(finished: &Finished) -> impl Iterator<Item = (String, Outcome, &str)> {
-    told(finished).filter_map(|told| {
-        let is_noted = !told.reason.is_empty() || matches!(told.outcome, Outcome::Failed | Outcome::Pruned);
-        if !is_noted {
-            return None;
-        }
-        // An object whose name cannot be read back from the spool is still told of.
-        let object = told.key().map_or_else(|error| format!("? ({error})"), |key| key.to_string());
-        Some((object, told.outcome, told.reason))
-    })
+/// The objects of which there is something to say.
+pub(crate) fn noted(finished: &Finished) -> impl Iterator<Item = Told<'_>> {
+    told(finished).filter(|told| !told.reason.is_empty() || matches!(told.outcome, Outcome::Failed | Outcome::Pruned))
 }
 
 /// Writes every object's result as one JSON document, object by object, so that its size does not matter:
@@ -257,7 +255,7 @@ pub(crate) fn text(out: &mut dyn Write, source: &dyn Source, mode: Mode) -> io::
     writeln!(out, "{total_title:width$}  {}", in_words(&total, mode))
 }
 
-/// Names the objects of one outcome; objects of one type in a row with one reason share a line.
+/// Names the objects of one outcome; objects of one type in a row with one cause share a line.
 fn named(out: &mut dyn Write, source: &dyn Source, mode: Mode, outcome: Outcome) -> io::Result<()> {
     let mut group: Option<Group> = None;
     source.each(&mut |told| {
@@ -266,11 +264,11 @@ fn named(out: &mut dyn Write, source: &dyn Source, mode: Mode, outcome: Outcome)
         }
         let key = told.key()?;
         let (type_name, reason) = (title(&key.type_name), told.reason);
-        let name = key.namespace.as_ref().map_or_else(|| key.name.clone(), |of| format!("{of}/{}", key.name));
+        let name = name_of(&key);
         match &mut group {
-            Some(group) if group.type_name == type_name && group.reason == reason => group.add(&name),
+            Some(group) if group.type_name == type_name && group.cause == cause(reason, &key) => group.add(&name),
             _ => {
-                if let Some(group) = group.replace(Group::new(type_name, reason, &name)) {
+                if let Some(group) = group.replace(Group::new(type_name, cause(reason, &key), reason, &name)) {
                     group.write(out, mode.word(outcome))?;
                 }
             }
@@ -285,14 +283,16 @@ const NAMES_SHOWN: usize = 20;
 
 struct Group {
     type_name: String,
+    cause: String,
+    /// The reason of the first object.
     reason: String,
     names: Vec<String>,
     more: usize,
 }
 
 impl Group {
-    fn new(type_name: String, reason: &str, name: &str) -> Self {
-        Self { type_name, reason: reason.to_owned(), names: vec![printable(name)], more: 0 }
+    fn new(type_name: String, cause: String, reason: &str, name: &str) -> Self {
+        Self { type_name, cause, reason: reason.to_owned(), names: vec![printable(name)], more: 0 }
     }
 
     fn add(&mut self, name: &str) {
@@ -308,8 +308,9 @@ impl Group {
         if self.more > 0 {
             write!(out, " and {} more (--output json names all)", self.more)?;
         }
-        if !self.reason.is_empty() {
-            write!(out, ": {}", printable(&self.reason))?;
+        let why = if self.names.len() == 1 { &self.reason } else { &self.cause };
+        if !why.is_empty() {
+            write!(out, ": {}", printable(why))?;
         }
         writeln!(out)
     }

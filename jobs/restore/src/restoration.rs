@@ -93,7 +93,7 @@ impl Restoration {
         let [definitions, rest, registrations] = Archive::parts(&spool).map(Arc::new);
         let copies = Arc::new(Copies::Secrets { namespace: ground.namespace().to_owned() });
         let (ground, at_once) = (Arc::new(ground), in_flight as usize);
-        let (gauge, away) = (Arc::default(), Arc::new(Register::new(Arc::new(server.impatient()))));
+        let (gauge, away) = (Arc::default(), Arc::new(Register::new(Arc::new(server.impatient()), wishes.again)));
         let notes = Vec::new();
         Self { server, spool, definitions, rest, registrations, wishes, ground, at_once, gauge, away, copies, notes }
     }
@@ -125,7 +125,7 @@ impl Restoration {
     ///
     /// Where the cluster cannot be looked at.
     pub(crate) async fn plan(&self) -> Result<Finished, Failure> {
-        self.wishes.recreate.check([&self.rest, &self.registrations]).await?;
+        self.wishes.recreate.check([&self.rest, &self.registrations], self.wishes.again).await?;
         let (types, definitions) = self.known_types().await?;
         if let Err(error) = self.refuse_unknown_types(&types).await {
             tracing::warn!("apply would refuse: {error}");
@@ -157,7 +157,7 @@ impl Restoration {
     ///
     /// Where the restore cannot begin. What keeps it from going on is told beside what it had come to by then.
     pub(crate) async fn apply(&self, hold: &Hold, shutdown: &CancellationToken) -> Result<Finished, Failure> {
-        self.wishes.recreate.check([&self.rest, &self.registrations]).await?;
+        self.wishes.recreate.check([&self.rest, &self.registrations], self.wishes.again).await?;
         let (types, definitions) = self.known_types().await?;
         self.refuse_unknown_types(&types).await?;
         let set = self.resource_set()?;
@@ -245,7 +245,8 @@ impl Restoration {
         let last = self.survey(&self.registrations, &types, &selection.only(Type::is_registration)).await?;
         surveyed.candidates.extend(candidates.into_iter().chain(last.candidates));
         let prune = self.prune_plan(&types, &selection, &mut surveyed).await?;
-        surveyed.namespaces = self.namespaces(&types, &surveyed).await?.meet(&self.server, shutdown).await?;
+        let needs = self.namespaces(&types, &surveyed).await?;
+        surveyed.namespaces = needs.meet(&self.server, self.wishes.again, shutdown).await?;
         surveyed.namespaces.revise(&surveyed.facts, &mut surveyed.plan);
         finished.outside = surveyed.namespaces.take_made();
         finished.owned.extend(self.owned(&self.rest, &surveyed.facts));
@@ -279,7 +280,8 @@ impl Restoration {
         let part = if Arc::ptr_eq(archive, &self.definitions) { Part::Definitions } else { Part::Others };
         let (server, archive, away) = (Arc::new(self.server.impatient()), Arc::clone(archive), Arc::clone(&self.away));
         let copies = Arc::clone(&self.copies);
-        Writer { server, archive, facts, owners, away, part, named, copies }
+        let again = self.wishes.again;
+        Writer { server, archive, facts, owners, away, part, named, copies, again }
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use snafu::{OptionExt, Snafu};
 
+use crate::again::Again;
 use crate::exemption::Exempt;
 use crate::made_anew::{self, NameRefused, Named, ObjectName};
 
@@ -60,6 +61,8 @@ pub(crate) struct Wishes {
     pub(crate) exempt: Exempt,
     /// Delete and create again these objects, where they cannot be changed into what the archive has.
     pub(crate) recreate: Named,
+    /// How the restore is run once more.
+    pub(crate) again: Again,
 }
 
 /// How it is deleted.
@@ -91,6 +94,7 @@ impl Wishes {
             require_authentic: annotation(restore, REQUIRE_ANNOTATION, "authentic")?,
             exempt: exempt(restore)?,
             recreate: recreate(restore)?,
+            again: Again::ByRestore,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod change;
 mod error;
+mod free;
 mod leaving;
 mod owners;
 mod owners_alone;
@@ -18,17 +19,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drover::exit::Chain;
+use drover::task;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use snafu::{OptionExt, ResultExt};
 
 use self::change::Extent;
 use self::error::{AbortedSnafu, LoadSnafu, NotServedSnafu, ParseSnafu};
+use crate::again::Again;
 use crate::archive::Archive;
 use crate::away::{Away, Part, Register, Subject, Which};
 use crate::compare::{StatusRule, UidMarks};
 use crate::copies::Copies;
 use crate::facts::{Facts, Position};
-use crate::finalizers;
 use crate::outcome::{Outcome, Result as ObjectResult};
 use crate::plan::Action;
 use crate::request::Server;
@@ -162,27 +164,10 @@ impl Writer {
         error.into()
     }
 
-    /// Takes away the finalizers that keep the object of that position from going, but for those of Kubernetes; gives
-    /// which ones. What cannot be freed is still waited for.
-    pub(crate) async fn free(&self, position: Position) -> Vec<String> {
-        let Ok(job) = self.job(position).await else { return Vec::new() };
-        let path = job.path();
-        match finalizers::remove(&self.server, &path, None).await {
-            Ok(removed) => removed,
-            Err(error) => {
-                tracing::warn!(
-                    "failed to remove the finalizers of {path:?}, which is being deleted: {}",
-                    Chain(&error)
-                );
-                Vec::new()
-            }
-        }
-    }
-
     async fn job(&self, position: Position) -> Result<Job<'_>, WriteError> {
         let archive = Arc::clone(&self.archive);
         let load = move || archive.load(position);
-        let loaded = tokio::task::spawn_blocking(load).await.context(AbortedSnafu)?.context(LoadSnafu)?;
+        let loaded = task::spawn_blocking(load).await.context(AbortedSnafu)?.context(LoadSnafu)?;
         let entry = self.facts.entry(position);
         let known = Arc::clone(self.facts.type_at(entry.type_index).context(NotServedSnafu)?);
         Ok(Job {

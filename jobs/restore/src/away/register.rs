@@ -10,6 +10,7 @@ use super::cause::Away;
 use super::guard::{Class, Hook, Subject};
 use super::name::{Known, know};
 use super::waits::{Part, Waits};
+use crate::again::Again;
 use crate::request::{RequestError, Server};
 
 /// Before the words of what happened when a webhook was called.
@@ -22,6 +23,7 @@ pub(crate) struct Which(usize);
 /// Those that do not answer. One register serves a whole restore.
 pub(crate) struct Register {
     server: Arc<Server>,
+    again: Again,
     records: Mutex<Vec<Record>>,
     /// Held while one is looked up, so that each is named once.
     naming: tokio::sync::Mutex<()>,
@@ -47,9 +49,9 @@ struct ApiServices {
 
 impl Register {
     /// Nobody is away yet.
-    pub(crate) fn new(server: Arc<Server>) -> Self {
+    pub(crate) fn new(server: Arc<Server>, again: Again) -> Self {
         let (records, naming) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { server, records, naming, apis: OnceLock::new() }
+        Self { server, again, records, naming, apis: OnceLock::new() }
     }
 
     /// Notes that one does not answer, and says so the first time. Gives what is said of the objects that it stands before.
@@ -61,8 +63,8 @@ impl Register {
         let Known { who, hooks } = know(&self.server, &away).await;
         let cause = cause(error);
         tracing::warn!("{who} does not answer, so what it stands before is not tried object by object: {cause}");
-        let words: Arc<str> =
-            format!("{who} does not answer: {cause}; see that its server runs, and run the restore again").into();
+        let words = format!("{who} does not answer: {cause}; see that its server runs, then {}", self.again);
+        let words: Arc<str> = words.into();
         let mut records = self.lock();
         let which = Which(records.len());
         let (classes, waits) = (Vec::new(), Waits::default());

@@ -46,7 +46,7 @@ pub(crate) enum ControllersError {
     /// Pods would go on with their work while the archive is written.
     #[snafu(display(
         "failed to wait until the controllers are down: after {seconds} s these are left: {}; nothing of the archive is \
-         written while they run. See why with `kubectl describe`, then restore again",
+         written while they run. See why with `kubectl describe`",
         named(left)
     ))]
     PodsRemain {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use drover::archive::TypeName;
 use drover::selection::{Request, TypePlan};
+use drover::task;
 use futures::{Stream, TryStreamExt};
 use snafu::ResultExt;
 
@@ -76,7 +77,7 @@ impl<'a> Survey<'a> {
         let comparison = Arc::new(self.comparison(look));
         let compared = pages.map_err(LiveError::from).map_ok(move |page| {
             let (comparison, plural) = (Arc::clone(&comparison), plural.clone());
-            let compared = tokio::task::spawn_blocking(move || comparison.page(&page));
+            let compared = task::spawn_blocking(move || comparison.page(&page));
             async move { compared.await.context(AbortedSnafu).flatten().context(CompareSnafu { plural }) }
         });
         compared.try_buffered(2)

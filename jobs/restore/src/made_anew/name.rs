@@ -11,7 +11,8 @@ use crate::facts::{Facts, Position};
 
 /// What an object's name looks like.
 const FORM: &str = "the name of an object: TYPE/NAMESPACE/NAME, or TYPE/NAME where it has no namespace, such as \
-                    deployments.apps/default/web or storageclasses.storage.k8s.io/fast";
+                    deployments.apps/default/web or storageclasses.storage.k8s.io/fast; without spaces, and with \
+                    commas between several";
 
 /// The name of an object: its type as `kubectl api-resources` names it, its namespace where it has one, and its own name.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -36,6 +37,12 @@ impl ObjectName {
     pub(crate) fn new(kind: (&str, &str), namespace: &str, name: &str) -> Self {
         let [group, plural, namespace, name] = [kind.0, kind.1, namespace, name].map(str::to_owned);
         Self { group, plural, namespace, name }
+    }
+
+    /// The name of an object of an archive.
+    pub(super) fn of(key: &Key) -> Self {
+        let TypeName { group, plural, .. } = &key.type_name;
+        Self::new((group, plural), key.namespace.as_deref().unwrap_or_default(), &key.name)
     }
 
     fn kind(&self) -> (&str, &str) {
@@ -64,6 +71,10 @@ impl FromStr for ObjectName {
     type Err = NameRefused;
 
     fn from_str(text: &str) -> Result<Self, NameRefused> {
+        // Two names with a space in place of the comma would pass for one.
+        if text.contains(char::is_whitespace) {
+            return Err(NameRefused { allowed: FORM });
+        }
         let parts: Vec<&str> = text.split('/').collect();
         let (of, namespace, name) = match *parts {
             [of, name] => (of, "", name),
@@ -124,6 +135,8 @@ mod tests {
     fn other_words_are_refused() {
         for text in
             ["", "/", "web", "services/", "services/a/", "services//b", "/a/b", "services/a/b/c", "a./b", ".a/b"]
+                .into_iter()
+                .chain(["services/a/b c", "services/a/b secrets", "services /a/b", "services/a\t/b"])
         {
             assert_eq!(text.parse::<ObjectName>(), Err(NameRefused { allowed: FORM }), "{text:?}");
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use drover::archive::Key;
 use drover::exit::Failure;
 use drover::resources::ResourceSet;
+use drover::task;
 use tokio_util::sync::CancellationToken;
 
 use super::{Finished, Restoration};
@@ -47,7 +48,7 @@ impl Restoration {
             }
             for told in guard.told() {
                 let (archive, key) = (Arc::clone(&self.rest), told.key.clone());
-                let found = tokio::task::spawn_blocking(move || archive.find(&key)).await.ok().flatten();
+                let found = task::spawn_blocking(move || archive.find(&key)).await.ok().flatten();
                 tell(&mut finished, &self.rest, found, told);
             }
             return Ok(finished);

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use drover::exit::{Exit, Failure, Fault};
 use drover::resources::ResourceSet;
+use drover::task;
 use snafu::{ResultExt, Snafu};
 
 use super::Restoration;
 use crate::account::Account;
+use crate::again::Again;
 use crate::archive::{Archive, ArchiveError};
 use crate::definitions::Definition;
 use crate::facts::{Facts, Position};
@@ -32,10 +34,11 @@ pub(super) enum RestorationError {
     Contents { source: serde_json::Error },
     #[snafu(display(
         "failed to restore: neither the cluster nor the archive itself knows these types of the archive: {}; nothing \
-         was changed. Install what serves them, or restore the rest with spec.ignoreErrors: true (--ignore-errors)",
-        types.join(", ")
+         was changed. Install what serves them, then {again}; with {} the rest is restored",
+        types.join(", "),
+        again.asking("spec.ignoreErrors: true", "--ignore-errors")
     ))]
-    NotServed { types: Vec<String> },
+    NotServed { types: Vec<String>, again: Again },
 }
 
 impl Fault for RestorationError {
@@ -61,7 +64,7 @@ impl Restoration {
     pub(super) async fn known_types(&self) -> Result<(Types, Vec<Definition>), Failure> {
         let served = discovery::served(&self.server).await?;
         let archive = Arc::clone(&self.definitions);
-        let definitions = tokio::task::spawn_blocking(move || archive.definitions());
+        let definitions = task::spawn_blocking(move || archive.definitions());
         let definitions: Result<Vec<Definition>, ArchiveError> = definitions.await.context(AbortedSnafu)?;
         let definitions = definitions?;
         Ok((Types::new(served, &definitions), definitions))
@@ -84,7 +87,10 @@ impl Restoration {
             format!("{title:?} ({} objects{why})", summary.objects)
         });
         let unknown: Vec<String> = titled.collect();
-        if unknown.is_empty() || self.wishes.ignore_errors { Ok(()) } else { NotServedSnafu { types: unknown }.fail() }
+        if unknown.is_empty() || self.wishes.ignore_errors {
+            return Ok(());
+        }
+        NotServedSnafu { types: unknown, again: self.wishes.again }.fail()
     }
 
     /// The ResourceSet that the archive was made by, if it holds it.
@@ -118,7 +124,7 @@ impl Restoration {
         selection: &Selection,
     ) -> Result<Surveyed, Failure> {
         let (gathered, known, ground) = (Arc::clone(archive), Arc::clone(types), Arc::clone(&self.ground));
-        let gather = tokio::task::spawn_blocking(move || gathered.gather(&known, &ground));
+        let gather = task::spawn_blocking(move || gathered.gather(&known, &ground));
         let facts = Arc::new(gather.await.context(AbortedSnafu)??);
         let scope = Scope { archive, facts: &facts, selection, ground: &self.ground, away: &self.away };
         let mut live = Live::survey(&self.server.impatient(), &scope).await?;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::task;
 use futures::{StreamExt, stream};
 use tokio::task::JoinError;
 use tokio::time::Instant;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Execution;
 use crate::away::Which;
+use crate::causes::Causes;
 use crate::facts::Position;
 use crate::finalizers;
 use crate::outcome::{Outcome, Result as ObjectResult, Results};
@@ -175,12 +177,16 @@ impl<'a> Run<'a> {
     /// Takes away the finalizers of objects that are being deleted, unless the run is to stop: the time that they had
     /// may not be over then.
     async fn free(&mut self, leaving: &[Position]) {
+        let mut failed = Causes::default();
         for position in leaving {
             if self.stop.is_cancelled() {
-                return;
+                break;
             }
-            let removed = self.writer.free(*position).await;
+            let removed = self.writer.free(*position, &mut failed).await;
             self.freed.entry(*position).or_default().extend(removed);
+        }
+        for (_, words) in failed.told("being deleted, and not to be freed of finalizers") {
+            tracing::warn!("{words}");
         }
     }
 
@@ -194,7 +200,7 @@ impl<'a> Run<'a> {
             .map(|position| {
                 let (writer, action) = (Arc::clone(&shared), action(plan, position, turn));
                 let is_ours = written.contains(&position);
-                let task = tokio::spawn(async move {
+                let task = task::spawn(async move {
                     if is_ours { writer.write_owners(position).await } else { writer.write(position, action).await }
                 });
                 async move { (position, task.await) }

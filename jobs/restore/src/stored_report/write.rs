@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use drover::cluster::ApiError;
 use drover::resources::{PART_OF_LABEL, Restore};
+use drover::task;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use k8s_openapi::ByteString;
@@ -38,7 +39,7 @@ pub(crate) async fn store(
     folder: &Path,
 ) -> Result<(), ReportError> {
     let (finished, folder) = (Arc::clone(finished), folder.to_owned());
-    let packing = tokio::task::spawn_blocking(move || pack(&finished, &folder));
+    let packing = task::spawn_blocking(move || pack(&finished, &folder));
     let (file, bytes) = packing.await.context(AbortedSnafu)?.context(PackSnafu)?;
     let pieces = usize::try_from(bytes).unwrap_or(usize::MAX).div_ceil(PIECE);
     let (mut file, report) = (tokio::fs::File::from_std(file), Uuid::now_v7());

@@ -31,7 +31,7 @@ impl Job<'_> {
                 other => return other,
             }
         }
-        ContendedSnafu.fail()
+        ContendedSnafu { again: self.writer.again }.fail()
     }
 
     async fn change_once(&self, extent: Extent) -> Result<Written, WriteError> {
@@ -58,7 +58,7 @@ impl Job<'_> {
         }
         let identity = live.identity();
         if identity.deletion_timestamp.is_some() {
-            return BeingDeletedSnafu { held: held(live) }.fail();
+            return BeingDeletedSnafu { held: held(live), again: self.writer.again }.fail();
         }
         let wanted = self.wanted(Some(live_bytes))?;
         let shape = parse(&wanted, "the object of the archive")?;

@@ -3,6 +3,7 @@
 use snafu::Snafu;
 
 use super::{CONFLICTS, GONE_WITHIN};
+use crate::again::Again;
 use crate::away::Which;
 use crate::copies::KeepError;
 use crate::request::RequestError;
@@ -43,18 +44,21 @@ pub(crate) enum WriteError {
     #[snafu(display("its type is not served"))]
     NotServed,
     /// It is on its way out.
-    #[snafu(display(
-        "it is being deleted and waits for {held}; run the restore again when it is gone (kubectl get shows it)"
-    ))]
+    #[snafu(display("it is being deleted and waits for {held}; when it is gone (kubectl get shows it), {again}"))]
     BeingDeleted {
         /// What holds it.
         held: String,
+        /// How the restore is run once more.
+        again: Again,
     },
     /// Others changed it all the time.
     #[snafu(display(
-        "somebody else changed it {CONFLICTS} times while it was being replaced; stop what writes it and run again"
+        "somebody else changed it {CONFLICTS} times while it was being replaced; stop what writes it, then {again}"
     ))]
-    Contended,
+    Contended {
+        /// How the restore is run once more.
+        again: Again,
+    },
     /// The server would create what is wanted, and does not let the live object be changed into it.
     #[snafu(display("it cannot be changed into what the archive has: {way_out}"))]
     Unchangeable {
@@ -66,12 +70,13 @@ pub(crate) enum WriteError {
     /// It binds a role to the user that the restore runs as.
     #[snafu(display(
         "its roleRef cannot be changed, and it was not deleted to be created again: it gives rights to {user:?}, whom \
-         the restore runs as and who may then not be allowed to create it; delete it as another user and run the \
-         restore again"
+         the restore runs as and who may then not be allowed to create it; delete it as another user, then {again}"
     ))]
     OwnRights {
         /// The user.
         user: String,
+        /// How the restore is run once more.
+        again: Again,
     },
     /// There is no copy of it, so it was not deleted.
     #[snafu(transparent)]
@@ -82,12 +87,14 @@ pub(crate) enum WriteError {
     /// It was deleted to be created again, and does not go.
     #[snafu(display(
         "it was deleted to be created again and is still there after {} s: it waits for {held}; see that the garbage \
-         collector (kube-controller-manager) and whoever does what finalizers stand for run, and run the restore again",
+         collector (kube-controller-manager) and whoever does what finalizers stand for run, then {again}",
         GONE_WITHIN.as_secs()
     ))]
     StillThere {
         /// What holds it.
         held: String,
+        /// How the restore is run once more.
+        again: Again,
     },
     /// It was deleted, what is wanted was refused, and what was there is there again.
     #[snafu(display(
@@ -100,11 +107,13 @@ pub(crate) enum WriteError {
     /// It was deleted, and neither what is wanted nor what was there could be created.
     #[snafu(display(
         "failed to create it again after it was deleted, for it cannot be changed, and to put back what was there \
-         before: {old}; run the restore again when the server takes one of the two"
+         before ({old}); the archive has it: when the server takes it, {again}"
     ))]
     Lost {
         /// Why what was there before could not be created, and where it lies.
         old: String,
+        /// How the restore is run once more.
+        again: Again,
         /// Why what is wanted was refused.
         source: RequestError,
     },
@@ -141,7 +150,9 @@ impl WriteError {
     /// What may help.
     pub(super) const fn then(&self) -> Then {
         match self {
-            Self::Request { .. } | Self::Unchangeable { .. } | Self::Contended | Self::NotKept { .. } => Then::TryAgain,
+            Self::Request { .. } | Self::Unchangeable { .. } | Self::Contended { .. } | Self::NotKept { .. } => {
+                Then::TryAgain
+            }
             Self::BeingDeleted { .. } => Then::Wait,
             Self::Load { .. }
             | Self::Aborted { .. }

@@ -151,7 +151,7 @@ impl Job<'_> {
     /// The server's refusal, with the way out where it is the change that it refuses, and not the object.
     async fn unchangeable(&self, refusal: RequestError, live: &Shape<'_>) -> WriteError {
         if self.is_there_and_would_be_created(live).await.unwrap_or(false) {
-            let way_out = way_out(self.kind(), &self.namespace, &self.name);
+            let way_out = way_out(self.writer.again, self.kind(), &self.namespace, &self.name);
             return WriteError::Unchangeable { way_out, source: refusal };
         }
         WriteError::Request { step: "", source: refusal }
@@ -219,7 +219,7 @@ impl Job<'_> {
     async fn undo(&self, (original, copy): (Original, KeptCopy), error: WriteError) -> WriteError {
         let Original { path, uid, body } = original;
         if error.is_unreachable() {
-            tracing::warn!("{path:?} was to be deleted and created again: run the restore again; {copy} holds it");
+            tracing::warn!("{path:?} was to be deleted and created again: the next run of the restore does it; {copy} holds it");
             return error;
         }
         match put_back(&self.writer.server, &path, &uid, Some(&body)).await {
@@ -242,7 +242,7 @@ impl Job<'_> {
                 let old = format!("{}; {copy} holds it", Chain(&old));
                 tracing::warn!("{path:?} was not put back: {old}");
                 match error {
-                    WriteError::Request { source, .. } => WriteError::Lost { old, source },
+                    WriteError::Request { source, .. } => WriteError::Lost { old, again: self.writer.again, source },
                     error => error,
                 }
             }
@@ -326,7 +326,7 @@ impl Job<'_> {
                         return Ok(());
                     }
                     if Instant::now() >= deadline {
-                        return StillThereSnafu { held: held(&live) }.fail();
+                        return StillThereSnafu { held: held(&live), again: self.writer.again }.fail();
                     }
                 }
             }

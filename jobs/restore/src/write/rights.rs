@@ -23,7 +23,7 @@ impl Job<'_> {
         let subjects = binding.member("subjects").map(|subjects| serde_json::from_str(subjects.get())).transpose();
         let subjects: Vec<Subject> = subjects.context(ParseSnafu { what: "the live object" })?.unwrap_or_default();
         if subjects.iter().any(|subject| is_user(subject, &user)) {
-            return OwnRightsSnafu { user: user.username.unwrap_or_default() }.fail();
+            return OwnRightsSnafu { user: user.username.unwrap_or_default(), again: self.writer.again }.fail();
         }
         Ok(())
     }
