@@ -89,6 +89,11 @@ impl Turn {
         &self.lost
     }
 
+    /// Whether there is a place for the Lease: elsewhere nobody tells who is at work.
+    pub(crate) const fn has_lease(&self) -> bool {
+        self.lease.is_some()
+    }
+
     /// Whether nobody else can be at work.
     pub(crate) fn is_alone(&self) -> bool {
         self.lease.is_some() && !self.lost.is_cancelled()

@@ -17,7 +17,9 @@
 mod condition;
 mod configuration;
 mod error;
+mod lapses;
 mod left;
+mod missing;
 mod put_in;
 mod state;
 mod teller;
@@ -36,7 +38,7 @@ use drover::resources::Restore;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::info;
 
 pub(crate) use self::condition::keep_live;
 pub(crate) use self::configuration::{GROUP, PLURALS};
@@ -58,9 +60,6 @@ const UNSEEN: Duration = Duration::from_secs(3);
 const TRY_PAUSE: Duration = Duration::from_millis(250);
 /// Between two looks whether the condition is still there.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
-/// How often it is put in again: who takes it away more often does it on purpose.
-const MOST_LAPSES: u32 = 10;
-
 /// The exemption of one restore.
 pub(crate) struct Exemption {
     exempt: Exempt,
@@ -227,12 +226,7 @@ impl Exemption {
 
     async fn try_put_in_first(&self, server: &Server, state: &mut State) -> Result<(), ExemptionError> {
         let found = self.find(server).await?;
-        for name in &self.names {
-            if !found.contains(name) && self.exempt.is_named(name) {
-                let words = format!("no configuration of webhooks has the name {name:?} that is to be exempted from");
-                self.teller.warn("NotExempted", words).await;
-            }
-        }
+        self.tell_missing(server, &found).await;
         if found.is_empty() {
             return Ok(());
         }
@@ -293,7 +287,7 @@ impl Exemption {
     /// The user that is to be exempt; none where others may be that user too and nobody asked for it by name.
     async fn user(&self, server: &Server) -> Result<Option<&str>, ExemptionError> {
         let user = self.user.get_or_try_init(|| user::ask(server)).await?;
-        let may_be = !user.is_shared || matches!(self.exempt, Exempt::Named(_));
+        let may_be = !user.is_shared || matches!(self.exempt, Exempt::Named { .. });
         Ok(may_be.then_some(user.name.as_str()))
     }
 
@@ -308,7 +302,7 @@ impl Exemption {
         self.is_put_in.store(true, Ordering::Relaxed);
         for configuration in configuration::of_names(&self.names) {
             let goes_on = !self.lost.is_cancelled()
-                && put_in.take(configuration.name(), configuration.put_in(server, &expression).await);
+                && put_in.take(&configuration, configuration.put_in(server, &expression).await);
             if !goes_on {
                 break;
             }
@@ -338,56 +332,6 @@ impl Exemption {
             );
             self.teller.warn("NotExempted", words).await;
         }
-    }
-
-    /// Puts the exemption in again where it is gone: the configurations were written anew, or for the first time.
-    async fn look(&self, server: &Server, state: &mut State) {
-        state.looked = Some(Instant::now());
-        if self.lost.is_cancelled() || self.lapses.load(Ordering::Relaxed) >= MOST_LAPSES {
-            return;
-        }
-        match self.put_in_if_there(server, state).await {
-            Ok(None) => {}
-            Ok(Some(put_in)) => {
-                let lapses = self.lapses.fetch_add(1, Ordering::Relaxed) + 1;
-                self.tell_of_lapse(server, &put_in, state).await;
-                if lapses == MOST_LAPSES {
-                    let words = format!(
-                        "the condition was taken away {MOST_LAPSES} times and is not put in again: see who does that"
-                    );
-                    self.teller.warn("NotExempted", words).await;
-                }
-            }
-            Err(error) => info!("the exemption cannot be looked after: {}", Chain(&error)),
-        }
-    }
-
-    /// Tells that it was put in again, or for the first time, since the webhooks were registered only now.
-    async fn tell_of_lapse(&self, server: &Server, put_in: &PutIn, state: &mut State) {
-        let names = self.names.join(", ");
-        match self.user(server).await {
-            Ok(Some(user)) if !state.is_told => {
-                state.is_told = true;
-                self.teller.begin(user, put_in.webhooks, &names).await;
-            }
-            _ => self.teller.again(put_in.changed, &names).await,
-        }
-    }
-
-    /// What it came to, where a webhook lacked the condition.
-    async fn put_in_if_there(&self, server: &Server, state: &mut State) -> Result<Option<PutIn>, ExemptionError> {
-        let before = lock(&self.webhooks).clone();
-        // Who asks is not worth a request where there is no webhook.
-        if self.find(server).await?.is_empty() {
-            return Ok(None);
-        }
-        let put_in = self.put_in(server, state).await?;
-        // It was told when it was put in first, and is met each time. The condition may still be where it was.
-        if let Some(failure) = put_in.failure() {
-            debug!("{failure}");
-            lock(&self.webhooks).extend(before);
-        }
-        Ok((put_in.changed > 0).then_some(put_in))
     }
 
     /// Takes the condition out. Whoever took the Lease takes it out instead, if the Lease is lost.

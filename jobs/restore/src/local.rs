@@ -117,10 +117,13 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     let restoration = prepare(restoring, begun).await?;
     let turn = take_turn(restoration.server().client(), &namespace, shutdown).await?;
     // Before the first write: what one that was killed left behind would exempt this one too, which nobody asked for.
-    if let Err(failure) = exemption::end_left(restoration.server(), &turn).await {
-        turn.end().await;
-        return Err(failure);
-    }
+    let passed = match exemption::end_left(restoration.server(), &turn, &exempt_webhooks, &ending).await {
+        Ok(passed) => passed,
+        Err(failure) => {
+            turn.end().await;
+            return Err(failure);
+        }
+    };
     let restoration = put_back_copies(restoration, &turn, &namespace, &file).await;
     let hold = Hold::of_command_line(patience.for_pods(), turn.lost().clone());
     let exemption = Exemption::of_command_line(exempt_webhooks, ending, turn.lost().clone());
@@ -131,7 +134,7 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     let tidied = back.and(tidied);
     let is_lost = turn.lost().is_cancelled();
     turn.end().await;
-    let finished = applied?.noting(notes);
+    let finished = applied?.noting(passed).noting(notes);
     let counts = show(&finished, output, Mode::Apply)?;
     if let Some(error) = finished.left_down.or(finished.given_up) {
         return Err(error.into());
@@ -204,7 +207,7 @@ pub(crate) async fn unexempt(unexempting: Unexempting, shutdown: &CancellationTo
     let done = done?;
     print(|out| match done.as_slice() {
         [] => writeln!(out, "nobody is exempt from webhooks by a restore"),
-        done => done.iter().try_for_each(|one| writeln!(out, "ended in {}", report::printable(one))),
+        done => done.iter().try_for_each(|one| writeln!(out, "ended in {}", report::printable(&one.to_string()))),
     })
 }
 

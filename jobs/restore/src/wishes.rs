@@ -26,13 +26,14 @@ pub(crate) const REQUIRE_ANNOTATION: &str = "drover.dev/require";
 
 /// On a Restore: `none`, or the names of configurations whose webhooks are not asked about what it writes, beside Rancher's.
 const EXEMPT_ANNOTATION: &str = "drover.dev/exempt-webhooks";
-const EXEMPT_VALUES: &str = "none, or names of webhook configurations with commas between them";
+const EXEMPT_VALUES: &str =
+    "none, which exempts from nothing, or names of webhook configurations with commas between them";
 
 /// Why it is not known what a Restore asks for.
 #[derive(Debug, Eq, PartialEq, Snafu)]
 #[snafu(display(
-    "failed to read the annotation {annotation:?}: it is {value:?} and can only be {allowed:?}; delete the Restore, \
-     correct it and apply it again"
+    "failed to read the annotation {annotation:?}: it is {value:?} and can only be {allowed:?}; nothing was changed. \
+     Delete the Restore, correct it and apply it again"
 ))]
 pub(crate) struct WishError {
     annotation: &'static str,
@@ -192,7 +193,13 @@ mod tests {
         let error = Wishes::of(&restore(RestoreSpec::default(), &[(PRUNE_ANNOTATION, "yes")])).unwrap_err();
         assert_eq!((error.annotation, error.value.as_str(), error.exit()), (PRUNE_ANNOTATION, "yes", Exit::Usage));
         let error = Wishes::of(&restore(RestoreSpec::default(), &[(EXEMPT_ANNOTATION, "none,a.io")])).unwrap_err();
-        assert!(error.to_string().contains("\"none,a.io\" and can only be \"none, or names of webhook"), "{error}");
+        assert!(error.to_string().contains("\"none,a.io\" and can only be \"none, which"), "{error}");
+        assert!(error.to_string().contains("or names of webhook configurations"), "{error}");
+        let error = Wishes::of(&restore(RestoreSpec::default(), &[(EXEMPT_ANNOTATION, "false")])).unwrap_err();
+        assert!(
+            error.to_string().contains("\"false\"") && error.to_string().contains("nothing was changed"),
+            "{error}"
+        );
     }
 
     #[test]

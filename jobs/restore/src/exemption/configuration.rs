@@ -1,6 +1,7 @@
 //! The configurations of webhooks as they are in the cluster: read, and written under the version that was read, so that
 //! nobody's write is lost.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use bytes::Bytes;
@@ -27,7 +28,7 @@ const PUT_IN: &str = "put in";
 const TAKE_OUT: &str = "take out";
 
 /// A configuration, by its type and name.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Configuration {
     plural: &'static str,
     name: String,
@@ -80,10 +81,27 @@ pub(super) async fn seen_with_condition(server: &Server) -> Result<Vec<Configura
     Ok(found)
 }
 
-async fn of_type_with_condition(server: &Server, plural: &'static str) -> Result<Vec<Configuration>, ExemptionError> {
+/// The names of all configurations of the cluster.
+///
+/// # Errors
+///
+/// Where they cannot be listed.
+pub(super) async fn all_names(server: &Server) -> Result<BTreeSet<String>, ExemptionError> {
+    let mut names = BTreeSet::new();
+    for plural in PLURALS {
+        names.extend(list(server, plural).await?.iter().map(|item| metadata(item, "name").to_owned()));
+    }
+    Ok(names)
+}
+
+async fn list(server: &Server, plural: &'static str) -> Result<Vec<Map<String, Value>>, ExemptionError> {
     let listed = server.plain(Method::GET, &collection(plural), Bytes::new()).await.context(ListSnafu { plural })?;
     let List { items } = serde_json::from_slice(&listed).context(ParseSnafu { plural })?;
-    let found = items.into_iter().filter_map(|mut item| {
+    Ok(items)
+}
+
+async fn of_type_with_condition(server: &Server, plural: &'static str) -> Result<Vec<Configuration>, ExemptionError> {
+    let found = list(server, plural).await?.into_iter().filter_map(|mut item| {
         (condition::remove(&mut item) > 0).then(|| Configuration { plural, name: metadata(&item, "name").to_owned() })
     });
     Ok(found.collect())

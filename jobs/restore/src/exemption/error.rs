@@ -31,7 +31,7 @@ pub(crate) enum ExemptionError {
         source: RequestError,
     },
     /// All configurations cannot be listed.
-    #[snafu(display("failed to list {plural} to look for the condition {NAME:?} that a restore left in them"))]
+    #[snafu(display("failed to list {plural}, and to see whether a restore left the condition {NAME:?} in them"))]
     List {
         /// Their type.
         plural: &'static str,

@@ -7,9 +7,10 @@ use drover::exit::Failure;
 use kube::Client;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::UNSEEN;
+use super::condition::NAME;
 use super::configuration::{Configuration, seen_with_condition, with_condition};
 use super::error::ExemptionError;
 use crate::exclusive::{self, Taken, Turn};
@@ -20,50 +21,85 @@ use crate::request::Server;
 /// # Errors
 ///
 /// Where it is not known which have it, or one cannot be written; the others are without it.
-pub(crate) async fn take_out_all(server: &Server) -> Result<Vec<String>, ExemptionError> {
+pub(crate) async fn take_out_all(server: &Server) -> Result<Vec<Configuration>, ExemptionError> {
     take_out(server, with_condition(server).await?).await
 }
 
-async fn take_out(server: &Server, found: Vec<Configuration>) -> Result<Vec<String>, ExemptionError> {
+async fn take_out(server: &Server, found: Vec<Configuration>) -> Result<Vec<Configuration>, ExemptionError> {
     let (mut done, mut failed) = (Vec::new(), None);
     for configuration in found {
         match configuration.take_out(server).await {
             Ok(0) => {}
-            Ok(_) => done.push(configuration.to_string()),
+            Ok(_) => done.push(configuration),
             Err(error) => failed = failed.or(Some(error)),
         }
     }
     failed.map_or(Ok(done), Err)
 }
 
-/// Takes out what another restore left behind: while the Lease is held, none is at work. Gives whether there was something,
-/// of which API servers learn at different times.
+/// Takes out what another restore left behind: while the Lease is held, none is at work. Gives what it was taken out of, of
+/// which API servers learn at different times.
 ///
 /// # Errors
 ///
 /// As [`take_out_all`], but for types that this user may not list.
-pub(crate) async fn take_out_left(server: &Server, turn: &Turn) -> Result<bool, Failure> {
+pub(crate) async fn take_out_left(server: &Server, turn: &Turn) -> Result<Vec<Configuration>, Failure> {
     if !turn.is_alone() {
-        return Ok(false);
+        return Ok(Vec::new());
     }
     let done = take_out(server, seen_with_condition(server).await?).await?;
     if !done.is_empty() {
-        info!("a restore that died had left somebody exempt from webhooks; that has ended in {}", done.join(", "));
+        info!("a restore that died had left somebody exempt from webhooks; that has ended in {}", names_of(&done));
     }
-    Ok(!done.is_empty())
+    Ok(done)
 }
 
-/// The same before a restore that nobody asked to exempt: waits until webhooks are asked again.
+/// The same before a restore by hand, which is to be exempt from the configurations of these names and from nothing else:
+/// waits until other webhooks are asked again.
+///
+/// Where there is no Lease nobody tells what was left behind from what another restore needs, so it stays, and is told with
+/// the command that ends it; gives what was told.
 ///
 /// # Errors
 ///
 /// As [`take_out_left`].
-pub(crate) async fn end_left(server: &Server, turn: &Turn) -> Result<(), Failure> {
-    if take_out_left(server, turn).await? {
+pub(crate) async fn end_left(
+    server: &Server,
+    turn: &Turn,
+    exempt: &[String],
+    ending: &str,
+) -> Result<Option<String>, Failure> {
+    if !turn.has_lease() {
+        let note = passed(&seen_with_condition(server).await?, exempt, ending);
+        return Ok(note.inspect(|note| warn!("{note}")));
+    }
+    let done = take_out_left(server, turn).await?;
+    if done.iter().any(|configuration| is_unasked(configuration, exempt)) {
         info!("waiting {} s until all API servers know of that", UNSEEN.as_secs());
         sleep(UNSEEN).await;
     }
-    Ok(())
+    Ok(None)
+}
+
+fn is_unasked(configuration: &Configuration, exempt: &[String]) -> bool {
+    !exempt.iter().any(|name| name == configuration.name())
+}
+
+/// What is said of conditions that may let this restore pass webhooks that nobody asked to be exempt from.
+fn passed(found: &[Configuration], exempt: &[String], ending: &str) -> Option<String> {
+    let unasked = found.iter().filter(|configuration| is_unasked(configuration, exempt));
+    let unasked: Vec<Configuration> = unasked.cloned().collect();
+    (!unasked.is_empty()).then(|| {
+        format!(
+            "the webhooks of {} may not be asked about what is written: a restore that died left the condition {NAME:?} \
+             there, or one that is at work needs it, and no Lease tells which. If none is at work, this ends it: {ending}",
+            names_of(&unasked)
+        )
+    })
+}
+
+fn names_of(configurations: &[Configuration]) -> String {
+    configurations.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Takes out what was left behind where there is nothing else to do, unless the Lease of restores is held: then it is of a
@@ -93,5 +129,24 @@ pub(crate) async fn tidy(
             turn.end().await;
             done.map(drop)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::configuration::of_names;
+    use super::*;
+
+    #[test]
+    fn what_lets_a_restore_pass_webhooks_that_nobody_named_is_told_with_its_end() {
+        let found = of_names(&["a.io".to_owned(), "b.io".to_owned()]);
+        let told = |exempt: &[&str]| {
+            let exempt: Vec<String> = exempt.iter().map(|name| (*name).to_owned()).collect();
+            passed(&found, &exempt, "restore unexempt --context x")
+        };
+        let words = told(&["a.io"]).unwrap();
+        assert!(words.contains("validatingwebhookconfigurations \"b.io\"") && !words.contains("a.io"), "{words}");
+        assert!(words.ends_with("this ends it: restore unexempt --context x"), "{words}");
+        assert_eq!(told(&["a.io", "b.io"]), None);
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use drover::exit::{Chain, Exit, Fault};
 
 use super::condition::Added;
+use super::configuration::Configuration;
 use super::error::ExemptionError;
 
 /// What it came to.
@@ -21,21 +22,30 @@ pub(super) struct PutIn {
     pub(super) full: Vec<String>,
     /// The names of the configurations that were looked through.
     pub(super) names: BTreeSet<String>,
+    /// The configurations in which a webhook lacked the condition.
+    pub(super) rewritten: BTreeSet<Configuration>,
     /// The first failure.
     failed: Option<ExemptionError>,
 }
 
 impl PutIn {
     /// Notes what became of one configuration. Gives whether the others are worth a try: not where no server answers.
-    pub(super) fn take(&mut self, name: &str, came_to: Result<Option<Added>, ExemptionError>) -> bool {
+    pub(super) fn take(
+        &mut self,
+        configuration: &Configuration,
+        came_to: Result<Option<Added>, ExemptionError>,
+    ) -> bool {
         match came_to {
             Ok(None) => true,
             Ok(Some(added)) => {
+                if added.changed > 0 {
+                    self.rewritten.insert(configuration.clone());
+                }
                 self.changed += added.changed;
                 self.webhooks += added.exempt.len();
                 self.exempt.extend(added.exempt);
                 self.full.extend(added.full);
-                self.names.insert(name.to_owned());
+                self.names.insert(configuration.name().to_owned());
                 true
             }
             Err(error) => {
@@ -60,8 +70,13 @@ impl PutIn {
 
 #[cfg(test)]
 mod tests {
+    use super::super::configuration::of_names;
     use super::*;
     use crate::request::RequestError;
+
+    fn named(name: &str) -> Configuration {
+        of_names(&[name.to_owned()]).remove(0)
+    }
 
     fn added(webhook: &str) -> Added {
         Added { changed: 1, exempt: vec![webhook.to_owned()], full: Vec::new() }
@@ -80,9 +95,11 @@ mod tests {
     #[test]
     fn one_that_fails_is_told_and_the_others_are_exempt() {
         let mut put_in = PutIn::default();
-        assert!(put_in.take("policy", Err(failed(forbidden()))));
+        assert!(put_in.take(&named("policy"), Err(failed(forbidden()))));
         assert!(put_in.failure().unwrap().starts_with("webhooks are asked about what is written: "));
-        assert!(put_in.take("rancher.cattle.io", Ok(Some(added("one")))) && put_in.take("missing", Ok(None)));
+        assert!(put_in.take(&named("rancher.cattle.io"), Ok(Some(added("one")))));
+        assert!(put_in.take(&named("missing"), Ok(None)));
+        assert_eq!(put_in.rewritten, BTreeSet::from([named("rancher.cattle.io")]));
         let webhooks: Vec<&str> = put_in.exempt.iter().map(String::as_str).collect();
         let names: Vec<&str> = put_in.names.iter().map(String::as_str).collect();
         assert_eq!((put_in.changed, webhooks, names), (1, vec!["one"], vec!["rancher.cattle.io"]));
@@ -93,14 +110,14 @@ mod tests {
     #[test]
     fn where_no_server_answers_no_other_is_tried() {
         let mut put_in = PutIn::default();
-        assert!(!put_in.take("policy", Err(failed(RequestError::Timeout { path: "/".to_owned() }))));
+        assert!(!put_in.take(&named("policy"), Err(failed(RequestError::Timeout { path: "/".to_owned() }))));
         assert!(put_in.failure().is_some());
     }
 
     #[test]
     fn nothing_is_said_where_nothing_failed() {
         let mut put_in = PutIn::default();
-        assert!(put_in.take("a", Ok(Some(added("one")))));
+        assert!(put_in.take(&named("a"), Ok(Some(added("one")))));
         assert_eq!(put_in.failure(), None);
     }
 }

@@ -1,10 +1,13 @@
 //! From which webhooks somebody wishes to be exempt: pure.
 
 /// The name of Rancher's two configurations of webhooks.
-const RANCHER: &str = "rancher.cattle.io";
+pub(super) const RANCHER: &str = "rancher.cattle.io";
 
 /// The word that turns the exemption off.
 const NONE: &str = "none";
+
+/// Words by which people mean to turn something on or off. As names they would turn nothing off, and say so nowhere.
+const SWITCHES: [&str; 9] = [NONE, "true", "false", "yes", "no", "on", "off", "all", "null"];
 
 /// The longest name that an object of Kubernetes may have.
 const LONGEST: usize = 253;
@@ -17,8 +20,13 @@ pub(crate) enum Exempt {
     Nothing,
     /// Rancher's, where the restore has a user of its own.
     Rancher,
-    /// These, whoever the user is.
-    Named(Vec<String>),
+    /// Those that somebody named, whoever the user is, and Rancher's too on a Restore.
+    Named {
+        /// As they were named.
+        names: Vec<String>,
+        /// Whether Rancher's are meant without a word.
+        with_rancher: bool,
+    },
 }
 
 impl Exempt {
@@ -29,35 +37,36 @@ impl Exempt {
             None => Some(Self::Rancher),
             Some(NONE) => Some(Self::Nothing),
             Some(list) => {
-                let mut names = vec![RANCHER.to_owned()];
-                for name in list.split(',').map(|name| configuration_name(name.trim())) {
-                    let name = name.ok()?;
-                    if !names.contains(&name) {
-                        names.push(name);
-                    }
-                }
-                Some(Self::Named(names))
+                let names = list.split(',').map(|name| configuration_name(name.trim()).ok());
+                Some(Self::Named { names: names.collect::<Option<_>>()?, with_rancher: true })
             }
         }
     }
 
     /// What the command line asks for.
     pub(crate) fn of_names(names: Vec<String>) -> Self {
-        if names.is_empty() { Self::Nothing } else { Self::Named(names) }
+        if names.is_empty() { Self::Nothing } else { Self::Named { names, with_rancher: false } }
     }
 
-    /// The names of the configurations.
+    /// The names of the configurations, each once.
     pub(super) fn names(&self) -> Vec<String> {
-        match self {
-            Self::Nothing => Vec::new(),
-            Self::Rancher => vec![RANCHER.to_owned()],
-            Self::Named(names) => names.clone(),
+        let (with_rancher, named) = match self {
+            Self::Nothing => (false, &[][..]),
+            Self::Rancher => (true, &[][..]),
+            Self::Named { names, with_rancher } => (*with_rancher, names.as_slice()),
+        };
+        let mut all: Vec<String> = with_rancher.then(|| RANCHER.to_owned()).into_iter().collect();
+        for name in named {
+            if !all.contains(name) {
+                all.push(name.clone());
+            }
         }
+        all
     }
 
-    /// Whether a configuration that is not there is worth a word: somebody named it.
+    /// Whether somebody named this configuration: that it is not there is worth a word then.
     pub(super) fn is_named(&self, name: &str) -> bool {
-        name != RANCHER && matches!(self, Self::Named(_))
+        matches!(self, Self::Named { names, .. } if names.iter().any(|named| named == name))
     }
 }
 
@@ -74,7 +83,7 @@ pub(crate) fn configuration_name(name: &str) -> Result<String, String> {
             && is_end(bytes.last())
             && bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
     };
-    if name != NONE && name.len() <= LONGEST && name.split('.').all(is_label) {
+    if !SWITCHES.contains(&name) && name.len() <= LONGEST && name.split('.').all(is_label) {
         return Ok(name.to_owned());
     }
     Err(format!("{name:?} is no name of a webhook configuration, such as {RANCHER:?}"))
@@ -86,24 +95,27 @@ mod tests {
 
     #[test]
     fn annotations_name_what_is_exempt_beside_rancher() {
-        let named = |names: &[&str]| Some(Exempt::Named(names.iter().map(|name| (*name).to_owned()).collect()));
         for (value, expected) in [
-            (None, Some(Exempt::Rancher)),
-            (Some("none"), Some(Exempt::Nothing)),
-            (Some("rancher.cattle.io"), named(&[RANCHER])),
-            (Some("policy"), named(&[RANCHER, "policy"])),
-            (Some("a.io, b-1.io,a.io"), named(&[RANCHER, "a.io", "b-1.io"])),
-            (Some(""), None),
-            (Some("none,a.io"), None),
-            (Some("a.io,"), None),
-            (Some("None"), None),
-            (Some("a.io b.io"), None),
-            (Some("a/b"), None),
-            (Some("-a"), None),
-            (Some("a..b"), None),
+            (None, &[RANCHER][..]),
+            (Some("none"), &[]),
+            (Some("rancher.cattle.io"), &[RANCHER]),
+            (Some("policy"), &[RANCHER, "policy"]),
+            (Some("a.io, b-1.io,a.io"), &[RANCHER, "a.io", "b-1.io"]),
         ] {
-            assert_eq!(Exempt::of_annotation(value), expected, "{value:?}");
+            assert_eq!(Exempt::of_annotation(value).unwrap().names(), expected, "{value:?}");
         }
+        for value in ["", "none,a.io", "a.io,", "None", "a.io b.io", "a/b", "-a", "a..b"] {
+            assert_eq!(Exempt::of_annotation(Some(value)), None, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_meant_to_turn_it_off_is_no_name() {
+        for value in ["false", "off", "no", "true", "on", "yes", "all", "null", "a.io,false"] {
+            assert_eq!(Exempt::of_annotation(Some(value)), None, "{value:?}");
+        }
+        assert!(configuration_name("false").unwrap_err().contains("\"false\" is no name"));
+        assert!(configuration_name("false.example.io").is_ok());
     }
 
     #[test]
@@ -120,5 +132,7 @@ mod tests {
     fn a_configuration_that_is_missing_is_worth_a_word_where_somebody_named_it() {
         let named = Exempt::of_annotation(Some("policy")).unwrap();
         assert!(named.is_named("policy") && !named.is_named(RANCHER) && !Exempt::Rancher.is_named(RANCHER));
+        assert!(Exempt::of_annotation(Some(RANCHER)).unwrap().is_named(RANCHER));
+        assert!(Exempt::of_names(vec![RANCHER.to_owned()]).is_named(RANCHER));
     }
 }

@@ -81,6 +81,11 @@ async fn the_command_line_passes_the_webhooks_that_it_names_and_says_how_that_en
     let refused = run("apply", &archive).await;
     assert_eq!((refused.code, refused.count("failed")), (1, 3), "{}", refused.report);
     assert!(!refused.errors.contains("exempt while"), "{}", refused.errors);
+    let mistaken = run_asking("apply", &archive, &["--exempt-webhooks=rancher.cattle.io"]).await;
+    assert_eq!((mistaken.code, mistaken.count("failed")), (1, 3), "{}", mistaken.report);
+    for words in ["no configuration of webhooks has the name \"rancher.cattle.io\"", "there are ", NAME] {
+        assert!(mistaken.errors.contains(words), "{words}: {}", mistaken.errors);
+    }
     let nonsense = run_asking("apply", &archive, &["--exempt-webhooks=none"]).await;
     assert_eq!(nonsense.code, 64, "{}", nonsense.errors);
 
@@ -120,8 +125,20 @@ async fn what_a_killed_one_leaves_the_command_ends() {
     let child = start(&proxy.kubeconfig(), "apply", &changed.path(), &[OPTION, "--concurrency=1"]);
     assert!(Run::kill_when(child, held.reached()).await.is_none());
     assert!(conditions(NAME).await.concat().contains(&"drover-restore".to_owned()));
+    what_it_leaves_is_told_to_whom_it_exempts_too(&changed).await;
     let kubeconfig = testbed().await.kubeconfig().unwrap();
     assert!(unexempt(kubeconfig).contains(&format!("ended in validatingwebhookconfigurations \"{NAME}\"\n")));
+}
+
+/// There is no Lease in this cluster, so nobody tells whether the restore that left it is still at work.
+async fn what_it_leaves_is_told_to_whom_it_exempts_too(changed: &Archive) {
+    let passing = run("apply", changed).await;
+    assert_eq!((passing.code, passing.count("failed")), (0, 0), "{} {}", passing.report, passing.errors);
+    let notes = passing.report["notes"].to_string();
+    for told in [&passing.errors, &notes] {
+        assert!(told.contains(NAME) && told.contains("this ends it: restore unexempt"), "{told}");
+    }
+    assert!(conditions(NAME).await.concat().contains(&"drover-restore".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

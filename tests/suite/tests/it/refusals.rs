@@ -133,6 +133,12 @@ async fn restores_that_cannot_run(site: &Site) {
     let cases = [
         ("prunes", spec(None), [("drover.dev/prune", "some")].as_slice(), "\"drover.dev/prune\": it is \"some\""),
         ("recreates", spec(None), &[("drover.dev/recreate", "web")], "\"drover.dev/recreate\": it is \"web\""),
+        (
+            "switches",
+            spec(None),
+            &[("drover.dev/exempt-webhooks", "false")],
+            "\"drover.dev/exempt-webhooks\": it is \"false\"",
+        ),
         ("decrypts", spec(Some("keys")), &[], "Secret \"keys\""),
     ];
     for (name, spec, annotations, word) in cases {
@@ -144,6 +150,7 @@ async fn restores_that_cannot_run(site: &Site) {
         let status = site.restore_status(name).await;
         let ready = message(status.conditions.as_ref(), "Ready");
         assert!(ready.starts_with("Failed: ") && ready.contains(word), "{ready}");
+        assert!(ready.contains("nothing was changed"), "{ready}");
         assert!(status.restore_completion_ts.is_some(), "what cannot be done is not tried for ever");
         assert!(!is_brought(site).await);
     }
