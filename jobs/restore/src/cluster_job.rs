@@ -23,8 +23,10 @@ use crate::exemption::{self, Exemption};
 use crate::fetch::{Fetched, fetch};
 use crate::ground::Ground;
 use crate::outcome::{Counts, Outcome};
+use crate::progress::{self, Doing, Gauge};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
+use crate::unchanged::unchanged;
 use crate::waiting::{is_anything_to_do, to_carry_out};
 use crate::wishes::{WishError, Wishes};
 use crate::{JobOptions, chosen, stored_report};
@@ -213,6 +215,8 @@ async fn restore_one(context: &Context, restore: &Restore, stop: &CancellationTo
     if !report::started(context, restore).await? {
         return Ok(());
     }
+    // What others wrote is none of this one's.
+    context.server.take_writes();
     let resolved = tokio::select! {
         resolved = chosen::resolve(context, restore) => resolved,
         () = stop.cancelled() => Err(JobError::Interrupted { words: "nothing was changed".to_owned() }.into()),
@@ -236,9 +240,10 @@ async fn restore_one(context: &Context, restore: &Restore, stop: &CancellationTo
 }
 
 async fn end_badly(context: &Context, restore: &Restore, failure: Failure) -> Result<(), Failure> {
-    let reason = failure.to_string();
-    report::ended(context, restore, &ending_of(&failure, reason)).await?;
-    Err(failure)
+    let has_written = context.server.take_writes();
+    let reason = if has_written { failure.to_string() } else { unchanged(&failure).to_string() };
+    report::ended(context, restore, &ending_of(&failure, reason.clone())).await?;
+    Err(Failure::new(failure.exit(), reason))
 }
 
 /// Does the work; a Restore that is deleted meanwhile stops it as a signal would. Gives whether that was so.
@@ -286,16 +291,20 @@ async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToke
     let hold = Hold::of_restore(restore, &context.events, patience, context.lost.clone());
     let exemption = Exemption::of_restore(exempt, restore, &context.events, context.lost.clone());
     let work = async {
-        tokio::select! {
+        let finished = tokio::select! {
             finished = restoration.apply(&hold, stop) => finished,
             () = report::progress(context, restore, &gauge) => unreachable_progress(),
-        }
+        };
+        gauge.begin(Doing::Ending, 0);
+        finished
     };
-    let (finished, notes) = exemption::during(&context.server, exemption, Box::pin(work)).await;
+    let work = exemption::during(&context.server, exemption, Box::pin(work));
+    let (finished, notes) = progress::telling(&gauge, Box::pin(work)).await;
     let finished = Arc::new(finished?.noting(notes));
     let counts = report::log_results(&finished);
     if !counts.is_only(Outcome::Untouched) && !context.lost.is_cancelled() {
-        store_report(context, restore, &finished).await;
+        let storing = Box::pin(store_report(context, restore, &finished));
+        progress::telling(&Gauge::of(Doing::Reporting), storing).await;
     }
     conclude(restore, &finished, &counts, stop)
 }
@@ -334,21 +343,9 @@ fn conclude(
     if stop.is_cancelled() && counts.of(Outcome::Untouched) > 0 {
         return Err(JobError::Interrupted { words }.into());
     }
-    let words = with_causes(restore, finished, words);
+    let words = report::with_causes(restore, finished, words);
     let is_well = counts.of(Outcome::Failed) == 0 || restore.spec.ignore_errors == Some(true);
     if is_well { Ok(words) } else { Err(JobError::ObjectsFailed { words }.into()) }
-}
-
-/// The counts, with the causes that somebody should look at. The way to all of it comes first: an Event holds no more than
-/// the beginning.
-fn with_causes(restore: &Restore, finished: &Finished, words: String) -> String {
-    let causes = [Outcome::Failed, Outcome::HeldBack];
-    let causes = causes.map(|outcome| report::causes(finished, outcome).in_words(outcome.word()));
-    let causes: Vec<String> = causes.into_iter().filter(|causes| !causes.is_empty()).collect();
-    if causes.is_empty() {
-        return words;
-    }
-    format!("{words}; all: `restore report {}`; {}", restore.name_any(), causes.join("; "))
 }
 
 #[cfg(test)]

@@ -227,8 +227,19 @@ pub(crate) fn log_results(finished: &Finished) -> Counts {
     report::counts(finished)
 }
 
+/// The counts, with the causes that somebody should look at. The way to all of it comes first: an Event holds no more than
+/// the beginning.
+pub(crate) fn with_causes(restore: &Restore, finished: &Finished, words: String) -> String {
+    let told = [Outcome::Failed, Outcome::HeldBack].map(|outcome| causes(finished, outcome).in_words(outcome.word()));
+    let told: Vec<String> = told.into_iter().filter(|told| !told.is_empty()).collect();
+    if told.is_empty() {
+        return words;
+    }
+    format!("{words}; all: `restore report {}`; {}", restore.name_any(), told.join("; "))
+}
+
 /// What objects came to `outcome` for.
-pub(crate) fn causes(finished: &Finished, outcome: Outcome) -> Causes {
+fn causes(finished: &Finished, outcome: Outcome) -> Causes {
     Causes::of(report::noted(finished).filter(|told| told.outcome == outcome))
 }
 

@@ -17,6 +17,7 @@
 mod condition;
 mod configuration;
 mod error;
+mod foreseen;
 mod lapses;
 mod left;
 mod missing;
@@ -43,6 +44,7 @@ use tracing::info;
 pub(crate) use self::condition::keep_live;
 pub(crate) use self::configuration::{GROUP, PLURALS};
 use self::error::ExemptionError;
+pub(crate) use self::foreseen::foreseen;
 pub(crate) use self::left::{end_left, take_out_all, take_out_left, tidy};
 use self::put_in::PutIn;
 use self::state::State;
@@ -359,7 +361,8 @@ impl Exemption {
     }
 }
 
-fn webhook_of(error: &RequestError) -> Option<&str> {
+/// The webhook that refused a request, or did not answer to it.
+pub(crate) fn webhook_of(error: &RequestError) -> Option<&str> {
     match error {
         RequestError::Refused { message, .. } => condition::webhook_of(message),
         _ => None,

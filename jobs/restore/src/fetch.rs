@@ -17,6 +17,7 @@ use tracing::info;
 
 use crate::authenticity::{Proof, UnknownPolicySnafu};
 use crate::cluster_job::{Context, JobError, JoinReadingSnafu, ReadArchiveSnafu, UseSpoolSnafu};
+use crate::progress::{self, Doing, Gauge};
 use crate::wishes::{REQUIRE_ANNOTATION, Wishes};
 use crate::{JobOptions, WorkLimits, chosen, recorded};
 
@@ -38,7 +39,8 @@ pub(crate) async fn fetch(
     let storage = chosen::place(context, restore).await?;
     let unsealing = unsealing(context, restore).await?;
     let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(folder).context(UseSpoolSnafu)?);
-    let Content { bytes, sha256 } = storage.fetch_to(filename, &mut file).await?;
+    let fetching = Box::pin(storage.fetch_to(filename, &mut file));
+    let Content { bytes, sha256 } = progress::telling(&Gauge::of(Doing::Fetching), fetching).await?;
     info!(location = storage.path_of(filename), bytes, "archive fetched");
     let sha256 = hex::encode(sha256);
     let evidence = recorded::check(&context.client, &storage, filename, &sha256).await?;
@@ -95,7 +97,7 @@ async fn unsealing(context: &Context, restore: &Restore) -> Result<Unsealing, Fa
 }
 
 fn read(archive: File, folder: &Path, limits: &Limits, unsealing: Unsealing) -> Result<Spool, ReadError> {
-    let mut progress = crate::progress::Progress::new("objects read from the archive", 0);
+    let mut progress = progress::Progress::new("objects read from the archive", 0);
     Spool::read_in(folder, archive, limits, unsealing, &mut |read| progress.advance_to(read.objects))
 }
 

@@ -59,6 +59,7 @@ mod stages;
 mod stored_report;
 mod twins;
 mod types;
+mod unchanged;
 mod unselected;
 mod waiting;
 mod wishes;
@@ -173,6 +174,9 @@ enum Command {
     /// Of encrypted objects it tells the provider and the key's name; with --encryption-config it decrypts and checks them.
     Inspect(Inspecting),
     /// Shows what `apply` would do. Writes nothing to the cluster.
+    ///
+    /// The server is asked about each update on trial (dry run): what is deleted and created again for it, and what is
+    /// refused, is named with the reason. What is created is not tried, for much of it needs what is created before it.
     Plan(Restoring),
     /// Restores an archive: creates what is missing and replaces what differs. Deletes nothing unless told to prune.
     ///
@@ -188,7 +192,8 @@ enum Command {
     /// Ends the exemption from admission webhooks that a restore left behind which was killed.
     ///
     /// It takes the match condition "drover-restore" out of all webhook configurations. The next restore job does so by
-    /// itself.
+    /// itself. Where somebody holds the Lease of restores, it waits until that one is seen to live, or counts as dead (15 s),
+    /// and says for whom.
     Unexempt(Unexempting),
 }
 

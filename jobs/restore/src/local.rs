@@ -30,12 +30,13 @@ use crate::exemption::{self, Exemption};
 use crate::ground::Ground;
 use crate::inspect::Inspection;
 use crate::outcome::{Counts, Outcome};
-use crate::progress::Progress;
+use crate::progress::{self, Progress};
 use crate::recorded::{self, Evidence};
 use crate::report::{self, Mode, Source};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
 use crate::stored_report::StoredReport;
+use crate::unchanged::unchanged;
 use crate::{Applying, Inspecting, Output, Reading, Reporting, Restoring, Unexempting};
 
 /// What stands for standard input where a file is named.
@@ -102,7 +103,8 @@ pub(crate) async fn inspect(inspecting: Inspecting) -> Result<(), Failure> {
 /// `restore plan`.
 pub(crate) async fn plan(restoring: Restoring) -> Result<(), Failure> {
     let (begun, output) = (Instant::now(), restoring.reading.output);
-    let finished = prepare(restoring, begun).await?.plan().await?;
+    let restoration = prepare(restoring, begun).await?;
+    let finished = progress::telling(&restoration.gauge(), Box::pin(restoration.plan())).await?;
     show(&finished, output, Mode::Plan)?;
     Ok(())
 }
@@ -114,8 +116,9 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     let (output, ignore_errors) = (restoring.reading.output, restoring.wishes.ignore_errors);
     let (namespace, file) = (restoring.wishes.namespace.clone(), restoring.reading.file.clone());
     let ending = ending_of(restoring.context.as_deref(), &namespace);
-    let restoration = prepare(restoring, begun).await?;
-    let turn = take_turn(restoration.server().client(), &namespace, shutdown).await?;
+    let restoration = prepare(restoring, begun).await.map_err(|failure| unchanged(&failure))?;
+    let turn = take_turn(restoration.server().client(), &namespace, shutdown).await;
+    let turn = turn.map_err(|failure| unchanged(&failure))?;
     // Before the first write: what one that was killed left behind would exempt this one too, which nobody asked for.
     let passed = match exemption::end_left(restoration.server(), &turn, &exempt_webhooks, &ending).await {
         Ok(passed) => passed,
@@ -125,16 +128,20 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
         }
     };
     let restoration = put_back_copies(restoration, &turn, &namespace, &file).await;
+    restoration.server().take_writes();
     let hold = Hold::of_command_line(patience.for_pods(), turn.lost().clone());
     let exemption = Exemption::of_command_line(exempt_webhooks, ending, turn.lost().clone());
     let work = Box::pin(restoration.apply(&hold, turn.stop()));
-    let (applied, notes) = exemption::during(restoration.server(), exemption, work).await;
+    let work = Box::pin(exemption::during(restoration.server(), exemption, work));
+    let (applied, notes) = progress::telling(&restoration.gauge(), work).await;
+    let has_written = restoration.server().take_writes();
     let tidied = put_back_others(&restoration, &turn).await;
     let back = copies::put_back_left(restoration.server(), &namespace, &turn, When::AtTheEnd).await;
     let tidied = back.and(tidied);
     let is_lost = turn.lost().is_cancelled();
     turn.end().await;
-    let finished = applied?.noting(passed).noting(notes);
+    let applied = applied.map_err(|failure| if has_written { failure } else { unchanged(&failure) })?;
+    let finished = applied.noting(passed).noting(notes);
     let counts = show(&finished, output, Mode::Apply)?;
     if let Some(error) = finished.left_down.or(finished.given_up) {
         return Err(error.into());

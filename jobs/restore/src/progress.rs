@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::MissedTickBehavior;
 
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -29,15 +30,31 @@ pub(crate) struct Reading {
 /// What a restore does.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Doing {
+    /// It fetches the archive.
+    Fetching,
     /// It compares what is live with the archive.
     #[default]
     Comparing,
+    /// It asks the server about updates, on trial.
+    Trying,
     /// It waits until controllers are down.
     ScalingDown,
     /// It writes objects.
     Writing,
+    /// It waits until the cluster serves what the archive's definitions define.
+    Establishing,
+    /// It waits for namespaces that are being deleted, and makes those that are missing.
+    MakingNamespaces,
     /// It deletes what the archive lacks.
     Pruning,
+    /// It puts the counts of controllers back.
+    ScalingUp,
+    /// It waits for what serves webhooks and APIs.
+    WaitingForServers,
+    /// It ends the exemption from webhooks.
+    Ending,
+    /// It stores the report.
+    Reporting,
 }
 
 /// As people read it in a status.
@@ -45,15 +62,36 @@ impl fmt::Display for Reading {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { doing, done, total } = self;
         match doing {
+            Doing::Fetching => formatter.write_str("fetching the archive"),
             Doing::Comparing => formatter.write_str("comparing with what is live"),
+            Doing::Trying => write!(formatter, "{done} of {total} updates tried"),
             Doing::ScalingDown => formatter.write_str("scaling controllers down and waiting until their pods are gone"),
+            Doing::Writing if done == total && *total > 0 => {
+                write!(
+                    formatter,
+                    "{done} of {total} written; trying again what was refused, and waiting for what is away"
+                )
+            }
             Doing::Writing => write!(formatter, "{done} of {total} written"),
+            Doing::Establishing => formatter.write_str("waiting until the definitions of the archive are served"),
+            Doing::MakingNamespaces => {
+                formatter.write_str("making namespaces, and waiting for those that are being deleted")
+            }
             Doing::Pruning => write!(formatter, "{done} of {total} pruned"),
+            Doing::ScalingUp => formatter.write_str("scaling controllers back up"),
+            Doing::WaitingForServers => formatter.write_str("waiting for what serves webhooks and APIs"),
+            Doing::Ending => formatter.write_str("ending the exemption from webhooks"),
+            Doing::Reporting => formatter.write_str("storing the report"),
         }
     }
 }
 
 impl Gauge {
+    /// That this is done, whose steps nobody counts.
+    pub(crate) fn of(doing: Doing) -> Self {
+        Self(Mutex::new(Reading { doing, ..Reading::default() }))
+    }
+
     /// How far it is.
     pub(crate) fn read(&self) -> Reading {
         *self.lock()
@@ -73,6 +111,32 @@ impl Gauge {
         // Three numbers are sound whatever happened to who held the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Does the work, and says what is done as long as that takes: what is counted step by step has lines of its own.
+pub(crate) async fn telling<T>(gauge: &Gauge, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut ticks = tokio::time::interval(LINE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    let mut before = gauge.read();
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = ticks.tick() => {
+                let now = gauge.read();
+                if is_untold(before, now) {
+                    tracing::info!("{now}");
+                }
+                before = now;
+            }
+        }
+    }
+}
+
+/// Whether nothing else may have told since the reading before what this one says: where steps are done, their own lines do.
+fn is_untold(before: Reading, now: Reading) -> bool {
+    now == before || now.doing != before.doing
 }
 
 /// One thing that takes a while, of `total` steps.
@@ -143,7 +207,29 @@ mod tests {
         gauge.begin(Doing::Writing, 3);
         gauge.advance();
         assert_eq!(gauge.read().to_string(), "1 of 3 written");
+        gauge.advance();
+        gauge.advance();
+        assert!(gauge.read().to_string().starts_with("3 of 3 written; trying again"));
         gauge.begin(Doing::Pruning, 2);
         assert_eq!(gauge.read().to_string(), "0 of 2 pruned");
+        assert_eq!(Gauge::of(Doing::Reporting).read().to_string(), "storing the report");
+    }
+
+    #[test]
+    fn what_is_not_counted_step_by_step_is_told() {
+        let reading = |doing, done| Reading { doing, done, total: 9 };
+        for (before, now, expected) in [
+            (reading(Doing::Comparing, 0), reading(Doing::Comparing, 0), true),
+            (reading(Doing::Writing, 9), reading(Doing::Writing, 9), true),
+            (reading(Doing::Writing, 9), reading(Doing::ScalingUp, 0), true),
+            (reading(Doing::Writing, 3), reading(Doing::Writing, 4), false),
+        ] {
+            assert_eq!(is_untold(before, now), expected, "{before:?} {now:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_tells_of_work_gives_what_it_comes_to() {
+        assert_eq!(telling(&Gauge::default(), async { 7 }).await, 7);
     }
 }

@@ -1,5 +1,9 @@
 //! Requests to the API server: limited, retried where that can help, answers as bytes.
 
+mod trial;
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -129,26 +133,48 @@ pub(crate) struct Server {
     limiter: Arc<Limiter>,
     /// Whether it asks again where another server does not answer.
     is_patient: bool,
+    /// Whether nothing that it asks for is kept.
+    is_on_trial: bool,
     exemption: Arc<Mutex<Option<Arc<Exemption>>>>,
+    /// Whether anything may have been written.
+    writes: Arc<AtomicBool>,
 }
 
 impl Server {
     /// Talks through `client`, which must not retry by itself, with at most `in_flight` requests at a time.
     pub(crate) fn new(client: Client, in_flight: u32) -> Self {
         let limiter = Arc::new(Limiter::new(in_flight));
-        Self { client, limiter, is_patient: true, exemption: Arc::default() }
+        let (exemption, writes) = (Arc::default(), Arc::default());
+        Self { client, limiter, is_patient: true, is_on_trial: false, exemption, writes }
     }
 
     /// The same, for who asks so much that one answer about a webhook or an aggregated API has to stand for many: it asks
     /// again only where the API server itself is the cause.
     pub(crate) fn impatient(&self) -> Self {
-        let (limiter, exemption) = (Arc::clone(&self.limiter), Arc::clone(&self.exemption));
-        Self { client: self.client.clone(), limiter, is_patient: false, exemption }
+        let (client, limiter) = (self.client.clone(), Arc::clone(&self.limiter));
+        let (exemption, writes) = (Arc::clone(&self.exemption), Arc::clone(&self.writes));
+        Self { client, limiter, is_patient: false, is_on_trial: self.is_on_trial, exemption, writes }
+    }
+
+    /// The same, but that the API server keeps nothing of what is asked for: it judges it, and that is all.
+    pub(crate) fn on_trial(&self) -> Self {
+        Self { is_on_trial: true, ..self.impatient() }
+    }
+
+    /// Whether nothing that it asks for is kept.
+    pub(crate) const fn is_on_trial(&self) -> bool {
+        self.is_on_trial
+    }
+
+    /// Whether anything may have been written since this was asked last, by any of the servers that were made of this one.
+    pub(crate) fn take_writes(&self) -> bool {
+        self.writes.swap(false, Ordering::Relaxed)
     }
 
     /// The same with a limiter of its own: it does not wait behind the others' requests.
     pub(crate) fn beside(&self, in_flight: u32) -> Self {
-        Self { exemption: Arc::clone(&self.exemption), ..Self::new(self.client.clone(), in_flight) }
+        let (exemption, writes) = (Arc::clone(&self.exemption), Arc::clone(&self.writes));
+        Self { exemption, writes, is_on_trial: self.is_on_trial, ..Self::new(self.client.clone(), in_flight) }
     }
 
     /// From now on writes are exempt from webhooks by this exemption, or by none; so are those of all servers that were
@@ -192,6 +218,10 @@ impl Server {
 
     /// Deletes an object; `body` holds the options of the deletion.
     pub(crate) async fn delete(&self, path: &str, body: Vec<u8>) -> Result<Bytes, RequestError> {
+        if self.is_on_trial {
+            // The options in the body would count for more than those of the path.
+            return Ok(Bytes::new());
+        }
         self.send(Method::DELETE, path, body.into()).await
     }
 
@@ -255,9 +285,14 @@ impl Server {
     }
 
     async fn attempt(&self, method: &Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
+        let is_write = method != Method::GET;
+        let uri = if is_write && self.is_on_trial { trial::path(path) } else { Cow::Borrowed(path) };
+        if is_write && !trial::is_path(&uri) {
+            self.writes.store(true, Ordering::Relaxed);
+        }
         let request = Request::builder()
             .method(method)
-            .uri(path)
+            .uri(&*uri)
             .header(header::CONTENT_TYPE, content_type(method))
             .header(header::ACCEPT, "application/json")
             .body(Body::from(body))

@@ -10,6 +10,7 @@ mod owned;
 mod pruning;
 mod rounds;
 mod survey;
+mod trial;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,14 +30,14 @@ use crate::copies::Copies;
 use crate::definitions::Definition;
 use crate::facts::{Facts, Position};
 use crate::ground::Ground;
-use crate::outcome::{Outside, Results};
-use crate::progress::Gauge;
+use crate::outcome::{Outcome, Outside, Results};
+use crate::progress::{Doing, Gauge};
 use crate::prune::Candidate;
 use crate::request::Server;
 use crate::types::{Type, Types};
 use crate::wishes::Wishes;
 use crate::write::{OwnerUids, WriteError, Writer};
-use crate::{establish, made_anew, stages, unselected};
+use crate::{establish, exemption, made_anew, report, stages, unselected};
 
 /// A restore of one archive into one cluster.
 #[derive(Clone)]
@@ -119,7 +120,7 @@ impl Restoration {
         Arc::clone(&self.gauge)
     }
 
-    /// What [`Restoration::apply`] would do. Writes nothing.
+    /// What [`Restoration::apply`] would do. Writes nothing: the server is asked about each update on trial.
     ///
     /// # Errors
     ///
@@ -137,7 +138,7 @@ impl Restoration {
         let selection = self.selection(set.as_ref(), &types, &definitions)?;
         let note = warn_of_unaccounted(&selection);
         let first = self.survey(&self.definitions, &types, &selection.only(Type::is_definition)).await?;
-        let Foresight { mut finished, registrations, leaving, changes, .. } =
+        let Foresight { mut finished, registrations, surveyed, leaving, changes } =
             self.foresee(&types, &selection, first).await?;
         for name in leaving {
             tracing::warn!("the namespace {name:?} is being deleted; apply would wait for it");
@@ -146,7 +147,12 @@ impl Restoration {
             finished.controllers = controllers.foreseen();
         }
         finished.parts.push((Arc::clone(&self.registrations), registrations));
-        Ok(finished.noting(notes).noting(note))
+        self.try_updates(&mut finished, surveyed).await?;
+        let mut finished = finished.noting(notes).noting(note);
+        if writes(&finished) {
+            finished.notes.extend(exemption::foreseen(&self.server).await);
+        }
+        Ok(finished)
     }
 
     /// Restores while the controllers that the archive's ResourceSet names are held down, and puts their counts back
@@ -176,6 +182,7 @@ impl Restoration {
             Ok(None) => Box::pin(self.write_while_down(&controllers, set.as_ref(), hold, shutdown)).await,
             Err(failure) => Err(failure),
         };
+        self.gauge.begin(Doing::ScalingUp, 0);
         let back = controllers.put_back(&self.server, hold).await;
         let written = match written {
             // Whoever puts the controllers back goes on with the restore.
@@ -238,13 +245,16 @@ impl Restoration {
         candidates: Vec<Candidate>,
         shutdown: &CancellationToken,
     ) -> Result<(), Failure> {
+        self.gauge.begin(Doing::Establishing, 0);
         let types = Arc::new(establish::wait(&self.server, definitions, shutdown).await?);
+        self.gauge.begin(Doing::Comparing, 0);
         let selection = self.selection(set, &types, definitions)?;
         finished.notes.extend(warn_of_unaccounted(&selection));
         let mut surveyed = self.survey(&self.rest, &types, &selection.only(Type::is_of_the_rest)).await?;
         let last = self.survey(&self.registrations, &types, &selection.only(Type::is_registration)).await?;
         surveyed.candidates.extend(candidates.into_iter().chain(last.candidates));
         let prune = self.prune_plan(&types, &selection, &mut surveyed).await?;
+        self.gauge.begin(Doing::MakingNamespaces, 0);
         let needs = self.namespaces(&types, &surveyed).await?;
         surveyed.namespaces = needs.meet(&self.server, self.wishes.again, shutdown).await?;
         surveyed.namespaces.revise(&surveyed.facts, &mut surveyed.plan);
@@ -269,20 +279,33 @@ impl Restoration {
         owners.forget(namespaces.lost_owners(&facts));
         let recreated = self.wishes.recreate.positions(&facts);
         let named = recreated.keys().copied().collect();
-        let writer = self.writer(archive, facts, owners, named);
+        let writer = self.writer(self.server.impatient(), archive, facts, owners, named);
         let patience = self.wishes.prune.map(|prune| prune.timeout);
         let mut execution = stages::execute(writer, &plan, self.at_once, patience, &self.gauge, shutdown).await;
         made_anew::say_unneeded(&mut execution.results, &recreated);
         (execution.results, execution.lost)
     }
 
-    fn writer(&self, archive: &Arc<Archive>, facts: Arc<Facts>, owners: OwnerUids, named: HashSet<Position>) -> Writer {
+    /// What writes a part of the archive.
+    fn writer(
+        &self,
+        server: Server,
+        archive: &Arc<Archive>,
+        facts: Arc<Facts>,
+        owners: OwnerUids,
+        named: HashSet<Position>,
+    ) -> Writer {
         let part = if Arc::ptr_eq(archive, &self.definitions) { Part::Definitions } else { Part::Others };
-        let (server, archive, away) = (Arc::new(self.server.impatient()), Arc::clone(archive), Arc::clone(&self.away));
-        let copies = Arc::clone(&self.copies);
-        let again = self.wishes.again;
+        let (server, archive, away) = (Arc::new(server), Arc::clone(archive), Arc::clone(&self.away));
+        let (copies, again) = (Arc::clone(&self.copies), self.wishes.again);
         Writer { server, archive, facts, owners, away, part, named, copies, again }
     }
+}
+
+/// Whether a plan writes or deletes anything.
+fn writes(finished: &Finished) -> bool {
+    let counts = report::counts(finished);
+    [Outcome::Created, Outcome::Updated, Outcome::Pruned].into_iter().any(|outcome| counts.of(outcome) > 0)
 }
 
 /// Controllers that are left down count for more than why the writing ended: the next job has to see to them.

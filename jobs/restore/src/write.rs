@@ -2,6 +2,7 @@
 
 mod change;
 mod error;
+mod foresee;
 mod free;
 mod leaving;
 mod owners;

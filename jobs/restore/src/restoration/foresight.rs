@@ -10,7 +10,6 @@ use super::pruning::not_pruned;
 use super::survey::{Surveyed, warn_of_unaccounted};
 use super::{Finished, Restoration};
 use crate::definitions::Definition;
-use crate::facts::Facts;
 use crate::outcome::Results;
 use crate::selected::Selection;
 use crate::types::{Type, Types};
@@ -22,8 +21,8 @@ pub(super) struct Foresight {
     pub(super) finished: Finished,
     /// What that would come to.
     pub(super) registrations: Results,
-    /// What is known of the objects that come neither first nor last.
-    pub(super) facts: Arc<Facts>,
+    /// What was seen: of the definitions, of everything else, and of what is written last.
+    pub(super) surveyed: [Surveyed; 3],
     /// The namespaces that would be waited for.
     pub(super) leaving: Vec<String>,
     /// Whether anything would be written, deleted or waited for while controllers are down.
@@ -45,12 +44,13 @@ impl Restoration {
         if first.plan.writes() {
             return Ok(None);
         }
-        let Foresight { mut finished, facts, changes, .. } = self.foresee(types, &selection, first).await?;
+        let Foresight { mut finished, surveyed, changes, .. } = self.foresee(types, &selection, first).await?;
         if changes {
             return Ok(None);
         }
         if let Some((_, rest)) = finished.parts.last_mut() {
-            made_anew::say_unneeded(rest, &self.wishes.recreate.positions(&facts));
+            let [_, Surveyed { facts, .. }, _] = &surveyed;
+            made_anew::say_unneeded(rest, &self.wishes.recreate.positions(facts));
         }
         finished.outside = not_pruned(finished.outside);
         Ok(Some(finished.noting(warn_of_unaccounted(&selection))))
@@ -61,11 +61,12 @@ impl Restoration {
         &self,
         types: &Arc<Types>,
         selection: &Selection,
-        first: Surveyed,
+        mut first: Surveyed,
     ) -> Result<Foresight, Failure> {
         let mut rest = self.survey(&self.rest, types, &selection.only(Type::is_of_the_rest)).await?;
-        let last = self.survey(&self.registrations, types, &selection.only(Type::is_registration)).await?;
-        rest.candidates.extend(first.candidates.into_iter().chain(last.candidates));
+        let mut last = self.survey(&self.registrations, types, &selection.only(Type::is_registration)).await?;
+        rest.candidates.append(&mut first.candidates);
+        rest.candidates.append(&mut last.candidates);
         let prune = self.prune_plan(types, selection, &mut rest).await?;
         let namespaces = self.namespaces(types, &rest).await?;
         let leaving: Vec<String> = namespaces.leaving().map(str::to_owned).collect();
@@ -81,6 +82,6 @@ impl Restoration {
         finished.outside.extend(prune::foreseen(&prune));
         let changes = writes || prunes || !leaving.is_empty();
         let registrations = stages::foreseen(&last.facts, &last.plan);
-        Ok(Foresight { finished, registrations, facts: rest.facts, leaving, changes })
+        Ok(Foresight { finished, registrations, surveyed: [first, rest, last], leaving, changes })
     }
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Finished, Restoration};
 use crate::outcome::Results;
+use crate::progress::Doing;
 use crate::registrations::Unserved;
 use crate::selected::Selection;
 
@@ -31,11 +32,13 @@ impl Restoration {
     }
 
     async fn write_registrations(&self, finished: &mut Finished, shutdown: &CancellationToken) -> Result<(), Failure> {
+        self.gauge.begin(Doing::Comparing, 0);
         // Owners may be of types that the archive's definitions brought a moment ago.
         let (types, _) = self.known_types().await?;
         let surveyed = self.survey(&self.registrations, &Arc::new(types), &Selection::default()).await?;
         let (facts, plan) = (&surveyed.facts, &surveyed.plan);
         let written = facts.positions().filter(|position| plan.action(*position).writes()).collect();
+        self.gauge.begin(Doing::WaitingForServers, 0);
         let unserved = Unserved::wait(&self.server, &self.registrations, written, shutdown).await;
         let (mut results, lost) = self.carry_out(&self.registrations, surveyed, shutdown).await;
         unserved.tell(&mut results);

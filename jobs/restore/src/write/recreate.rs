@@ -164,7 +164,15 @@ impl Job<'_> {
         live: &Shape<'_>,
         live_bytes: &[u8],
     ) -> Result<Written, WriteError> {
-        let taken = if self.is_there_and_would_be_created(live).await? {
+        let is_there = self.is_there_and_would_be_created(live).await?;
+        if is_there && obstacle == Obstacle::RoleRef {
+            self.refuse_own_rights(live).await?;
+        }
+        if is_there && self.writer.server.is_on_trial() {
+            let note = Cow::Borrowed(obstacle.note());
+            return Ok(Written { outcome: Outcome::Updated, note, dropped_owners: 0 });
+        }
+        let taken = if is_there {
             // Boxed, for it is seldom under way and large.
             Some(Box::pin(self.take_away(obstacle, live, live_bytes)).await?)
         } else {
@@ -190,9 +198,6 @@ impl Job<'_> {
         live: &Shape<'_>,
         live_bytes: &[u8],
     ) -> Result<(Original, KeptCopy), WriteError> {
-        if obstacle == Obstacle::RoleRef {
-            self.refuse_own_rights(live).await?;
-        }
         let original = self.original(live, live_bytes)?;
         let copy = self.writer.copies.keep(&self.writer.server, &original).await?;
         match self.delete_and_wait(live, obstacle.cascade()).await {

@@ -94,6 +94,7 @@ async fn the_command_line_passes_the_webhooks_that_it_names_and_says_how_that_en
     assert_eq!(conditions(NAME).await, theirs);
     let again = run_asking("apply", &archive, &[OPTION]).await;
     assert_eq!((again.code, again.count("unchanged")), (0, 3), "{}", again.errors);
+    a_plan_says_what_a_webhook_refuses().await;
     what_a_killed_one_leaves_the_command_ends().await;
     assert_eq!(conditions(NAME).await, theirs);
 }
@@ -118,8 +119,19 @@ async fn others_are_refused_meanwhile(archive: &Archive) {
     assert!(notes.contains("from 2 webhooks") && notes.contains("nobody is exempt"), "{notes}");
 }
 
+fn changed() -> Archive {
+    Archive::of(&THINGS.map(|name| thing(GROUP, name, &json!({"spec": {"a": 2}}))), None)
+}
+
+async fn a_plan_says_what_a_webhook_refuses() {
+    let planned = run("plan", &changed()).await;
+    assert_eq!((planned.code, planned.count("updated")), (0, 3), "{} {}", planned.report, planned.errors);
+    let (_, reason) = planned.result("things", "one");
+    assert!(reason.contains("--exempt-webhooks goes past it") && reason.contains(WORDS), "{reason}");
+}
+
 async fn what_a_killed_one_leaves_the_command_ends() {
-    let changed = Archive::of(&THINGS.map(|name| thing(GROUP, name, &json!({"spec": {"a": 2}}))), None);
+    let changed = changed();
     let proxy = Proxy::start(testbed().await).await.unwrap();
     let held = proxy.hold_after(4);
     let child = start(&proxy.kubeconfig(), "apply", &changed.path(), &[OPTION, "--concurrency=1"]);

@@ -58,7 +58,8 @@ fn unchangeable(home: &str, state: &str) -> Archive {
 async fn what_cannot_be_changed_is_deleted_and_created_again() {
     assert_eq!(run("apply", &unchangeable("again", "old")).await.code, 0);
     let new = unchangeable("again", "new");
-    assert_eq!(run("plan", &new).await.count("updated"), 5);
+    let planned = run("plan", &new).await;
+    assert_eq!((planned.code, planned.count("updated")), (0, 5), "{}", planned.report);
     let second = run("apply", &new).await;
     assert_eq!((second.code, second.count("updated"), second.count("unchanged")), (0, 5, 1), "{}", second.report);
     for (plural, name, why) in [
@@ -69,6 +70,8 @@ async fn what_cannot_be_changed_is_deleted_and_created_again() {
         ("clusterrolebindings", "again", "deleted and created again: its roleRef cannot be changed"),
     ] {
         assert_eq!(second.result(plural, name), ("updated".to_owned(), why.to_owned()));
+        // What was only planned before was not done, for it was found again.
+        assert_eq!(planned.result(plural, name), second.result(plural, name));
     }
     let secrets = api("secrets", "v1", "Secret", Some("again")).await;
     assert_eq!(live(&secrets, "fixed").await["data"]["key"], "bmV3");
@@ -128,10 +131,13 @@ async fn nothing_is_deleted_for_what_the_server_would_not_create() {
     let secrets = api("secrets", "v1", "Secret", Some("trial")).await;
     let before = live(&secrets, "a").await;
     let without_keys = secret("trial", "a", &json!({"type": "kubernetes.io/tls", "data": {"key": "bmV3"}}));
-    let refused = run("apply", &Archive::of(&[without_keys], None)).await;
-    let (result, reason) = refused.result("secrets", "a");
-    assert_eq!((refused.code, result.as_str()), (1, "failed"));
-    assert!(reason.contains("so it is as it was") && reason.contains("tls.crt"), "{reason}");
+    let archive = Archive::of(&[without_keys], None);
+    for (subcommand, code) in [("plan", 0), ("apply", 1)] {
+        let refused = run(subcommand, &archive).await;
+        let (result, reason) = refused.result("secrets", "a");
+        assert_eq!((refused.code, result.as_str()), (code, "failed"), "{subcommand}");
+        assert!(reason.contains("so it is as it was") && reason.contains("tls.crt"), "{reason}");
+    }
     assert_eq!(live(&secrets, "a").await, before);
 }
 

@@ -23,11 +23,14 @@ async fn classes_are_made_anew_for_nothing_is_lost_with_them() {
     let archive = |value, parameter| Archive::of(&[priority_class(value), storage_class(parameter)], None);
     assert_eq!(run("apply", &archive(10, "slow")).await.code, 0);
     let new = archive(20, "fast");
-    let second = run("apply", &new).await;
-    assert_eq!((second.code, second.count("updated")), (0, 2), "{} {}", second.report, second.errors);
-    for plural in ["priorityclasses", "storageclasses"] {
-        let (_, reason) = second.result(plural, "unchangeable");
-        assert_eq!(reason, "deleted and created again: it cannot be changed, and nothing is lost with it", "{plural}");
+    for subcommand in ["plan", "apply"] {
+        let run = run(subcommand, &new).await;
+        assert_eq!((run.code, run.count("updated")), (0, 2), "{} {}", run.report, run.errors);
+        for plural in ["priorityclasses", "storageclasses"] {
+            let (_, reason) = run.result(plural, "unchangeable");
+            let expected = "deleted and created again: it cannot be changed, and nothing is lost with it";
+            assert_eq!(reason, expected, "{subcommand} {plural}");
+        }
     }
     let classes = api("priorityclasses", "scheduling.k8s.io/v1", "PriorityClass", None).await;
     assert_eq!(live(&classes, "unchangeable").await["value"], 20);
@@ -70,12 +73,18 @@ async fn a_selector_is_named_with_the_way_out_and_changed_where_somebody_asks() 
     let deployments = api("deployments", "apps/v1", "Deployment", Some(home)).await;
     let before = live(&deployments, "web").await;
     let new = deployment(home, "new");
-    let refused = run("apply", &new).await;
-    let (result, reason) = refused.result("deployments", "web");
-    assert_eq!((refused.code, result.as_str()), (1, "failed"), "{}", refused.report);
-    for words in ["spec.selector", "drover.dev/recreate: deployments.apps/selector/web", "its pods go with it"] {
-        assert!(reason.contains(words), "{words}: {reason}");
+    for (subcommand, code) in [("plan", 0), ("apply", 1)] {
+        let refused = run(subcommand, &new).await;
+        let (result, reason) = refused.result("deployments", "web");
+        assert_eq!((refused.code, result.as_str()), (code, "failed"), "{}", refused.report);
+        let way_out = "run the restore again with --recreate deployments.apps/selector/web";
+        for words in ["spec.selector", way_out, "its pods go with it"] {
+            assert!(reason.contains(words), "{words}: {reason}");
+        }
     }
+    let planned = run_asking("plan", &new, &["--recreate", name]).await;
+    let (result, reason) = planned.result("deployments", "web");
+    assert!(result == "updated" && reason.starts_with("deleted and created again"), "{result}: {reason}");
     assert_eq!(live(&deployments, "web").await["metadata"]["uid"], before["metadata"]["uid"]);
 
     let asked = run_asking("apply", &new, &["--recreate", name]).await;
@@ -101,6 +110,8 @@ async fn a_name_that_means_nothing_changes_nothing() {
             65,
             "failed to find \"deployments.apps/no-such-name/wbe\" in the archive",
         ),
+        ("deployment.apps/no-such-name/web", 65, "; the nearest there: \"deployments.apps/no-such-name/web\""),
+        ("deployments.apps/no-such-name/my web", 64, "without spaces"),
         ("", 64, "--recreate"),
         ("web", 64, "TYPE/NAMESPACE/NAME"),
         ("namespaces/no-such-name", 64, "no Namespace"),

@@ -163,6 +163,7 @@ async fn missing_archive(site: &Site) {
     let status = site.restore_status("early").await;
     let ready = message(status.conditions.as_ref(), "Ready");
     assert!(ready.starts_with("Failed: ") && ready.contains("\"later.tar.gz\""), "{ready}");
+    assert!(ready.ends_with("; nothing was changed by this try"), "{ready}");
     assert_eq!((finished.code, status.restore_completion_ts), (64, None), "{}", finished.log);
     archive(site, "later.tar.gz");
     site.job("restore").succeed().await;

@@ -55,6 +55,8 @@ async fn on_the_command_line_only_the_flag_exempts_and_the_way_out_is_printed() 
     let webhook = scene.webhook().await;
     scene.register(&webhook).await;
 
+    let plan = scene.site.job("restore").arguments([Path::new("plan"), &archive]).end_with(0).await;
+    assert!(plan.output.contains("--exempt-webhooks rancher.cattle.io has apply go past them"), "{}", plan.output);
     let refused = apply(&scene, &archive, &[]).end_with(1).await;
     let report: Value = serde_json::from_str(&refused.output).unwrap();
     for (name, words) in REFUSED {
