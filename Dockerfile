@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # One small image with every job of drover: no shell, no package manager, nothing that is fetched at run time.
 #
-#   docker buildx build --platform linux/amd64,linux/arm64 --tag drover:0.1.0 .
+#   docker buildx build --platform linux/amd64,linux/arm64 --tag drover:0.2.0 .
 #
 # Each platform builds for itself, by emulation where the machine is another one. Where images come from elsewhere, RUST_IMAGE
 # names another one with this version of Rust, on Debian.
@@ -30,7 +30,7 @@ RUN --mount=type=cache,id=drover-registry,target=/usr/local/cargo/registry,shari
     echo 'drover:x:65532:' > /image/etc/group
 
 FROM scratch
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION
 LABEL org.opencontainers.image.title="drover" \
       org.opencontainers.image.description="Backs up the objects that make a Kubernetes cluster what it is, and restores them" \

@@ -15,7 +15,7 @@ use crate::kubectl;
 use crate::nats::until;
 
 /// The image that the base has.
-const DROVER: &str = r#""drover:0.1.0""#;
+const DROVER: &str = concat!("\"drover:", env!("CARGO_PKG_VERSION"), "\"");
 
 pub(super) const STAGES: [&str; 6] = ["snapshot", "upload", "retention-prune", "restore", "setup", "heartbeat"];
 
@@ -55,7 +55,12 @@ const REFUSED: [(&str, &str, &str, &str); 49] = [
     ("heartbeat", "/containers/0/args", r#"["--monitors=/a"]"#, "arguments --monitors=/a"),
     ("heartbeat", "/containers/0/image", r#""evil""#, "the image evil"),
     ("restore", "/containers/0/image", r#""evil""#, "the image evil"),
-    ("restore", "/containers/0/image", r#""drover:0.1.0@sha256:0""#, "the image drover:0.1.0@sha256:0"),
+    (
+        "restore",
+        "/containers/0/image",
+        concat!("\"drover:", env!("CARGO_PKG_VERSION"), "@sha256:0\""),
+        concat!("the image drover:", env!("CARGO_PKG_VERSION"), "@sha256:0"),
+    ),
     ("restore", "/containers/0/command", r#"["/bin/sh"]"#, "in command"),
     ("restore", "/containers/0/command", r#"["/dispatch"]"#, "in command"),
     ("restore", "/containers/0/command", "[]", "in command"),
@@ -182,7 +187,8 @@ async fn every_component_and_an_overlays_own_image_are_allowed(
     }
     let former = changed(&templates, "upload", "/containers/0/image", DROVER);
     let said = try_to_start(dispatch, "Job", &former).await.unwrap_err();
-    assert!(said.contains("the image drover:0.1.0") && said.contains("`images:`"), "{said}");
+    let image = concat!("the image drover:", env!("CARGO_PKG_VERSION"));
+    assert!(said.contains(image) && said.contains("`images:`"), "{said}");
 }
 
 /// dispatch deletes what cannot start, and nothing that works, has ended, or was made by a person.

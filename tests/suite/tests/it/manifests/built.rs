@@ -210,7 +210,7 @@ async fn the_role_of_dispatch_names_the_image_that_overlays_set() {
     let outer =
         over(inner.path(), &format!("images: [{{name: registry.example.com:5000/a/drover, digest: '{digest}'}}]"));
     for (folder, expected) in [
-        (overlay("local"), "drover:0.1.0".to_owned()),
+        (overlay("local"), concat!("drover:", env!("CARGO_PKG_VERSION")).to_owned()),
         (inner.path().display().to_string(), "registry.example.com:5000/a/drover:set".to_owned()),
         (outer.path().display().to_string(), format!("registry.example.com:5000/a/drover@{digest}")),
     ] {

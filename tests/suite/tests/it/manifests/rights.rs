@@ -151,7 +151,7 @@ const WITHHELD: [Right; 78] = [
     ("dispatch", "delete", "batch", "cronjobs", OWN, "upload"),
     ("dispatch", "deletecollection", "batch", "jobs", OWN, ""),
     ("dispatch", "delete", "batch", "jobs", "default", "any"),
-    ("dispatch", "start", "drover.dev", "images", OWN, "drover:0.1.0"),
+    ("dispatch", "start", "drover.dev", "images", OWN, concat!("drover:", env!("CARGO_PKG_VERSION"))),
     ("snapshot", "start", "drover.dev", "images", OWN, "registry.example.com:5000/backup/drover:1"),
     ("dispatch", "create", "apps", "deployments", OWN, ""),
     ("dispatch", "patch", "", "configmaps", OWN, "drover"),
