@@ -161,6 +161,7 @@ impl Unserved {
 
     /// Says it, in the log and in the results of those that were written.
     pub(crate) fn tell(&self, results: &mut Results) {
+        let mut told: BTreeMap<String, usize> = BTreeMap::new();
         for (position, trouble) in &self.0 {
             let outcome = results.outcome(*position);
             if !matches!(outcome, Outcome::Created | Outcome::Updated) {
@@ -170,9 +171,12 @@ impl Unserved {
                 "{trouble}, and it was written all the same: until its server answers, the API server refuses what it is \
                  asked about"
             );
-            tracing::warn!("a webhook configuration or APIService may be in force without its server: {note}");
             let result = ObjectResult::noted(outcome, [note.as_str(), results.reason(*position)]);
             results.set(*position, result);
+            *told.entry(note).or_default() += 1;
+        }
+        for (note, count) in told {
+            tracing::warn!("{count} webhook configurations or APIServices may be in force without its server: {note}");
         }
     }
 }

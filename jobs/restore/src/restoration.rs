@@ -140,8 +140,8 @@ impl Restoration {
         let first = self.survey(&self.definitions, &types, &selection.only(Type::is_definition)).await?;
         let Foresight { mut finished, registrations, surveyed, leaving, changes } =
             self.foresee(&types, &selection, first).await?;
-        for name in leaving {
-            tracing::warn!("the namespace {name:?} is being deleted; apply would wait for it");
+        if !leaving.is_empty() {
+            tracing::warn!("apply would wait for namespaces that are being deleted: {}", leaving.join(", "));
         }
         if changes {
             finished.controllers = controllers.foreseen();
