@@ -50,9 +50,10 @@ impl Exempt {
 
     /// The names of the configurations, each once.
     pub(super) fn names(&self) -> Vec<String> {
+        let none: &[String] = &[];
         let (with_rancher, named) = match self {
-            Self::Nothing => (false, &[][..]),
-            Self::Rancher => (true, &[][..]),
+            Self::Nothing => (false, none),
+            Self::Rancher => (true, none),
             Self::Named { names, with_rancher } => (*with_rancher, names.as_slice()),
         };
         let mut all: Vec<String> = with_rancher.then(|| RANCHER.to_owned()).into_iter().collect();
