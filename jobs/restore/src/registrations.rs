@@ -176,7 +176,9 @@ impl Unserved {
             *told.entry(note).or_default() += 1;
         }
         for (note, count) in told {
-            tracing::warn!("{count} webhook configurations or APIServices may each be in force without its server: {note}");
+            tracing::warn!(
+                "{count} webhook configurations or APIServices may each be in force without its server: {note}"
+            );
         }
     }
 }
