@@ -76,7 +76,7 @@ async fn what_was_deleted_by_a_restore_that_was_killed_is_put_back_though_the_ne
     refuse_but_not_on_trial(home).await;
     let secrets = api("secrets", "v1", "Secret", Some(home)).await;
     let (before, refused) = (live(&secrets, "a").await, large(home, "refused"));
-    let arguments = ["--namespace", drover];
+    let arguments = ["--drover-namespace", drover];
     kill_after_the_deletion(&refused, "/api/v1/namespaces/kept/secrets/a", &arguments, &bury).await;
     until_gone(&secrets, "a").await;
     assert_eq!(copies(&copied).await.len(), 2);
@@ -106,7 +106,7 @@ async fn a_copy_goes_when_its_object_is_there_and_gives_it_its_finalizers_back()
     assert_eq!(run("apply", &archive("old")).await.code, 0);
     let maps = api("configmaps", "v1", "ConfigMap", Some(home)).await;
     let finalizers = async || live(&maps, "a").await["metadata"]["finalizers"].clone();
-    let (proxy, arguments) = (Proxy::start(testbed().await).await.unwrap(), ["--namespace", drover, "--concurrency=1"]);
+    let (proxy, arguments) = (Proxy::start(testbed().await).await.unwrap(), ["--drover-namespace", drover, "--concurrency=1"]);
     let new = archive("new");
     // The Lease, what the kill before left, the copy, the deletion on trial; then the finalizers are taken away.
     for writes in 1.. {
@@ -122,7 +122,7 @@ async fn a_copy_goes_when_its_object_is_there_and_gives_it_its_finalizers_back()
     assert_eq!(copies(&copied).await.len(), 1);
     bury().await;
     // Another archive: what comes back is no doing of the restore itself.
-    let other = run_asking("apply", &Archive::of(&[namespace(home)], None), &["--namespace", drover]).await;
+    let other = run_asking("apply", &Archive::of(&[namespace(home)], None), &["--drover-namespace", drover]).await;
     assert_eq!((other.code, other.count("unchanged")), (0, 1), "{}", other.errors);
     assert_eq!(finalizers().await, json!(["example.io/nobody-does-it"]));
     assert!(copies(&copied).await.is_empty());

@@ -18,7 +18,7 @@ async fn a_job_that_is_started_without_an_order_shows_its_help_and_asks_the_clus
         ("dispatch", "--watch"),
     ] {
         let job = || site.job(name).bare().environment("KUBECONFIG", kubeconfig.to_str().unwrap());
-        for job in [job(), job().arguments(["--namespace=elsewhere"])] {
+        for job in [job(), job().arguments(["--drover-namespace=elsewhere"])] {
             let shown = job.end_with(64).await;
             for words in [format!("Usage: {name} "), format!("\"{name} {argument}\" does what it does in one")] {
                 assert!(shown.log.contains(&words), "{words}: {}", shown.log);
