@@ -12,10 +12,10 @@
 //! | `secretbox` | nonce (24), tag (16), XSalsa20 (NaCl's secretbox) | the key and the bytes |
 //! | `identity` | the object itself | nothing |
 //!
-//! The first rule whose `resources` name a type counts for it, and its first provider's first key writes. What is read
-//! names its key: that one is taken, wherever in the configuration it stands. Kubernetes looks in the type's own rule
-//! only; a restore should not fail because a rule was moved since, so [`Configuration`] takes care that a name means one
-//! key.
+//! A configuration is read as the loader of API servers reads it: see [`Configuration::parse`]. The first rule whose
+//! `resources` name a type counts for it, and its first provider's first key writes. What is read names its key: each of
+//! that name is tried, those of the type's own rules first, until one fits. Kubernetes looks in the type's own rules only; a
+//! restore should not fail because a rule was moved since.
 //!
 //! An archive has a [MAC](Configuration::mac) beside it, which proves that whoever wrote it had a key. Objects in clear whose
 //! type is encrypted are refused, unless `identity` is among the providers of the type's rule.
@@ -40,5 +40,5 @@ mod tests;
 pub use self::configuration::Configuration;
 pub use self::error::{ConfigurationError, SealError, UnsealError};
 pub use self::provider::Provider;
-pub use self::seal::{Seal, Sealer, Unsealer, seal_of};
+pub use self::seal::{Seal, Sealer, Unopened, Unsealer, seal_of};
 pub use self::source::{CONFIGURATION_KEY, SourceError, from_file, from_secret, holds_configuration};

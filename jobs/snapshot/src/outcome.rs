@@ -183,7 +183,9 @@ fn taken(backup: &Backup, history: &History, made: Made<()>, put: Put, mac: Opti
 /// The encryption configuration that the Backup names, read and checked before the first byte of the archive.
 async fn configuration(context: &Context, backup: &Backup) -> Result<Option<Arc<Configuration>>, Failure> {
     let Some(secret) = backup.encryption_secret() else { return Ok(None) };
-    Ok(Some(encryption::from_secret(&context.client, &context.options.namespace, secret).await?))
+    let configuration = encryption::from_secret(&context.client, &context.options.namespace, secret).await?;
+    report::ambiguous_configuration(context, backup, configuration.warnings()).await;
+    Ok(Some(configuration))
 }
 
 /// When one end of a pipe fails the other sees it close; the reason of the end that failed is the one to tell.

@@ -34,6 +34,13 @@ pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun)
     Ok(())
 }
 
+/// What hardly anybody means in the encryption configuration, and what the snapshot takes as an API server does.
+pub(crate) async fn ambiguous_configuration(context: &Context, backup: &Backup, warnings: &[String]) {
+    if !warnings.is_empty() {
+        context.events.warning(backup, "AmbiguousEncryption", warnings.join("; ")).await;
+    }
+}
+
 /// The archive waits for its upload. What is wrong with its encryption and what it lacks is said now, for the archive is what
 /// it is.
 pub(crate) async fn snapshotted(context: &Context, backup: &Backup, taken: &Taken) {

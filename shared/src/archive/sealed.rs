@@ -6,9 +6,9 @@ use std::sync::Arc;
 use snafu::{OptionExt, ResultExt};
 
 use super::content::check;
-use super::error::{ContentSnafu, DecryptSnafu, EncryptedSnafu, ReadError, TooManyKeysSnafu, WrongKeySnafu};
+use super::error::{DecryptSnafu, EncryptedSnafu, ReadError, TooManyKeysSnafu};
 use super::key::Key;
-use crate::encryption::{Configuration, Seal, Unsealer, seal_of};
+use crate::encryption::{Configuration, Seal, Unopened, Unsealer, seal_of};
 
 /// Most keys of one archive. A configuration has a handful; where none is at hand the names come from the archive.
 const KEYS: usize = 4096;
@@ -87,18 +87,22 @@ impl Opener {
                 let seal = seal_of(text, buffer).context(DecryptSnafu { entry })?;
                 Ok(Opened::StillSealed(Arc::new(seal)))
             }
-            Self::Decrypt(unsealer) => {
-                let seal = unsealer.unseal(&key.sealed_path(), text).context(DecryptSnafu { entry: &entry })?;
-                let checked = check(Some(key), unsealer.object(), depth);
-                if seal.is_authenticated() {
-                    checked.context(ContentSnafu { entry })?;
-                } else {
-                    checked.with_context(|_| WrongKeySnafu { entry, seal: Box::new((*seal).clone()) })?;
-                }
-                Ok(Opened::Object(seal))
-            }
+            Self::Decrypt(unsealer) => decrypt(unsealer, key, text, depth, entry),
         }
     }
+}
+
+/// Decrypts the JSON string of an entry, and checks the object.
+fn decrypt(unsealer: &mut Unsealer, key: &Key, text: &[u8], depth: usize, entry: String) -> Result<Opened, ReadError> {
+    let type_name = (&*key.type_name.plural, &*key.type_name.group);
+    let fits = |object: &[u8]| check(Some(key), object, depth);
+    unsealer.unseal(type_name, &key.sealed_path(), text, fits).map(Opened::Object).map_err(|unopened| match unopened {
+        Unopened::Sealed(source) => ReadError::Decrypt { entry, source },
+        Unopened::Content { seal, error } if seal.is_authenticated() => ReadError::Content { entry, source: error },
+        Unopened::Content { seal, error } => {
+            ReadError::WrongKey { entry, seal: Box::new((*seal).clone()), source: error }
+        }
+    })
 }
 
 /// Which key encrypted which object of a spool: 2 bytes of each, and none as long as no object is encrypted.

@@ -9,11 +9,10 @@ use snafu::{OptionExt, ensure};
 use zeroize::Zeroizing;
 
 use super::configuration::{Configuration, Key, Rule};
-use super::document::{self, Fields, Node};
+use super::document::{self, Document, Fields, Node};
 use super::error::{
-    AmbiguousNameSnafu, ConfigurationError, DoubledNameSnafu, KeyLengthSnafu, KmsSnafu, LongNameSnafu, MaskedSnafu,
-    MissingSnafu, NoProviderSnafu, NotBase64Snafu, OtherKindSnafu, OverlapSnafu, SeveralProvidersSnafu,
-    UnknownProviderSnafu,
+    ConfigurationError, KeyLengthSnafu, KmsSnafu, LongNameSnafu, MaskedSnafu, MissingSnafu, NoProviderSnafu,
+    NotBase64Snafu, OtherKindSnafu, OverlapSnafu, SeveralProvidersSnafu, UnknownProviderSnafu,
 };
 use super::mac::MacKey;
 use super::mask::Mask;
@@ -28,23 +27,36 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
 
-pub(super) fn configuration(yaml: &str) -> Result<Configuration, ConfigurationError> {
-    let mut fields = document::parse(yaml)?.map("all")?;
-    expect(&mut fields, "apiVersion", "apiserver.config.k8s.io/v1")?;
-    expect(&mut fields, "kind", "EncryptionConfiguration")?;
+/// How a configuration names itself: since Kubernetes 1.13, and as the documentation of before had it, which API servers
+/// still take.
+const KINDS: [(&str, &str); 2] =
+    [("EncryptionConfiguration", "apiserver.config.k8s.io/v1"), ("EncryptionConfig", "v1")];
+
+pub(super) fn configuration(text: &str) -> Result<Configuration, ConfigurationError> {
+    let Document { root, has_others } = document::parse(text)?;
+    let mut fields = root.map("all")?;
+    expect_kind(&mut fields)?;
     let rules = some(fields.take("resources"), "resources")?;
     fields.finish()?;
     let mut building = Building::default();
+    if has_others {
+        building.warnings.push("more than one YAML document is in it, and only the first one counts".to_owned());
+    }
     for (index, rule) in rules.into_iter().enumerate() {
         building.rule(rule, &format!("resources[{index}]"))?;
     }
-    let keys = building.keys.into_iter().map(|built| built.key).collect();
-    Ok(Configuration { keys, rules: building.rules })
+    let Building { keys, rules, warnings } = building;
+    Ok(Configuration { keys: keys.into_iter().map(|built| built.key).collect(), rules, warnings })
 }
 
-fn expect(fields: &mut Fields, place: &'static str, expected: &'static str) -> Result<(), ConfigurationError> {
-    let found = text(fields.take(place), place)?;
-    ensure!(*found == expected, OtherKindSnafu { place, found: shown(found.as_bytes()), expected });
+fn expect_kind(fields: &mut Fields) -> Result<(), ConfigurationError> {
+    let version = text(fields.take("apiVersion"), "apiVersion")?;
+    let kind = text(fields.take("kind"), "kind")?;
+    let known = KINDS.iter().find(|(known, _)| *known == kind.as_str());
+    let other = OtherKindSnafu { place: "kind", found: shown(kind.as_bytes()), expected: KINDS[0].0 };
+    let (_, expected) = known.context(other)?;
+    let other = OtherKindSnafu { place: "apiVersion", found: shown(version.as_bytes()), expected: *expected };
+    ensure!(version.as_str() == *expected, other);
     Ok(())
 }
 
@@ -67,6 +79,7 @@ fn text(node: Node, place: &str) -> Result<Zeroizing<String>, ConfigurationError
 struct Building {
     keys: Vec<Built>,
     rules: Vec<Rule>,
+    warnings: Vec<String>,
 }
 
 /// A key, and what tells it from others until all are read.
@@ -75,8 +88,14 @@ struct Built {
     provider: Provider,
     secret: Zeroizing<Vec<u8>>,
     place: String,
-    /// The last rule that holds it.
-    rule: usize,
+}
+
+/// An entry of `providers`.
+enum Entry {
+    /// Its keys.
+    Keys(Vec<usize>),
+    Identity,
+    Kms,
 }
 
 impl Building {
@@ -86,21 +105,33 @@ impl Building {
         fields.finish()?;
         let masks = self.masks(resources, &format!("{place}.resources"))?;
         let place = format!("{place}.providers");
-        let (mut first, mut reads_clear) = (None, false);
-        for (index, provider) in some(providers, &place)?.into_iter().enumerate() {
-            let writer = self.provider(provider, &format!("{place}[{index}]"))?;
-            reads_clear |= writer.is_none();
-            first.get_or_insert(writer);
+        let (mut writer, mut keys, mut reads_clear) = (None, Vec::new(), false);
+        for (index, node) in some(providers, &place)?.into_iter().enumerate() {
+            let place = format!("{place}[{index}]");
+            match self.provider(node, &place)? {
+                Entry::Keys(of_entry) => {
+                    if index == 0 {
+                        writer = of_entry.first().copied();
+                    }
+                    keys.extend(of_entry);
+                }
+                Entry::Identity => reads_clear = true,
+                Entry::Kms if index == 0 => return KmsSnafu { place: format!("{place}.kms") }.fail(),
+                Entry::Kms => self.warnings.push(format!(
+                    "{place}.kms is passed over: this version does not talk to a key management service, and reads nothing \
+                     that one encrypted"
+                )),
+            }
         }
-        self.rules.push(Rule { masks, writer: first.flatten(), reads_clear });
+        self.rules.push(Rule { masks, writer, keys, reads_clear });
         Ok(())
     }
 
-    fn masks(&self, node: Node, place: &str) -> Result<Vec<Mask>, ConfigurationError> {
+    fn masks(&mut self, node: Node, place: &str) -> Result<Vec<Mask>, ConfigurationError> {
         let mut masks: Vec<Mask> = Vec::new();
         for (index, node) in some(node, place)?.into_iter().enumerate() {
             let place = format!("{place}[{index}]");
-            let text = node.text(&place)?;
+            let text = node.text_or_nothing(&place)?;
             let shown = || shown(text.as_bytes());
             let mask = Mask::parse(&text).map_err(|problem| ConfigurationError::Resource {
                 place: place.clone(),
@@ -114,13 +145,17 @@ impl Building {
             if let Some(other) = earlier.find(|other| other.is_open() && other.covers(&mask)) {
                 return MaskedSnafu { place, text: shown(), other: other.to_string() }.fail();
             }
+            if mask.is_vain() {
+                let text = shown();
+                self.warnings.push(format!("{place}, {text:?}, is no type: only a whole name can be left open"));
+            }
             masks.push(mask);
         }
         Ok(masks)
     }
 
-    /// Reads an entry of `providers`, and gives its first key; none for `identity`.
-    fn provider(&mut self, node: Node, place: &str) -> Result<Option<usize>, ConfigurationError> {
+    /// Reads an entry of `providers`.
+    fn provider(&mut self, node: Node, place: &str) -> Result<Entry, ConfigurationError> {
         let mut fields = node.map(place)?;
         let found: Vec<(Provider, Node)> = Provider::ALL
             .into_iter()
@@ -131,28 +166,26 @@ impl Building {
         if let Some(provider) = fields.left() {
             return UnknownProviderSnafu { place, provider }.fail();
         }
-        ensure!(matches!(kms, Node::Nothing), KmsSnafu { place: format!("{place}.kms") });
-        let is_identity = !matches!(identity, Node::Nothing);
-        ensure!(found.len() + usize::from(is_identity) < 2, SeveralProvidersSnafu { place });
+        let (is_identity, is_kms) = (!matches!(identity, Node::Nothing), !matches!(kms, Node::Nothing));
+        ensure!(found.len() + usize::from(is_identity) + usize::from(is_kms) < 2, SeveralProvidersSnafu { place });
         match found.into_iter().next() {
-            Some((provider, node)) => self.keys(provider, node, &format!("{place}.{}", provider.name())).map(Some),
-            None if is_identity => identity.map(&format!("{place}.identity"))?.finish().map(|()| None),
+            Some((provider, node)) => {
+                self.keys(provider, node, &format!("{place}.{}", provider.name())).map(Entry::Keys)
+            }
+            None if is_kms => Ok(Entry::Kms),
+            None if is_identity => identity.map(&format!("{place}.identity"))?.finish().map(|()| Entry::Identity),
             None => NoProviderSnafu { place }.fail(),
         }
     }
 
-    /// Reads a provider's keys, and gives the first one.
-    fn keys(&mut self, provider: Provider, node: Node, place: &str) -> Result<usize, ConfigurationError> {
+    /// Reads a provider's keys.
+    fn keys(&mut self, provider: Provider, node: Node, place: &str) -> Result<Vec<usize>, ConfigurationError> {
         let mut fields = node.map(place)?;
         let keys = fields.take("keys");
         fields.finish()?;
         let place = format!("{place}.keys");
-        let mut first = None;
-        for (index, key) in some(keys, &place)?.into_iter().enumerate() {
-            let added = self.key(provider, key, format!("{place}[{index}]"))?;
-            first.get_or_insert(added);
-        }
-        first.context(MissingSnafu { place })
+        let keys = some(keys, &place)?.into_iter().enumerate();
+        keys.map(|(index, key)| self.key(provider, key, format!("{place}[{index}]"))).collect()
     }
 
     fn key(&mut self, provider: Provider, node: Node, place: String) -> Result<usize, ConfigurationError> {
@@ -165,31 +198,30 @@ impl Building {
         let bytes = secret.len();
         let cipher = provider.key_bytes().contains(&bytes).then(|| provider.cipher(&secret)).flatten();
         let cipher = cipher.context(KeyLengthSnafu { place: format!("{place}.secret"), provider, bytes })?;
-        if let Some(known) = self.known(provider, &name, &secret, &place)? {
+        if let Some(known) = self.known(provider, &name, &secret, &place) {
             return Ok(known);
         }
         let seal = Arc::new(Seal { provider: provider.name().to_owned(), key: name.to_string() });
         let key = Key { prefix: seal.prefix(), seal, cipher, mac: MacKey::of(provider, &secret) };
-        self.keys.push(Built { key, provider, secret, place, rule: self.rules.len() });
+        self.keys.push(Built { key, provider, secret, place });
         Ok(self.keys.len() - 1)
     }
 
-    /// The key of this name where an earlier rule has it; that it is the same key is checked.
-    fn known(
-        &mut self,
-        provider: Provider,
-        name: &str,
-        secret: &[u8],
-        place: &str,
-    ) -> Result<Option<usize>, ConfigurationError> {
-        let rule = self.rules.len();
-        let same = |built: &Built| built.provider == provider && built.key.seal.key == name;
-        let Some(index) = self.keys.iter().position(same) else { return Ok(None) };
-        let known = &mut self.keys[index];
-        ensure!(known.rule != rule, DoubledNameSnafu { place, provider, name });
-        ensure!(**known.secret == *secret, AmbiguousNameSnafu { place, other: &known.place, provider, name });
-        known.rule = rule;
-        Ok(Some(index))
+    /// The key where it stands before already. Another one of its name is warned about.
+    fn known(&mut self, provider: Provider, name: &str, secret: &[u8], place: &str) -> Option<usize> {
+        let is_namesake = |built: &&Built| built.provider == provider && built.key.seal.key == name;
+        let known = self.keys.iter().position(|built| is_namesake(&built) && built.secret.as_slice() == secret);
+        let namesake = self.keys.iter().find(is_namesake).filter(|_| known.is_none());
+        let warning = namesake.map(|namesake| {
+            format!(
+                "{place} and {} are two keys of {} with the name {name:?}: what is encrypted tells its key by the name \
+                 alone, so each of them is tried; give the one that writes another name",
+                namesake.place,
+                provider.name()
+            )
+        });
+        self.warnings.extend(warning);
+        known
     }
 }
 

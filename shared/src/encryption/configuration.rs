@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,11 +13,12 @@ use super::seal::Seal;
 
 /// An EncryptionConfiguration that was checked: which key encrypts which type, and every key that decrypts.
 ///
-/// A provider and a key's name mean one key in all of it, so a key is found by what an entry says of itself and not by
-/// the entry's type: an archive is read also where its rule was moved, changed or merged since.
+/// A key is found by what an entry says of itself, and the entry's type decides only which of several is tried first: an
+/// archive is read also where its rule was moved, changed or merged since.
 pub struct Configuration {
     pub(super) keys: Vec<Key>,
     pub(super) rules: Vec<Rule>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// One key, ready for use.
@@ -36,16 +38,23 @@ pub(super) struct Rule {
     pub(super) writer: Option<usize>,
     /// Whether `identity` is among the providers, so that objects in clear are read.
     pub(super) reads_clear: bool,
+    /// Its keys, in the order in which they are tried.
+    pub(super) keys: Vec<usize>,
 }
 
 impl Configuration {
-    /// Reads and checks a configuration.
+    /// Reads and checks a configuration, in YAML or JSON.
     ///
     /// # Errors
-    /// When an API server would refuse it, when a key's name could mean two keys, or when it names a key management
-    /// service.
-    pub fn parse(yaml: &str) -> Result<Self, ConfigurationError> {
-        build::configuration(yaml)
+    /// When an API server would refuse it, or a key management service is to encrypt.
+    pub fn parse(text: &str) -> Result<Self, ConfigurationError> {
+        build::configuration(text)
+    }
+
+    /// What an API server takes without a word and what hardly anybody means: keys of one name, what counts for nothing.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The key that encrypts objects of this type; none where they stay as they are.
@@ -83,23 +92,31 @@ impl Configuration {
 
     /// The first rule that names the type: it alone counts.
     fn rule(&self, plural: &str, group: &str) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.masks.iter().any(|mask| mask.matches(plural, group)))
+        self.rules_for(plural, group).next()
     }
 
-    /// The keys whose prefix stands in front of these bytes, the longest first. More than one is possible where names
-    /// hold colons: `a`, and `a:b`.
-    pub(super) fn candidates(&self, sealed: &[u8]) -> Vec<&Key> {
-        let mut candidates: Vec<&Key> =
-            self.keys.iter().filter(|key| sealed.starts_with(key.prefix.as_bytes())).collect();
-        candidates.sort_by_key(|key| std::cmp::Reverse(key.prefix.len()));
-        candidates
+    fn rules_for(&self, plural: &str, group: &str) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(move |rule| rule.masks.iter().any(|mask| mask.matches(plural, group)))
+    }
+
+    /// The keys whose prefix stands in front of these bytes, in the order in which they are tried: the longest prefix
+    /// first, for names may hold colons (`a`, and `a:b`); of one prefix the keys of the type's own rules, and then others.
+    pub(super) fn candidates(&self, (plural, group): (&str, &str), sealed: &[u8]) -> Vec<&Key> {
+        let own: Vec<usize> = self.rules_for(plural, group).flat_map(|rule| rule.keys.iter().copied()).collect();
+        let place = |index: usize| own.iter().position(|own| *own == index).unwrap_or(usize::MAX);
+        let keys = self.keys.iter().enumerate();
+        let mut candidates: Vec<_> = keys.filter(|(_, key)| sealed.starts_with(key.prefix.as_bytes())).collect();
+        candidates.sort_by_key(|(index, key)| (Reverse(key.prefix.len()), place(*index)));
+        candidates.into_iter().map(|(_, key)| key).collect()
     }
 }
 
 /// Shows which keys there are, and nothing of them.
 impl fmt::Debug for Configuration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Configuration").field("keys", &self.keys).field("rules", &self.rules).finish()
+        let Self { keys, rules, warnings } = self;
+        let mut shown = formatter.debug_struct("Configuration");
+        shown.field("keys", keys).field("rules", rules).field("warnings", warnings).finish()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
 use super::error::{
@@ -40,20 +40,42 @@ pub(super) struct Fields {
     members: Vec<(String, Node)>,
 }
 
-/// Reads a document.
-pub(super) fn parse(yaml: &str) -> Result<Node, ConfigurationError> {
-    if yaml.len() > DOCUMENT_BYTES {
+/// The first document of a text.
+pub(super) struct Document {
+    pub(super) root: Node,
+    /// Whether more follows it, which counts for nothing.
+    pub(super) has_others: bool,
+}
+
+/// Reads the first document, as an API server does: JSON where it begins with a brace, and YAML. In flow style YAML may
+/// begin so, too.
+pub(super) fn parse(text: &str) -> Result<Document, ConfigurationError> {
+    if text.len() > DOCUMENT_BYTES {
         return TooLargeSnafu { limit: DOCUMENT_BYTES }.fail();
     }
+    let text = text.trim_start_matches('\u{feff}');
+    let json = text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten();
+    match json {
+        Some(root) => Ok(Document { root, has_others: false }),
+        None => parse_yaml(text),
+    }
+}
+
+fn parse_yaml(text: &str) -> Result<Document, ConfigurationError> {
     let options = serde_saphyr::options! {
+        // As an API server reads them, `y` and `n` are no booleans.
+        strict_booleans: true,
         with_snippet: false,
         budget: serde_saphyr::budget! { max_nodes: NODES, max_events: 3 * NODES, max_depth: DEPTH, max_anchors: 100 },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 3 * NODES, max_replay_stack_depth: 4 },
     };
-    serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
+    let mut bytes = text.as_bytes();
+    let mut documents = serde_saphyr::read_with_options::<_, Node>(&mut bytes, options);
+    let first = documents.next().transpose().map_err(|error| {
         let (line, column) = error.location().map_or((0, 0), |location| (location.line(), location.column()));
         YamlSnafu { line, column }.build()
-    })
+    })?;
+    Ok(Document { root: first.unwrap_or(Node::Nothing), has_others: documents.next().is_some() })
 }
 
 impl Node {
@@ -62,6 +84,14 @@ impl Node {
         match self {
             Self::Text(text) => Ok(text),
             _ => OtherTypeSnafu { place, expected: "a text; put numbers in quotes" }.fail(),
+        }
+    }
+
+    /// The text at `place`; one that is null is empty, as for Kubernetes.
+    pub(super) fn text_or_nothing(self, place: &str) -> Result<Zeroizing<String>, ConfigurationError> {
+        match self {
+            Self::Nothing => Ok(Zeroizing::default()),
+            node => node.text(place),
         }
     }
 
@@ -175,6 +205,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
         let mut nodes = Vec::new();
         while let Some(node) = list.next_element()? {
+            bounded::<A::Error>(nodes.len())?;
             nodes.push(node);
         }
         Ok(Node::List(nodes))
@@ -183,8 +214,14 @@ impl<'de> Visitor<'de> for NodeVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let mut members = Vec::new();
         while let Some(member) = map.next_entry()? {
+            bounded::<A::Error>(members.len())?;
             members.push(member);
         }
         Ok(Node::Map(members))
     }
+}
+
+/// Bounds what JSON gives, whose parser has no budget.
+fn bounded<E: Error>(length: usize) -> Result<(), E> {
+    if length < NODES { Ok(()) } else { Err(E::custom("it is too long")) }
 }

@@ -17,12 +17,12 @@ pub enum ConfigurationError {
         /// The bytes that are accepted.
         limit: usize,
     },
-    /// It is not UTF-8.
-    #[snafu(display("failed to read the configuration: it is not UTF-8"))]
-    NotUtf8,
+    /// It is no text.
+    #[snafu(display("failed to read the configuration: it is neither UTF-8 nor UTF-16 with a byte order mark"))]
+    NoText,
     /// It is not YAML, or more of it than any configuration needs. What the parser says is not shown: it quotes the text.
     #[snafu(display(
-        "failed to read the configuration as one YAML document: line {line}, column {column} is not well-formed, or it \
+        "failed to read the configuration as YAML or JSON: line {line}, column {column} is not well-formed, or it \
          nests, repeats or refers too much; masks such as \"*.*\" stand in quotes"
     ))]
     Yaml {
@@ -80,10 +80,10 @@ pub enum ConfigurationError {
         /// The provider, in words.
         provider: String,
     },
-    /// A provider that this version has not.
+    /// A provider that this version has not stands first, so that it would write.
     #[snafu(display(
-        "failed to use {place} of the configuration: this version does not talk to a key management service; name keys \
-         with secretbox, aesgcm or aescbc"
+        "failed to encrypt with {place} of the configuration: this version does not talk to a key management service; put \
+         secretbox, aesgcm or aescbc first"
     ))]
     Kms {
         /// Where.
@@ -110,34 +110,6 @@ pub enum ConfigurationError {
         place: String,
         /// The bytes that are accepted.
         limit: usize,
-    },
-    /// Two keys of one rule and provider have one name.
-    #[snafu(display(
-        "failed to accept {place} of the configuration: {} has a key {name:?} in this rule already; which of them \
-         decrypts could not be told", provider.name()
-    ))]
-    DoubledName {
-        /// Where the second one is.
-        place: String,
-        /// Their provider.
-        provider: Provider,
-        /// Their name.
-        name: String,
-    },
-    /// Two keys of two rules have one name, and are not the same key.
-    #[snafu(display(
-        "failed to accept {place} of the configuration: {} has another key {name:?} in {other}; give one of them another \
-         name, for what is encrypted tells its key by the name alone", provider.name()
-    ))]
-    AmbiguousName {
-        /// Where the second one is.
-        place: String,
-        /// Where the first one is.
-        other: String,
-        /// Their provider.
-        provider: Provider,
-        /// Their name.
-        name: String,
     },
     /// A secret is not base64.
     #[snafu(display(

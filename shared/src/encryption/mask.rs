@@ -20,8 +20,7 @@ impl Mask {
     /// Reads a line.
     ///
     /// # Errors
-    /// With what is wrong with it, in words that go on after "it": what Kubernetes refuses, and masks that it takes and
-    /// that match nothing, as `sec*`.
+    /// With what is wrong with it, in words that go on after "it": what Kubernetes refuses.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         if text.chars().any(char::is_uppercase) {
             return Err("holds a capital letter, and no plural name or group does");
@@ -30,11 +29,7 @@ impl Mask {
         match (plural, group) {
             ("*", "*") => Ok(Self::All),
             ("*", "") if text == "*" => Err("does not say of which group; \"*.\" is the core group, \"*.*\" is all"),
-            ("", _) => Err("names no type"),
             (_, "*") => Err("names one type in all groups; name each group"),
-            (plural, group) if group.contains('*') || plural.contains('*') && plural != "*" => {
-                Err("holds a \"*\" that stands for a part of a name, and only whole names can be left open")
-            }
             ("*", group) => Ok(Self::Group(group.to_owned())),
             (plural, group) => Ok(Self::Type { plural: plural.to_owned(), group: group.to_owned() }),
         }
@@ -55,6 +50,15 @@ impl Mask {
             (Self::All, _) => true,
             (Self::Group(of), Self::Group(group) | Self::Type { group, .. }) => of == group,
             (one, other) => one == other,
+        }
+    }
+
+    /// Whether it can match nothing, as `sec*`: Kubernetes takes such a line, and only whole names can be left open.
+    pub(super) fn is_vain(&self) -> bool {
+        match self {
+            Self::Type { plural, group } => plural.is_empty() || plural.contains('*') || group.contains('*'),
+            Self::Group(group) => group.contains('*'),
+            Self::All => false,
         }
     }
 
@@ -103,20 +107,28 @@ mod tests {
     }
 
     #[test]
-    fn masks_that_match_nothing_or_too_much_are_refused() {
+    fn masks_that_kubernetes_refuses_are_refused() {
         for (text, words) in [
-            ("", "names no type"),
-            (".apps", "names no type"),
             ("*", "of which group"),
             ("secrets.*", "all groups"),
+            (".*", "all groups"),
+            ("sec*.*", "all groups"),
             ("Secrets", "capital letter"),
             ("*.Apps", "capital letter"),
-            ("sec*", "part of a name"),
-            ("*.*.io", "part of a name"),
-            ("*x.apps", "part of a name"),
         ] {
             let problem = Mask::parse(text).unwrap_err();
             assert!(problem.contains(words), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn masks_that_match_nothing_are_known() {
+        for text in ["", ".apps", "sec*", "*.*.io", "*x.apps", "secrets.*.io"] {
+            assert!(mask(text).is_vain(), "{text}");
+            assert!(!mask(text).matches("secrets", "") && !mask(text).matches("deployments", "apps"), "{text}");
+        }
+        for text in ["secrets", "secrets.", "deployments.apps", "*.apps", "*.", "*.*"] {
+            assert!(!mask(text).is_vain(), "{text}");
         }
     }
 

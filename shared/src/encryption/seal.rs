@@ -164,28 +164,34 @@ impl Unsealer {
         self.configuration.reads_clear(plural, group)
     }
 
-    /// Decrypts the JSON string `text`; [`Unsealer::object`] is then what came out. `path` is `<name>` or
-    /// `<namespace>#<name>`. Where the seal is not authenticated, what came out is still to be checked.
+    /// Decrypts the JSON string `text` of an object of this type; [`Unsealer::object`] is then what came out, and passed
+    /// `check`. `path` is `<name>` or `<namespace>#<name>`. Each key of the name is tried: where a seal is not authenticated
+    /// only `check` shows that the key fits.
     ///
     /// # Errors
-    /// When it is nothing that was encrypted, the key is not there or does not fit, or bytes are damaged.
-    pub fn unseal(&mut self, path: &str, text: &[u8]) -> Result<Arc<Seal>, UnsealError> {
-        self.object = 0..0;
+    /// When it is nothing that was encrypted, no key is there or fits, or bytes are damaged.
+    pub fn unseal<E>(
+        &mut self,
+        type_name: (&str, &str),
+        path: &str,
+        text: &[u8],
+        check: impl Fn(&[u8]) -> Result<(), E>,
+    ) -> Result<Arc<Seal>, Unopened<E>> {
         let configuration = Arc::clone(&self.configuration);
-        decode(text, &mut self.opened).context(NotSealedSnafu)?;
-        let candidates = configuration.candidates(&self.opened);
-        let mut refused = None;
-        for key in candidates {
+        self.decode(text).map_err(Unopened::Sealed)?;
+        let mut first = None;
+        for key in configuration.candidates(type_name, &self.opened) {
             // A try that failed has overwritten the bytes.
-            if refused.is_some() {
-                decode(text, &mut self.opened).context(NotSealedSnafu)?;
+            if first.is_some() {
+                self.decode(text).map_err(Unopened::Sealed)?;
             }
-            match self.open(key, path) {
+            match self.try_key(key, path, &check) {
                 Ok(()) => return Ok(Arc::clone(&key.seal)),
-                Err(error) => refused = refused.or(Some(error)),
+                Err(unopened) if unopened.is_proven() => return Err(unopened),
+                Err(unopened) => first = first.or(Some(unopened)),
             }
         }
-        Err(refused.unwrap_or_else(|| unknown(&self.opened)))
+        Err(first.unwrap_or_else(|| Unopened::Sealed(unknown(&self.opened))))
     }
 
     /// What was decrypted last.
@@ -194,15 +200,49 @@ impl Unsealer {
         &self.opened[self.object.clone()]
     }
 
-    fn open(&mut self, key: &Key, path: &str) -> Result<(), UnsealError> {
+    fn decode(&mut self, text: &[u8]) -> Result<(), UnsealError> {
+        self.object = 0..0;
+        decode(text, &mut self.opened).context(NotSealedSnafu)
+    }
+
+    fn try_key<E>(&mut self, key: &Key, path: &str, check: impl Fn(&[u8]) -> Result<(), E>) -> Result<(), Unopened<E>> {
+        let object = self.open(key, path).map_err(Unopened::Sealed)?;
+        check(&self.opened[object.clone()])
+            .map_err(|error| Unopened::Content { seal: Arc::clone(&key.seal), error })?;
+        self.object = object;
+        Ok(())
+    }
+
+    /// Decrypts in place, and gives the place of the object.
+    fn open(&mut self, key: &Key, path: &str) -> Result<Range<usize>, UnsealError> {
         let (prefix, sealed) = self.opened.split_at_mut(key.prefix.len());
         let seal = || (*key.seal).clone();
         let object = key.cipher.open(path.as_bytes(), sealed).map_err(|unfit| match unfit {
             Unfit::Truncated => TruncatedSnafu { seal: seal() }.build(),
             Unfit::Refused => RefusedSnafu { seal: seal() }.build(),
         })?;
-        self.object = prefix.len() + object.start..prefix.len() + object.end;
-        Ok(())
+        Ok(prefix.len() + object.start..prefix.len() + object.end)
+    }
+}
+
+/// Why no object came out of a string.
+#[derive(Debug)]
+pub enum Unopened<E> {
+    /// It was not decrypted.
+    Sealed(UnsealError),
+    /// What came out is not the object.
+    Content {
+        /// The key.
+        seal: Arc<Seal>,
+        /// What is wrong with it.
+        error: E,
+    },
+}
+
+impl<E> Unopened<E> {
+    /// Whether the key is known to be the right one.
+    fn is_proven(&self) -> bool {
+        matches!(self, Self::Content { seal, .. } if seal.is_authenticated())
     }
 }
 

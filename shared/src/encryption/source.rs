@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kube::Client;
 use snafu::{OptionExt, ResultExt, Snafu};
+use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::configuration::Configuration;
@@ -92,17 +93,21 @@ impl Fault for SourceError {
     }
 }
 
-/// Reads the configuration of a Secret.
+/// Reads the configuration of a Secret. What is ambiguous in it is logged.
 ///
 /// # Errors
 /// When the Secret is missing, may not be read or holds something else, or the configuration is refused.
 pub async fn from_secret(client: &Client, namespace: &str, name: &str) -> Result<Arc<Configuration>, SourceError> {
     let mut data = cluster::secret(client, namespace, namespace, name).await.context(ReadSecretSnafu)?;
     let found = data.remove(CONFIGURATION_KEY).context(FindKeySnafu { name, namespace })?;
-    parse(&Zeroizing::new(found.0)).context(UseSecretSnafu { name, namespace })
+    let configuration = parse(&Zeroizing::new(found.0)).context(UseSecretSnafu { name, namespace })?;
+    for words in configuration.warnings() {
+        warn!(secret = name, namespace, "encryption configuration: {words}");
+    }
+    Ok(configuration)
 }
 
-/// Reads the configuration of a file. Blocking.
+/// Reads the configuration of a file. What is ambiguous in it is logged. Blocking.
 ///
 /// # Errors
 /// When the file cannot be read or the configuration is refused.
@@ -112,16 +117,55 @@ pub fn from_file(path: &Path) -> Result<Arc<Configuration>, SourceError> {
     let limit = DOCUMENT_BYTES as u64 + 1;
     let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
     read.context(ReadFileSnafu { path })?;
-    parse(&bytes).context(UseFileSnafu { path })
+    let configuration = parse(&bytes).context(UseFileSnafu { path })?;
+    for words in configuration.warnings() {
+        warn!(?path, "encryption configuration: {words}");
+    }
+    Ok(configuration)
 }
 
 fn parse(bytes: &[u8]) -> Result<Arc<Configuration>, ConfigurationError> {
-    let yaml = std::str::from_utf8(bytes).map_err(|_| ConfigurationError::NotUtf8)?;
-    Configuration::parse(yaml).map(Arc::new)
+    let text = text(bytes).ok_or(ConfigurationError::NoText)?;
+    Configuration::parse(&text).map(Arc::new)
+}
+
+/// A text in UTF-8, or in UTF-16 with its mark in front, as PowerShell writes files and YAML allows.
+fn text(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xFF, 0xFE, ..] => u16::from_le_bytes,
+        [0xFE, 0xFF, ..] => u16::from_be_bytes,
+        _ => return std::str::from_utf8(bytes).ok().map(|text| Zeroizing::new(text.to_owned())),
+    };
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    // Room for all of it from the beginning, as above: a unit takes up to three bytes.
+    let mut text = Zeroizing::new(String::with_capacity(3 * pairs.len()));
+    for character in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
+        text.push(character.ok()?);
+    }
+    rest.is_empty().then_some(text)
 }
 
 /// Whether this Secret holds an EncryptionConfiguration, and so keys.
 #[must_use]
 pub fn holds_configuration(secret: &Object<'_>) -> bool {
     ["data", "stringData"].iter().any(|member| secret.has_member(member, CONFIGURATION_KEY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_utf_8_and_utf_16_are_read() {
+        let with_mark = "\u{feff}kind: ä😀";
+        let little: Vec<u8> = with_mark.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = with_mark.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for bytes in [with_mark.as_bytes(), &*little, &*big] {
+            assert_eq!(text(bytes).as_deref().map(String::as_str), Some(with_mark));
+        }
+        assert_eq!(text(b"a").as_deref().map(String::as_str), Some("a"));
+        for bytes in [&b"\xFF\xFEa"[..], b"\xFF\xFE\x00\xD8", b"a\xFF"] {
+            assert!(text(bytes).is_none(), "{bytes:?}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod fixture;
 mod hostile;
 mod independent;
+mod loader;
 mod mac;
 mod refusals;
 mod rules;

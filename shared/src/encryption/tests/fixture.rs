@@ -1,9 +1,10 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::encryption::{Configuration, Provider, Seal, Sealer, UnsealError, Unsealer};
+use crate::encryption::{Configuration, Provider, Seal, Sealer, Unopened, UnsealError, Unsealer};
 
 /// An object's path as its cipher sees it.
 pub(super) const PATH: &str = "cattle-system#tls";
@@ -60,8 +61,11 @@ pub(super) fn unseal(
     text: &[u8],
 ) -> Result<(Vec<u8>, Seal), UnsealError> {
     let mut unsealer = Unsealer::new(Arc::clone(configuration));
-    let seal = unsealer.unseal(path, text)?;
-    Ok((unsealer.object().to_vec(), (*seal).clone()))
+    match unsealer.unseal(("secrets", ""), path, text, |_| Ok::<_, Infallible>(())) {
+        Ok(seal) => Ok((unsealer.object().to_vec(), (*seal).clone())),
+        Err(Unopened::Sealed(error)) => Err(error),
+        Err(Unopened::Content { error, .. }) => match error {},
+    }
 }
 
 /// The bytes behind the prefix of a string: nonce and ciphertext.

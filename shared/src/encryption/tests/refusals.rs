@@ -44,13 +44,14 @@ fn what_is_no_configuration_is_refused() {
     refused("{}", "Missing", "apiVersion");
     let kind = |version: &str, kind: &str| format!("apiVersion: {version}\nkind: {kind}\nresources: []\n");
     refused(&kind("v1", "EncryptionConfiguration"), "OtherKind", "its apiVersion is \"v1\" and should be");
+    let later = "its apiVersion is \"apiserver.config.k8s.io/v1\" and should be \"v1\"";
+    refused(&kind("apiserver.config.k8s.io/v1", "EncryptionConfig"), "OtherKind", later);
     refused(&kind("apiserver.config.k8s.io/v1", "Secret"), "OtherKind", "its kind is \"Secret\"");
     refused(&kind("apiserver.config.k8s.io/v1", "1"), "OtherType", "kind of the configuration: it is not a text");
     refused(&kind("apiserver.config.k8s.io/v1", "EncryptionConfiguration"), "Missing", "find resources");
     let extra = format!("{}metadata: {{}}\n", resources("secrets"));
     refused(&extra, "UnknownField", "\"metadata\"");
     refused("a: b\n a: c\n", "Yaml", "line 2");
-    refused(&format!("{0}---\n{0}", resources("secrets")), "Yaml", "one YAML document");
     refused(&format!("{0}{0}", resources("secrets")), "Yaml", "line");
     refused(&resources("*.*"), "Yaml", "quotes");
 }
@@ -75,8 +76,10 @@ fn rules_without_resources_or_providers_are_refused() {
 fn providers_that_are_not_there_are_refused() {
     refused(&providers("[{aesctr: {}}]"), "UnknownProvider", "\"aesctr\", which is none of aescbc, aesgcm, secretbox");
     refused(&providers("[{AESCBC: {}}]"), "UnknownProvider", "\"AESCBC\"");
-    let kms = "[{identity: {}}, {kms: {name: a, endpoint: 'unix:///tmp/x', apiVersion: v2}}]";
-    refused(&providers(kms), "Kms", "resources[0].providers[1].kms");
+    let kms = "{kms: {name: a, endpoint: 'unix:///tmp/x', apiVersion: v2}}";
+    refused(&providers(&format!("[{kms}, {{identity: {{}}}}]")), "Kms", "resources[0].providers[0].kms");
+    let two = kms.replace("{kms", "{identity: {}, kms");
+    refused(&providers(&format!("[{{identity: {{}}}}, {two}]")), "SeveralProviders", "resources[0].providers[1]");
 }
 
 #[test]
@@ -107,27 +110,6 @@ fn keys_that_cannot_be_used_are_refused() {
         let keys = [("a", secret(1, bytes))];
         refused(&providers(&format!("[{}]", provider(Provider::Secretbox, &keys))), "KeyLength", "has 32 bytes");
     }
-}
-
-#[test]
-fn names_that_could_mean_two_keys_are_refused() {
-    let one = [("a", secret(1, 32))];
-    let two = [("a", secret(1, 32)), ("a", secret(2, 32))];
-    refused(&providers(&format!("[{}]", provider(Provider::AesCbc, &two))), "DoubledName", "aescbc.keys[1]");
-    // Also when it is the same key: one of them is a mistake.
-    let twice = format!("[{0}, {0}]", provider(Provider::AesCbc, &one));
-    refused(&providers(&twice), "DoubledName", "resources[0].providers[1].aescbc.keys[0]");
-    let rules = document(&[
-        ("secrets", &[provider(Provider::AesGcm, &one)]),
-        ("pods", &[provider(Provider::AesGcm, &[("b", secret(1, 32)), ("a", secret(3, 32))])]),
-    ]);
-    let words = "resources[1].providers[0].aesgcm.keys[1] of the configuration: aesgcm has another key \"a\" in \
-                 resources[0].providers[0].aesgcm.keys[0]";
-    refused(&rules, "AmbiguousName", words);
-    // The name of another provider's key is another name.
-    let apart =
-        format!("[{}, {}]", provider(Provider::AesCbc, &one), provider(Provider::AesGcm, &[("a", secret(2, 32))]));
-    assert!(Configuration::parse(&providers(&apart)).is_ok());
 }
 
 #[test]

@@ -107,6 +107,7 @@ fn one_key_may_stand_in_many_rules() {
     let keys = [provider(Provider::Secretbox, &[("k", secret(1, 32))])];
     let configuration = parse(&document(&[("secrets", &keys), ("configmaps", &keys), ("pods", &keys)]));
     assert_eq!(writer(&configuration, "pods", "").as_deref(), Some("key \"k\" of secretbox"));
+    assert!(configuration.warnings().is_empty());
 }
 
 #[test]
