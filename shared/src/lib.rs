@@ -26,6 +26,7 @@ pub mod lease;
 pub mod ledger;
 pub mod listing;
 pub mod nearest;
+pub mod no_proxy;
 pub mod object;
 pub mod places;
 pub mod policy;

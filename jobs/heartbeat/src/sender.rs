@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use drover::exit::{Chain, Exit, Fault};
+use drover::no_proxy::NoProxy;
 use http::StatusCode;
 use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
@@ -96,6 +97,7 @@ pub(crate) struct Sender {
     limit: Duration,
     /// The client of monitors that trust the system's authorities alone.
     plain: Client,
+    no_proxy: NoProxy,
     state: Mutex<State>,
 }
 
@@ -127,7 +129,7 @@ impl Sender {
     /// One whose tries may take so long each, with all redirects.
     pub(crate) fn new(limit: Duration) -> Result<Self, SetUpError> {
         let plain = builder(limit).build().map_err(|source| SetUpError { source })?;
-        Ok(Self { limit, plain, state: Mutex::default() })
+        Ok(Self { limit, plain, no_proxy: NoProxy::of_environment(), state: Mutex::default() })
     }
 
     /// How long it takes at most until it is known that a monitor does not answer.
@@ -142,7 +144,7 @@ impl Sender {
         let Some(request) = request(monitor, ping, self.body_limit(monitor)) else { return Ok(()) };
         let place = place(monitor, request.url.expose());
         ensure!(!self.state().away.holds(&place, Instant::now()), AwaySnafu { url: monitor.url.clone() });
-        let client = self.client(monitor)?;
+        let client = self.client(monitor, request.url.expose())?;
         let once = async || self.once(&client, monitor, &request).await;
         let retries = ExponentialBuilder::default().with_min_delay(PAUSE).with_max_times(TRIES - 1).with_jitter();
         let sent = once.retry(retries).when(PingError::may_pass).await;
@@ -165,11 +167,14 @@ impl Sender {
         monitor.body_limit.or(told).unwrap_or(BODY_LIMIT)
     }
 
-    fn client(&self, monitor: &Monitor) -> Result<Client, PingError> {
-        if monitor.authorities.is_empty() {
+    fn client(&self, monitor: &Monitor, url: &Url) -> Result<Client, PingError> {
+        let port = url.port_or_known_default().unwrap_or_default();
+        let goes_past_proxies = self.no_proxy.names(url.host_str().unwrap_or_default(), port);
+        if monitor.authorities.is_empty() && !goes_past_proxies {
             return Ok(self.plain.clone());
         }
         let builder = builder(self.limit).tls_certs_merge(monitor.authorities.clone());
+        let builder = if goes_past_proxies { builder.no_proxy() } else { builder };
         builder.build().map_err(reqwest::Error::without_url).context(BuildSnafu { url: monitor.url.clone() })
     }
 

@@ -4,9 +4,10 @@
 //! reach the same place.
 
 use std::fmt;
+use std::str::FromStr;
 
-use http::uri::Authority;
-use snafu::{OptionExt, ResultExt, Snafu, ensure};
+use reqwest::Url;
+use snafu::{ResultExt, Snafu, ensure};
 
 use crate::resources::BucketLookup;
 
@@ -29,14 +30,14 @@ pub enum EndpointProblem {
         hint: &'static str,
     },
     /// No host name or port.
-    #[snafu(display("it is not a host name with an optional port"))]
+    #[snafu(display("it is not a host name with an optional port from 1 to 65535"))]
     Host {
         /// What the parser says.
-        source: http::uri::InvalidUri,
+        source: <Url as FromStr>::Err,
     },
-    /// The port is not a number up to 65535, or there is no host before it.
+    /// White space or a control character, which a URL would lose, or port 0.
     #[snafu(display("it is not a host name with an optional port from 1 to 65535"))]
-    Port,
+    Character,
 }
 
 /// Where a bucket's service answers.
@@ -51,43 +52,50 @@ pub(super) enum Endpoint {
     Url(ServiceUrl),
 }
 
-/// Scheme, host and port of a service.
+/// Scheme, host and port of a service, spelled as the client under the SDK sends them: a request is signed for this host, and
+/// fits no other spelling of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct ServiceUrl {
     /// Whether the connection is encrypted.
     pub(super) encrypted: bool,
-    authority: Authority,
+    host: String,
+    /// None where it is that of the scheme.
+    port: Option<u16>,
 }
 
 impl fmt::Display for ServiceUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}://{}", if self.encrypted { "https" } else { "http" }, self.authority)
+        write!(formatter, "{}://{}", scheme(self.encrypted), self.host)?;
+        self.port.map_or(Ok(()), |port| write!(formatter, ":{port}"))
     }
 }
 
+const fn scheme(encrypted: bool) -> &'static str {
+    if encrypted { "https" } else { "http" }
+}
+
 impl Endpoint {
-    /// Reads an endpoint: host and port, with an optional scheme; nothing is Amazon.
+    /// Reads an endpoint: host and port in any spelling that a URL allows, with an optional scheme; nothing is Amazon.
     pub(super) fn parse(text: Option<&str>) -> Result<Self, EndpointProblem> {
         let text = text.unwrap_or_default().trim();
         if text.is_empty() {
             return Ok(Self::Amazon { region: None });
         }
         let (encrypted, rest) = split_scheme(text)?;
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let rest = rest.trim_end_matches('/');
         refuse_more_than_host(rest)?;
-        let authority: Authority = rest.parse().context(HostSnafu)?;
-        let port = authority.as_str().strip_prefix(authority.host()).context(PortSnafu)?;
-        let port_is_readable = port.is_empty() || authority.port_u16().is_some_and(|port| port > 0);
-        ensure!(!authority.host().is_empty() && port_is_readable, PortSnafu);
-        Ok(Self::of(ServiceUrl { encrypted, authority }))
+        ensure!(!rest.contains(|c: char| c.is_whitespace() || c.is_control()), CharacterSnafu);
+        let url = Url::parse(&format!("{}://{rest}", scheme(encrypted))).context(HostSnafu)?;
+        ensure!(url.port() != Some(0), CharacterSnafu);
+        let host = url.host_str().unwrap_or_default().to_owned();
+        Ok(Self::of(ServiceUrl { encrypted, host, port: url.port() }))
     }
 
     /// Amazon's standard hosts become [`Endpoint::Amazon`], so that region and dual stack choose the host, as in
     /// minio-go; its special ones (FIPS, PrivateLink, acceleration) stay what the user wrote.
     fn of(url: ServiceUrl) -> Self {
-        let standard_port = matches!(url.authority.port_u16(), None | Some(443));
         match amazon_host(url.host()) {
-            Some(host) if host.standard && url.encrypted && standard_port => Self::Amazon { region: host.region },
+            Some(host) if host.standard && url.encrypted && url.port.is_none() => Self::Amazon { region: host.region },
             _ => Self::Url(url),
         }
     }
@@ -133,15 +141,15 @@ impl Endpoint {
 
 impl ServiceUrl {
     fn host(&self) -> &str {
-        self.authority.host()
+        &self.host
     }
 
     fn is_google(&self) -> bool {
-        self.host().eq_ignore_ascii_case("storage.googleapis.com")
+        self.host() == "storage.googleapis.com"
     }
 
     fn is_alibaba(&self) -> bool {
-        self.host().to_ascii_lowercase().ends_with("aliyuncs.com")
+        self.host().ends_with("aliyuncs.com")
     }
 }
 
@@ -175,9 +183,8 @@ struct AmazonHost {
     standard: bool,
 }
 
-/// What a host name of Amazon S3 tells; `None` for any other host.
+/// What a host name of Amazon S3 tells, in lower case; `None` for any other host.
 fn amazon_host(host: &str) -> Option<AmazonHost> {
-    let host = host.to_ascii_lowercase();
     if host == "s3.amazonaws.com" {
         return Some(AmazonHost { region: None, standard: true });
     }

@@ -30,6 +30,24 @@ fn an_endpoint_is_https_unless_it_says_http() {
 }
 
 #[test]
+fn a_host_is_spelled_as_the_client_sends_it() {
+    check_url("http://MinIO.Example.COM:9000", "http://minio.example.com:9000");
+    check_url("HTTPS://MinIO:443", "https://minio");
+    check_url("http://minio:80//", "http://minio");
+    check_url("https://minio:80", "https://minio:80");
+    check_url("http://minio:09000", "http://minio:9000");
+    check_url("minio:", "https://minio");
+    check_url("http://127.1:9000", "http://127.0.0.1:9000");
+    check_url("http://0x7f.1:9000", "http://127.0.0.1:9000");
+    check_url("http://2130706433:9000", "http://127.0.0.1:9000");
+    check_url("[FD00:0:0:0:0:0:0:1]:9000", "https://[fd00::1]:9000");
+    check_url("[::ffff:10.0.0.1]", "https://[::ffff:a00:1]");
+    check_url("min%69o:9000", "https://minio:9000");
+    check_url("Sicherung.Müller.example", "https://sicherung.xn--mller-kva.example");
+    check_url("my_minio:9000", "https://my_minio:9000");
+}
+
+#[test]
 fn amazon_is_meant_by_nothing_and_by_its_standard_hosts() {
     check_amazon(None, None);
     check_amazon(Some(""), None);
@@ -37,6 +55,7 @@ fn amazon_is_meant_by_nothing_and_by_its_standard_hosts() {
     check_amazon(Some("s3.amazonaws.com"), None);
     check_amazon(Some("https://s3.eu-central-1.amazonaws.com:443"), Some("eu-central-1"));
     check_amazon(Some("S3-us-west-2.amazonaws.com"), Some("us-west-2"));
+    check_amazon(Some("S3.Amazonaws.COM:0443/"), None);
     check_amazon(Some("s3.dualstack.eu-west-1.amazonaws.com"), Some("eu-west-1"));
     check_amazon(Some("s3.cn-north-1.amazonaws.com.cn"), Some("cn-north-1"));
 }
@@ -75,7 +94,10 @@ fn more_than_host_and_port_is_refused_with_the_place_where_it_belongs() {
     check_refused("ftp://minio", "\"ftp\" is not spoken");
     check_refused("minio:99999", "1 to 65535");
     check_refused("minio:0", "1 to 65535");
-    check_refused("minio:", "1 to 65535");
+    check_refused("minio:-1", "1 to 65535");
+    check_refused("10.0.0.256:9000", "host name");
+    check_refused("[fd00::1:9000", "host name");
+    check_refused("[fe80::1%25eth0]:9000", "host name");
     check_refused(":9000", "host name");
     check_refused("mi nio", "host name");
     check_refused("mi\nnio", "host name");

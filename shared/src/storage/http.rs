@@ -25,6 +25,7 @@ use snafu::Snafu;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::tls::{Trust, install_tls_provider, with_certificates};
+use crate::no_proxy::NoProxy;
 
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,8 +61,11 @@ pub(super) struct Stalled {
 #[derive(Clone)]
 pub(super) struct Client {
     outside: reqwest::Client,
+    /// Goes past every proxy, for what `no_proxy` names.
+    direct: reqwest::Client,
     /// Goes past every proxy, for the metadata services of a cloud, which only this machine can reach.
     link_local: reqwest::Client,
+    no_proxy: Arc<NoProxy>,
 }
 
 impl fmt::Debug for Client {
@@ -75,7 +79,23 @@ impl Client {
     pub(super) fn new(trust: &Trust) -> Result<Self, BuildProblem> {
         install_tls_provider();
         let link_local = builder().tls_certs_only([]).no_proxy().build()?;
-        Ok(Self { outside: with_trust(builder(), trust)?.build()?, link_local })
+        let outside = with_trust(builder(), trust)?.build()?;
+        let no_proxy = Arc::new(NoProxy::of_environment());
+        let direct =
+            if no_proxy.is_empty() { outside.clone() } else { with_trust(builder().no_proxy(), trust)?.build()? };
+        Ok(Self { outside, direct, link_local, no_proxy })
+    }
+
+    /// The client that reaches a URL.
+    fn toward(self, uri: &http::Uri) -> reqwest::Client {
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
+        if is_link_local(uri) {
+            self.link_local
+        } else if self.no_proxy.names(uri.host().unwrap_or_default(), port) {
+            self.direct
+        } else {
+            self.outside
+        }
     }
 }
 
@@ -131,7 +151,7 @@ fn time_to_drain(bytes: u64) -> Duration {
 async fn send(client: Client, request: HttpRequest, idle: Duration) -> Result<HttpResponse, ConnectorError> {
     let activity = Activity::begin();
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-    let client = if is_link_local(request.uri()) { client.link_local } else { client.outside };
+    let client = client.toward(request.uri());
     let request = request.map(|body| reqwest::Body::wrap(Sending { body: Box::pin(body), activity: activity.clone() }));
     let request = reqwest::Request::try_from(request).map_err(|error| ConnectorError::user(without_url(error)))?;
     let response = tokio::select! {

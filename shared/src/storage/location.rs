@@ -41,6 +41,14 @@ pub enum LocationError {
         /// What is wrong with it.
         source: FolderProblem,
     },
+    /// The folder before the file name in `backupFilename` means another place than it seems to.
+    #[snafu(display("failed to use the folder {folder:?} of `backupFilename`"))]
+    UseSubfolder {
+        /// The folder.
+        folder: String,
+        /// What is wrong with it.
+        source: FolderProblem,
+    },
     /// `region` is no name of a region.
     #[snafu(display("failed to use {region:?} as `region` of the storage location: write it as in \"eu-central-1\""))]
     UseRegion {
@@ -313,6 +321,25 @@ impl Location {
             settings.encryption = encryption;
         }
         self
+    }
+
+    /// A folder in this place; the place itself where the folder names none.
+    ///
+    /// # Errors
+    /// When it leads out of the place.
+    pub fn within(self, folder: &str) -> Result<Self, LocationError> {
+        let inner = normalise_folder(folder).context(UseSubfolderSnafu { folder })?;
+        if inner.is_empty() {
+            return Ok(self);
+        }
+        Ok(match self {
+            Self::Folder(path) => Self::Folder(path.join(inner)),
+            Self::S3(settings) => {
+                let both = format!("{}/{inner}", settings.folder);
+                let both = normalise_folder(&both).context(UseSubfolderSnafu { folder })?;
+                Self::S3(S3Settings { folder: both, ..settings })
+            }
+        })
     }
 
     /// The word for `status.storageLocation` of a Backup.

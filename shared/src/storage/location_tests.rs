@@ -61,6 +61,27 @@ fn a_location_is_shown_without_anything_secret() {
 }
 
 #[test]
+fn a_folder_in_a_place_stays_in_it() {
+    let bucket = |folder: &str| Location::S3(settings(&S3Location { folder: Some(folder.to_owned()), ..location() }));
+    let volume = || Location::Folder(PathBuf::from("/backups"));
+    for (place, folder, expected) in [
+        (bucket(""), "", "s3://backups/"),
+        (bucket(""), "/a//./b/", "s3://backups/a/b/"),
+        (bucket("rancher/"), "", "s3://backups/rancher/"),
+        (bucket("/rancher"), "old", "s3://backups/rancher/old/"),
+        (volume(), "/", "/backups"),
+        (volume(), "/old/./a", "/backups/old/a"),
+    ] {
+        assert_eq!(place.within(folder).unwrap().to_string(), expected, "{folder:?}");
+    }
+    for place in [bucket("rancher"), volume()] {
+        let error = place.within("a/../..").unwrap_err();
+        assert!(error.to_string().contains("\"a/../..\" of `backupFilename`"), "{error}");
+    }
+    assert!(bucket(&"a".repeat(700)).within(&"b".repeat(100)).is_err());
+}
+
+#[test]
 fn keys_lie_exactly_in_the_folder() {
     assert_eq!(settings(&location()).prefix(), "");
     assert_eq!(settings(&S3Location { folder: Some("foo".to_owned()), ..location() }).prefix(), "foo/");

@@ -101,25 +101,27 @@ pub enum FolderProblem {
     /// With the longest name of an archive it is longer than a key may be.
     #[snafu(display("it is longer than {} bytes", LONGEST_KEY - LONGEST_NAME - 1))]
     Long,
-    /// It holds `.` or `..`, which the URL of a request would lose.
-    #[snafu(display("`.` and `..` are no folders of a bucket"))]
+    /// It holds `..`, which leads elsewhere.
+    #[snafu(display("`..` is no folder of a place"))]
     Dots,
     /// It holds a backslash or a control character.
     #[snafu(display("it holds a backslash or a control character"))]
     Character,
 }
 
-/// The folder without slashes at its ends, as the Rancher backup operator stores under it; empty is the whole bucket.
+/// The folder, cleaned as a path is: without what names no folder of its own (`//a/./b/` is `a/b`); empty is the place
+/// itself.
 pub(super) fn normalise_folder(folder: &str) -> Result<String, FolderProblem> {
-    let folder = folder.trim().trim_matches('/');
+    let parts: Vec<_> = folder.trim().split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let folder = parts.join("/");
     if folder.len() + 1 + LONGEST_NAME > LONGEST_KEY {
         Err(FolderProblem::Long)
-    } else if folder.split('/').any(|part| matches!(part, "." | "..")) {
+    } else if parts.contains(&"..") {
         Err(FolderProblem::Dots)
     } else if folder.chars().any(|character| character == '\\' || character.is_control()) {
         Err(FolderProblem::Character)
     } else {
-        Ok(folder.to_owned())
+        Ok(folder)
     }
 }
 
@@ -173,12 +175,16 @@ mod tests {
     }
 
     #[test]
-    fn slashes_around_a_folder_do_not_count() {
+    fn a_folder_is_cleaned_as_a_path_is() {
         check_folder("", Ok(""));
         check_folder("/", Ok(""));
         check_folder("rancher", Ok("rancher"));
         check_folder("/rancher/", Ok("rancher"));
         check_folder("//a/b//", Ok("a/b"));
+        check_folder("//a/./b/", Ok("a/b"));
+        check_folder("./a//b/.", Ok("a/b"));
+        check_folder(".", Ok(""));
+        check_folder(".a/b.", Ok(".a/b."));
         check_folder(" a ", Ok("a"));
         check_folder("a..b", Ok("a..b"));
     }
@@ -187,7 +193,7 @@ mod tests {
     fn a_folder_that_means_another_place_is_refused() {
         check_folder("..", Err(FolderProblem::Dots));
         check_folder("a/../b", Err(FolderProblem::Dots));
-        check_folder("./a", Err(FolderProblem::Dots));
+        check_folder("/../a", Err(FolderProblem::Dots));
         check_folder("a\\b", Err(FolderProblem::Character));
         check_folder("a\tb", Err(FolderProblem::Character));
         check_folder(&"a".repeat(800), Err(FolderProblem::Long));

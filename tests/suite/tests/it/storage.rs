@@ -34,6 +34,8 @@ mod memory;
 mod proxy;
 #[path = "storage/rights.rs"]
 mod rights;
+#[path = "storage/spellings.rs"]
+mod spellings;
 #[path = "storage/upkeep.rs"]
 mod upkeep;
 

@@ -43,7 +43,8 @@ async fn a_proxy_with_a_password_leads_to_monitors_and_no_proxy_past_it() {
     let proxy = Forward::start().await.unwrap();
     let through = |url: &str| -> Job {
         let job = drain(&site, &monitors).environment("HTTP_PROXY", url).environment("HTTPS_PROXY", url);
-        job.environment("NO_PROXY", "127.0.0.1,localhost")
+        // NATS and the API server are reached past proxies in any case; one port of a host may be named too.
+        job.environment("NO_PROXY", &direct.address.to_string())
     };
     site.backup("daily", "small", None).await;
     fail(&site, "daily", 9).await;

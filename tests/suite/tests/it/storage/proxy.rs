@@ -58,9 +58,15 @@ async fn tls_goes_through_the_proxy_and_past_it_where_that_is_said() {
     assert!(done.outcomes.iter().all(|outcome| outcome.code == 0), "{done:?}");
     let passed = proxy.passed();
     assert!(passed > 0);
-    let past = [("HTTPS_PROXY", &*proxy.url()), ("NO_PROXY", "10.0.0.0/8,127.0.0.1")];
-    let done = child::run(&handed, &[json!(["list"])], &past).await;
-    assert_eq!((done.outcomes[0].code, proxy.passed()), (0, passed), "{done:?}");
+    for named in ["10.0.0.0/8,127.0.0.1", &*format!("minio:1,{}", s3.endpoint)] {
+        let past = [("HTTPS_PROXY", &*proxy.url()), ("NO_PROXY", named)];
+        let done = child::run(&handed, &[json!(["list"])], &past).await;
+        assert_eq!((done.outcomes[0].code, proxy.passed()), (0, passed), "{done:?}");
+    }
+    let another_port = [("HTTPS_PROXY", &*proxy.url()), ("NO_PROXY", "127.0.0.1:1")];
+    let done = child::run(&handed, &[json!(["list"])], &another_port).await;
+    assert_eq!(done.outcomes[0].code, 0, "{done:?}");
+    assert!(proxy.passed() > passed);
 }
 
 #[tokio::test]
