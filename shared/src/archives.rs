@@ -2,10 +2,12 @@
 
 mod latest;
 
+use std::cmp::Ordering;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
-pub use self::latest::{LatestError, latest};
+pub use self::latest::{Latest, LatestError, latest};
 use crate::exit::{Chain, Exit, Fault};
 use crate::resources::Restore;
 use crate::runs::{ArchiveName, split_archive_name};
@@ -73,8 +75,12 @@ impl Archive {
 /// When the place refuses.
 pub async fn at(storage: &Storage) -> Result<Vec<Archive>, storage::Error> {
     let mut found: Vec<_> = storage.list().map_ok(Archive::new).try_collect().await?;
-    found.sort_by(|one, other| other.time().cmp(&one.time()).then_with(|| one.file.name.cmp(&other.file.name)));
+    found.sort_by(newest_first);
     Ok(found)
+}
+
+fn newest_first(one: &Archive, other: &Archive) -> Ordering {
+    other.time().cmp(&one.time()).then_with(|| one.file.name.cmp(&other.file.name))
 }
 
 /// What is recorded beside each of these, in their order; none beside one that has gone meanwhile, or that cannot be looked

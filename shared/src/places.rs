@@ -6,7 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::policy::Settings;
 use crate::resources::{Backup, BackupRun, FurtherLocation, Place, S3Location, ServerSideEncryption, StorageLocation};
 use crate::runs::status_of;
-use crate::storage::{Storage, StorageOptions};
+use crate::storage::{Location, Storage, StorageOptions};
 
 /// A place that archives of a Backup are to lie at.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -60,12 +60,6 @@ pub fn split<'a>(targets: &'a [Target], run: &BackupRun) -> (Vec<(&'a Target, St
 }
 
 impl Target {
-    /// A further place alone, to read from.
-    #[must_use]
-    pub fn further(location: FurtherLocation) -> Self {
-        Self { name: location.name.clone(), wanted: Wanted::Further(location), encryption: None }
-    }
-
     /// What two Backups share when one of their places is away: the host of the bucket, or the volume.
     #[must_use]
     pub fn site(&self) -> String {
@@ -80,17 +74,30 @@ impl Target {
         s3.map_or_else(|| format!("the volume {:?}", volume.unwrap_or_default()), of_bucket)
     }
 
-    /// Opens it, with the credentials that it names; a Secret without a namespace is in drover's own, `namespace`.
+    /// Where it is, with the credentials that it names; a Secret without a namespace is in drover's own, `namespace`.
     ///
     /// # Errors
-    /// When the Secret cannot be read, the location cannot be used, or the service is away.
-    pub async fn open(&self, client: &Client, namespace: &str, options: &StorageOptions) -> Result<Storage, Failure> {
+    /// When the Secret cannot be read, or the location cannot be used.
+    pub async fn locate(
+        &self,
+        client: &Client,
+        namespace: &str,
+        options: &StorageOptions,
+    ) -> Result<Location, Failure> {
         let location = match &self.wanted {
             Wanted::Own(location) => options.locate(client, namespace, location.as_ref()).await?,
             Wanted::Further(location) => options.locate_further(client, namespace, location).await?,
             Wanted::Unknown(why) => return Err(Failure::new(Exit::Usage, why.clone())),
         };
-        Ok(Storage::open(location.encrypted(self.encryption.clone())).await?)
+        Ok(location.encrypted(self.encryption.clone()))
+    }
+
+    /// Opens it; for the rest as [`Target::locate`].
+    ///
+    /// # Errors
+    /// As [`Target::locate`], and when the service is away.
+    pub async fn open(&self, client: &Client, namespace: &str, options: &StorageOptions) -> Result<Storage, Failure> {
+        Ok(Storage::open(self.locate(client, namespace, options).await?).await?)
     }
 }
 

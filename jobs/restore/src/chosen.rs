@@ -1,12 +1,12 @@
 //! Which archive a Restore means, and where it lies.
 
-use drover::archives::{self, CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION, backup_of, latest_of};
+use drover::archives::{self, CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION, Latest, backup_of, latest_of};
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Failure, Fault};
 use drover::ledger::{Ledger, Lines};
-use drover::places::Target;
+use drover::places::{Target, targets};
 use drover::policy::Policies;
-use drover::resources::{Place, RESOLVED_ANNOTATION, Restore};
+use drover::resources::{Backup, BackupSpec, LATEST, Place, RESOLVED_ANNOTATION, Restore};
 use drover::runs::RunStore;
 use drover::storage::Storage;
 use kube::api::{Patch, PatchParams};
@@ -17,8 +17,13 @@ use tracing::info;
 
 use crate::cluster_job::{Context, JOB};
 
-/// On a Restore: the name of a further storage location of a BackupPolicy, where the archive is taken from.
+/// On a Restore: the name of a further storage location of a BackupPolicy, where the archive is taken from; `default` is what
+/// the Restore itself names.
 const PLACE_ANNOTATION: &str = "drover.dev/place";
+
+/// On a Restore of the latest archive: the Backup's place where it was found, written by drover; none where that is what the
+/// Restore itself names.
+const RESOLVED_PLACE_ANNOTATION: &str = "drover.dev/backup-place";
 
 /// Why it is not known which archive is meant.
 #[derive(Debug, Snafu)]
@@ -28,12 +33,14 @@ pub(crate) enum ChoiceError {
         "failed to tell of which Backup the latest archive is meant: name it in the annotation {LATEST_OF_ANNOTATION}"
     ))]
     NoBackup,
-    /// The annotation names a place that no policy knows.
+    /// An annotation names a place that no policy knows.
     #[snafu(display(
-        "failed to find the place {place:?} that the annotation {PLACE_ANNOTATION} names among those of the Backup {backup:?}: \
+        "failed to find the place {place:?} that the annotation {annotation} names among those of the Backup {backup:?}: \
          {known}; correct it, or the BackupPolicy"
     ))]
     UnknownPlace {
+        /// The annotation.
+        annotation: &'static str,
         /// The name.
         place: String,
         /// The Backup.
@@ -72,19 +79,66 @@ pub(crate) async fn resolve(context: &Context, restore: &Restore) -> Result<Rest
         return Ok(restore.clone());
     }
     let backup = latest_of(restore).context(NoBackupSnafu)?;
-    let storage = place(context, restore).await?;
+    let (names, storages): (Vec<_>, Vec<_>) = places_of_latest(context, restore, backup).await?.into_iter().unzip();
     let cluster_uid = restore.annotations().get(CLUSTER_ANNOTATION).map(|uid| uid.trim());
     let ledger = ledger_with_runs(&context.client, backup).await?;
-    let filename = archives::latest(&storage, backup, cluster_uid, &ledger).await?;
-    let location = storage.path_of(&filename);
+    let Latest { place, filename } = archives::latest(&storages, backup, cluster_uid, &ledger).await?;
+    let location = storages[place].path_of(&filename);
     info!(location, "this is the latest verified archive");
-    let restores: Api<Restore> = Api::all(context.client.clone());
-    let note = Patch::Merge(json!({"metadata": {"annotations": {RESOLVED_ANNOTATION: filename}}}));
-    let parameters = PatchParams { field_manager: Some(JOB.to_owned()), ..PatchParams::default() };
-    let noted = restores.patch(&restore.name_any(), &parameters, &note).await.map_err(ApiError::from);
-    let noted = noted.with_context(|_| NoteSnafu { restore: restore.name_any(), filename })?;
+    let noted = note(context, restore, filename, names[place].as_deref()).await?;
     context.events.normal(&noted, "LatestChosen", format!("the latest verified archive is {location}")).await;
     Ok(noted)
+}
+
+/// The places where the latest archive may lie: what the Restore names and all that the Backup has, or only what an annotation
+/// says. Each with the name that is noted where it is chosen.
+///
+/// One that cannot be read may have the latest, so nothing is chosen then.
+async fn places_of_latest(
+    context: &Context,
+    restore: &Restore,
+    backup: &str,
+) -> Result<Vec<(Option<String>, Storage)>, Failure> {
+    if annotation(restore, PLACE_ANNOTATION).is_some() {
+        return Ok(vec![(None, place(context, restore).await?)]);
+    }
+    let located = backup_or_stand_in(context, restore, backup).await?;
+    let own = &restore.spec.storage_location;
+    let names_bucket = own.as_ref().is_some_and(|location| location.s3.is_some());
+    let mut places = Vec::new();
+    if names_bucket && located.spec.storage_location != *own {
+        places.push((None, place(context, restore).await?));
+    }
+    let (namespace, options) = (&context.options.cluster.namespace, &context.options.storage);
+    for target in targets_of(context, &located).await? {
+        let storage = target.open(&context.client, namespace, options).await?;
+        places.push((Some(target.name), storage));
+    }
+    Ok(places)
+}
+
+/// The Backup or, where there is none of that name, one whose archives lie where the Restore says.
+async fn backup_or_stand_in(context: &Context, restore: &Restore, name: &str) -> Result<Backup, Failure> {
+    let backups: Api<Backup> = Api::all(context.client.clone());
+    let found = backups.get_opt(name).await.map_err(ApiError::from)?;
+    let spec = BackupSpec { storage_location: restore.spec.storage_location.clone(), ..BackupSpec::default() };
+    Ok(found.unwrap_or_else(|| Backup::new(name, spec)))
+}
+
+async fn targets_of(context: &Context, backup: &Backup) -> Result<Vec<Target>, Failure> {
+    let policies = Policies::load(&context.client).await?;
+    policies.warn();
+    Ok(targets(backup, &policies.settings(backup)))
+}
+
+/// Notes what was chosen on the Restore.
+async fn note(context: &Context, restore: &Restore, filename: String, place: Option<&str>) -> Result<Restore, Failure> {
+    let restores: Api<Restore> = Api::all(context.client.clone());
+    let annotations = json!({RESOLVED_ANNOTATION: filename, RESOLVED_PLACE_ANNOTATION: place});
+    let note = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+    let parameters = PatchParams { field_manager: Some(JOB.to_owned()), ..PatchParams::default() };
+    let noted = restores.patch(&restore.name_any(), &parameters, &note).await.map_err(ApiError::from);
+    Ok(noted.with_context(|_| NoteSnafu { restore: restore.name_any(), filename })?)
 }
 
 /// What this cluster's ledger says of a Backup.
@@ -112,19 +166,55 @@ async fn ledger_with_runs(client: &Client, backup: &str) -> Result<Lines, Failur
 /// When it cannot be opened, or there is none of the name that an annotation says.
 pub(crate) async fn place(context: &Context, restore: &Restore) -> Result<Storage, Failure> {
     let (client, namespace) = (&context.client, &context.options.cluster.namespace);
-    let named = restore.annotations().get(PLACE_ANNOTATION).map(|name| name.trim());
-    let Some(named) = named.filter(|name| !name.is_empty() && *name != Place::DEFAULT) else {
-        let location =
-            context.options.storage.locate(client, namespace, restore.spec.storage_location.as_ref()).await?;
-        return Ok(Storage::open(location).await?);
+    let location = match named_place(restore) {
+        None => context.options.storage.locate(client, namespace, restore.spec.storage_location.as_ref()).await?,
+        Some((annotation, place)) => {
+            let backup = backup_of(restore).context(NoBackupSnafu)?;
+            let located = backup_or_stand_in(context, restore, backup).await?;
+            let targets = targets_of(context, &located).await?;
+            let known = targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>().join(", ");
+            let target = targets.into_iter().find(|target| target.name == place);
+            let target = target.with_context(|| UnknownPlaceSnafu { annotation, place, backup, known })?;
+            target.locate(client, namespace, &context.options.storage).await?
+        }
     };
-    let policies = Policies::load(client).await?;
-    policies.warn();
-    let backup = backup_of(restore).context(NoBackupSnafu)?;
-    let further = policies.settings_of(backup).further_locations;
-    let known = further.iter().map(|location| location.name.as_str()).chain([Place::DEFAULT]);
-    let known = known.collect::<Vec<_>>().join(", ");
-    let location = further.into_iter().find(|location| location.name == named);
-    let location = location.with_context(|| UnknownPlaceSnafu { place: named, backup, known })?;
-    Target::further(location).open(client, namespace, &context.options.storage).await
+    Ok(Storage::open(location.within(restore.folder())?).await?)
+}
+
+/// The place of the Backup that an annotation names, and the annotation; none where it is what the Restore itself names.
+fn named_place(restore: &Restore) -> Option<(&'static str, &str)> {
+    let noted = annotation(restore, RESOLVED_PLACE_ANNOTATION).map(|place| (RESOLVED_PLACE_ANNOTATION, place));
+    let wanted = annotation(restore, PLACE_ANNOTATION).filter(|place| *place != Place::DEFAULT);
+    noted.filter(|_| restore.spec.backup_filename == LATEST).or(wanted.map(|place| (PLACE_ANNOTATION, place)))
+}
+
+fn annotation<'a>(restore: &'a Restore, name: &str) -> Option<&'a str> {
+    restore.annotations().get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use drover::resources::RestoreSpec;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(filename: &str, annotations: &[(&str, &str)], expected: Option<&str>) {
+        let spec = RestoreSpec { backup_filename: filename.to_owned(), ..RestoreSpec::default() };
+        let mut restore = Restore::new("a", spec);
+        let annotations = annotations.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        restore.annotations_mut().extend(annotations);
+        assert_eq!(named_place(&restore).map(|(_, place)| place), expected, "{restore:?}");
+    }
+
+    #[test]
+    fn what_was_chosen_for_the_latest_archive_counts_before_what_was_asked_for() {
+        check(LATEST, &[], None);
+        check(LATEST, &[(PLACE_ANNOTATION, " far ")], Some("far"));
+        check(LATEST, &[(PLACE_ANNOTATION, "default")], None);
+        check(LATEST, &[(RESOLVED_PLACE_ANNOTATION, "default")], Some("default"));
+        check(LATEST, &[(RESOLVED_PLACE_ANNOTATION, "far"), (PLACE_ANNOTATION, "near")], Some("far"));
+        check("a.tar.gz", &[(RESOLVED_PLACE_ANNOTATION, "far"), (PLACE_ANNOTATION, "")], None);
+        check("a.tar.gz", &[(PLACE_ANNOTATION, "near")], Some("near"));
+    }
 }

@@ -72,7 +72,9 @@ mod tests {
 
     fn further(name: &str, volume: &str) -> Target {
         let local = Some(LocalLocation { volume: Some(volume.to_owned()) });
-        Target::further(FurtherLocation { name: name.to_owned(), s3: None, local })
+        let location = FurtherLocation { name: name.to_owned(), s3: None, local };
+        let settings = Settings { further_locations: vec![location], ..Settings::default() };
+        targets(&Backup::new("daily", BackupSpec::default()), &settings).remove(1)
     }
 
     /// What a place says of an archive.

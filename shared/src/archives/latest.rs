@@ -1,13 +1,15 @@
-//! Which archive of a Backup is its latest at a place.
+//! Which archive of a Backup is its latest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::future::ready;
+use std::pin::pin;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use snafu::Snafu;
+use snafu::{OptionExt, Snafu};
 
-use super::{Archive, CLUSTER_ANNOTATION, LABELS_AT_ONCE, Origin, at, is_verified, label};
+use super::{Archive, CLUSTER_ANNOTATION, LABELS_AT_ONCE, Origin, at, is_verified, label, newest_first};
 use crate::clock::{self, is_future};
 use crate::exit::{Exit, Fault};
 use crate::ledger::{Known, Lines, Site};
@@ -92,87 +94,129 @@ impl Fault for LatestError {
     }
 }
 
-/// The name of the newest verified archive of a Backup at a place, which is not marked as bad and lacks no types. Where the
-/// ledger knows archives there it is one of them, with the size of then: whatever else lies there anybody may have put there.
-/// Else it is one with a recorded SHA-256, which whoever reads it compares.
+/// The archive that was chosen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Latest {
+    /// Its place, counted from 0 among those that were looked at.
+    pub place: usize,
+    /// Its file name.
+    pub filename: String,
+}
+
+/// An archive at one of the places.
+#[derive(Debug)]
+struct Found {
+    place: usize,
+    archive: Archive,
+}
+
+impl Found {
+    fn name(&self) -> &str {
+        &self.archive.file.name
+    }
+
+    fn chosen(&self) -> Latest {
+        Latest { place: self.place, filename: self.name().to_owned() }
+    }
+}
+
+/// The newest verified archive of a Backup at any of these places, which is not marked as bad and lacks no types; of its
+/// copies the one at the first of the places. Where the ledger knows archives there it is one of them, with the size of then:
+/// whatever else lies there anybody may have put there. Else it is one with a recorded SHA-256, which whoever reads it
+/// compares.
 ///
 /// # Errors
-/// When there is none, or there are some of several clusters and `cluster_uid` names none; or when the place refuses.
+/// When there is none, or there are some of several clusters and `cluster_uid` names none; or when a place refuses.
 pub async fn latest(
-    storage: &Storage,
+    places: &[Storage],
     backup: &str,
     cluster_uid: Option<&str>,
     ledger: &Lines,
-) -> Result<String, LatestError> {
-    let mut all = at(storage).await?;
+) -> Result<Latest, LatestError> {
+    let mut all = found(places).await?;
     put_future_last(&mut all, &ledger.ahead(), clock::now());
-    let place = storage.location().to_string();
+    let place = places.iter().map(|storage| storage.location().to_string()).collect::<Vec<_>>().join(", ");
     let candidates = candidates(&all, backup, cluster_uid, &place)?;
     let count = candidates.len();
-    let known = ledger.at(Site::default(), |name| storage.path_of(name));
-    if let Some(choice) = Choice::of(&candidates, &known) {
-        return of_ledger(storage, backup, choice, count).await;
-    }
-    let asked = candidates.into_iter().map(|archive| async move {
-        let label = label(storage, &archive.file.name).await?;
-        Ok::<_, storage::Error>(label.filter(passes_for_backup).map(|_| archive.file.name.clone()))
-    });
-    let mut asked = stream::iter(asked).buffered(LABELS_AT_ONCE);
-    while let Some(name) = asked.try_next().await? {
-        if let Some(name) = name {
-            return Ok(name);
+    let known: Vec<_> = places.iter().map(|storage| ledger.at(Site::default(), |name| storage.path_of(name))).collect();
+    let Some(Choice { newest, unknown }) = Choice::of(&candidates, &known) else {
+        let labelled = first_labelled(places, candidates).await?;
+        return labelled.context(NoneVerifiedSnafu { backup, place, count });
+    };
+    let newest = newest.context(NoneVerifiedSnafu { backup, place: &place, count })?;
+    // A cluster that was set back knows nothing of the archives that it made since, and neither does one of those of its copy.
+    // Only a person can tell whether newer ones that pass for backups are meant.
+    let labelled = labelled(places, unknown).await?;
+    match labelled.first() {
+        None => Ok(newest.chosen()),
+        Some(first) => {
+            let (newest, unknown) = (newest.name(), first.name());
+            NewerUnknownSnafu { backup, place, newest, unknown, count: labelled.len() }.fail()
         }
     }
-    NoneVerifiedSnafu { backup, place, count }.fail()
+}
+
+/// What lies at all of the places, newest first, and the copies of one in the order of the places.
+async fn found(places: &[Storage]) -> Result<Vec<Found>, storage::Error> {
+    let mut all = Vec::new();
+    for (place, storage) in places.iter().enumerate() {
+        all.extend(at(storage).await?.into_iter().map(|archive| Found { place, archive }));
+    }
+    all.sort_by(|one, other| newest_first(&one.archive, &other.archive));
+    Ok(all)
+}
+
+/// The first of these beside which it is recorded that it passes for a backup.
+async fn first_labelled(places: &[Storage], found: Vec<&Found>) -> Result<Option<Latest>, storage::Error> {
+    let asked: Vec<_> = found.into_iter().map(|found| passing(places, found)).collect();
+    let passing = stream::iter(asked).buffered(LABELS_AT_ONCE).try_filter_map(|found| ready(Ok(found)));
+    Ok(pin!(passing).try_next().await?.map(Found::chosen))
+}
+
+/// All of these beside which it is recorded that they pass for a backup.
+async fn labelled<'a>(places: &[Storage], found: Vec<&'a Found>) -> Result<Vec<&'a Found>, storage::Error> {
+    let asked: Vec<_> = found.into_iter().map(|found| passing(places, found)).collect();
+    let passing: Vec<_> = stream::iter(asked).buffered(LABELS_AT_ONCE).try_collect().await?;
+    Ok(passing.into_iter().flatten().collect())
+}
+
+async fn passing<'a>(places: &[Storage], found: &'a Found) -> Result<Option<&'a Found>, storage::Error> {
+    let label = label(&places[found.place], found.name()).await?;
+    Ok(label.filter(passes_for_backup).map(|_| found))
 }
 
 /// Puts archives whose names are of the future, or were when they were made, behind all others: a clock was wrong.
-fn put_future_last(archives: &mut [Archive], ahead: &BTreeSet<String>, now: Timestamp) {
-    let is_of_future = |archive: &Archive| archive.time().is_some_and(|time| is_future(time, now));
-    archives.sort_by_key(|archive| is_of_future(archive) || ahead.contains(&archive.file.name));
+fn put_future_last(all: &mut [Found], ahead: &BTreeSet<String>, now: Timestamp) {
+    let is_of_future = |found: &Found| found.archive.time().is_some_and(|time| is_future(time, now));
+    all.sort_by_key(|found| is_of_future(found) || ahead.contains(found.name()));
 }
 
-/// What the ledger says of the archives at a place.
-#[derive(Debug, Eq, PartialEq)]
+/// What the ledger says of the archives at the places.
+#[derive(Debug)]
 struct Choice<'a> {
     /// The newest that is whole and as it was.
-    newest: Option<&'a str>,
+    newest: Option<&'a Found>,
     /// Newer ones that drover did not store.
-    unknown: Vec<&'a str>,
+    unknown: Vec<&'a Found>,
 }
 
 impl<'a> Choice<'a> {
-    /// None where the ledger knows none of these, which are newest first.
-    fn of(candidates: &[&'a Archive], known: &BTreeMap<&str, Known<'_>>) -> Option<Self> {
-        let known_as = |archive: &Archive| known.get(archive.file.name.as_str()).filter(|known| known.is_verified());
-        if !candidates.iter().any(|archive| known_as(archive).is_some()) {
+    /// None where the ledger knows none of these, which are newest first; `known` is what it says of each place.
+    fn of(candidates: &[&'a Found], known: &[BTreeMap<&str, Known<'_>>]) -> Option<Self> {
+        let at = |place: usize, name: &str| known.get(place)?.get(name).filter(|known| known.is_verified());
+        let is_known = |found: &Found| (0..known.len()).any(|place| at(place, found.name()).is_some());
+        let is_good = |found: &Found| {
+            let here = at(found.place, found.name());
+            here.is_some_and(|known| known.bytes() == found.archive.file.bytes && !known.lacks_types())
+        };
+        if !candidates.iter().any(|found| is_known(found)) {
             return None;
         }
-        let is_good = |archive: &Archive| {
-            known_as(archive).is_some_and(|known| known.bytes() == archive.file.bytes && !known.lacks_types())
-        };
-        let at = candidates.iter().position(|archive| is_good(archive));
-        let newer = &candidates[..at.unwrap_or(candidates.len())];
-        let unknown = newer.iter().filter(|archive| known_as(archive).is_none());
-        let unknown = unknown.map(|archive| archive.file.name.as_str()).collect();
-        Some(Self { newest: at.map(|at| candidates[at].file.name.as_str()), unknown })
-    }
-}
-
-/// The newest archive of the ledger, unless newer ones lie there that pass for backups: a cluster that was set back knows
-/// nothing of those that it made since, and neither does one of those of its copy. Only a person can tell.
-async fn of_ledger(storage: &Storage, backup: &str, choice: Choice<'_>, count: usize) -> Result<String, LatestError> {
-    let place = storage.location().to_string();
-    let Some(newest) = choice.newest else { return NoneVerifiedSnafu { backup, place, count }.fail() };
-    let asked = choice.unknown.into_iter().map(|name| async move {
-        Ok::<_, storage::Error>(label(storage, name).await?.filter(passes_for_backup).map(|_| name))
-    });
-    let asked: Vec<_> = asked.collect();
-    let labelled: Vec<_> = stream::iter(asked).buffered(LABELS_AT_ONCE).try_collect().await?;
-    let labelled: Vec<_> = labelled.into_iter().flatten().collect();
-    match labelled.first() {
-        None => Ok(newest.to_owned()),
-        Some(unknown) => NewerUnknownSnafu { backup, place, newest, unknown: *unknown, count: labelled.len() }.fail(),
+        let place = candidates.iter().position(|found| is_good(found));
+        let newer = &candidates[..place.unwrap_or(candidates.len())];
+        // A copy that the ledger does not have here is none of somebody else where it has the archive elsewhere.
+        let unknown = newer.iter().filter(|found| !is_known(found)).copied().collect();
+        Some(Self { newest: place.map(|place| candidates[place]), unknown })
     }
 }
 
@@ -183,17 +227,17 @@ fn passes_for_backup(label: &Label) -> bool {
 
 /// The archives of a Backup, in the order given, of the one cluster that there are some of or that is named.
 fn candidates<'a>(
-    all: &'a [Archive],
+    all: &'a [Found],
     backup: &str,
     cluster_uid: Option<&str>,
     place: &str,
-) -> Result<Vec<&'a Archive>, LatestError> {
-    let mut clusters: BTreeMap<&str, Vec<&Archive>> = BTreeMap::new();
-    for archive in all.iter().filter(|archive| !archive.file.is_bad) {
-        if let Some(Origin { name, .. }) = archive.origin.as_ref().filter(|origin| origin.backup == backup) {
+) -> Result<Vec<&'a Found>, LatestError> {
+    let mut clusters: BTreeMap<&str, Vec<&Found>> = BTreeMap::new();
+    for found in all.iter().filter(|found| !found.archive.file.is_bad) {
+        if let Some(Origin { name, .. }) = found.archive.origin.as_ref().filter(|origin| origin.backup == backup) {
             let is_wanted = cluster_uid.is_none_or(|wanted| wanted.eq_ignore_ascii_case(&name.cluster_uid));
             if is_wanted {
-                clusters.entry(&name.cluster_uid).or_default().push(archive);
+                clusters.entry(&name.cluster_uid).or_default().push(found);
             }
         }
     }
@@ -204,10 +248,10 @@ fn candidates<'a>(
     clusters.into_values().next().ok_or_else(|| NoneSnafu { backup, of_cluster, place, others: all.len() }.build())
 }
 
-fn told(clusters: &BTreeMap<&str, Vec<&Archive>>) -> String {
+fn told(clusters: &BTreeMap<&str, Vec<&Found>>) -> String {
     let mut text = String::new();
     for (uid, archives) in clusters {
-        let newest = archives.first().and_then(|archive| archive.time()).map(rfc3339).unwrap_or_default();
+        let newest = archives.first().and_then(|found| found.archive.time()).map(rfc3339).unwrap_or_default();
         let comma = if text.is_empty() { "" } else { ", " };
         // Writing to a String cannot fail.
         let _ = write!(text, "{comma}{uid} ({} archives, the newest of {newest})", archives.len());
@@ -224,22 +268,26 @@ mod tests {
     const ONE: &str = "8ea4e695-6c77-43ec-9323-d6191e5ef67b";
     const TWO: &str = "11111111-6c77-43ec-9323-d6191e5ef67b";
 
-    fn archive(name: &str) -> Archive {
-        Archive::new(Listed { name: name.to_owned(), bytes: 1, modified: None, is_bad: false })
+    fn archive(name: &str) -> Found {
+        let file = Listed { name: name.to_owned(), bytes: 1, modified: None, is_bad: false };
+        Found { place: 0, archive: Archive::new(file) }
     }
 
-    fn some() -> Vec<Archive> {
+    fn some() -> Vec<Found> {
+        let mut bad = archive(&format!("daily-{ONE}-2026-11-23T00-00-00Z.tar.gz"));
+        bad.archive.file.is_bad = true;
         vec![
             archive(&format!("daily-{TWO}-2026-11-24T00-00-00Z.tar.gz")),
             archive(&format!("rancher-daily-{ONE}-2026-11-23T00-00-00Z.tar.gz")),
-            Archive {
-                file: Listed { is_bad: true, ..archive("x").file },
-                ..archive(&format!("daily-{ONE}-2026-11-23T00-00-00Z.tar.gz"))
-            },
+            bad,
             archive(&format!("daily-{ONE}-2026-11-22T00-00-00Z.tar.gz.enc")),
             archive(&format!("daily-{ONE}-2026-11-21T00-00-00Z.tar.gz")),
             archive("notes.txt"),
         ]
+    }
+
+    fn times(found: &[&Found]) -> Vec<String> {
+        found.iter().map(|found| found.archive.time().unwrap().to_string()).collect()
     }
 
     #[track_caller]
@@ -252,8 +300,7 @@ mod tests {
     fn only_good_archives_of_the_one_cluster_are_candidates() {
         let all = some();
         let found = candidates(&all, "daily", Some(ONE), "s3://b/").unwrap();
-        let times: Vec<_> = found.iter().map(|archive| archive.time().unwrap().to_string()).collect();
-        assert_eq!(times, ["2026-11-22T00:00:00Z", "2026-11-21T00:00:00Z"]);
+        assert_eq!(times(&found), ["2026-11-22T00:00:00Z", "2026-11-21T00:00:00Z"]);
         assert_eq!(candidates(&all, "rancher-daily", None, "s3://b/").unwrap().len(), 1);
     }
 
@@ -262,8 +309,7 @@ mod tests {
         let latest = |now: &str| {
             let mut all = some();
             put_future_last(&mut all, &BTreeSet::new(), now.parse().unwrap());
-            let names = candidates(&all, "daily", Some(ONE), "s3://b/").unwrap();
-            names.iter().map(|archive| archive.time().unwrap().to_string()).collect::<Vec<_>>()
+            times(&candidates(&all, "daily", Some(ONE), "s3://b/").unwrap())
         };
         assert_eq!(latest("2026-11-30T00:00:00Z"), ["2026-11-22T00:00:00Z", "2026-11-21T00:00:00Z"]);
         assert_eq!(latest("2026-11-21T12:00:00Z"), ["2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"]);
@@ -275,9 +321,8 @@ mod tests {
         let mut all = some();
         let ahead = BTreeSet::from([format!("daily-{ONE}-2026-11-22T00-00-00Z.tar.gz.enc")]);
         put_future_last(&mut all, &ahead, "2026-11-30T00:00:00Z".parse().unwrap());
-        let names = candidates(&all, "daily", Some(ONE), "s3://b/").unwrap();
-        let times: Vec<_> = names.iter().map(|archive| archive.time().unwrap().to_string()).collect();
-        assert_eq!(times, ["2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"]);
+        let found = candidates(&all, "daily", Some(ONE), "s3://b/").unwrap();
+        assert_eq!(times(&found), ["2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"]);
     }
 
     #[test]
@@ -285,40 +330,63 @@ mod tests {
         refused("daily", None, &[ONE, TWO, "(2 archives, the newest of 2026-11-22T00:00:00Z)", CLUSTER_ANNOTATION]);
     }
 
-    /// Archives of one Backup, newest first: each with its bytes, and with what the ledger has of it: bytes and state.
+    /// A copy of an archive: its place, its name, its bytes, and what the ledger has of it there: bytes and state.
+    type Copied = (usize, &'static str, u64, Option<(i64, PlaceState)>);
+
+    /// Copies, newest first, at two places; expected is the number of the one that is chosen, and of those that nobody knows.
     #[track_caller]
-    fn chooses(archives: &[(u64, Option<(i64, PlaceState)>)], expected: Option<(Option<usize>, &[usize])>) {
-        let name = |at: usize| format!("{at}.tar.gz");
-        let file = |(at, (bytes, _)): (usize, &(u64, _))| {
-            Archive::new(Listed { name: name(at), bytes: *bytes, modified: None, is_bad: false })
+    fn chooses(copies: &[Copied], expected: Option<(Option<usize>, &[usize])>) {
+        let file = |(place, name, bytes, _): &Copied| {
+            let file = Listed { name: (*name).to_owned(), bytes: *bytes, modified: None, is_bad: false };
+            Found { place: *place, archive: Archive::new(file) }
         };
-        let files: Vec<_> = archives.iter().enumerate().map(file).collect();
+        let found: Vec<_> = copies.iter().map(file).collect();
         let line = |bytes: i64| BackupArchive::new("a", BackupArchiveSpec { bytes, ..BackupArchiveSpec::default() });
         let place = |state| ArchivePlace { state, ..ArchivePlace::default() };
         let lines: Vec<_> =
-            archives.iter().map(|(_, known)| known.map(|(bytes, state)| (line(bytes), place(state)))).collect();
-        let known = files.iter().zip(&lines).filter_map(|(file, line)| {
-            let (archive, place) = line.as_ref()?;
-            Some((file.file.name.as_str(), Known { archive, place }))
+            copies.iter().map(|(.., known)| known.map(|(bytes, state)| (line(bytes), place(state)))).collect();
+        let known = [0, 1].map(|at| {
+            let here = copies.iter().zip(&lines).filter(|((place, ..), _)| *place == at);
+            here.filter_map(|((_, name, ..), line)| {
+                let (archive, place) = line.as_ref()?;
+                Some((*name, Known { archive, place }))
+            })
+            .collect::<BTreeMap<_, _>>()
         });
-        let candidates: Vec<_> = files.iter().collect();
-        let choice = Choice::of(&candidates, &known.collect());
-        let expected =
-            expected.map(|(newest, unknown)| (newest.map(name), unknown.iter().map(|at| name(*at)).collect()));
-        let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect::<Vec<_>>();
-        let choice = choice.map(|choice| (choice.newest.map(str::to_owned), owned(choice.unknown)));
-        assert_eq!(choice, expected);
+        let candidates: Vec<_> = found.iter().collect();
+        let number = |of: &Found| found.iter().position(|found| std::ptr::eq(found, of)).unwrap();
+        let choice = Choice::of(&candidates, &known);
+        let choice = choice.map(|choice| {
+            let unknown: Vec<_> = choice.unknown.into_iter().map(number).collect();
+            (choice.newest.map(number), unknown)
+        });
+        assert_eq!(choice, expected.map(|(newest, unknown)| (newest, unknown.to_vec())), "{copies:?}");
     }
 
     #[test]
     fn the_latest_is_the_newest_of_the_ledger_that_is_as_it_was() {
         use PlaceState::{Deleted, Verified};
-        chooses(&[(9, None), (9, None)], None);
-        chooses(&[(9, Some((9, Deleted))), (9, None)], None);
-        chooses(&[(9, Some((9, Verified))), (9, None)], Some((Some(0), &[])));
-        chooses(&[(8, Some((9, Verified))), (9, Some((9, Verified)))], Some((Some(1), &[])));
-        chooses(&[(8, Some((9, Verified)))], Some((None, &[])));
-        chooses(&[(9, None), (9, Some((9, Deleted))), (9, Some((9, Verified))), (9, None)], Some((Some(2), &[0, 1])));
+        let (good, gone) = (Some((9, Verified)), Some((9, Deleted)));
+        chooses(&[(0, "b", 9, None), (0, "a", 9, None)], None);
+        chooses(&[(0, "b", 9, gone), (0, "a", 9, None)], None);
+        chooses(&[(0, "b", 9, good), (0, "a", 9, None)], Some((Some(0), &[])));
+        chooses(&[(0, "b", 8, good), (0, "a", 9, good)], Some((Some(1), &[])));
+        chooses(&[(0, "b", 8, good)], Some((None, &[])));
+        let newer = [(0, "d", 9, None), (0, "c", 9, gone), (0, "b", 9, good), (0, "a", 9, None)];
+        chooses(&newer, Some((Some(2), &[0, 1])));
+    }
+
+    #[test]
+    fn the_latest_is_the_newest_of_all_places() {
+        use PlaceState::Verified;
+        let good = Some((9, Verified));
+        chooses(&[(1, "b", 9, good), (0, "a", 9, good)], Some((Some(0), &[])));
+        chooses(&[(0, "b", 9, good), (1, "b", 9, good)], Some((Some(0), &[])));
+        // A copy that is damaged, and one that the ledger knows only elsewhere.
+        chooses(&[(0, "b", 8, good), (1, "b", 9, good)], Some((Some(1), &[])));
+        chooses(&[(0, "b", 9, None), (1, "b", 9, good)], Some((Some(1), &[])));
+        // Nobody knows what lies at the other place, which is newer.
+        chooses(&[(1, "c", 9, None), (0, "b", 9, good)], Some((Some(1), &[0])));
     }
 
     #[test]

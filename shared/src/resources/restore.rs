@@ -20,8 +20,8 @@ use super::{Conditions, StorageLocation};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreSpec {
-    /// File name of the archive, without the folder; `latest`: the newest verified one of the Backup that the annotation
-    /// drover.dev/latest-of names.
+    /// File name of the archive, in a folder of the location where slashes are in it; `latest`: the newest verified one of
+    /// the Backup that the annotation drover.dev/latest-of names.
     pub backup_filename: String,
     /// Where the archive lies; missing or empty: the default location.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,7 +77,19 @@ impl Restore {
             let annotations = self.metadata.annotations.as_ref()?;
             return annotations.get(RESOLVED_ANNOTATION).map(String::as_str).filter(|name| !name.is_empty());
         }
-        Some(&self.spec.backup_filename)
+        Some(self.split_filename().1)
+    }
+
+    /// The folder in its location where the archive lies; empty where that is the location itself.
+    #[must_use]
+    pub fn folder(&self) -> &str {
+        self.split_filename().0
+    }
+
+    /// Rancher's operator joins the folder of the location and what stands here, so this may hold a folder too.
+    fn split_filename(&self) -> (&str, &str) {
+        let filename = self.spec.backup_filename.as_str();
+        filename.rsplit_once('/').unwrap_or(("", filename))
     }
 
     /// Whether prune is asked for; it is where nothing is said.
@@ -96,5 +108,26 @@ impl Restore {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.status.as_ref().is_some_and(|status| status.restore_completion_ts.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_may_lie_in_a_folder() {
+        for (filename, folder, archive) in [
+            ("a.tar.gz", "", Some("a.tar.gz")),
+            ("old/a.tar.gz", "old", Some("a.tar.gz")),
+            ("/old//b/a.tar.gz", "/old//b", Some("a.tar.gz")),
+            ("/a.tar.gz", "", Some("a.tar.gz")),
+            ("old/", "old", Some("")),
+            (LATEST, "", None),
+        ] {
+            let spec = RestoreSpec { backup_filename: filename.to_owned(), ..RestoreSpec::default() };
+            let restore = Restore::new("a", spec);
+            assert_eq!((restore.folder(), restore.archive()), (folder, archive), "{filename:?}");
+        }
     }
 }

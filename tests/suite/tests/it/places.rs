@@ -29,6 +29,7 @@ async fn an_archive_lies_at_three_places_and_one_that_was_away_is_made_up_for() 
     one_is_away_and_comes_back(&site).await;
     the_artifact_is_gone_meanwhile(&site).await;
     all_are_listed(&site).await;
+    the_latest_is_looked_for_at_all_of_them(&site).await;
     a_damaged_copy_is_refused_and_another_restored(&site).await;
     one_place_of_two_names_is_no_second_copy(&site).await;
     site.testbed.shutdown().await;
@@ -140,6 +141,41 @@ async fn all_are_listed(site: &Site) {
     assert!(local.output.contains(&filename) && local.output.contains("   recorded   "), "{}", local.output);
 }
 
+/// A Restore that names another folder finds the archive where the Backup has it, and one that names a folder with the file
+/// what lies there.
+async fn the_latest_is_looked_for_at_all_of_them(site: &Site) {
+    let filename = site.backup_status("three").await.filename.unwrap();
+    let s3 = site.testbed.s3().unwrap().client().unwrap();
+    let key = format!("three/{filename}");
+    let object = s3.get_object().bucket(BUCKET).key(&key).send().await.unwrap();
+    let metadata = object.metadata.clone();
+    let bytes = object.body.collect().await.unwrap().into_bytes();
+
+    s3.delete_object().bucket(BUCKET).key(&key).send().await.unwrap();
+    let spec = RestoreSpec {
+        backup_filename: "latest".to_owned(),
+        storage_location: Some(site.bucket("elsewhere")),
+        prune: Some(false),
+        ..RestoreSpec::default()
+    };
+    let mut restore = Restore::new("all", spec);
+    restore.annotations_mut().insert("drover.dev/latest-of".to_owned(), "three".to_owned());
+    site.make_restore(&restore).await;
+    site.job("restore").succeed().await;
+    let restore = site.restores().get("all").await.unwrap();
+    assert_eq!(restore.archive(), Some(filename.as_str()));
+    assert_eq!(restore.annotations().get("drover.dev/backup-place").map(String::as_str), Some("far"));
+    let ready = message(site.restore_status("all").await.conditions.as_ref(), "Ready");
+    assert!(ready.starts_with("Completed"), "{ready}");
+
+    let put = s3.put_object().bucket(BUCKET).key(&key).set_metadata(metadata).body(bytes.into());
+    put.send().await.unwrap();
+    site.restore("in-a-folder", &format!("./three//{filename}"), Some(site.bucket(""))).await;
+    site.job("restore").succeed().await;
+    let ready = message(site.restore_status("in-a-folder").await.conditions.as_ref(), "Ready");
+    assert!(ready.starts_with("Completed"), "{ready}");
+}
+
 async fn a_damaged_copy_is_refused_and_another_restored(site: &Site) {
     let filename = site.backup_status("three").await.filename.unwrap();
     let s3 = site.testbed.s3().unwrap().client().unwrap();
@@ -188,7 +224,7 @@ async fn a_damaged_copy_is_refused_and_another_restored(site: &Site) {
 
     site.make_restore(&latest("nowhere", &[("drover.dev/latest-of", "three"), ("drover.dev/place", "moon")])).await;
     let unknown = site.job("restore").end_with(64).await;
-    assert!(unknown.log.contains("\"moon\"") && unknown.log.contains("far, near, default"), "{}", unknown.log);
+    assert!(unknown.log.contains("\"moon\"") && unknown.log.contains("default, far, near"), "{}", unknown.log);
     site.restores().delete("nowhere", &DeleteParams::default()).await.unwrap();
 }
 
