@@ -18,14 +18,12 @@ RUN --mount=type=cache,id=drover-registry,target=/usr/local/cargo/registry,shari
     --mount=type=cache,id=drover-target-${TARGETARCH},target=/build/target,sharing=locked \
     set -eux; \
     cargo build --release --locked --package snapshot --package upload --package retention-prune --package restore --package heartbeat --package dispatch; \
-    mkdir -p /image/etc/ssl/certs /image/usr/share; \
+    mkdir -p /image/etc/ssl/certs; \
     for job in snapshot upload retention-prune restore heartbeat dispatch; do \
         cp "target/release/$job" /image/; \
         ldd "target/release/$job" | grep -o '/[^ ]*' | xargs cp --parents --dereference --target-directory=/image; \
     done; \
     cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/; \
-    # Time zones, for schedules.
-    cp --recursive /usr/share/zoneinfo /image/usr/share/; \
     echo 'drover:x:65532:65532:drover:/:/sbin/nologin' > /image/etc/passwd; \
     echo 'drover:x:65532:' > /image/etc/group
 

@@ -45,6 +45,15 @@ fn a_day_that_the_zone_left_out_is_passed_over() {
     assert_eq!(schedule.next(time("2011-12-29T23:00:00Z")), Some(time("2011-12-31T13:00:00Z")));
 }
 
+/// Images are made without any, and so are some machines.
+#[test]
+fn time_zones_are_compiled_in() {
+    for zone in ["Europe/Berlin", "America/St_Johns", "Asia/Kolkata"] {
+        let zone = jiff::tz::TimeZoneDatabase::bundled().get(zone);
+        assert!(zone.is_ok(), "{zone:?}");
+    }
+}
+
 #[test]
 fn errors_say_which_field_and_what_is_allowed() {
     check_refused(
