@@ -242,7 +242,7 @@ fn making(contents: &Contents) -> Vec<(&'static str, String)> {
             Reason::NotServed => "the cluster did not serve it".to_owned(),
             Reason::NotListed => format!("MISSING, it could not be read: {message}"),
             Reason::NoNames => "it can only be read by name, and the ResourceSet gives no names".to_owned(),
-            Reason::Other => message.clone(),
+            Reason::NoPlace | Reason::Other => message.clone(),
         };
         lines.push(("Left out", format!("{name}: {why}")));
     }

@@ -10,6 +10,7 @@ mod backup;
 mod chunks;
 mod context;
 mod file;
+mod no_place;
 mod outcome;
 mod pipeline;
 mod report;

@@ -3,14 +3,14 @@ use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use drover::archive::{self, Contents, Key, ListedType, TypeName};
+use drover::archive::{self, Contents, Key, ListedType, TypeName, WriteError};
 use drover::encryption::{self, Configuration};
 use drover::exit::{Chain, Exit, Fault};
 use drover::listing::{self, Body, ListError, Page};
 use drover::object::{ListPage, Object, ParseError};
 use drover::resources::PART_OF_LABEL;
 use drover::runs::{Counted, Encryption};
-use drover::selection::{DiscoveryError, Plan, PlanError};
+use drover::selection::{DiscoveryError, Plan, PlanError, ResourceType};
 use drover::task;
 use futures::TryStreamExt;
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tracing::{info, warn};
 
+use crate::no_place::NoPlace;
 use crate::selected::{MissingTypes, Selected, tallies};
 
 /// Pages between the listing and the archive's thread: one is in use, one lies ready.
@@ -242,6 +243,8 @@ struct Encoder<W: Write> {
     tallies: Vec<ListedType>,
     /// The types that could not be read to their end.
     refused: BTreeMap<usize, Box<ListError>>,
+    /// The types with objects that no archive can hold.
+    no_place: BTreeMap<usize, NoPlace>,
     writer: archive::Writer<Counting<W>>,
     counts: Arc<Counts>,
     encryption: Encryption,
@@ -260,8 +263,8 @@ impl<W: Output> Encoder<W> {
         let output = Counting { output, counts: Arc::clone(&counts) };
         let encryption = Encryption { is_configured: configuration.is_some(), ..Encryption::default() };
         let writer = archive::Writer::new(output, modified).encrypting(configuration);
-        let (tallies, refused, buffer) = (tallies(&plan), BTreeMap::new(), Vec::new());
-        Self { plan, selected, tallies, refused, writer, counts, encryption, buffer }
+        let (tallies, refused, no_place, buffer) = (tallies(&plan), BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { plan, selected, tallies, refused, no_place, writer, counts, encryption, buffer }
     }
 
     fn encode(mut self, mut pages: mpsc::Receiver<Message>) -> Result<Made<W::Whole>, Error> {
@@ -277,12 +280,15 @@ impl<W: Output> Encoder<W> {
     }
 
     fn finish(self) -> Result<Made<W::Whole>, Error> {
-        let Self { selected, tallies, refused, mut writer, mut encryption, .. } = self;
+        let Self { selected, tallies, refused, no_place, mut writer, mut encryption, .. } = self;
         let own_secrets: u64 = tallies.iter().map(|listed| listed.of_drover).sum();
         if own_secrets > 0 {
             info!(secrets = own_secrets, "left out: Secrets of drover itself, labelled {PART_OF_LABEL}=drover");
         }
-        let (contents, counted) = selected.holding(tallies, &refused);
+        let (contents, counted) = selected.holding(tallies, &refused, &no_place);
+        if let Some(words) = contents.without_place() {
+            warn!("{words}");
+        }
         writer.contents(&contents).context(WriteSnafu)?;
         let (counting, totals) = writer.finish().context(WriteSnafu)?;
         let whole = counting.output.finish().context(FinishSnafu)?;
@@ -331,21 +337,25 @@ impl<W: Output> Encoder<W> {
         }
         self.buffer.clear();
         object.write_archived(&resource.api_version(), &resource.kind, &mut self.buffer);
-        let key = Key {
-            type_name: TypeName {
-                plural: resource.plural.clone(),
-                group: resource.group.clone(),
-                version: resource.version.clone(),
-            },
-            namespace: object.namespace().map(str::to_owned),
-            name: object.name().to_owned(),
-        };
-        self.writer.append(&key, &self.buffer).context(WriteSnafu)?;
+        let key = key_of(resource, &object);
+        match self.writer.append(&key, &self.buffer) {
+            Err(WriteError::Path { source, .. }) => {
+                self.no_place.entry(index).or_default().note(&key, &source);
+                return Ok(());
+            }
+            appended => appended.context(WriteSnafu)?,
+        }
         tally.objects += 1;
         self.counts.objects.fetch_add(1, Ordering::Relaxed);
         self.counts.encrypted.fetch_add(is_encrypted.into(), Ordering::Relaxed);
         Ok(())
     }
+}
+
+fn key_of(resource: &ResourceType, object: &Object<'_>) -> Key {
+    let type_name =
+        TypeName { plural: resource.plural.clone(), group: resource.group.clone(), version: resource.version.clone() };
+    Key { type_name, namespace: object.namespace().map(str::to_owned), name: object.name().to_owned() }
 }
 
 /// Whether the object is part of drover. Labels that cannot be read say nothing.

@@ -58,6 +58,9 @@ pub(crate) async fn snapshotted(context: &Context, backup: &Backup, taken: &Take
         warn!("{words}");
         context.events.warning(backup, wholeness.reason, words).await;
     }
+    if let Some(words) = &wholeness.no_place {
+        context.events.warning(backup, "LeftOut", words.as_str()).await;
+    }
 }
 
 /// Logs how much of an archive is encrypted, where that was wanted or is wrong.

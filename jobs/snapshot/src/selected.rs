@@ -10,6 +10,7 @@ use kube::Client;
 use snafu::ResultExt;
 use tracing::{info, warn};
 
+use crate::no_place::NoPlace;
 use crate::pipeline::{DiscoverSnafu, EncodeResourceSetSnafu, Error, ReadResourceSetSnafu, UnknownSnafu};
 
 /// Characters of the reason for which a type was left out: a server may say a whole page, and all reasons are to have room
@@ -63,12 +64,13 @@ impl Selected {
         })
     }
 
-    /// What the archive holds and lacks, where `tallies` stands for the plan's types, in its order, and `refused` for those
-    /// of them that could not be read to their end.
+    /// What the archive holds and lacks, where `tallies` stands for the plan's types, in its order, `refused` for those of
+    /// them that could not be read to their end, and `no_place` for those with objects that it cannot hold.
     pub(crate) fn holding(
         mut self,
         tallies: Vec<ListedType>,
         refused: &BTreeMap<usize, Box<ListError>>,
+        no_place: &BTreeMap<usize, NoPlace>,
     ) -> (Contents, Counted) {
         for (index, listed) in tallies.into_iter().enumerate() {
             if let Some(error) = refused.get(&index) {
@@ -77,6 +79,7 @@ impl Selected {
                 self.contents.left_out.push(LeftOut { name: listed.name, reason: Reason::NotListed, message });
             } else {
                 self.counted.types.insert(listed.name.clone(), listed.objects);
+                self.contents.left_out.extend(no_place.get(&index).map(|no_place| no_place.left_out(&listed.name)));
                 self.contents.types.push(listed);
             }
         }

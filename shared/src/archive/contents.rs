@@ -87,6 +87,8 @@ pub enum Reason {
     NotListed,
     /// It can only be read by name, and the ResourceSet gives no names.
     NoNames,
+    /// Some of its objects have names that the archive's format has no place for; the others are there.
+    NoPlace,
     /// A reason of later versions.
     #[serde(other)]
     Other,
@@ -116,6 +118,14 @@ impl Contents {
     #[must_use]
     pub fn listed(&self) -> BTreeSet<&str> {
         self.types.iter().map(|listed| listed.name.as_str()).collect()
+    }
+
+    /// Objects that no archive can hold, in words; none where there are none.
+    #[must_use]
+    pub fn without_place(&self) -> Option<String> {
+        let left_out = self.left_out.iter().filter(|left_out| left_out.reason == Reason::NoPlace);
+        let words: Vec<_> = left_out.map(|left_out| format!("{}: {}", left_out.name, left_out.message)).collect();
+        (!words.is_empty()).then(|| format!("left out of {}", words.join("; ")))
     }
 
     /// What could not be read although the cluster serves it: an archive with any of it is none that a restore may take for

@@ -106,7 +106,10 @@ impl Key {
     }
 
     /// Checks that an archive can hold the object: that its path reads back as this key.
-    pub(super) fn check(&self) -> Result<(), PathError> {
+    ///
+    /// # Errors
+    /// When the format has no place for it: names of RBAC, and of aggregated APIs, may hold what no path does.
+    pub fn check(&self) -> Result<(), PathError> {
         check_path(&self.path())?;
         self.type_name.check()?;
         self.check_names()

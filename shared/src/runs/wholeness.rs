@@ -27,38 +27,53 @@ pub struct Wholeness {
     pub reason: &'static str,
     /// Its message.
     pub message: String,
+    /// Objects that no archive can hold, in words, which are in the message too. They make no archive a bad one.
+    pub no_place: Option<String>,
 }
 
 impl Wholeness {
     /// Of an archive of the Backup `backup` that holds this, and lacks that. What is confirmed is no loss any more.
     #[must_use]
     pub fn of(backup: &str, contents: &Contents, losses: &[Losses], allowed: Allowed<'_>) -> Self {
-        let open: Vec<_> = losses.iter().filter(|losses| !allowed.confirms(losses)).cloned().collect();
-        let missing: Vec<_> =
-            contents.missing().map(|left_out| format!("{} ({})", left_out.name, left_out.message)).collect();
-        if !missing.is_empty() {
-            let mut message = format!(
-                "{} could not be read and are missing: {}; the archive is stored, but \"latest\" never means it, and it fills \
-                 no place of the retention. Mend what is named, and take {ALLOW_MISSING_TYPES} out of the annotation \
-                 {ALLOW_ANNOTATION}",
-                missing.len(),
-                first_named(&missing)
-            );
-            if let Some(lost) = lost(backup, &open, allowed) {
-                message = [message, lost].join("; ");
-            }
-            return Self { status: ConditionStatus::False, reason: "MissingTypes", message };
-        }
-        match lost(backup, &open, allowed) {
-            Some(message) => Self { status: ConditionStatus::False, reason: "ObjectsLost", message },
-            None => Self { status: ConditionStatus::True, reason: WHOLE, message: whole(contents, losses) },
-        }
+        let (status, reason, message) = judged(backup, contents, losses, allowed);
+        let no_place = contents.without_place();
+        let message = [Some(message), no_place.clone()].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        Self { status, reason, message, no_place }
     }
 
     /// The message where something is lacking.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
         (self.status != ConditionStatus::True).then_some(self.message.as_str())
+    }
+}
+
+/// Status, reason and message of the condition.
+fn judged(
+    backup: &str,
+    contents: &Contents,
+    losses: &[Losses],
+    allowed: Allowed<'_>,
+) -> (ConditionStatus, &'static str, String) {
+    let open: Vec<_> = losses.iter().filter(|losses| !allowed.confirms(losses)).cloned().collect();
+    let missing: Vec<_> =
+        contents.missing().map(|left_out| format!("{} ({})", left_out.name, left_out.message)).collect();
+    if !missing.is_empty() {
+        let mut message = format!(
+            "{} could not be read and are missing: {}; the archive is stored, but \"latest\" never means it, and it fills \
+                 no place of the retention. Mend what is named, and take {ALLOW_MISSING_TYPES} out of the annotation \
+                 {ALLOW_ANNOTATION}",
+            missing.len(),
+            first_named(&missing)
+        );
+        if let Some(lost) = lost(backup, &open, allowed) {
+            message = [message, lost].join("; ");
+        }
+        return (ConditionStatus::False, "MissingTypes", message);
+    }
+    match lost(backup, &open, allowed) {
+        Some(message) => (ConditionStatus::False, "ObjectsLost", message),
+        None => (ConditionStatus::True, WHOLE, whole(contents, losses)),
     }
 }
 
@@ -209,6 +224,14 @@ mod tests {
         let many: Vec<_> = std::iter::repeat_n(losses[0].clone(), 13).collect();
         let many = Wholeness::of("daily", &contents, &many, Allowed::default());
         check(&many, "ObjectsLost", &["in 3 more archives"]);
+
+        let message = "1 with names: \"a/b\"".to_owned();
+        contents.left_out = vec![LeftOut { name: "roles.a.io".into(), reason: Reason::NoPlace, message }];
+        let words = "left out of roles.a.io: 1 with names: \"a/b\"";
+        let no_place = Wholeness::of("daily", &contents, &[], Allowed::default());
+        check(&no_place, WHOLE, &["1 types", words]);
+        assert_eq!(no_place.no_place.as_deref(), Some(words));
+        check(&Wholeness::of("daily", &contents, &losses[..1], Allowed::default()), "ObjectsLost", &[command, words]);
 
         let message = "503".to_owned();
         contents.left_out = vec![LeftOut { name: "down.io/v1".into(), reason: Reason::NotListed, message }];

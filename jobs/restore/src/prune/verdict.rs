@@ -94,6 +94,9 @@ fn never(candidate: &Candidate, ground: &Ground) -> Option<&'static str> {
     if candidate.kept.is_some() {
         return candidate.kept;
     }
+    if candidate.key().check().is_err() {
+        return Some("no archive has a place for its name, so none can say that it was not there");
+    }
     let is_namespace = candidate.is("", "namespaces");
     if is_namespace && CLUSTERS_OWN.contains(&candidate.name.as_str()) {
         return Some("every cluster has this namespace");
@@ -198,6 +201,13 @@ pub(super) mod tests {
             check(&candidate("", "namespaces", "", namespace), true, "keep: a Secret that drover works with");
             check(&candidate("", "secrets", namespace, "other"), false, "delete");
             check(&candidate("", "configmaps", namespace, name), false, "delete");
+        }
+        for name in ["a\nb", "a/b", &*"long".repeat(2000)] {
+            check(
+                &candidate("rbac.authorization.k8s.io", "clusterroles", "", name),
+                true,
+                "keep: no archive has a place",
+            );
         }
         let special = Candidate { kept: Some("a reason"), ..candidate("", "secrets", "a", "b") };
         check(&special, true, "keep: a reason");

@@ -1,8 +1,10 @@
 use std::time::Instant;
 
+use drover::archive::Reason;
 use drover::resources::{BackupSpec, ConditionStatus, Restore, RestoreSpec};
 use drover_testbed::{Options, Service};
 use drover_tests::message;
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 
@@ -28,6 +30,7 @@ async fn a_type_that_cannot_be_had_fails_in_seconds_and_the_rest_is_stored_for_w
     let named = format!("the APIService \"v1.{DOWN}\" (Service \"default/nobody\") is not available: ServiceNotFound");
     in_a_file(&site, &down, &format!("{DOWN}/v1"), &["503", "kubectl get apiservices", &named]).await;
     of_a_backup(&site, &[converted, down]).await;
+    names_that_make_no_path(&site).await;
     site.testbed.shutdown().await;
 }
 
@@ -138,6 +141,32 @@ async fn of_a_backup(site: &Site, selectors: &[Value]) {
     site.job("retention-prune").succeed().await;
     assert!(site.folder().join(&good).exists() && site.folder().join(&lacking).exists());
     assert_eq!(latest(site).await, good);
+}
+
+/// RBAC leaves its names to whoever may make a role. Those that no archive can hold are left out and said, and stay.
+async fn names_that_make_no_path(site: &Site) {
+    const RBAC: &str = "rbac.authorization.k8s.io/v1";
+    let role = |name: &str| json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": name}});
+    let long = format!("path-{}", "x".repeat(5000));
+    for name in ["path-good", "path-\todd", &long] {
+        make(site, &role(name)).await;
+    }
+    let selector = json!({"apiVersion": RBAC, "kinds": ["ClusterRole"], "resourceNameRegexp": "^path-"});
+    let (finished, archive) = to_file(site, &set("names", &[selector]), &[], 0).await;
+    let left_out = contents(&archive).left_out.pop().unwrap();
+    assert_eq!((left_out.name.as_str(), left_out.reason), ("clusterroles.rbac.authorization.k8s.io", Reason::NoPlace));
+    for said in [&finished.log, &left_out.message] {
+        assert!(said.contains("2 with names") && said.contains("path-\\todd") && said.contains("path-xxx"), "{said}");
+    }
+
+    make(site, &role("path-later")).await;
+    let apply = ["apply".as_ref(), archive.as_os_str(), "--prune".as_ref()];
+    site.job("restore").arguments(apply).succeed().await;
+    let roles: Api<ClusterRole> = Api::all(site.client.clone());
+    let roles = roles.list(&ListParams::default()).await.unwrap().items;
+    let mut names: Vec<_> = roles.iter().map(ResourceExt::name_any).filter(|name| name.starts_with("path-")).collect();
+    names.sort();
+    assert_eq!(names, ["path-\todd", "path-good", &long]);
 }
 
 /// The archive that a Restore of the latest one takes.
