@@ -122,6 +122,40 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder).unwrap().count(), files.len(), "manifests/crds has a file of no type");
     }
 
+    /// All descriptions of a definition, which `kubectl explain` shows.
+    fn descriptions(value: &serde_json::Value) -> Vec<&str> {
+        use serde_json::Value;
+        match value {
+            Value::Object(members) => {
+                let own = members.get("description").and_then(Value::as_str);
+                own.into_iter().chain(members.values().flat_map(descriptions)).collect()
+            }
+            Value::Array(items) => items.iter().flat_map(descriptions).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What stands between backticks and is written as types are: `Restore`, and neither `S3` nor `default`.
+    fn types_in(text: &str) -> Vec<&str> {
+        let is_type = |word: &&str| {
+            let is_plain = word.chars().all(char::is_alphanumeric);
+            is_plain && word.starts_with(char::is_uppercase) && word.contains(char::is_lowercase)
+        };
+        text.split('`').skip(1).step_by(2).filter(is_type).collect()
+    }
+
+    #[test]
+    fn what_kubectl_explains_shows_no_rust() {
+        let definitions = serde_json::to_value(definitions()).unwrap();
+        let descriptions = descriptions(&definitions);
+        assert!(descriptions.len() > 200, "{}", descriptions.len());
+        for text in descriptions {
+            let has_rust = ["[`", "`]", "](", "::", "Option<", "Vec<"].iter().any(|rust| text.contains(rust));
+            assert!(!has_rust && types_in(text).is_empty(), "write the doc comment for users: {text}");
+        }
+        assert_eq!(types_in("`S3`, `Restore` and `default` of `Place`"), ["Restore", "Place"]);
+    }
+
     #[test]
     fn columns_are_those_that_ranchers_users_know_and_what_an_archive_lacks() {
         let columns = |definition: &CustomResourceDefinition| -> Vec<String> {

@@ -43,7 +43,7 @@ pub struct BackupSpec {
     pub retention_count: Option<i64>,
 }
 
-/// What became of a [`Backup`].
+/// What became of a Backup.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupStatus {

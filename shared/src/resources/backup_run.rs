@@ -319,7 +319,7 @@ impl UploadStage {
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
-    /// [`Place::DEFAULT`], or the name of a further storage location.
+    /// `default`, or the name of a further storage location.
     pub name: String,
     /// A location as a person writes it: `s3://bucket/folder/file` or a path; empty where it could not be told yet.
     #[serde(default)]

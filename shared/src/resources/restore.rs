@@ -42,7 +42,7 @@ pub struct RestoreSpec {
     pub ignore_errors: Option<bool>,
 }
 
-/// What became of a [`Restore`].
+/// What became of a Restore.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreStatus {
