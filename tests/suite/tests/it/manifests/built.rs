@@ -125,6 +125,7 @@ async fn every_object_carries_the_labels_and_a_literal_namespace() {
         for object in build(&folder).await {
             let title = title(&object);
             check_labels(&object["metadata"]["labels"], &title);
+            check_labels_of_objects(object.clone(), &title);
             if let Some(template) = pod_template(&object) {
                 check_labels(&template["metadata"]["labels"], &format!("the pods of {title}"));
             }
@@ -140,6 +141,30 @@ fn check_labels(labels: &Value, title: &str) {
     for (label, expected) in [("name", Some("drover")), ("part-of", Some("drover")), ("component", None)] {
         let value = labels[format!("app.kubernetes.io/{label}")].as_str();
         assert!(value.is_some_and(|value| expected.is_none_or(|expected| value == expected)), "{title}: {labels}");
+    }
+}
+
+/// What changes from version to version, or is another tool's to set, stands on the object and nowhere in it: selectors and
+/// claim templates cannot be changed, and other labels in a template would make every pod anew.
+#[track_caller]
+fn check_labels_of_objects(mut object: Value, title: &str) {
+    let labels = object["metadata"]["labels"].take();
+    for (label, expected) in
+        [("instance", "drover"), ("managed-by", "kustomize"), ("version", env!("CARGO_PKG_VERSION"))]
+    {
+        let label = format!("app.kubernetes.io/{label}");
+        assert_eq!(labels[&label], expected, "{title}");
+        assert!(!holds(&object, &label), "{title} has {label} elsewhere than in its metadata");
+    }
+}
+
+/// Whether this stands anywhere in it, as a key or as a text.
+fn holds(value: &Value, text: &str) -> bool {
+    match value {
+        Value::Object(members) => members.iter().any(|(key, value)| key == text || holds(value, text)),
+        Value::Array(items) => items.iter().any(|item| holds(item, text)),
+        Value::String(found) => found == text,
+        _ => false,
     }
 }
 
