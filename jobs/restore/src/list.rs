@@ -198,8 +198,9 @@ impl Listing {
             Some(backup) => ledger_as_far_as_known(&client, backup).await?,
             None => Some(Lines::default()),
         };
-        let wanted = restore.and_then(|restore| restore.spec.storage_location);
-        let location = storage.locate(&client, &namespace, wanted.as_ref()).await?;
+        let wanted = restore.as_ref().and_then(|restore| restore.spec.storage_location.as_ref());
+        let location = storage.locate(&client, &namespace, wanted).await?;
+        let location = location.within(restore.as_ref().map_or("", Restore::folder))?;
         Ok((vec![(None, open(location).await)], lines))
     }
 }
