@@ -224,7 +224,9 @@ impl Job<'_> {
     async fn undo(&self, (original, copy): (Original, KeptCopy), error: WriteError) -> WriteError {
         let Original { path, uid, body } = original;
         if error.is_unreachable() {
-            tracing::warn!("{path:?} was to be deleted and created again: the next run of the restore does it; {copy} holds it");
+            tracing::warn!(
+                "{path:?} was to be deleted and created again: the next run of the restore does it; {copy} holds it"
+            );
             return error;
         }
         match put_back(&self.writer.server, &path, &uid, Some(&body)).await {

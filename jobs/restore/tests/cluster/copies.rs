@@ -106,7 +106,8 @@ async fn a_copy_goes_when_its_object_is_there_and_gives_it_its_finalizers_back()
     assert_eq!(run("apply", &archive("old")).await.code, 0);
     let maps = api("configmaps", "v1", "ConfigMap", Some(home)).await;
     let finalizers = async || live(&maps, "a").await["metadata"]["finalizers"].clone();
-    let (proxy, arguments) = (Proxy::start(testbed().await).await.unwrap(), ["--drover-namespace", drover, "--concurrency=1"]);
+    let (proxy, arguments) =
+        (Proxy::start(testbed().await).await.unwrap(), ["--drover-namespace", drover, "--concurrency=1"]);
     let new = archive("new");
     // The Lease, what the kill before left, the copy, the deletion on trial; then the finalizers are taken away.
     for writes in 1.. {
