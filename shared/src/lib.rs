@@ -30,6 +30,7 @@ pub mod no_proxy;
 pub mod object;
 pub mod places;
 pub mod policy;
+pub mod pipe;
 pub mod progress;
 pub mod queue;
 pub mod resources;

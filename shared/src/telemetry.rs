@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::exit::{Exit, Fault};
+use crate::pipe;
 
 /// The log's options, the same in every job.
 #[derive(Args, Clone, Debug)]
@@ -56,7 +57,7 @@ impl Fault for Error {
     }
 }
 
-/// Starts logging to standard error. A logger that is there already, as in a test process, stays.
+/// Starts logging to standard error, whose closing ends the program. A logger that is there already, as in a test process, stays.
 ///
 /// # Errors
 /// When the filter cannot be read.
@@ -66,7 +67,7 @@ pub fn start(options: &TelemetryOptions) -> Result<(), Error> {
     let is_level = !options.log_level.contains(['=', ',']);
     let filter = if is_level { format!("{},{OTHERS}", options.log_level) } else { options.log_level.clone() };
     let filter = EnvFilter::try_new(filter).context(ParseFilterSnafu { filter: &options.log_level })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(pipe::stderr).with_target(false);
     let started = match options.log_format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).finish().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),

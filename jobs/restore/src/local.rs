@@ -12,6 +12,7 @@ use drover::cluster::{self, ApiError, host_name, past_proxies};
 use drover::encryption::{self, Configuration};
 use drover::exit::{Exit, Failure, Fault};
 use drover::lease::Settings;
+use drover::pipe;
 use drover::resources::DEFAULT_NAMESPACE;
 use drover::storage::mac_beside;
 use drover::task;
@@ -338,10 +339,6 @@ fn tell(out: &mut dyn Write, source: &dyn Source, output: Output, mode: Mode) ->
 }
 
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        // Whoever reads has seen enough: `restore inspect FILE | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other.context(PrintSnafu)?),
-    }
+    let mut out = io::BufWriter::new(pipe::stdout());
+    Ok(write(&mut out).and_then(|()| out.flush()).context(PrintSnafu)?)
 }

@@ -40,7 +40,7 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
     let client = drover::cluster::connect().await?;
     let pruner = Pruner::connect(client, cluster, storage).await?;
     if dry_run {
-        return Box::pin(table::print(&pruner, backup.as_deref(), &mut std::io::stdout().lock())).await;
+        return Box::pin(table::print(&pruner, backup.as_deref(), &mut drover::pipe::stdout())).await;
     }
     if let Some(operator) = pruner.operator().await? {
         tracing::info!("nothing is deleted: {}", operator.message());

@@ -19,6 +19,7 @@ mod bare;
 mod charge;
 mod clocks;
 mod closed;
+mod closed_pipe;
 mod connection;
 mod controllers;
 mod dispatch;
