@@ -85,7 +85,8 @@ impl fmt::Display for Failure {
 /// Displays an error and its causes, joined by `: `, each text once.
 ///
 /// Some libraries print their source and also return it, so a cause whose text already ends what is printed is left out;
-/// of an answer of the API server the server's own words are printed, where kube prints the whole answer in its Debug form.
+/// of an answer of the API server the server's own words are printed, where kube prints the whole answer in its Debug form;
+/// and where it does not answer it is named.
 pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
 
 impl<'a> Chain<'a> {
@@ -124,11 +125,16 @@ impl fmt::Display for Chain<'_> {
 fn words_and_cause<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> (String, Option<&'a (dyn std::error::Error + 'static)>) {
-    match error.downcast_ref() {
+    let boxed = || error.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref);
+    let of_kube = error.downcast_ref::<kube::Error>().or_else(boxed);
+    match of_kube {
         Some(kube::Error::Api(status)) if status.message.is_empty() => {
             (format!("the API server answered {}", status.code), None)
         }
         Some(kube::Error::Api(status)) => (status.message.clone(), None),
+        Some(kube::Error::HyperError(_) | kube::Error::Service(_)) => {
+            (format!("failed to reach {}", crate::cluster::api_server()), error.source())
+        }
         _ => (error.to_string(), error.source()),
     }
 }
@@ -155,6 +161,15 @@ mod tests {
         let error =
             Link("failed to read \"a\"", Some(Box::new(Link("i/o: denied", Some(Box::new(Link("denied", None)))))));
         assert_eq!(Chain(&error).to_string(), "failed to read \"a\": i/o: denied");
+    }
+
+    #[test]
+    fn an_api_server_that_does_not_answer_is_named() {
+        let error = || kube::Error::Service("client error (Connect)".into());
+        for words in [Chain(&error()).to_string(), Chain(&Box::new(error())).to_string()] {
+            assert!(words.starts_with("failed to reach the API server"), "{words}");
+            assert!(words.ends_with(": client error (Connect)") && !words.contains("ServiceError"), "{words}");
+        }
     }
 
     #[test]

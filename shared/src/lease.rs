@@ -134,8 +134,8 @@ pub enum LeaseError {
     },
     /// The API server does not answer.
     #[snafu(display(
-        "failed to {verb} lease \"{namespace}/{name}\": the API server did not answer for {patience:?}; try again when it \
-         does"
+        "failed to {verb} lease \"{namespace}/{name}\": {} did not answer for {patience:?}; try again when it does",
+        crate::cluster::api_server()
     ))]
     Silent {
         /// What was tried.

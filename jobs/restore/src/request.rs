@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
+use drover::cluster::api_server;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use kube::Client;
 use kube::client::Body;
@@ -47,7 +48,7 @@ pub(crate) enum RequestError {
         continue_token: Option<String>,
     },
     /// No answer came.
-    #[snafu(display("failed to reach the API server for {path:?}"))]
+    #[snafu(display("failed to ask for {path:?}"))]
     Send {
         /// Path of the request.
         path: String,
@@ -56,7 +57,7 @@ pub(crate) enum RequestError {
         source: Box<kube::Error>,
     },
     /// No answer came in time.
-    #[snafu(display("the API server did not answer for {path:?} within {} s", ATTEMPT_TIMEOUT.as_secs()))]
+    #[snafu(display("{} did not answer for {path:?} within {} s", api_server(), ATTEMPT_TIMEOUT.as_secs()))]
     Timeout {
         /// Path of the request.
         path: String,

@@ -73,7 +73,7 @@ pub enum RequestError {
         source: kube::Error,
     },
     /// The answer took too long.
-    #[snafu(display("the API server did not answer within {seconds} s"))]
+    #[snafu(display("{} did not answer within {seconds} s", crate::cluster::api_server()))]
     Wait {
         /// How long it was waited for.
         seconds: u64,

@@ -137,10 +137,14 @@ fn split_login(address: &Address) -> Result<(ServerAddr, Option<Login>), Connect
 
 async fn configure(options: &NatsOptions, login: Option<Login>, job: &str) -> Result<ConnectOptions, ConnectError> {
     let NatsOptions { urls: _, credentials, nkey, user, password, ca, connect_seconds: _ } = options;
+    let addresses = shown(options);
     let mut configured = signing(nkey.as_deref())?
         .name(format!("drover/{job}"))
         .custom_inbox_prefix(format!("_INBOX_{}", encode_token(job)))
-        .event_callback(|event| async move { log(&event) });
+        .event_callback(move |event| {
+            log(&event, &addresses);
+            std::future::ready(())
+        });
     configured = match (user, password, login) {
         (Some(user), Some(password), _) => configured.user_and_password(user.clone(), password.secret().to_owned()),
         (_, _, Some(Login::User(user, password))) => configured.user_and_password(user, password),
@@ -177,10 +181,10 @@ async fn check_certificates(file: &Path) -> Result<(), ConnectError> {
 }
 
 /// What happens to the connection while the job works, for whoever reads why it took so long.
-fn log(event: &ConnectionEvent) {
+fn log(event: &ConnectionEvent, addresses: &str) {
     match event {
-        ConnectionEvent::Disconnected => tracing::warn!("connection to NATS lost; connecting again"),
-        ConnectionEvent::ServerError(error) => tracing::warn!(%error, "NATS reports an error"),
+        ConnectionEvent::Disconnected => tracing::warn!("connection to NATS at {addresses} lost; connecting again"),
+        ConnectionEvent::ServerError(error) => tracing::warn!(%error, "NATS at {addresses} reports an error"),
         other => tracing::debug!(event = %other, "connection to NATS"),
     }
 }

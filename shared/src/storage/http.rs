@@ -57,6 +57,27 @@ pub(super) struct Stalled {
     limit: Duration,
 }
 
+/// The server that did not answer, or broke off: the connection's own errors do not say which it was, or with a whole URL.
+#[derive(Debug, Snafu)]
+#[snafu(display("failed to reach {host}"))]
+pub(super) struct Unreached {
+    /// Its host and port.
+    pub(super) host: String,
+    source: Problem,
+}
+
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+
+fn unreached(host: &str, problem: impl Into<Problem>) -> Problem {
+    Box::new(Unreached { host: host.to_owned(), source: problem.into() })
+}
+
+/// Host and port of a URL.
+fn host_of(url: &http::Uri) -> String {
+    let host = url.host().unwrap_or_default();
+    url.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 /// An HTTP client for one location; clones share their connections.
 #[derive(Clone)]
 pub(super) struct Client {
@@ -151,16 +172,18 @@ fn time_to_drain(bytes: u64) -> Duration {
 async fn send(client: Client, request: HttpRequest, idle: Duration) -> Result<HttpResponse, ConnectorError> {
     let activity = Activity::begin();
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-    let client = client.toward(request.uri());
+    let (host, client) = (host_of(request.uri()), client.toward(request.uri()));
     let request = request.map(|body| reqwest::Body::wrap(Sending { body: Box::pin(body), activity: activity.clone() }));
     let request = reqwest::Request::try_from(request).map_err(|error| ConnectorError::user(without_url(error)))?;
     let response = tokio::select! {
-        response = client.execute(request) => response.map_err(connector_error)?,
-        () = activity.stalled(idle) => return Err(ConnectorError::timeout(Stalled { limit: idle }.into())),
+        response = client.execute(request) => response.map_err(|error| connector_error(error, &host))?,
+        () = activity.stalled(idle) => {
+            return Err(ConnectorError::timeout(unreached(&host, Stalled { limit: idle })));
+        }
     };
     let response = http::Response::<reqwest::Body>::from(response);
     let refused = !response.status().is_success();
-    let response = response.map(|body| SdkBody::from_body_1_x(Receiving::new(body, idle, refused)));
+    let response = response.map(|body| SdkBody::from_body_1_x(Receiving::new(body, idle, refused, host)));
     HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
 }
 
@@ -171,18 +194,20 @@ fn is_link_local(uri: &http::Uri) -> bool {
 }
 
 /// Says which failures of a connection are worth another try: all but those of a certificate or of the request itself.
-fn connector_error(error: reqwest::Error) -> ConnectorError {
+fn connector_error(error: reqwest::Error, host: &str) -> ConnectorError {
     let refused = causes(&error).any(<dyn std::error::Error>::is::<rustls::Error>);
-    if error.is_timeout() {
-        ConnectorError::timeout(without_url(error))
-    } else if refused || error.is_builder() {
-        ConnectorError::user(without_url(error))
+    let (is_timeout, is_builder) = (error.is_timeout(), error.is_builder());
+    let problem = unreached(host, without_url(error));
+    if is_timeout {
+        ConnectorError::timeout(problem)
+    } else if refused || is_builder {
+        ConnectorError::user(problem)
     } else {
-        ConnectorError::io(without_url(error))
+        ConnectorError::io(problem)
     }
 }
 
-fn without_url(error: reqwest::Error) -> Box<dyn std::error::Error + Send + Sync> {
+fn without_url(error: reqwest::Error) -> Problem {
     error.without_url().into()
 }
 
@@ -259,14 +284,16 @@ struct Receiving {
     /// Runs while the reader waits; a reader that takes its time must not count as a silent server.
     silence: Pin<Box<Sleep>>,
     waiting: bool,
+    /// Whose answer it is.
+    host: String,
     /// It is the answer to a request that was refused. What came of it counts even if it breaks off: a server that does
     /// not read the whole request resets the connection behind its answer.
     refused: bool,
 }
 
 impl Receiving {
-    fn new(body: reqwest::Body, limit: Duration, refused: bool) -> Self {
-        Self { body: Box::pin(body), limit, silence: Box::pin(sleep(limit)), waiting: false, refused }
+    fn new(body: reqwest::Body, limit: Duration, refused: bool, host: String) -> Self {
+        Self { body: Box::pin(body), limit, silence: Box::pin(sleep(limit)), waiting: false, host, refused }
     }
 }
 
@@ -282,16 +309,16 @@ impl Body for Receiving {
         if let Poll::Ready(frame) = self.body.as_mut().poll_frame(context) {
             self.waiting = false;
             let frame = frame.filter(|frame| frame.is_ok() || !self.refused);
-            return Poll::Ready(frame.map(|frame| frame.map_err(without_url)));
+            return Poll::Ready(frame.map(|frame| frame.map_err(|error| unreached(&self.host, without_url(error)))));
         }
         if !self.waiting {
             self.waiting = true;
             self.silence.as_mut().reset(Instant::now() + limit);
         }
-        match self.silence.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Some(Err(Stalled { limit }.into()))),
-            Poll::Pending => Poll::Pending,
+        if self.silence.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
         }
+        Poll::Ready(Some(Err(unreached(&self.host, Stalled { limit }))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -114,3 +114,24 @@ fn metadata_services_are_reached_past_every_proxy() {
 fn a_client_shows_nothing_of_its_proxies() {
     assert_eq!(format!("{:?}", client()), "storage::http::Client");
 }
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_named_and_nothing_else_of_the_url() {
+    // Bound, so that no other process has the port, and not listening.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    let silent = serve(async |connection| {
+        let _held = connection;
+        std::future::pending::<()>().await;
+    });
+    for (url, host) in
+        [(format!("http://{address}/"), address.to_string()), (silent.clone(), host_of(&silent.parse().unwrap()))]
+    {
+        let request = request("GET", &format!("{url}path?token=secret"), SdkBody::empty());
+        let error = send(client(), request, SHORT).await.unwrap_err();
+        let words = crate::storage::refusal::Refusal::of_connection(&error).to_string();
+        assert!(words.contains(&format!(": {host}: ")) && !words.contains("secret"), "{words}");
+        assert!(crate::exit::Chain(&error).to_string().contains(&format!("failed to reach {host}")), "{error:?}");
+    }
+}

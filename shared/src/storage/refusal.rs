@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::http::{Stalled, causes};
+use super::http::{Stalled, Unreached, causes};
 use crate::exit::Exit;
 
 /// The longest message of a service that is passed on, in characters.
@@ -349,10 +349,13 @@ fn kind_of_tls(error: &rustls::Error) -> RefusalKind {
     }
 }
 
-/// The text of the innermost cause: the outer ones only say that a request failed.
+/// The text of the innermost cause, for the outer ones only say that a request failed; with the server that it was sent to.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let texts = causes(error).map(ToString::to_string).filter(|text| !text.is_empty());
-    texts.last().unwrap_or_default().chars().take(LONGEST_MESSAGE).collect()
+    let text = texts.last().unwrap_or_default();
+    let server = causes(error).find_map(|cause| cause.downcast_ref::<Unreached>());
+    let text = server.map_or_else(|| text.clone(), |Unreached { host, .. }| format!("{host}: {text}"));
+    text.chars().take(LONGEST_MESSAGE).collect()
 }
 
 #[cfg(test)]
