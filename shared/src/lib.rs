@@ -11,6 +11,7 @@
 //! Deciding is apart from doing: selection, schedules, the plan of a restore and what a run may do next are pure
 //! functions of their inputs and of `now`.
 
+pub mod annotations;
 pub mod archive;
 pub mod archives;
 pub mod artifacts;

@@ -1,5 +1,6 @@
 //! Which archive a Restore means, and where it lies.
 
+use drover::annotations::{PLACE_ANNOTATION, RESOLVED_PLACE_ANNOTATION, check_restore};
 use drover::archives::{self, CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION, Latest, backup_of, latest_of};
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Failure, Fault};
@@ -16,14 +17,6 @@ use snafu::{OptionExt, ResultExt, Snafu};
 use tracing::info;
 
 use crate::cluster_job::{Context, JOB};
-
-/// On a Restore: the name of a further storage location of a BackupPolicy, where the archive is taken from; `default` is what
-/// the Restore itself names.
-const PLACE_ANNOTATION: &str = "drover.dev/place";
-
-/// On a Restore of the latest archive: the Backup's place where it was found, written by drover; none where that is what the
-/// Restore itself names.
-const RESOLVED_PLACE_ANNOTATION: &str = "drover.dev/backup-place";
 
 /// Why it is not known which archive is meant.
 #[derive(Debug, Snafu)]
@@ -70,11 +63,12 @@ impl Fault for ChoiceError {
 }
 
 /// The Restore with the name of its archive: the latest one is chosen once and noted on it, so that a job which goes on with
-/// it restores the same.
+/// it restores the same. A Restore that asks for what nobody knows is refused before anything of it is looked at.
 ///
 /// # Errors
 /// When the place cannot be read, or nothing says which archive is meant.
 pub(crate) async fn resolve(context: &Context, restore: &Restore) -> Result<Restore, Failure> {
+    check_restore(restore)?;
     if restore.archive().is_some() {
         return Ok(restore.clone());
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use drover::annotations::UnknownAnnotation;
 
 use drover::archive::ReadError;
 use drover::cluster::Events;
@@ -264,7 +265,7 @@ async fn until_deleted<T>(
 /// can mend a Secret, the next job tries again.
 fn ending_of(failure: &Failure, reason: String) -> Ending {
     let is_final = match failure.find::<JobError>() {
-        _ if failure.find::<WishError>().is_some() => true,
+        _ if failure.find::<WishError>().is_some() || failure.find::<UnknownAnnotation>().is_some() => true,
         Some(JobError::Encryption { .. } | JobError::ObjectsFailed { .. }) => true,
         _ => failure.exit() == Exit::DataRefused,
     };

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use drover::annotations::REQUIRE_ANNOTATION;
 use drover::archive::{Limits, ReadError, Spool, Unsealing};
 use drover::archives::backup_of;
 use drover::encryption;
@@ -18,7 +19,7 @@ use tracing::info;
 use crate::authenticity::{Proof, UnknownPolicySnafu};
 use crate::cluster_job::{Context, JobError, JoinReadingSnafu, ReadArchiveSnafu, UseSpoolSnafu};
 use crate::progress::{self, Doing, Gauge};
-use crate::wishes::{REQUIRE_ANNOTATION, Wishes};
+use crate::wishes::Wishes;
 use crate::{JobOptions, WorkLimits, chosen, recorded};
 
 /// An archive that was read to its end.

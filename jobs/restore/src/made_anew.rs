@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
+pub(crate) use drover::annotations::RECREATE_ANNOTATION as ANNOTATION;
 use drover::archive::TypeName;
 use drover::exit::{Exit, Failure, Fault};
 use drover::nearest::{Nearest, Search};
@@ -18,9 +19,6 @@ use crate::again::Again;
 use crate::archive::Archive;
 use crate::facts::{Facts, Position};
 use crate::outcome::{Outcome, Result as ObjectResult, Results};
-
-/// On a Restore: which objects are deleted and created again where they cannot be changed.
-pub(crate) const ANNOTATION: &str = "drover.dev/recreate";
 
 /// How it is said of an object that it was made anew; why follows.
 pub(crate) const MADE_ANEW: &str = "deleted and created again";

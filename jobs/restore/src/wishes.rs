@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use drover::annotations::{CREDENTIALS_ANNOTATION, EXEMPT_ANNOTATION, PRUNE_ANNOTATION, REQUIRE_ANNOTATION};
 use drover::exit::{Exit, Fault};
 use drover::resources::Restore;
 use jiff::Timestamp;
@@ -15,17 +16,7 @@ use crate::made_anew::{self, NameRefused, Named, ObjectName};
 /// How long a deletion may take before finalizers are removed, where nothing is said: as long as Rancher allows.
 pub(crate) const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// On a Restore: `all` deletes also what prune holds back.
-const PRUNE_ANNOTATION: &str = "drover.dev/prune";
-/// On a Restore: `true` writes also the Secrets that live Backups, Restores and BackupPolicies name, and those of the
-/// default location.
-const CREDENTIALS_ANNOTATION: &str = "drover.dev/restore-credentials";
-
-/// On a Restore: `authentic` refuses an archive of which nothing proves who made it.
-pub(crate) const REQUIRE_ANNOTATION: &str = "drover.dev/require";
-
-/// On a Restore: `none`, or the names of configurations whose webhooks are not asked about what it writes, beside Rancher's.
-const EXEMPT_ANNOTATION: &str = "drover.dev/exempt-webhooks";
+/// What the annotation about webhooks may be.
 const EXEMPT_VALUES: &str =
     "none, which exempts from nothing, or names of webhook configurations with commas between them";
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use drover::annotations::check_backup;
 use drover::clock;
 use drover::cluster::{ApiError, ClusterOptions};
 use drover::coexistence::{self, Operator};
@@ -243,6 +244,8 @@ async fn begin(context: &Context, asked: &Asked) -> Result<Option<Begun>, Failur
     let backup = find_backup(&context.client, &name).map_err(Failure::from);
     let before = turn::after_restores(context, &asked.backup, Duration::ZERO);
     let (before, backup) = tokio::try_join!(before, backup)?;
+    // What nobody knows may have been meant to say what is backed up, and how.
+    check_backup(&backup)?;
     let history = context.runs.history_with_former(&backup).await?;
     context.republish(&history).await?;
     if !is_wanted(context, asked, &backup, &history)? {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
+use drover::annotations::is_ours;
 use drover::exit::Chain;
 use drover::resources::{Backup, BackupPolicy, BackupRun, Restore};
-use drover::runs::ALLOW_ANNOTATION;
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::{CronJob as CronJobObject, Job as JobObject};
 use k8s_openapi::api::core::v1::{Event as EventObject, Pod as PodObject};
@@ -132,11 +132,11 @@ fn lean<K: Resource>(mut object: K) -> K {
     object
 }
 
-/// The same of a Backup, with what its annotation allows.
+/// The same of a Backup, with drover's own annotations: what they allow, and whether all of them are known.
 fn lean_backup(mut backup: Backup) -> Backup {
     let mut annotations = backup.metadata.annotations.take();
     if let Some(annotations) = &mut annotations {
-        annotations.retain(|name, _| name == ALLOW_ANNOTATION);
+        annotations.retain(|name, _| is_ours(name));
     }
     let mut backup = lean(backup);
     backup.metadata.annotations = annotations;
@@ -208,18 +208,19 @@ fn is_not_installed(error: &watcher::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use drover::resources::BackupSpec;
+    use drover::runs::ALLOW_ANNOTATION;
 
     use super::*;
 
     #[test]
-    fn what_a_backup_allows_is_kept_and_nothing_else_of_its_annotations() {
+    fn what_a_backup_says_to_drover_is_kept_and_nothing_else_of_its_annotations() {
         let mut backup = Backup::new("daily", BackupSpec::default());
         backup.labels_mut().insert("a".to_owned(), "b".to_owned());
-        for name in [ALLOW_ANNOTATION, "kubectl.kubernetes.io/last-applied-configuration"] {
+        for name in [ALLOW_ANNOTATION, "drover.dev/alow", "kubectl.kubernetes.io/last-applied-configuration"] {
             backup.annotations_mut().insert(name.to_owned(), "missing-types".to_owned());
         }
         let lean = lean_backup(backup);
-        assert_eq!(lean.annotations().keys().collect::<Vec<_>>(), [ALLOW_ANNOTATION]);
+        assert_eq!(lean.annotations().keys().collect::<Vec<_>>(), [ALLOW_ANNOTATION, "drover.dev/alow"]);
         assert!(lean.labels().is_empty());
     }
 }

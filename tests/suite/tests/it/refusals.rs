@@ -79,8 +79,26 @@ async fn backups_that_cannot_run(site: &Site) {
         assert!(site.artifacts().await.names.is_empty());
         site.backups().delete(name, &DeleteParams::default()).await.unwrap();
     }
+    annotation_that_nobody_knows(site).await;
     let finished = site.job("snapshot").arguments(["--backup", "absent"]).end_with(64).await;
     assert!(finished.log.contains("Backup \"absent\""), "{}", finished.log);
+}
+
+/// Until it is correct, or gone; asked for by name or because it is due.
+async fn annotation_that_nobody_knows(site: &Site) {
+    site.backup("typo", "items", None).await;
+    let patch = |value| Patch::Merge(json!({"metadata": {"annotations": {"drover.dev/alow": value}}}));
+    site.backups().patch("typo", &PatchParams::default(), &patch(json!("missing-types"))).await.unwrap();
+    for arguments in [&[] as &[&str], &["--backup", "typo"]] {
+        site.job("snapshot").arguments(arguments).end_with(64).await;
+        let ready = backup_ready(site, "typo").await;
+        assert!(ready.starts_with("Failed: ") && ready.contains("the nearest there: \"drover.dev/allow\""), "{ready}");
+        assert!(site.runs("typo").await.is_empty() && site.artifacts().await.names.is_empty());
+    }
+    site.backups().patch("typo", &PatchParams::default(), &patch(json!(null))).await.unwrap();
+    snapshot(site, "typo", 0).await;
+    site.backups().delete("typo", &DeleteParams::default()).await.unwrap();
+    site.job("upload").run().await;
 }
 
 /// Each says so on itself, and the Backup beside them runs all the same.
@@ -139,6 +157,7 @@ async fn restores_that_cannot_run(site: &Site) {
             &[("drover.dev/exempt-webhooks", "false")],
             "\"drover.dev/exempt-webhooks\": it is \"false\"",
         ),
+        ("narrows", spec(None), &[("drover.dev/prunes", "none")], "the nearest there: \"drover.dev/prune\""),
         ("decrypts", spec(Some("keys")), &[], "Secret \"keys\""),
     ];
     for (name, spec, annotations, word) in cases {
@@ -151,6 +170,7 @@ async fn restores_that_cannot_run(site: &Site) {
         let ready = message(status.conditions.as_ref(), "Ready");
         assert!(ready.starts_with("Failed: ") && ready.contains(word), "{ready}");
         assert!(ready.contains("nothing was changed"), "{ready}");
+        assert!(ready.ends_with("apply it again"), "{ready}");
         assert!(status.restore_completion_ts.is_some(), "what cannot be done is not tried for ever");
         assert!(!is_brought(site).await);
     }
@@ -162,8 +182,8 @@ async fn missing_archive(site: &Site) {
     let finished = site.job("restore").run().await;
     let status = site.restore_status("early").await;
     let ready = message(status.conditions.as_ref(), "Ready");
-    assert!(ready.starts_with("Failed: ") && ready.contains("\"later.tar.gz\""), "{ready}");
-    assert!(ready.ends_with("; nothing was changed by this try"), "{ready}");
+    assert!(ready.starts_with("InProgress: ") && ready.contains("\"later.tar.gz\""), "{ready}");
+    assert!(status.conditions.as_ref().unwrap().waits(), "{status:?}");
     assert_eq!((finished.code, status.restore_completion_ts), (64, None), "{}", finished.log);
     archive(site, "later.tar.gz");
     site.job("restore").succeed().await;

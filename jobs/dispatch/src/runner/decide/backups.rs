@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use drover::annotations::check_backup as check_backup_annotations;
 use drover::exit::Chain;
 use drover::policy::Settings;
 use drover::resources::{Backup, BackupType, RunState, Trigger, TriggerKind};
@@ -70,7 +71,9 @@ impl<'a> Case<'a> {
 /// When the Backup's CronJob runs. Kubernetes reads schedules as Rancher's operator does, but for the time zone, which has
 /// a field of its own and is always said: the default would be the zone of Kubernetes' own controller.
 fn timing(backup: &Backup, settings: &Settings, is_ours: bool) -> Result<Timing, Obstacle> {
-    check_backup_name(backup).map_err(|error| Obstacle::lasting("NameTooLong", error.to_string()))?;
+    if let Some(refusal) = refused(backup) {
+        return Err(refusal);
+    }
     if backup.kind_of_backup() == BackupType::OneTime {
         return Ok(Timing::never());
     }
@@ -88,6 +91,13 @@ fn timing(backup: &Backup, settings: &Settings, is_ours: bool) -> Result<Timing,
 
 /// Makes the Backup's CronJob what it is to be. One whose schedule or name is refused is kept, and runs nothing by itself.
 fn keep_cron_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, template: &Template) {
+/// Why no backup is made of a Backup as it stands: its name, or an annotation that nobody knows.
+fn refused(backup: &Backup) -> Option<Obstacle> {
+    let of_name = check_backup_name(backup).err().map(|error| Obstacle::lasting("NameTooLong", error.to_string()));
+    let unknown = || check_backup_annotations(backup).err();
+    of_name.or_else(|| Some(Obstacle::lasting("UnknownAnnotation", unknown()?.to_string())))
+}
+
     let never = Timing::never();
     let timing = case.timing.as_ref().unwrap_or(&never);
     let name = match &case.place {
@@ -143,7 +153,7 @@ fn start_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, templa
 
 fn work(world: &World<'_>, case: &Case<'_>) -> Work {
     let due = runs::due(case.backup, &case.settings, &case.history, world.now);
-    let Some(due) = due.ok().flatten().filter(|_| check_backup_name(case.backup).is_ok()) else {
+    let Some(due) = due.ok().flatten().filter(|_| refused(case.backup).is_none()) else {
         return Work::none(Success::Counts);
     };
     let generation = case.backup.metadata.generation.unwrap_or_default();
