@@ -242,7 +242,7 @@ pub enum StoreError {
     },
     /// NATS does not answer.
     #[snafu(display(
-        "failed to {verb} artifact {name:?}: NATS does not answer, or not permitted; try again when it does"
+        "failed to {verb} the artifact store: NATS does not answer, or not permitted; try again when it does"
     ))]
     Away {
         /// What was tried.

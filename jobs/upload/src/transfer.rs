@@ -34,12 +34,10 @@ const PLACES_AT_ONCE: usize = 3;
 pub(crate) enum Error {
     /// The artifact is gone, and no place has the archive either.
     #[snafu(display(
-        "failed to find the artifact {name:?} in the object store, and there is no verified archive at {locations}; the \
-         Backup is due again"
+        "failed to find the artifact in the object store, and there is no verified archive at {locations}; the Backup is due \
+         again"
     ))]
     ArtifactGone {
-        /// The artifact.
-        name: String,
         /// The places.
         locations: String,
     },
@@ -335,10 +333,9 @@ async fn fetch_from_places(
     if let Some(failure) = unasked.into_iter().chain(others).max_by_key(Failure::exit) {
         return Err(failure);
     }
-    let name = task.archive.artifact.as_ref().map(|artifact| artifact.name.clone()).unwrap_or_default();
     let locations: Vec<_> =
         missing.iter().map(|open| format!("{:?}", open.storage.path_of(&task.archive.filename))).collect();
-    Err(Error::ArtifactGone { name, locations: locations.join(", ") }.into())
+    Err(Error::ArtifactGone { locations: locations.join(", ") }.into())
 }
 
 /// Copies the archive into a spool; none where the place does not have it as it was, each time that it was read.

@@ -111,7 +111,7 @@ impl Store {
 
 /// Compares what the store says with what the run says, before any byte is read.
 fn check_description(info: &Info, expected: &Expected) -> Result<(), GetError> {
-    ensure!(is_id(&info.id), differs(&info.name, "id of the chunks", "letters and digits", &format!("{:?}", info.id)));
+    ensure!(is_id(&info.id), differs(&info.name, "id of the chunks", "letters and digits", "something else"));
     let digest = info.sha256.as_deref().unwrap_or("none");
     check_content(&info.name, expected, info.bytes, digest)
 }
@@ -131,20 +131,18 @@ fn differs(
     DiffersSnafu { name: name.to_owned(), what, expected: expected.to_string(), found: found.to_string() }
 }
 
-/// Why an artifact could not be read.
+/// Why an artifact could not be read. Its name, which holds the id of a run, is left out of what is told.
 #[derive(Debug, Snafu)]
 pub enum GetError {
     /// There is none, or not all of it: it was dropped after its upload, or has expired.
-    #[snafu(display(
-        "failed to get artifact {name:?}: it is not, or no longer wholly, in the object store; back up again"
-    ))]
+    #[snafu(display("failed to get the artifact: it is not, or no longer wholly, in the object store; back up again"))]
     Missing {
         /// Name of the artifact.
         name: String,
     },
     /// It is not what its run recorded.
     #[snafu(display(
-        "failed to get artifact {name:?}: its {what} is {found}, and {expected} by the record of its run; back up again, \
+        "failed to get the artifact: its {what} is {found}, and {expected} by the record of its run; back up again, \
          and see who else writes to the object store"
     ))]
     Differs {
@@ -158,9 +156,7 @@ pub enum GetError {
         found: String,
     },
     /// Nothing comes.
-    #[snafu(display(
-        "failed to get artifact {name:?}: nothing came from NATS for {patience:?}; try again when it answers"
-    ))]
+    #[snafu(display("failed to get the artifact: nothing came from NATS for {patience:?}; try again when it answers"))]
     Away {
         /// Name of the artifact.
         name: String,
@@ -174,7 +170,7 @@ pub enum GetError {
         source: StoreError,
     },
     /// Where it is written to failed.
-    #[snafu(display("failed to write artifact {name:?}; see whether there is room"))]
+    #[snafu(display("failed to write the artifact; see whether there is room"))]
     Write {
         /// Name of the artifact.
         name: String,

@@ -223,11 +223,11 @@ fn is_full(code: ErrorCode) -> bool {
     .contains(&code)
 }
 
-/// Why an artifact could not be put.
+/// Why an artifact could not be put. Its name, which holds the id of a run, is another one at each try, and is not told.
 #[derive(Debug, Snafu)]
 pub enum PutError {
     /// What makes the bytes failed.
-    #[snafu(display("failed to put artifact {name:?}: its bytes could not be made"))]
+    #[snafu(display("failed to put the artifact: its bytes could not be made"))]
     Produce {
         /// Name of the artifact.
         name: String,
@@ -236,7 +236,7 @@ pub enum PutError {
     },
     /// There is no room.
     #[snafu(display(
-        "failed to put artifact {name:?}: the object store {BUCKET:?} is full; see why uploads do not empty it \
+        "failed to put the artifact: the object store {BUCKET:?} is full; see why uploads do not empty it \
          (`nats object ls {BUCKET}`), or give it more room with `setup`"
     ))]
     Full {
@@ -247,7 +247,7 @@ pub enum PutError {
     },
     /// The name is taken.
     #[snafu(display(
-        "failed to put artifact {name:?}: one of that name exists; another process works on this run, or the leftover of \
+        "failed to put the artifact: one of that name exists; another process works on this run, or the leftover of \
          a former try was not purged"
     ))]
     Exists {
@@ -256,7 +256,7 @@ pub enum PutError {
     },
     /// The server takes only smaller messages.
     #[snafu(display(
-        "failed to put artifact {name:?}: the server takes no message of {CHUNK_SIZE} bytes; raise its `max_payload` to \
+        "failed to put the artifact: the server takes no message of {CHUNK_SIZE} bytes; raise its `max_payload` to \
          the usual 1 MiB"
     ))]
     Payload {
@@ -266,9 +266,7 @@ pub enum PutError {
         source: PublishError,
     },
     /// NATS does not answer.
-    #[snafu(display(
-        "failed to put artifact {name:?}: NATS does not answer, or not permitted; try again when it does"
-    ))]
+    #[snafu(display("failed to put the artifact: NATS does not answer, or not permitted; try again when it does"))]
     Away {
         /// Name of the artifact.
         name: String,
@@ -276,13 +274,13 @@ pub enum PutError {
         source: PublishError,
     },
     /// Chunks lie in another order than they were sent in.
-    #[snafu(display("failed to put artifact {name:?}: the server stored chunks out of order; try again"))]
+    #[snafu(display("failed to put the artifact: the server stored chunks out of order; try again"))]
     Order {
         /// Name of the artifact.
         name: String,
     },
     /// The description could not be written as JSON.
-    #[snafu(display("failed to describe artifact {name:?}"))]
+    #[snafu(display("failed to describe the artifact"))]
     Describe {
         /// Name of the artifact.
         name: String,

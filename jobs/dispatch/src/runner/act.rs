@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tracing::{debug, info, warn};
 
 use super::decide::{Action, Adoption};
-use super::facts::{CronJob, Job};
+use super::facts::{CronJob, Job, stable};
 use super::shared::Shared;
 
 /// The field manager of all that is written here.
@@ -99,7 +99,7 @@ impl Actor {
                 });
             }
             Err(error) if error.code() == Some(409) => debug!(job = name, "the Job is there already"),
-            Err(error) => self.refused(cron_job, &format!("the Job {name:?}"), &error),
+            Err(error) => self.refused(cron_job, name, "its Job", &error),
         }
     }
 
@@ -158,7 +158,7 @@ impl Actor {
             Err(error) if error.code() == Some(409) => {
                 return debug!(cron_job = name, "somebody else wrote it: {error}");
             }
-            Err(error) => return self.refused(name, &format!("the CronJob {name:?}"), &error),
+            Err(error) => return self.refused(name, "", &format!("the CronJob {name:?}"), &error),
         };
         let cron_job = CronJob::of(&object);
         info!(cron_job = name, "the CronJob is as its Backup and the template say");
@@ -185,12 +185,13 @@ impl Actor {
         }
     }
 
-    /// What the API server refuses to make is told on the Backup or Restore, and tried again after a growing pause.
-    fn refused(&self, cron_job: &str, what: &str, error: &ApiError) {
-        warn!(cron_job, "failed to write {what}: {error}");
+    /// What the API server refuses to make is told on the Backup or Restore, and tried again after a growing pause. `job` is
+    /// the Job's name, where it is one: another one is made the next time.
+    fn refused(&self, cron_job: &str, job: &str, what: &str, error: &ApiError) {
+        warn!(cron_job, job, "failed to write {what}: {error}");
         let is_refused = error.code().is_some_and(|code| (400..500).contains(&code) && code != 429);
         if is_refused {
-            let message = format!("{what} was refused: {error}");
+            let message = stable(&format!("{what} was refused: {error}"), job, cron_job);
             self.shared.change(|state| state.refuse(cron_job, message, clock::now()));
         }
     }

@@ -4,11 +4,13 @@ mod cron_job;
 mod event;
 mod job;
 mod pod;
+mod stable;
 
 pub(crate) use cron_job::CronJob;
 pub(crate) use event::Event;
 pub(crate) use job::{Job, Outcome};
 pub(crate) use pod::{JOB_LABEL, Pod};
+pub(crate) use stable::stable;
 
 /// What keeps something from running, in Kubernetes' own words.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -37,10 +37,16 @@ struct ScaleStatus {
     selector: String,
 }
 
-/// A controller and how its pods are asked for; none where it does not say which they are.
+/// A controller and the selector of its pods; none where it does not say which they are.
 struct Waiting<'a> {
     controller: &'a Controller,
-    pods: Option<String>,
+    selector: Option<String>,
+}
+
+/// What there still is of a controller: in words that say the same from try to try, and its pods by name.
+struct Left {
+    what: String,
+    pods: Vec<String>,
 }
 
 /// Waits until no controller counts replicas and no pod of theirs runs. Gives whether it came to that: not where
@@ -55,7 +61,7 @@ pub(super) async fn wait(
     let mut waiting = Vec::new();
     for controller in controllers.iter().copied() {
         let context = |_: &mut RequestError| LookForPodsSnafu { controller: Box::new(controller.clone()) };
-        waiting.push(Waiting { controller, pods: pods_of(server, controller).await.with_context(context)? });
+        waiting.push(Waiting { controller, selector: selector_of(server, controller).await.with_context(context)? });
     }
     loop {
         let mut left = Vec::new();
@@ -66,12 +72,15 @@ pub(super) async fn wait(
         if left.is_empty() {
             return Ok(true);
         }
-        if begun.elapsed() >= patience {
-            return PodsRemainSnafu { seconds: patience.as_secs(), left }.fail();
-        }
-        if said.elapsed() >= SAY_EVERY {
+        let is_over = begun.elapsed() >= patience;
+        if is_over || said.elapsed() >= SAY_EVERY {
             said = Instant::now();
-            info!("waiting until the controllers are down: {} left, {} among them", left.len(), left[0]);
+            let pods: Vec<&str> = left.iter().flat_map(|left| &left.pods).map(String::as_str).collect();
+            info!("waiting until the controllers are down: {} left; pods: {}", left.len(), pods.join(", "));
+        }
+        if is_over {
+            let left = left.into_iter().map(|left| left.what).collect::<Vec<_>>();
+            return PodsRemainSnafu { seconds: patience.as_secs(), left }.fail();
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => pause = LONGEST_PAUSE.min(pause * 2),
@@ -80,8 +89,8 @@ pub(super) async fn wait(
     }
 }
 
-/// The path that lists a controller's pods that have not ended.
-async fn pods_of(server: &Server, controller: &Controller) -> Result<Option<String>, RequestError> {
+/// The selector of a controller's pods, where it says which they are.
+async fn selector_of(server: &Server, controller: &Controller) -> Result<Option<String>, RequestError> {
     let scale = match server.get(&format!("{}/scale", controller.path())).await {
         Err(error) if error.is_not_found() => return Ok(None),
         other => other?,
@@ -91,26 +100,34 @@ async fn pods_of(server: &Server, controller: &Controller) -> Result<Option<Stri
         info!("{controller} does not say which pods are its, so only its own count is waited for");
         return Ok(None);
     }
+    Ok(Some(selector))
+}
+
+/// The path that lists the pods of a namespace that a selector takes and that have not ended.
+fn path_of(namespace: &str, selector: &str) -> String {
     let query = Serializer::new(String::new())
-        .append_pair("labelSelector", &selector)
+        .append_pair("labelSelector", selector)
         // One that has ended stays until it is collected, and does nothing.
         .append_pair("fieldSelector", "status.phase!=Succeeded,status.phase!=Failed")
         .append_pair("limit", &PODS.to_string())
         .finish();
-    Ok(Some(format!("/api/v1/namespaces/{}/pods?{query}", segment(&controller.namespace))))
+    format!("/api/v1/namespaces/{}/pods?{query}", segment(namespace))
 }
 
 impl Waiting<'_> {
-    /// What there still is: pods by name, and a controller that has not seen its count.
-    async fn left(&self, server: &Server) -> Result<Vec<String>, RequestError> {
+    /// What there still is: pods, and a controller that has not seen its count.
+    async fn left(&self, server: &Server) -> Result<Vec<Left>, RequestError> {
+        let (controller, namespace) = (self.controller, &self.controller.namespace);
         let mut left = Vec::new();
-        if self.controller.look(server).await?.is_some_and(|state| !state.is_down()) {
-            left.push(format!("{} (its status still counts replicas)", self.controller));
+        if controller.look(server).await?.is_some_and(|state| !state.is_down()) {
+            left.push(Left { what: format!("{controller} (its status still counts replicas)"), pods: Vec::new() });
         }
-        if let Some(path) = &self.pods {
-            left.extend(
-                names(&server.get(path).await?).map(|name| format!("pod \"{}/{name}\"", self.controller.namespace)),
-            );
+        let Some(selector) = &self.selector else { return Ok(left) };
+        let page = server.get(&path_of(namespace, selector)).await?;
+        let pods: Vec<String> = names(&page).map(|name| format!("pod \"{namespace}/{name}\"")).collect();
+        if !pods.is_empty() {
+            let what = format!("pods of {controller} (kubectl -n {namespace} get pods -l '{selector}')");
+            left.push(Left { what, pods });
         }
         Ok(left)
     }

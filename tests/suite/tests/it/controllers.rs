@@ -330,12 +330,14 @@ async fn deleted_while_pods_are_waited_for(scene: &Scene) {
     assert!(finished.log.contains("was deleted while it ran"), "{}", finished.log);
     scene.all_are_up(&[PROXY.1]).await;
 
-    // Without being deleted it names the pod, and waits for another try.
+    // Without being deleted it names the controller, the log names the pod, and it waits for another try.
     scene.restore("names").await;
     let finished = scene.job().environment("DROVER_PODS_SECONDS", "1").end_with(69).await;
     assert!(finished.log.contains("pod \"cattle-system/rancher-1\""), "{}", finished.log);
     let status = scene.site.restore_status("names").await;
-    assert!(message(status.conditions.as_ref(), "Ready").contains("rancher-1"), "{status:?}");
+    let ready = message(status.conditions.as_ref(), "Ready");
+    assert!(ready.contains("pods of deployments.apps \"cattle-system/rancher\" (kubectl "), "{ready}");
+    assert!(!ready.contains("rancher-1"), "{ready}");
     assert_eq!((status.restore_completion_ts, scene.damaged().await), (None, MAPS));
     scene.all_are_up(&[PROXY.1]).await;
     scene.delete_pod().await;

@@ -18,7 +18,7 @@ const UNSENT_LIMIT: usize = 100;
 impl Actor {
     /// Says that a Job died: in an Event on what it did not do, and in a message, for the monitors that listen.
     pub(super) async fn announce(&mut self, death: Death) {
-        warn!(stage = death.stage, "{}", death.words);
+        warn!(stage = death.stage, "{}", death.told());
         for victim in &death.victims {
             let event = match victim {
                 Victim::Backup { name, run } => self.announce_backup(&death, name, run.as_deref()).await,
@@ -57,7 +57,7 @@ impl Actor {
         if run.as_ref().is_some_and(|run| has_gone_on(run, &death.stage)) {
             return None;
         }
-        self.events.warning(&backup, JOB_FAILED, death.words.clone()).await;
+        self.events.warning(&backup, JOB_FAILED, death.told()).await;
         if death.stage == RETENTION_PRUNE_CONSUMER {
             let change = |backup: &Backup| Some(pruned(backup, false, JOB_FAILED, &death.words, clock::now()));
             warn_of(set_backup_status(self.client.clone(), name, MANAGER, change).await);
@@ -74,7 +74,7 @@ impl Actor {
         if restore.has_ended() {
             return None;
         }
-        self.events.warning(&restore, JOB_FAILED, death.words.clone()).await;
+        self.events.warning(&restore, JOB_FAILED, death.told()).await;
         let uid = restore.meta().uid.clone().unwrap_or_default();
         Some(of_job(death, Kind::RestoreFailed, name, &uid, &uid))
     }
@@ -93,7 +93,7 @@ fn of_run(death: &Death, run: &BackupRun) -> Event {
         "snapshot" => status.snapshot.unwrap_or_default().attempts,
         _ => status.upload.unwrap_or_default().attempts,
     };
-    let mut event = failed_event(&death.stage, run, attempts, &death.words);
+    let mut event = failed_event(&death.stage, run, attempts, &death.told());
     event.source = format!("drover/{MANAGER}");
     event
 }
@@ -106,7 +106,7 @@ fn of_job(death: &Death, kind: Kind, name: &str, uid: &str, run: &str) -> Event 
         run: Uuid::parse_str(run).unwrap_or_default(),
         stage: Some(death.stage.clone()),
         attempt: Some(1),
-        reason: Some(death.words.clone()),
+        reason: Some(death.told()),
         ..Data::default()
     };
     Event::new(kind, MANAGER, clock::now(), data)

@@ -36,7 +36,7 @@ pub(super) fn of_jobs(world: &World<'_>, decision: &mut Decision, cron_job: &Cro
     }
     let jobs = world.jobs_of(cron_job);
     if let Some(job) = jobs.iter().rev().find(|job| job.is_active()) {
-        return starting::obstacle(world, decision, job);
+        return starting::obstacle(world, decision, cron_job, job);
     }
     let event = world.event_about(&cron_job.uid)?;
     let is_newer = jobs.last().is_none_or(|job| job.created < event.last);

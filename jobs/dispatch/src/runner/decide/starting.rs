@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 
 use super::world::World;
 use super::{Action, Decision};
-use crate::runner::facts::{CronJob, Job, Obstacle, Pod};
+use crate::runner::facts::{CronJob, Job, Obstacle, Pod, stable};
 
 /// How long a pod may take to begin before it is said that it does not, although nothing says why.
 const SLOW: SignedDuration = SignedDuration::from_secs(45);
@@ -13,7 +13,7 @@ const SLOW: SignedDuration = SignedDuration::from_secs(45);
 /// Whether a Job cannot start, and is not what its CronJob says any more: what kept it from running may be mended by now, for
 /// all Jobs but this one.
 pub(super) fn is_left_over(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob, job: &Job) -> bool {
-    job.is_active() && job.pod != cron_job.pod && obstacle(world, decision, job).is_some()
+    job.is_active() && job.pod != cron_job.pod && hindrance(world, decision, job).is_some()
 }
 
 /// Deletes the Jobs of a CronJob that are left over. A person's stays, and is in nobody's way.
@@ -25,18 +25,34 @@ pub(super) fn delete_left_over(world: &World<'_>, decision: &mut Decision, cron_
     }
 }
 
-/// What keeps a Job that has not ended from running. Only its newest pod counts: an earlier one has ended.
-pub(super) fn obstacle(world: &World<'_>, decision: &mut Decision, job: &Job) -> Option<Obstacle> {
+/// What keeps a Job that has not ended from running, in words that are the same for the next one. Of one that is of what its
+/// CronJob said before that is told as long as it has not begun: it is in the way of one that is not.
+pub(super) fn obstacle(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob, job: &Job) -> Option<Obstacle> {
+    let of_before = || {
+        let has_begun = world.pods_of(job).last().is_some_and(|pod| pod.has_begun);
+        let message = format!(
+            "a Job that was made before the CronJob {:?} was changed has not begun, and is deleted if it does not within {} s",
+            cron_job.name,
+            SLOW.as_secs()
+        );
+        (job.is_ours && job.pod != cron_job.pod && !has_begun).then(|| Obstacle::new("JobOfBefore", message))
+    };
+    let found = hindrance(world, decision, job).or_else(of_before)?;
+    Some(Obstacle { message: stable(&found.message, &job.name, &cron_job.name), ..found })
+}
+
+/// The same in Kubernetes' own words. Only the newest pod of the Job counts: an earlier one has ended.
+fn hindrance(world: &World<'_>, decision: &mut Decision, job: &Job) -> Option<Obstacle> {
     let newest = world.pods_of(job).last();
     let event = world.event_about(&job.uid).filter(|event| newest.is_none_or(|pod| pod.created < event.last));
     if let Some(event) = event.filter(|_| newest.is_none_or(|pod| !pod.has_begun)) {
-        let message = format!("the Job {:?} gets no pod: {}: {}", job.name, event.reason, event.message);
+        let message = format!("its Job gets no pod: {}: {}", event.reason, event.message);
         return Some(Obstacle::new(event.reason.clone(), message));
     }
     if let Some(pod) = newest {
         return of_pod(world, decision, pod);
     }
-    let message = format!("the Job {:?} has no pod yet; is Kubernetes' controller manager at work?", job.name);
+    let message = "its Job has no pod yet; is Kubernetes' controller manager at work?";
     is_slow(world, decision, job.created).then(|| Obstacle::new("JobPending", message))
 }
 
@@ -48,11 +64,11 @@ fn of_pod(world: &World<'_>, decision: &mut Decision, pod: &Pod) -> Option<Obsta
         return Some(obstacle.clone());
     }
     if let Some(event) = world.event_about(&pod.uid) {
-        let message = format!("the pod {:?} does not start: {}: {}", pod.name, event.reason, event.message);
+        let message = format!("its pod does not start: {}: {}", event.reason, event.message);
         return Some(Obstacle::new(event.reason.clone(), message));
     }
     let seconds = SLOW.as_secs();
-    let message = format!("the pod {:?} has not begun after {seconds} s; kubectl describe pod tells more", pod.name);
+    let message = format!("its pod has not begun after {seconds} s; kubectl describe pod tells more");
     is_slow(world, decision, pod.created).then(|| Obstacle::new("PodPending", message))
 }
 

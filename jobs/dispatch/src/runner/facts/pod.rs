@@ -2,6 +2,7 @@ use drover::exit::Exit;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{self as core, ContainerState, ContainerStateTerminated, ContainerStatus, PodStatus};
 use kube::ResourceExt;
+use serde_json::Value;
 
 use super::Obstacle;
 
@@ -40,13 +41,13 @@ impl Pod {
         let status = pod.status.as_ref().unwrap_or(&none);
         let containers = || status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
         let job = pod.owner_references().iter().find(|owner| owner.controller == Some(true));
-        let obstacle = containers().find_map(|container| waiting(&name, container));
+        let obstacle = containers().find_map(waiting);
         Self {
             uid: pod.uid().unwrap_or_default(),
             job: job.map(|owner| owner.uid.clone()).unwrap_or_default(),
             created: pod.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
             has_begun: status.container_statuses.iter().flatten().any(has_begun),
-            obstacle: obstacle.or_else(|| unscheduled(&name, status)),
+            obstacle: obstacle.or_else(|| unscheduled(status)),
             end: containers().find_map(ended_badly).or_else(|| stopped(status)),
             has_spoken: status.container_statuses.iter().flatten().any(has_spoken),
             name,
@@ -60,20 +61,20 @@ fn has_begun(container: &ContainerStatus) -> bool {
 }
 
 /// A container that waits for something that does not come by itself: its image, a key of a Secret.
-fn waiting(pod: &str, container: &ContainerStatus) -> Option<Obstacle> {
+fn waiting(container: &ContainerStatus) -> Option<Obstacle> {
     let waiting = container.state.as_ref()?.waiting.as_ref()?;
     let reason = waiting.reason.clone().filter(|reason| !STARTING.contains(&reason.as_str()))?;
     let message = waiting.message.clone().unwrap_or_default();
-    let words = format!("the container {:?} of the pod {pod:?} does not start: {reason}: {message}", container.name);
+    let words = format!("the container {:?} does not start: {reason}: {message}", container.name);
     Some(Obstacle::new(reason, words.trim_end_matches([':', ' '])))
 }
 
-fn unscheduled(pod: &str, status: &PodStatus) -> Option<Obstacle> {
+fn unscheduled(status: &PodStatus) -> Option<Obstacle> {
     let mut conditions = status.conditions.iter().flatten();
     let condition = conditions.find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
     let reason = condition.reason.clone().unwrap_or_else(|| "Unschedulable".to_owned());
     let message = condition.message.clone().unwrap_or_default();
-    Some(Obstacle::new(reason, format!("no node takes the pod {pod:?}: {message}")))
+    Some(Obstacle::new(reason, format!("no node takes its pod: {message}")))
 }
 
 fn ended_badly(container: &ContainerStatus) -> Option<String> {
@@ -99,9 +100,21 @@ fn words_of(container: &str, ended: &ContainerStateTerminated) -> String {
     let reason = reason.as_deref().filter(|reason| *reason != "Error");
     let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
     let words = format!("the container {container:?} ended with {exit_code}{meaning}{reason}");
-    match message.as_deref().and_then(|message| message.trim().lines().last()) {
+    match message.as_deref().and_then(|message| message.trim().lines().last()).map(said) {
         Some(last) => format!("{words}: {}", &last[..last.floor_char_boundary(LAST_WORDS)]),
         None => words,
+    }
+}
+
+/// What a line says, without its time: that is another one at each try. The log may be the message of a container that ended.
+fn said(line: &str) -> String {
+    let fields = serde_json::from_str::<Value>(line).ok();
+    if let Some(message) = fields.as_ref().and_then(|fields| fields.get("message")?.as_str()) {
+        return message.to_owned();
+    }
+    match line.split_once(char::is_whitespace) {
+        Some((time, rest)) if time.parse::<Timestamp>().is_ok() => rest.trim_start().to_owned(),
+        _ => line.to_owned(),
     }
 }
 
@@ -114,7 +127,7 @@ fn stopped(status: &PodStatus) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -153,6 +166,13 @@ mod tests {
         assert_eq!(killed.unwrap(), format!("{name} 137 (OOMKilled)"));
         let away = ended(json!({"exitCode": 69, "reason": "Error", "message": "a\nfailed to connect\n"}));
         assert_eq!(away.unwrap(), format!("{name} 69, a service is away: failed to connect"));
+        for line in [
+            "2026-01-01T00:00:00.123456Z ERROR failed to connect",
+            r#"{"timestamp":"2026-01-01T00:00:00.123456Z","level":"ERROR","message":"ERROR failed to connect"}"#,
+        ] {
+            let logged = ended(json!({"exitCode": 69, "reason": "Error", "message": line})).unwrap();
+            assert!(logged.ends_with(": ERROR failed to connect"), "{logged}");
+        }
         assert_eq!(ended(json!({"exitCode": 0, "reason": "Completed"})), None);
         let evicted = pod(&json!({"phase": "Failed", "reason": "Evicted", "message": "low on memory"})).end;
         assert_eq!(evicted.unwrap(), "the pod was stopped: Evicted: low on memory");
