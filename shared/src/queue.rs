@@ -23,6 +23,7 @@ mod publish;
 mod settings;
 mod setup;
 mod survey;
+mod telling;
 
 pub use self::address::{Address, Password};
 pub use self::connection::{ConnectError, Connection, NatsOptions, connect};
@@ -34,6 +35,7 @@ pub use self::publish::{PublishError, Published, publish};
 pub use self::settings::Settings;
 pub use self::setup::{SetupError, setup};
 pub use self::survey::{Survey, SurveyError, Waiting, survey};
+pub use self::telling::{away_words, connect_telling};
 
 /// The stream of all events.
 pub const STREAM: &str = "DROVER";

@@ -2,15 +2,16 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
-use drover::annotations::UnknownAnnotation;
 
+use drover::annotations::UnknownAnnotation;
 use drover::archive::ReadError;
+use drover::clock;
 use drover::cluster::Events;
 use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
-use drover::queue::{self, Connection};
+use drover::queue::Connection;
 use drover::resources::Restore;
+use drover::restores;
 use kube::{Client, ResourceExt};
 use snafu::Snafu;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 use crate::cluster_report::{self as report, Ending};
 use crate::controllers::{self, Hold, ScaledDown};
 use crate::copies::{self, When};
-use crate::exclusive::{self, Taken, Turn};
+use crate::exclusive::Turn;
 use crate::exemption::{self, Exemption};
 use crate::fetch::{Fetched, fetch};
 use crate::ground::Ground;
@@ -28,9 +29,9 @@ use crate::progress::{self, Doing, Gauge};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
 use crate::unchanged::unchanged;
-use crate::waiting::{is_anything_to_do, to_carry_out};
+use crate::waiting::{is_anything_left, to_carry_out};
 use crate::wishes::{WishError, Wishes};
-use crate::{JobOptions, chosen, stored_report};
+use crate::{JobOptions, chosen, line, stored_report};
 
 /// The job's name, and its field manager.
 pub(crate) const JOB: &str = "restore";
@@ -125,18 +126,14 @@ pub(crate) async fn restore_all(options: JobOptions, shutdown: &CancellationToke
     let writing = drover::cluster::connect_without_retries().await?;
     let server = Arc::new(Server::new(writing, options.limits.concurrency));
     let namespace = options.cluster.namespace.clone();
-    if !is_anything_to_do(&client, &server, &namespace).await? {
+    let waiting = to_carry_out(&client, &namespace).await?;
+    if waiting.is_empty() && !is_anything_left(&client, &server, &namespace).await? {
         exemption::tidy(&client, &server, &options.cluster, shutdown).await?;
         info!("nothing to do: no Restore waits");
         return Ok(());
     }
     let identity = options.cluster.identity();
-    let settings = options.cluster.lease_settings();
-    let patience = Duration::from_secs(options.wait.into());
-    let turn = match exclusive::take(client.clone(), &namespace, &identity, settings, patience, shutdown).await? {
-        Taken::Ours(turn) => turn,
-        Taken::Busy { holder } => return Err(JobError::Busy { holder }.into()),
-    };
+    let turn = line::take_turn(&client, &waiting, &options, &identity, shutdown).await?;
     let mut outcome = Box::pin(work(client, server, options, &identity, &turn)).await;
     if outcome.is_err() && turn.lost().is_cancelled() {
         outcome = Err(JobError::LoseLease.into());
@@ -188,12 +185,13 @@ async fn restore_all_of(
     identity: &str,
     turn: &Turn,
 ) -> Result<(), Failure> {
-    let connection = queue::connect(&options.nats, JOB).await?;
+    let connection = line::connect(&client, &waiting, &options).await?;
     let events = Events::new(client.clone(), JOB, identity);
     let context = Context { client, options, events, connection, server, lost: turn.lost().clone() };
     let mut worst: Option<Failure> = None;
     let mut tried = HashSet::new();
     while !waiting.is_empty() {
+        line::tell(&context.client, &waiting).await;
         for restore in &waiting {
             if turn.stop().is_cancelled() {
                 return worst.map_or(Ok(()), Err);
@@ -213,11 +211,13 @@ async fn restore_all_of(
 
 /// One Restore, with what it tells before and after.
 async fn restore_one(context: &Context, restore: &Restore, stop: &CancellationToken) -> Result<(), Failure> {
-    if !report::started(context, restore).await? {
-        return Ok(());
+    if restores::is_given_up(restore, clock::now()) {
+        return report::ended_untried(context, restore).await;
     }
     // What others wrote is none of this one's.
     context.server.take_writes();
+    let Some(found) = report::started(context, restore).await? else { return Ok(()) };
+    let restore = &found;
     let resolved = tokio::select! {
         resolved = chosen::resolve(context, restore) => resolved,
         () = stop.cancelled() => Err(JobError::Interrupted { words: "nothing was changed".to_owned() }.into()),
@@ -269,7 +269,7 @@ fn ending_of(failure: &Failure, reason: String) -> Ending {
         Some(JobError::Encryption { .. } | JobError::ObjectsFailed { .. }) => true,
         _ => failure.exit() == Exit::DataRefused,
     };
-    if is_final { Ending::Failed { reason } } else { Ending::Waiting { reason } }
+    if is_final { Ending::failed(&reason) } else { Ending::Waiting { reason } }
 }
 
 /// Downloads, checks, plans and applies; gives the counts in words.

@@ -8,6 +8,7 @@ use drover::coexistence::{self, Operator};
 use drover::events::{Data, Event, Kind};
 use drover::exit::Failure;
 use drover::resources::{ConditionStatus, Ready, Restore, RestoreStatus, rfc3339};
+use drover::restores::{self, for_good, given_up};
 use drover::runs::report::place_word;
 use drover::status;
 use jiff::Timestamp;
@@ -48,23 +49,66 @@ pub(crate) enum Ending {
     },
 }
 
-/// It begins, unless it was deleted since it was listed: gives whether it is still there.
-pub(crate) async fn started(context: &Context, restore: &Restore) -> Result<bool, Failure> {
-    let file = &restore.spec.backup_filename;
+impl Ending {
+    /// It has ended for this reason, which goes with what to do.
+    pub(crate) fn failed(reason: &str) -> Self {
+        Self::Failed { reason: for_good(reason) }
+    }
+}
+
+/// It begins, unless it was deleted since it was listed: gives it as it is by now, for it may have been edited too.
+pub(crate) async fn started(context: &Context, restore: &Restore) -> Result<Option<Restore>, Failure> {
     let begin = |status: &mut RestoreStatus| {
         in_progress(status, "reading the archive");
         let default_is_bucket = context.options.storage.default_is_bucket();
         let source = place_word(restore.spec.storage_location.as_ref(), default_is_bucket);
         status.backup_source = Some(source.to_owned());
     };
-    if !set_status(&context.client, restore, begin).await? {
+    let Some(restore) = set_status(&context.client, restore, begin).await? else {
         info!("the Restore was deleted before it began");
-        return Ok(false);
-    }
-    publish(context, restore, Kind::RestoreStarted, None).await?;
-    context.events.normal(restore, "RestoreStarted", format!("from {file}")).await;
+        return Ok(None);
+    };
+    let file = &restore.spec.backup_filename;
+    publish(context, &restore, Kind::RestoreStarted, None).await?;
+    context.events.normal(&restore, "RestoreStarted", format!("from {file}")).await;
     info!(file, "restore begins");
-    Ok(true)
+    Ok(Some(restore))
+}
+
+/// The queue cannot be reached, so no try begins; `words` say why. One whose time is over says that, and ends once it can be
+/// told to monitors too.
+pub(crate) async fn not_tried(client: &Client, restore: &Restore, words: &str) {
+    let now = clock::now();
+    let told = set_status(client, restore, |status| {
+        let conditions = status.conditions.get_or_insert_default();
+        coexistence::note(conditions, None, now);
+        if restores::is_given_up(restore, now) {
+            conditions.set_ready(Ready::Failed, &given_up(restore), now);
+        } else {
+            restores::set_waiting(conditions, restore, words, now);
+        }
+        conditions.renew("Ready", now);
+    });
+    warn_of(told.await);
+}
+
+/// It is given up, for good: nothing of it is tried any more.
+pub(crate) async fn ended_untried(context: &Context, restore: &Restore) -> Result<(), Failure> {
+    let reason = given_up(restore);
+    warn!("{reason}");
+    ended(context, restore, &Ending::Failed { reason }).await
+}
+
+/// It waits for its turn, `words` say behind whom, unless somebody works on it, or it says what else it waits for as it is.
+pub(crate) async fn waits_for_its_turn(client: &Client, restore: &Restore, words: &str) {
+    let told = set_status(client, restore, |status| {
+        let is_edited = status.observed_generation < restore.metadata.generation;
+        let conditions = status.conditions.get_or_insert_default();
+        if !conditions.is_in_progress() && (is_edited || !conditions.waits()) {
+            conditions.set_ready(Ready::Pending, words, clock::now());
+        }
+    });
+    warn_of(told.await);
 }
 
 /// Waits until the Restore is deleted.
@@ -95,7 +139,11 @@ pub(crate) async fn not_in_charge(client: &Client, restore: &Restore, operator: 
     let change = |status: &mut RestoreStatus| {
         coexistence::note(status.conditions.get_or_insert_default(), Some(operator), clock::now());
     };
-    if let Err(failure) = set_status(client, restore, change).await {
+    warn_of(set_status(client, restore, change).await);
+}
+
+fn warn_of<T>(outcome: Result<T, Failure>) {
+    if let Err(failure) = outcome {
         warn!("{failure}");
     }
 }
@@ -103,8 +151,8 @@ pub(crate) async fn not_in_charge(client: &Client, restore: &Restore, operator: 
 /// The Restore is never carried out, and has ended with that.
 pub(crate) async fn refused(client: &Client, restore: &Restore, reason: &str) -> Result<(), Failure> {
     warn!(restore = restore.name_any(), "not carried out: {reason}");
-    let ending = Ending::Failed { reason: reason.to_owned() };
-    set_status(client, restore, |status| end(status, &ending, clock::now())).await?;
+    let ending = Ending::failed(reason);
+    set_status(client, restore, |status| end(status, restore, &ending, clock::now())).await?;
     Ok(())
 }
 
@@ -122,10 +170,8 @@ pub(crate) async fn progress(context: &Context, restore: &Restore, gauge: &Arc<G
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        let detail = gauge.read().to_string();
-        if let Err(failure) = set_status(&context.client, restore, |status| in_progress(status, &detail)).await {
-            warn!("{failure}");
-        }
+        let detail = gauge.to_string();
+        warn_of(set_status(&context.client, restore, |status| in_progress(status, &detail)).await);
     }
 }
 
@@ -138,18 +184,19 @@ pub(crate) async fn ended(context: &Context, restore: &Restore, ending: &Ending)
             publish(context, restore, Kind::RestoreCompleted, None).await?;
             context.events.normal(restore, "RestoreCompleted", words).await;
         }
-        Ending::Failed { reason } | Ending::Waiting { reason } => {
+        Ending::Failed { reason } => {
             publish(context, restore, Kind::RestoreFailed, Some(reason)).await?;
             context.events.warning(restore, "RestoreFailed", reason).await;
         }
+        Ending::Waiting { reason } => context.events.warning(restore, "RestoreWaits", reason).await,
     }
-    if !set_status(&context.client, restore, |status| end(status, ending, clock::now())).await? {
+    if set_status(&context.client, restore, |status| end(status, restore, ending, clock::now())).await?.is_none() {
         info!("the Restore was deleted as it ended");
     }
     Ok(())
 }
 
-fn end(status: &mut RestoreStatus, ending: &Ending, now: Timestamp) {
+fn end(status: &mut RestoreStatus, restore: &Restore, ending: &Ending, now: Timestamp) {
     let conditions = status.conditions.get_or_insert_default();
     match ending {
         Ending::Completed { words } => {
@@ -167,29 +214,35 @@ fn end(status: &mut RestoreStatus, ending: &Ending, now: Timestamp) {
             status.restore_completion_ts = Some(rfc3339(now));
         }
         Ending::Waiting { reason } => {
-            conditions.set_ready(Ready::Failed, reason, now);
-            conditions.set("Reconciling", ConditionStatus::True, "Failed", "the next job tries again", now);
+            restores::set_waiting(conditions, restore, reason, now);
+            // A try that ends as the one before has spoken all the same.
+            conditions.renew("Ready", now);
         }
     }
 }
 
-/// Changes the status, where the Restore is still there: gives whether it is.
-async fn set_status(client: &Client, restore: &Restore, change: impl Fn(&mut RestoreStatus)) -> Result<bool, Failure> {
+/// Changes the status, where the Restore is still there: gives it as it then is. The status is about the Restore as it was
+/// read, also where it was edited since.
+async fn set_status(
+    client: &Client,
+    restore: &Restore,
+    change: impl Fn(&mut RestoreStatus),
+) -> Result<Option<Restore>, Failure> {
     let restores: Api<Restore> = Api::all(client.clone());
-    let uid = restore.uid();
-    let to_value = |restore: &Restore| {
+    let (uid, generation) = (restore.uid(), restore.metadata.generation);
+    let to_value = |found: &Restore| {
         // A Restore that was deleted and applied again is another one, and runs by itself.
-        if restore.uid() != uid {
+        if found.uid() != uid {
             return None;
         }
-        let mut changed = restore.status.clone().unwrap_or_default();
+        let mut changed = found.status.clone().unwrap_or_default();
         change(&mut changed);
-        changed.observed_generation = restore.metadata.generation;
-        if restore.status.as_ref() == Some(&changed) { None } else { serde_json::to_value(changed).ok() }
+        changed.observed_generation = generation;
+        if found.status.as_ref() == Some(&changed) { None } else { serde_json::to_value(changed).ok() }
     };
     match status::update(&restores, &restore.name_any(), JOB, to_value).await {
-        Ok(found) => Ok(found.uid() == uid),
-        Err(error) if error.is_gone() => Ok(false),
+        Ok(found) => Ok(Some(found).filter(|found| found.uid() == uid)),
+        Err(error) if error.is_gone() => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -245,20 +298,26 @@ fn causes(finished: &Finished, outcome: Outcome) -> Causes {
 
 #[cfg(test)]
 mod tests {
+    use drover::resources::RestoreSpec;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
     use super::*;
 
     #[test]
     fn only_an_end_sets_the_time_of_completion() {
         let now = Timestamp::from_second(1_000_000).unwrap();
+        let mut restore = Restore::new("r", RestoreSpec::default());
+        restore.metadata.creation_timestamp = Some(Time(now));
         let ended = |ending: &Ending| {
             let mut status = RestoreStatus::default();
-            end(&mut status, ending, now);
+            end(&mut status, &restore, ending, now);
             let ready = status.conditions.unwrap().get("Ready").unwrap().message.clone().unwrap();
             (status.restore_completion_ts.is_some(), ready)
         };
         let text = || "why".to_owned();
         assert_eq!(ended(&Ending::Completed { words: text() }), (true, "Completed".to_owned()));
         assert_eq!(ended(&Ending::Failed { reason: text() }), (true, "Failed: why".to_owned()));
-        assert_eq!(ended(&Ending::Waiting { reason: text() }), (false, "Failed: why".to_owned()));
+        let waits = "InProgress: why; it is tried again until 1970-01-12T14:46:40Z".to_owned();
+        assert_eq!(ended(&Ending::Waiting { reason: text() }), (false, waits));
     }
 }

@@ -24,6 +24,12 @@ pub(crate) fn removed(finalizers: &[String]) -> Option<String> {
     (!finalizers.is_empty()).then(|| format!("nobody did what its finalizers wait for, so they were removed: {names}"))
 }
 
+/// What is said while an object that is being deleted is waited for: which one, what holds it, and how many others there are.
+pub(crate) fn waited_for(object: &str, held: &str, others: usize) -> String {
+    let others = if others == 0 { String::new() } else { format!(", and for {others} more") };
+    format!("{object} to go{others}: {held}; see that whoever does what its finalizers stand for runs, or remove them")
+}
+
 /// Takes away the finalizers of an object that is being deleted, as they are now, but for those of Kubernetes; gives
 /// which ones. Where `uid` is given, only from the object of that UID.
 ///
@@ -84,6 +90,15 @@ mod tests {
         ] {
             assert_eq!(is_kubernetes_own(finalizer), expected, "{finalizer}");
         }
+    }
+
+    #[test]
+    fn what_is_waited_for_is_named_with_what_holds_it() {
+        let held = "it is being deleted and waits for its finalizers a.io/x";
+        let alone = waited_for("configmaps/default/a", held, 0);
+        assert!(alone.starts_with("configmaps/default/a to go: it is being deleted and waits for"), "{alone}");
+        assert!(alone.contains("its finalizers a.io/x; see that"), "{alone}");
+        assert!(waited_for("pods/default/a", held, 2).starts_with("pods/default/a to go, and for 2 more: "));
     }
 
     #[test]

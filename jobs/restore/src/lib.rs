@@ -35,6 +35,7 @@ mod finalizers;
 mod ground;
 mod inspect;
 mod limiter;
+mod line;
 mod list;
 mod live;
 mod local;
@@ -85,8 +86,8 @@ use crate::wishes::{Prune, Wishes};
 
 /// Restores Kubernetes objects from an archive of drover or of the Rancher backup operator.
 ///
-/// With --pending it is the job: it carries out every Restore of the cluster that has not run. The commands need only an
-/// archive and a kubeconfig.
+/// With --pending it is the job: it carries out every Restore of the cluster that has not run, and gives up those that were
+/// applied more than an hour ago. The commands need only an archive and a kubeconfig.
 ///
 /// Exit codes: 0 all is done, or there was nothing to do; 1 objects failed, or the restore was stopped; 64 wrong usage or
 /// configuration; 65 the archive was refused and nothing changed; 69 a service is away, another restore is at work, or the

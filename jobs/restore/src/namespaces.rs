@@ -20,6 +20,7 @@ use crate::facts::{Facts, OwnerIndex, Position};
 use crate::outcome::{Outcome, Outside, Result as ObjectResult};
 use crate::pages::{PagesError, pages};
 use crate::plan::Plan;
+use crate::progress::Gauge;
 use crate::request::{RequestError, Server};
 use crate::shape::Shape;
 use crate::types::Type;
@@ -114,6 +115,14 @@ impl Seen {
         let troubles = troubles.map(|condition| condition.message).filter(|message| !message.is_empty()).collect();
         Self { uid: identity.uid, leaves: identity.deletion_timestamp.is_some(), troubles }
     }
+
+    /// What keeps it.
+    fn keeps(&self) -> String {
+        match self.troubles.as_slice() {
+            [] => "Kubernetes does not say what keeps it".to_owned(),
+            troubles => troubles.join("; "),
+        }
+    }
 }
 
 /// What the archive's objects need of namespaces.
@@ -199,11 +208,12 @@ impl Needs {
         self,
         server: &Server,
         again: Again,
+        gauge: &Arc<Gauge>,
         shutdown: &CancellationToken,
     ) -> Result<Met, NamespacesError> {
         let Self { mut missing, leaving, without_object } = self;
         let all: BTreeSet<String> = leaving.keys().cloned().collect();
-        let stuck = wait(server, leaving, shutdown).await?;
+        let stuck = wait(server, leaving, gauge, shutdown).await?;
         if shutdown.is_cancelled() {
             return Ok(Met::default());
         }
@@ -265,6 +275,7 @@ impl Met {
 async fn wait(
     server: &Server,
     mut leaving: BTreeMap<String, Seen>,
+    gauge: &Arc<Gauge>,
     shutdown: &CancellationToken,
 ) -> Result<BTreeMap<String, Seen>, NamespacesError> {
     if !leaving.is_empty() {
@@ -273,6 +284,8 @@ async fn wait(
     }
     let deadline = Instant::now() + GONE_WITHIN;
     while !leaving.is_empty() && Instant::now() < deadline && !shutdown.is_cancelled() {
+        let first = leaving.first_key_value().map(|(name, seen)| waited_for(name, seen));
+        let _wait = first.map(|first| gauge.wait(first));
         tokio::time::sleep(PAUSE).await;
         let looks =
             stream::iter(leaving).map(|(name, seen)| look(server, name, seen)).buffer_unordered(REQUESTS_AT_ONCE);
@@ -315,15 +328,16 @@ fn outside(name: &str, result: ObjectResult) -> Outside {
 }
 
 fn hindrance(name: &str, seen: &Seen, again: Again) -> String {
-    let troubles = match seen.troubles.as_slice() {
-        [] => "Kubernetes does not say what keeps it".to_owned(),
-        troubles => troubles.join("; "),
-    };
     format!(
-        "the namespace {name:?} is being deleted and still there after {} s: {troubles}; when it is gone, \
-         {again}",
-        GONE_WITHIN.as_secs()
+        "the namespace {name:?} is being deleted and still there after {} s: {}; when it is gone, {again}",
+        GONE_WITHIN.as_secs(),
+        seen.keeps()
     )
+}
+
+/// What is said while a namespace is waited for.
+fn waited_for(name: &str, seen: &Seen) -> String {
+    format!("the namespace {name:?} to go, which is being deleted: {}", seen.keeps())
 }
 
 #[cfg(test)]

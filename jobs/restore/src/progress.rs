@@ -1,9 +1,10 @@
 //! Progress for whoever waits: a bar on a terminal, otherwise a line every few seconds.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::IsTerminal;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,19 +13,29 @@ use tokio::time::MissedTickBehavior;
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// How far a restore is, for whoever shows it elsewhere.
+/// How far a restore is, and what it waits for, for whoever shows it elsewhere.
 #[derive(Debug, Default)]
 pub(crate) struct Gauge(Mutex<Reading>);
 
 /// What a [`Gauge`] shows.
+#[derive(Debug, Default)]
+struct Reading {
+    steps: Steps,
+    /// What is waited for, each under a number of its own.
+    waits: BTreeMap<u64, String>,
+    /// The next such number.
+    next: u64,
+}
+
+/// How far one thing is that a restore does.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Reading {
+struct Steps {
     /// What is done.
-    pub(crate) doing: Doing,
+    doing: Doing,
     /// Steps that are done.
-    pub(crate) done: usize,
+    done: usize,
     /// Steps in all.
-    pub(crate) total: usize,
+    total: usize,
 }
 
 /// What a restore does.
@@ -58,7 +69,15 @@ pub(crate) enum Doing {
 }
 
 /// As people read it in a status.
-impl fmt::Display for Reading {
+impl fmt::Display for Gauge {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reading { steps, waits, next: _ } = &*self.lock();
+        write!(formatter, "{steps}")?;
+        waits.values().next().map_or(Ok(()), |first| write!(formatter, "; waits for {first}"))
+    }
+}
+
+impl fmt::Display for Steps {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { doing, done, total } = self;
         match doing {
@@ -86,29 +105,53 @@ impl fmt::Display for Reading {
     }
 }
 
+/// Something is waited for, until this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Wait {
+    gauge: Arc<Gauge>,
+    number: u64,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.gauge.lock().waits.remove(&self.number);
+    }
+}
+
 impl Gauge {
     /// That this is done, whose steps nobody counts.
     pub(crate) fn of(doing: Doing) -> Self {
-        Self(Mutex::new(Reading { doing, ..Reading::default() }))
+        let steps = Steps { doing, ..Steps::default() };
+        Self(Mutex::new(Reading { steps, ..Reading::default() }))
     }
 
     /// How far it is.
-    pub(crate) fn read(&self) -> Reading {
-        *self.lock()
+    fn steps(&self) -> Steps {
+        self.lock().steps
     }
 
     /// Another thing of so many steps begins.
     pub(crate) fn begin(&self, doing: Doing, total: usize) {
-        *self.lock() = Reading { doing, done: 0, total };
+        self.lock().steps = Steps { doing, done: 0, total };
+    }
+
+    /// Something begins to be waited for: which object, and what holds it.
+    pub(crate) fn wait(self: &Arc<Self>, what: String) -> Wait {
+        let mut reading = self.lock();
+        let number = reading.next;
+        reading.next += 1;
+        reading.waits.insert(number, what);
+        Wait { gauge: Arc::clone(self), number }
     }
 
     /// One more step is done.
     pub(crate) fn advance(&self) {
-        self.lock().done += 1;
+        self.lock().steps.done += 1;
     }
 
     fn lock(&self) -> MutexGuard<'_, Reading> {
-        // Three numbers are sound whatever happened to who held the lock.
+        // Numbers and words are sound whatever happened to who held the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -119,14 +162,14 @@ pub(crate) async fn telling<T>(gauge: &Gauge, work: impl Future<Output = T>) -> 
     let mut ticks = tokio::time::interval(LINE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
-    let mut before = gauge.read();
+    let mut before = gauge.steps();
     loop {
         tokio::select! {
             done = &mut work => return done,
             _ = ticks.tick() => {
-                let now = gauge.read();
+                let now = gauge.steps();
                 if is_untold(before, now) {
-                    tracing::info!("{now}");
+                    tracing::info!("{gauge}");
                 }
                 before = now;
             }
@@ -135,7 +178,7 @@ pub(crate) async fn telling<T>(gauge: &Gauge, work: impl Future<Output = T>) -> 
 }
 
 /// Whether nothing else may have told since the reading before what this one says: where steps are done, their own lines do.
-fn is_untold(before: Reading, now: Reading) -> bool {
+fn is_untold(before: Steps, now: Steps) -> bool {
     now == before || now.doing != before.doing
 }
 
@@ -203,26 +246,26 @@ mod tests {
     #[test]
     fn a_gauge_says_what_is_done_and_how_far_it_is() {
         let gauge = Gauge::default();
-        assert_eq!(gauge.read().to_string(), "comparing with what is live");
+        assert_eq!(gauge.to_string(), "comparing with what is live");
         gauge.begin(Doing::Writing, 3);
         gauge.advance();
-        assert_eq!(gauge.read().to_string(), "1 of 3 written");
+        assert_eq!(gauge.to_string(), "1 of 3 written");
         gauge.advance();
         gauge.advance();
-        assert!(gauge.read().to_string().starts_with("3 of 3 written; trying again"));
+        assert!(gauge.to_string().starts_with("3 of 3 written; trying again"));
         gauge.begin(Doing::Pruning, 2);
-        assert_eq!(gauge.read().to_string(), "0 of 2 pruned");
-        assert_eq!(Gauge::of(Doing::Reporting).read().to_string(), "storing the report");
+        assert_eq!(gauge.to_string(), "0 of 2 pruned");
+        assert_eq!(Gauge::of(Doing::Reporting).to_string(), "storing the report");
     }
 
     #[test]
     fn what_is_not_counted_step_by_step_is_told() {
-        let reading = |doing, done| Reading { doing, done, total: 9 };
+        let steps = |doing, done| Steps { doing, done, total: 9 };
         for (before, now, expected) in [
-            (reading(Doing::Comparing, 0), reading(Doing::Comparing, 0), true),
-            (reading(Doing::Writing, 9), reading(Doing::Writing, 9), true),
-            (reading(Doing::Writing, 9), reading(Doing::ScalingUp, 0), true),
-            (reading(Doing::Writing, 3), reading(Doing::Writing, 4), false),
+            (steps(Doing::Comparing, 0), steps(Doing::Comparing, 0), true),
+            (steps(Doing::Writing, 9), steps(Doing::Writing, 9), true),
+            (steps(Doing::Writing, 9), steps(Doing::ScalingUp, 0), true),
+            (steps(Doing::Writing, 3), steps(Doing::Writing, 4), false),
         ] {
             assert_eq!(is_untold(before, now), expected, "{before:?} {now:?}");
         }
@@ -231,5 +274,18 @@ mod tests {
     #[tokio::test]
     async fn who_tells_of_work_gives_what_it_comes_to() {
         assert_eq!(telling(&Gauge::default(), async { 7 }).await, 7);
+    }
+
+    #[test]
+    fn a_gauge_says_what_is_waited_for_as_long_as_it_is() {
+        let gauge = Arc::<Gauge>::default();
+        gauge.begin(Doing::Writing, 3);
+        let first = gauge.wait("\"a\" to go".to_owned());
+        let second = gauge.wait("\"b\" to go".to_owned());
+        assert_eq!(gauge.to_string(), "0 of 3 written; waits for \"a\" to go");
+        drop(first);
+        assert_eq!(gauge.to_string(), "0 of 3 written; waits for \"b\" to go");
+        drop(second);
+        assert_eq!(gauge.to_string(), "0 of 3 written");
     }
 }

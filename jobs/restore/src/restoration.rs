@@ -256,7 +256,7 @@ impl Restoration {
         let prune = self.prune_plan(&types, &selection, &mut surveyed).await?;
         self.gauge.begin(Doing::MakingNamespaces, 0);
         let needs = self.namespaces(&types, &surveyed).await?;
-        surveyed.namespaces = needs.meet(&self.server, self.wishes.again, shutdown).await?;
+        surveyed.namespaces = needs.meet(&self.server, self.wishes.again, &self.gauge, shutdown).await?;
         surveyed.namespaces.revise(&surveyed.facts, &mut surveyed.plan);
         finished.outside = surveyed.namespaces.take_made();
         finished.owned.extend(self.owned(&self.rest, &surveyed.facts));
@@ -297,8 +297,8 @@ impl Restoration {
     ) -> Writer {
         let part = if Arc::ptr_eq(archive, &self.definitions) { Part::Definitions } else { Part::Others };
         let (server, archive, away) = (Arc::new(server), Arc::clone(archive), Arc::clone(&self.away));
-        let (copies, again) = (Arc::clone(&self.copies), self.wishes.again);
-        Writer { server, archive, facts, owners, away, part, named, copies, again }
+        let (copies, gauge, again) = (Arc::clone(&self.copies), Arc::clone(&self.gauge), self.wishes.again);
+        Writer { server, archive, facts, owners, away, part, named, copies, again, gauge }
     }
 }
 

@@ -26,14 +26,12 @@ impl Fault for ReadError {
     }
 }
 
-/// Whether a Restore waits, or another try left something behind.
+/// Whether another try left something behind.
 ///
 /// # Errors
 /// When one of them cannot be looked for.
-pub(crate) async fn is_anything_to_do(client: &Client, server: &Server, namespace: &str) -> Result<bool, Failure> {
-    Ok(!to_carry_out(client, namespace).await?.is_empty()
-        || !controllers::scaled_down(server).await?.is_empty()
-        || copies::are_left(client, namespace).await?)
+pub(crate) async fn is_anything_left(client: &Client, server: &Server, namespace: &str) -> Result<bool, Failure> {
+    Ok(!controllers::scaled_down(server).await?.is_empty() || copies::are_left(client, namespace).await?)
 }
 
 /// The Restores that are to be carried out, oldest first. Each of those that are not says why.

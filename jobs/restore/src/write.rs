@@ -32,8 +32,10 @@ use crate::away::{Away, Part, Register, Subject, Which};
 use crate::compare::{StatusRule, UidMarks};
 use crate::copies::Copies;
 use crate::facts::{Facts, Position};
+use crate::made_anew::ObjectName;
 use crate::outcome::{Outcome, Result as ObjectResult};
 use crate::plan::Action;
+use crate::progress::Gauge;
 use crate::request::Server;
 use crate::shape::{Identity, Kind, Shape};
 use crate::special_cases::{SpecialCase, is_guarded_setting};
@@ -62,6 +64,8 @@ pub(crate) struct Writer {
     pub(crate) named: HashSet<Position>,
     /// Where it is kept in between.
     pub(crate) copies: Arc<Copies>,
+    /// Where it is said what is waited for.
+    pub(crate) gauge: Arc<Gauge>,
 }
 
 /// One object on its way to the server.
@@ -163,6 +167,12 @@ impl Writer {
             return Attempt::put_aside(which, step, &words);
         }
         error.into()
+    }
+
+    /// The object of that position as people name it.
+    pub(crate) async fn name_of(&self, position: Position) -> String {
+        let job = self.job(position).await;
+        job.map_or_else(|_| "an object".to_owned(), |job| job.label())
     }
 
     async fn job(&self, position: Position) -> Result<Job<'_>, WriteError> {
@@ -277,6 +287,11 @@ impl Job<'_> {
 
     fn path(&self) -> String {
         self.known.object(&self.namespace, &self.name)
+    }
+
+    /// The object as people name it.
+    fn label(&self) -> String {
+        ObjectName::new(self.kind(), &self.namespace, &self.name).to_string()
     }
 
     /// Group and plural name of the type.

@@ -17,7 +17,7 @@ mod sweep;
 mod table;
 
 use drover::clock;
-use drover::exit::{Exit, Failure};
+use drover::exit::{Exit, Failure, Fault};
 use drover::queue::{self, RETENTION_PRUNE_CONSUMER};
 use tokio_util::sync::CancellationToken;
 
@@ -51,7 +51,14 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
         Box::pin(pruner.refuse(Exit::Unavailable, words)).await?;
         return Err(Failure::new(Exit::Unavailable, words));
     }
-    let pruner = pruner.telling(queue::connect(&nats, JOB).await?);
+    let connection = match queue::connect(&nats, JOB).await {
+        Ok(connection) => connection,
+        Err(error) => {
+            Box::pin(pruner.refuse(error.exit(), &error.words())).await?;
+            return Err(error.into());
+        }
+    };
+    let pruner = pruner.telling(connection);
     Box::pin(prune(&pruner, drain_only, &shutdown)).await
 }
 

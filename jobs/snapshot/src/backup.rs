@@ -104,7 +104,7 @@ pub(crate) async fn snapshot_backups(
     if let Some(operator) = coexistence::operator(&client, &options.namespace).await? {
         return leave_to(&operator, &client, name.as_deref()).await;
     }
-    let context = Context::connect(client, options, &nats, shutdown).await?;
+    let context = Context::connect(client, options, &nats, name.as_deref(), shutdown).await?;
     let mut worst: Option<Failure> = None;
     let wanted = match name {
         Some(name) => {
@@ -150,7 +150,7 @@ pub(crate) async fn list_backups(client: &Client) -> Result<Vec<Backup>, Error> 
     Ok(listed.items.into_iter().filter(|backup| backup.metadata.deletion_timestamp.is_none()).collect())
 }
 
-async fn find_backup(client: &Client, name: &str) -> Result<Backup, Error> {
+pub(crate) async fn find_backup(client: &Client, name: &str) -> Result<Backup, Error> {
     let backups: Api<Backup> = Api::all(client.clone());
     let found = backups.get_opt(name).await.map_err(ApiError::from).context(ReadBackupsSnafu)?;
     found.ok_or_else(|| Error::FindBackup { name: name.to_owned() })

@@ -12,6 +12,7 @@ use futures::TryFutureExt;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::away;
 use crate::backup::JOB;
 
 /// What every Backup's snapshot needs.
@@ -32,8 +33,14 @@ pub(crate) struct Context {
     connection: Connection,
 }
 
-async fn connect_to_store(nats: &NatsOptions) -> Result<(Connection, Store), Failure> {
-    let connection = queue::connect(nats, JOB).await?;
+/// While the queue does not answer, what waits for it says so: the Backup of that name, or each that is due.
+async fn connect_to_store(
+    client: &Client,
+    nats: &NatsOptions,
+    backup: Option<&str>,
+) -> Result<(Connection, Store), Failure> {
+    let tell = move |words: String| async move { away::tell(client, backup, &words).await };
+    let connection = queue::connect_telling(nats, JOB, tell).await?;
     let store = Store::open(&connection.jetstream).await?;
     Ok((connection, store))
 }
@@ -43,6 +50,7 @@ impl Context {
         client: Client,
         options: ClusterOptions,
         nats: &NatsOptions,
+        backup: Option<&str>,
         shutdown: CancellationToken,
     ) -> Result<Self, Failure> {
         let identity = options.identity();
@@ -50,7 +58,7 @@ impl Context {
         let policies = Policies::load(&client).map_err(Failure::from);
         let lister = drover::cluster::connect_without_retries().map_err(Failure::from);
         let (cluster_uid, policies, lister, (connection, store)) =
-            tokio::try_join!(cluster_uid, policies, lister, connect_to_store(nats))?;
+            tokio::try_join!(cluster_uid, policies, lister, connect_to_store(&client, nats, backup))?;
         policies.warn();
         Ok(Self {
             runs: RunStore::new(client.clone(), JOB),

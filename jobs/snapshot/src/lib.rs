@@ -6,6 +6,7 @@
 //! ```
 
 mod arguments;
+mod away;
 mod backup;
 mod chunks;
 mod context;

@@ -134,6 +134,13 @@ pub(crate) async fn not_begun(context: &Context, backup: &Backup, failure: &Fail
     context.events.warning(backup, "NotBegun", reason).await;
 }
 
+/// The snapshot waits for a restore. Whose it is the log says, for a status is to say the same from try to try.
+pub(crate) async fn waits_for_restore(context: &Context, backup: &Backup) {
+    let words = "waits for a restore of this cluster, which is at work";
+    let status = |backup: &Backup| report::waiting(backup, words, clock::now());
+    warn_of(set_status(context, backup, status).await);
+}
+
 /// The snapshot waits for somebody.
 pub(crate) async fn waits(context: &Context, backup: &Backup, whom: &str) {
     let note = format!("waits for {whom}");

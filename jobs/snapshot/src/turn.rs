@@ -56,9 +56,15 @@ pub(crate) async fn after_restores(context: &Context, backup: &Backup, patience:
     loop {
         match context.restores.look().await? {
             Sight::Free(version) => return Ok(version),
-            Sight::Held { holder } if begun.elapsed() >= patience => return Err(NotNow::RestoreRuns { holder }.into()),
             Sight::Held { holder } => {
-                if !std::mem::replace(&mut is_told, true) {
+                let is_first = !std::mem::replace(&mut is_told, true);
+                if is_first {
+                    report::waits_for_restore(context, backup).await;
+                }
+                if begun.elapsed() >= patience {
+                    return Err(NotNow::RestoreRuns { holder }.into());
+                }
+                if is_first {
                     report::waits(context, backup, &format!("{holder:?}, which restores this cluster")).await;
                 }
                 sleep(LOOK_EVERY).await;

@@ -16,6 +16,7 @@ use futures::TryFutureExt;
 use kube::Client;
 use uuid::Uuid;
 
+use crate::away;
 use crate::refusals::Refusals;
 
 /// The job's name, its field manager, and its stage's name in events.
@@ -59,8 +60,10 @@ impl Context {
         spool: PathBuf,
     ) -> Result<Self, Failure> {
         let identity = options.identity();
+        let cluster = &client;
         let connect = async {
-            let connection = queue::connect(nats, JOB).await?;
+            let tell = move |words: String| async move { away::tell(cluster, &words).await };
+            let connection = queue::connect_telling(nats, JOB, tell).await?;
             let store = Store::open(&connection.jetstream).await?;
             Ok((connection, store))
         };

@@ -2,6 +2,7 @@
 //! wants it, reads it back, compares its SHA-256, and only then says that the Backup is Ready and drops the artifact.
 
 mod arguments;
+mod away;
 mod context;
 mod holds;
 mod message;

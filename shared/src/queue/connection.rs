@@ -200,7 +200,7 @@ fn is_final(error: &async_nats::ConnectError) -> bool {
     )
 }
 
-fn shown(options: &NatsOptions) -> String {
+pub(super) fn shown(options: &NatsOptions) -> String {
     options.urls.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 

@@ -72,6 +72,9 @@ impl fmt::Display for Ready {
     }
 }
 
+/// The reason of conditions about what waits, and is tried again by itself.
+pub const WAITING: &str = "Waiting";
+
 /// A list of conditions with at most one of each type.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
@@ -124,6 +127,35 @@ impl Conditions {
         let word = ready.to_string();
         let message = if detail.is_empty() { word.clone() } else { format!("{word}: {detail}") };
         self.set("Ready", ready.status(), &word, &message, now);
+    }
+
+    /// Sets `Ready` for what waits and is tried again by itself: it has not ended, and somebody may have to mend something.
+    pub fn set_waiting(&mut self, why: &str, now: Timestamp) {
+        let word = Ready::InProgress;
+        self.set("Ready", word.status(), WAITING, &format!("{word}: {why}"), now);
+    }
+
+    /// Whether `Ready` says that it waits.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.has_reason(WAITING)
+    }
+
+    /// Whether `Ready` says that a job works on it.
+    #[must_use]
+    pub fn is_in_progress(&self) -> bool {
+        self.has_reason(&Ready::InProgress.to_string())
+    }
+
+    fn has_reason(&self, reason: &str) -> bool {
+        self.get("Ready").is_some_and(|ready| ready.reason.as_deref() == Some(reason))
+    }
+
+    /// What `Ready` says behind its word; empty where it says no more.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        let said = self.get("Ready").and_then(|ready| ready.message.as_deref()).unwrap_or_default();
+        said.split_once(": ").map_or("", |(_, detail)| detail)
     }
 
     /// Takes the condition of this type away. Tools that know kstatus read a present `Reconciling` or `Stalled` as unusual.
@@ -187,6 +219,22 @@ mod tests {
         assert_eq!(ready.last_transition_time.as_deref(), Some("1970-01-01T00:50:00Z"));
         assert_eq!(ready.message.as_deref(), Some("Completed"));
         assert_eq!(conditions.0.len(), 1);
+    }
+
+    #[test]
+    fn what_waits_is_in_progress_and_has_a_reason_of_its_own() {
+        let mut conditions = Conditions::default();
+        assert_eq!((conditions.waits(), conditions.is_in_progress(), conditions.detail()), (false, false, ""));
+        conditions.set_ready(Ready::InProgress, "reading the archive", Timestamp::from_second(1_000).unwrap());
+        assert_eq!((conditions.waits(), conditions.is_in_progress()), (false, true));
+        conditions.set_waiting("no bucket: none", Timestamp::from_second(2_000).unwrap());
+        assert_eq!((conditions.waits(), conditions.is_in_progress()), (true, false));
+        let ready = conditions.get("Ready").unwrap();
+        assert_eq!((ready.status, ready.reason.as_deref()), (ConditionStatus::Unknown, Some("Waiting")));
+        assert_eq!(
+            (ready.message.as_deref(), conditions.detail()),
+            (Some("InProgress: no bucket: none"), "no bucket: none")
+        );
     }
 
     #[test]

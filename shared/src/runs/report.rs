@@ -7,7 +7,8 @@ use crate::clock::is_future;
 use crate::coexistence;
 use crate::policy::Settings;
 use crate::resources::{
-    Backup, BackupRun, BackupStatus, BackupType, ConditionStatus, Conditions, Place, Ready, StorageLocation, rfc3339,
+    Backup, BackupRun, BackupStatus, BackupType, ConditionStatus, Conditions, Place, Ready, StorageLocation, WAITING,
+    rfc3339,
 };
 use crate::storage::names_bucket;
 
@@ -45,11 +46,24 @@ pub fn failed(backup: &Backup, stage: &str, reason: &str, is_final: bool, now: T
     let reconciling = if is_final { ConditionStatus::False } else { ConditionStatus::True };
     change(backup, now, |conditions| {
         conditions.set_ready(Ready::Failed, reason, now);
+        // A try that fails as the one before has spoken all the same.
+        conditions.renew("Ready", now);
         conditions.set("Reconciling", reconciling, "Failed", stage, now);
         conditions.set("Stalled", stalled, "Failed", &format!("{stage}: {reason}"), now);
         if stage == "upload" {
             conditions.set("Uploaded", ConditionStatus::False, "Failed", reason, now);
         }
+    })
+}
+
+/// The status of a Backup that waits for somebody else, and is tried again by itself; `why` says for whom, and what helps.
+#[must_use]
+pub fn waiting(backup: &Backup, why: &str, now: Timestamp) -> BackupStatus {
+    change(backup, now, |conditions| {
+        conditions.set_waiting(why, now);
+        conditions.renew("Ready", now);
+        conditions.set("Reconciling", ConditionStatus::True, WAITING, "", now);
+        conditions.set("Stalled", ConditionStatus::False, WAITING, "", now);
     })
 }
 
@@ -281,6 +295,27 @@ mod tests {
             let status = inspected(status, "a", "it has 8 bytes", now());
             assert_eq!(ready_of(&status), said);
             assert_eq!(ready_of(&inspected(status, "a", "", now())), said);
+        }
+    }
+
+    #[test]
+    fn each_try_that_waits_or_fails_has_spoken_though_it_says_the_same() {
+        type Tell = fn(&Backup, Timestamp) -> BackupStatus;
+        let later = now() + jiff::SignedDuration::from_mins(5);
+        let cases: [(Tell, &str); 2] = [
+            (|backup, now| waiting(backup, "NATS is away", now), "InProgress: NATS is away"),
+            (|backup, now| failed(backup, "snapshot", "no ResourceSet", true, now), "Failed: no ResourceSet"),
+        ];
+        for (tell, words) in cases {
+            let mut backup = backup();
+            for time in [now(), later] {
+                let status = tell(&backup, time);
+                assert_eq!(ready_of(&status), words);
+                let ready = status.conditions.as_ref().unwrap().get("Ready").unwrap();
+                assert_eq!(ready.last_update_time, Some(rfc3339(time)));
+                assert_eq!(ready.last_transition_time, Some(rfc3339(now())), "it is as it was");
+                backup.status = Some(status);
+            }
         }
     }
 

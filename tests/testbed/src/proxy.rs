@@ -5,7 +5,7 @@
 //! program ── http on loopback ──▶ Proxy ── https, as an administrator or somebody else ──▶ API server
 //! ```
 //! Everything is forwarded to the real API server and comes from it; nothing is made up, but that a write which was held
-//! and is dropped is answered with 503.
+//! and is dropped is answered with 503, and what time it is, where a test says so.
 
 mod gate;
 
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -101,6 +101,7 @@ struct Shared {
     answered: Mutex<Vec<Answered>>,
     gate: Mutex<Option<Arc<Gate>>>,
     strips_dates: AtomicBool,
+    date: Mutex<Option<HeaderValue>>,
 }
 
 impl Proxy {
@@ -124,8 +125,8 @@ impl Proxy {
         std::fs::write(kubeconfig_in(folder.path()), kubeconfig(address))
             .context(UseMachineSnafu { what: "write the kubeconfig" })?;
         let client = client(user).await?;
-        let (answered, gate, strips_dates) = (Mutex::default(), Mutex::default(), AtomicBool::default());
-        let shared = Arc::new(Shared { client, answered, gate, strips_dates });
+        let (answered, gate, date) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { client, answered, gate, strips_dates: AtomicBool::default(), date });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Ok(Self { folder, shared, task })
     }
@@ -145,6 +146,11 @@ impl Proxy {
     /// From now on no answer says what time it is.
     pub fn strip_dates(&self) {
         self.shared.strips_dates.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on each answer says that it is this time, as the header `Date` does: a test need not wait until it is.
+    pub fn say_it_is(&self, date: HeaderValue) {
+        *lock(&self.shared.date) = Some(date);
     }
 
     /// From now on so many writes come through; the answer of the last of them, and every write after it, is held. Reads
@@ -233,6 +239,9 @@ impl Shared {
         response.headers_mut().remove(http::header::TRANSFER_ENCODING);
         if self.strips_dates.load(Ordering::Relaxed) {
             response.headers_mut().remove(http::header::DATE);
+        }
+        if let Some(date) = lock(&self.date).clone() {
+            response.headers_mut().insert(http::header::DATE, date);
         }
         Some(response)
     }

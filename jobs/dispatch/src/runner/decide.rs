@@ -171,8 +171,8 @@ pub(crate) fn decide(state: &State, now: Timestamp) -> Decision {
         return decision;
     }
     let world = World::of(state, now);
-    stages::decide(&world, &mut decision);
-    backups::decide(&world, &mut decision);
+    let next_upload = stages::decide(&world, &mut decision);
+    backups::decide(&world, &mut decision, next_upload);
     restores::decide(&world, &mut decision);
     decision
 }

@@ -107,7 +107,7 @@ fn readiness(state: &State, lease: &str) -> String {
     };
     let queue = match &state.queue {
         Queue::Unknown => "not asked yet".to_owned(),
-        Queue::Away { reason } => format!("away: {reason}"),
+        Queue::Away { reason, .. } => format!("away: {reason}"),
         Queue::Known(Known { survey, .. }) if survey.missing.is_empty() => "reached".to_owned(),
         Queue::Known(Known { survey, .. }) => {
             let missing: Vec<&str> = survey.missing.iter().map(String::as_str).collect();

@@ -2,9 +2,11 @@
 //! every end of a Job, and every half minute.
 
 use std::collections::BTreeSet;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::connection::State as ConnectionState;
 use drover::exit::Chain;
 use drover::queue::{self, CONSUMERS, Connection, NatsOptions};
 use futures::StreamExt;
@@ -26,58 +28,104 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between two tries to connect; one try takes as long as the options say.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether the connection stands: that costs no request.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Why it is away that answered before.
+const LOST: &str = "the connection is lost";
+
 /// All events of drover: each may be work for somebody.
 const EVENTS: [&str; 2] = ["drover.backup.>", "drover.restore.>"];
 
 /// Follows the queue for ever. While NATS is away, that is what is known of it.
 pub(crate) async fn follow(options: NatsOptions, shared: Arc<Shared>) {
+    let words = queue::away_words(&options);
     loop {
-        match queue::connect(&options, "dispatch").await {
+        // Told early; why it is away may be known only later.
+        let tell = |words: String| {
+            if !matches!(shared.state().queue, Queue::Away { .. }) {
+                learn(&shared, Queue::Away { reason: words.clone(), words });
+            }
+            ready(())
+        };
+        match queue::connect_telling(&options, "dispatch", tell).await {
             Ok(connection) => {
                 shared.connected(connection.clone());
-                follow_connection(&connection, &shared).await;
+                follow_connection(&connection, &shared, &words).await;
             }
-            Err(error) => learn(&shared, Queue::Away { reason: Chain(&error).to_string() }),
+            Err(error) => learn(&shared, Queue::Away { reason: Chain(&error).to_string(), words: error.words() }),
         }
         sleep(RETRY_PAUSE).await;
     }
 }
 
-/// Follows the queue until the subscriptions end, which they do with the connection alone.
-async fn follow_connection(connection: &Connection, shared: &Shared) {
+/// Follows the queue until the subscriptions end, which they do with the connection alone. `words` are told while it is away.
+async fn follow_connection(connection: &Connection, shared: &Shared, words: &str) {
+    let away = |reason: String| Queue::Away { reason, words: words.to_owned() };
     let mut subscriptions = Vec::new();
     for subject in EVENTS {
         match connection.client.subscribe(subject).await {
             Ok(subscription) => subscriptions.push(subscription),
-            Err(error) => return learn(shared, Queue::Away { reason: Chain(&error).to_string() }),
+            Err(error) => return learn(shared, away(Chain(&error).to_string())),
         }
     }
     let mut events = futures::stream::select_all(subscriptions);
     loop {
-        ask(connection, shared).await;
+        let known = if stands(connection) { ask(connection, shared).await } else { Err(LOST.to_owned()) };
+        learn(shared, known.unwrap_or_else(away));
         tokio::select! {
             event = events.next() => if event.is_none() { return },
             () = shared.ask_queue.notified() => {}
             () = sleep(INTERVAL) => continue,
+            () = lost(connection) => {
+                learn(shared, away(LOST.to_owned()));
+                let _ = timeout(INTERVAL, mended(connection)).await;
+                continue;
+            }
         }
         let burst = async { while events.next().await.is_some() {} };
         let _ = timeout(BURST, burst).await;
     }
 }
 
-async fn ask(connection: &Connection, shared: &Shared) {
+/// Whether the connection stands.
+fn stands(connection: &Connection) -> bool {
+    connection.client.connection_state() == ConnectionState::Connected
+}
+
+/// Ends when the connection was down at two looks in a row: one that is mended at once is no news.
+async fn lost(connection: &Connection) {
+    let mut was_down = false;
+    loop {
+        sleep(LOOK_EVERY).await;
+        let is_down = !stands(connection);
+        if is_down && was_down {
+            return;
+        }
+        was_down = is_down;
+    }
+}
+
+/// Ends when the connection stands again.
+async fn mended(connection: &Connection) {
+    while !stands(connection) {
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// What the queue says, or why it says nothing.
+async fn ask(connection: &Connection, shared: &Shared) -> Result<Queue, String> {
     let (ends, consumers) = {
         let state = shared.state();
         let annotated = state.cron_jobs.iter().filter_map(|cron_job| cron_job.consumer().map(str::to_owned));
         let consumers: BTreeSet<String> = annotated.chain(CONSUMERS.map(str::to_owned)).collect();
         (state.ends, consumers)
     };
-    let known = match timeout(PATIENCE, queue::survey(&connection.jetstream, &consumers)).await {
-        Ok(Ok(survey)) => Queue::Known(Known { survey, ends }),
-        Ok(Err(error)) => Queue::Away { reason: Chain(&error).to_string() },
-        Err(_) => Queue::Away { reason: format!("NATS did not answer for {} s", PATIENCE.as_secs()) },
-    };
-    learn(shared, known);
+    match timeout(PATIENCE, queue::survey(&connection.jetstream, &consumers)).await {
+        Ok(Ok(survey)) => Ok(Queue::Known(Known { survey, ends })),
+        Ok(Err(error)) => Err(Chain(&error).to_string()),
+        Err(_) => Err(format!("NATS did not answer for {} s", PATIENCE.as_secs())),
+    }
 }
 
 /// Takes up what is known now, and says so where it is news.
@@ -89,7 +137,7 @@ fn learn(shared: &Shared, known: Queue) {
     match (&before, &known) {
         (Queue::Known(_), Queue::Known(_)) | (_, Queue::Unknown) => {}
         (_, Queue::Known(_)) => info!("the queue answers"),
-        (_, Queue::Away { reason }) => warn!("the queue does not answer; all else goes on: {reason}"),
+        (_, Queue::Away { reason, .. }) => warn!("the queue does not answer; all else goes on: {reason}"),
     }
     shared.change(|state| state.queue = known);
 }

@@ -71,8 +71,10 @@ pub(crate) enum Queue {
     Unknown,
     /// It does not answer, or not as it should.
     Away {
-        /// Why.
+        /// Why, as far as is known.
         reason: String,
+        /// What is said of what waits for it, the same as long as it is away.
+        words: String,
     },
     /// It answered.
     Known(Known),

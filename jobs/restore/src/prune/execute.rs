@@ -11,8 +11,9 @@ use super::deletion::{self, Left};
 use super::verdict::Verdict;
 use super::{Candidate, PrunePlan};
 use crate::finalizers;
+use crate::made_anew::ObjectName;
 use crate::outcome::{Outcome, Outside, Result as ObjectResult};
-use crate::progress::{Doing, Gauge, Progress};
+use crate::progress::{Doing, Gauge, Progress, Wait};
 use crate::request::{RequestError, Server};
 
 /// Between two looks at objects that are on their way out.
@@ -87,15 +88,17 @@ struct Run<'a> {
     shutdown: &'a CancellationToken,
 }
 
-/// An object on its way out, and the finalizers that were removed from it.
+/// An object on its way out, the finalizers that hold it, and those that were removed from it.
 struct Going<'a> {
     candidate: &'a Candidate,
+    held: Vec<String>,
     removed: Vec<String>,
 }
 
 impl<'a> Run<'a> {
     async fn stage(&mut self, stage: Vec<&'a Candidate>) {
-        let going = stage.into_iter().map(|candidate| Going { candidate, removed: Vec::new() }).collect();
+        let new = |candidate| Going { candidate, held: Vec::new(), removed: Vec::new() };
+        let going = stage.into_iter().map(new).collect();
         let deadline = Instant::now() + self.timeout;
         let asked = self.each(going, async |server, going| deletion::ask(server, going.candidate).await).await;
         let late = self.wait(asked, deadline).await;
@@ -120,6 +123,7 @@ impl<'a> Run<'a> {
     /// Waits until the objects are gone, the time is over or the run is to stop, and gives those that are not gone.
     async fn wait(&mut self, mut going: Vec<Going<'a>>, deadline: Instant) -> Vec<Going<'a>> {
         while !going.is_empty() && Instant::now() < deadline && !self.shutdown.is_cancelled() {
+            let _wait = self.wait_for(&going);
             tokio::select! {
                 () = self.shutdown.cancelled() => {}
                 () = tokio::time::sleep(PAUSE) => {}
@@ -127,6 +131,18 @@ impl<'a> Run<'a> {
             going = self.each(going, async |server, going| deletion::look(server, going.candidate).await).await;
         }
         going
+    }
+
+    /// Says that these are waited for.
+    fn wait_for(&self, going: &[Going<'_>]) -> Option<Wait> {
+        let Going { candidate, held, removed: _ } = going.first()?;
+        let held = match held.as_slice() {
+            [] => "it is being deleted".to_owned(),
+            held => format!("it is being deleted and waits for its finalizers {}", held.join(", ")),
+        };
+        let kind = (candidate.known.group.as_str(), candidate.known.plural.as_str());
+        let name = ObjectName::new(kind, &candidate.namespace, &candidate.name).to_string();
+        Some(self.gauge.wait(finalizers::waited_for(&name, &held, going.len() - 1)))
     }
 
     /// Does one thing with each object, and gives those that are still there.
@@ -144,7 +160,7 @@ impl<'a> Run<'a> {
         for (outcome, going) in acted {
             match outcome {
                 Ok(Left::Gone) => self.done(going.candidate, deletion::pruned(&going.removed)),
-                Ok(Left::Waiting { .. }) => left.push(going),
+                Ok(Left::Waiting { finalizers }) => left.push(Going { held: finalizers, ..going }),
                 Err(error) => self.done(going.candidate, deletion::failed(&error)),
             }
         }
@@ -168,7 +184,7 @@ impl<'a> Run<'a> {
 
     /// Nobody waits for these any more: whoever goes on with the restore does.
     fn cut_short(&mut self, going: Vec<Going<'a>>) {
-        for Going { candidate, removed } in going {
+        for Going { candidate, removed, .. } in going {
             self.done(candidate, deletion::cut_short(&removed));
         }
     }

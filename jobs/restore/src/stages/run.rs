@@ -19,7 +19,7 @@ use crate::facts::Position;
 use crate::finalizers;
 use crate::outcome::{Outcome, Result as ObjectResult, Results};
 use crate::plan::{Action, Plan};
-use crate::progress::{Gauge, Progress};
+use crate::progress::{Gauge, Progress, Wait};
 use crate::write::{Attempt, Then, WriteError, Writer};
 
 /// How long a stage waits for objects that are being deleted, for all of them together; where finalizers are removed,
@@ -168,10 +168,22 @@ impl<'a> Run<'a> {
     /// Writes objects that are being deleted once they are gone, and gives those that are not gone in that time.
     async fn write_when_gone(&mut self, mut leaving: Vec<Position>, within: Duration) -> Vec<Position> {
         let deadline = Instant::now() + within;
-        while !leaving.is_empty() && Instant::now() < deadline && self.pause(LOOK_PAUSE).await {
+        while let Some(first) = leaving.first().copied() {
+            let _wait = self.wait_for(first, leaving.len() - 1).await;
+            if Instant::now() >= deadline || !self.pause(LOOK_PAUSE).await {
+                break;
+            }
             leaving = self.write(leaving, Turn::Again).await;
         }
         leaving
+    }
+
+    /// Says that an object which is being deleted is waited for, and so many others.
+    async fn wait_for(&self, first: Position, others: usize) -> Wait {
+        let reason = self.results.reason(first);
+        let held = reason.split_once(';').map_or(reason, |(held, _)| held);
+        let name = self.writer.name_of(first).await;
+        self.writer.gauge.wait(finalizers::waited_for(&name, held, others))
     }
 
     /// Takes away the finalizers of objects that are being deleted, unless the run is to stop: the time that they had

@@ -15,6 +15,7 @@ use super::error::{RequestSnafu, StillThereSnafu, WriteError};
 use super::{GONE_WITHIN, Job, Written, held, parse};
 use crate::compare::same;
 use crate::copies::{KeptCopy, Original, Standing, put_back};
+use crate::finalizers::waited_for;
 use crate::made_anew::{Loss, loss, way_out};
 use crate::outcome::Outcome;
 use crate::request::RequestError;
@@ -324,19 +325,20 @@ impl Job<'_> {
     async fn until_gone(&self, identity: &Identity) -> Result<(), WriteError> {
         let deadline = Instant::now() + GONE_WITHIN;
         loop {
-            match self.writer.server.get(&self.path()).await {
+            let live = match self.writer.server.get(&self.path()).await {
                 Err(error) if error.is_not_found() => return Ok(()),
-                live => {
-                    let live = live.context(RequestSnafu { step: "" })?;
-                    let live = parse(&live, "the live object")?;
-                    if live.identity().uid != identity.uid {
-                        return Ok(());
-                    }
-                    if Instant::now() >= deadline {
-                        return StillThereSnafu { held: held(&live), again: self.writer.again }.fail();
-                    }
-                }
+                live => live.context(RequestSnafu { step: "" })?,
+            };
+            let live = parse(&live, "the live object")?;
+            if live.identity().uid != identity.uid {
+                return Ok(());
             }
+            let held = held(&live);
+            if Instant::now() >= deadline {
+                return StillThereSnafu { held, again: self.writer.again }.fail();
+            }
+            let held = format!("it was deleted to be created again, and waits for {held}");
+            let _wait = self.writer.gauge.wait(waited_for(&self.label(), &held, 0));
             tokio::time::sleep(PAUSE).await;
         }
     }

@@ -59,3 +59,4 @@ mod resource_sets;
 mod retention;
 mod sealed;
 mod storage;
+mod waits;

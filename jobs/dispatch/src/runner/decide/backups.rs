@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::place::{Place, place};
+use super::status::News;
 use super::turn::{Work, take_turn};
 use super::world::World;
 use super::{Action, Adoption, Decision, deaths, obstacles, status};
@@ -35,16 +36,17 @@ pub(super) struct Case<'a> {
     pub(super) place: Place<'a>,
 }
 
-pub(super) fn decide(world: &World<'_>, decision: &mut Decision) {
+pub(super) fn decide(world: &World<'_>, decision: &mut Decision, next_upload: Option<Timestamp>) {
     let template = world.state.cron_jobs.get(SNAPSHOT).and_then(|cron_job| cron_job.template.as_deref());
     for backup in world.backups() {
         let case = Case::of(world, backup);
+        let mut next_try = next_upload.filter(|_| case.history.awaiting_upload().next().is_some());
         if let Some(template) = template {
             keep_cron_job(world, decision, &case, template);
-            start_job(world, decision, &case, template);
+            next_try = start_job(world, decision, &case, template).or(next_try);
         }
         let obstacle = obstacles::of_backup(world, decision, &case, template.is_some());
-        status::tell_backup(world, decision, &case, obstacle);
+        status::tell_backup(world, decision, &case, News { obstacle, next_try });
     }
 }
 
@@ -89,8 +91,6 @@ fn timing(backup: &Backup, settings: &Settings, is_ours: bool) -> Result<Timing,
     })
 }
 
-/// Makes the Backup's CronJob what it is to be. One whose schedule or name is refused is kept, and runs nothing by itself.
-fn keep_cron_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, template: &Template) {
 /// Why no backup is made of a Backup as it stands: its name, or an annotation that nobody knows.
 fn refused(backup: &Backup) -> Option<Obstacle> {
     let of_name = check_backup_name(backup).err().map(|error| Obstacle::lasting("NameTooLong", error.to_string()));
@@ -98,6 +98,8 @@ fn refused(backup: &Backup) -> Option<Obstacle> {
     of_name.or_else(|| Some(Obstacle::lasting("UnknownAnnotation", unknown()?.to_string())))
 }
 
+/// Makes the Backup's CronJob what it is to be. One whose schedule or name is refused is kept, and runs nothing by itself.
+fn keep_cron_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, template: &Template) {
     let never = Timing::never();
     let timing = case.timing.as_ref().unwrap_or(&never);
     let name = match &case.place {
@@ -141,14 +143,19 @@ fn is_as_wanted(world: &World<'_>, cron_job: &CronJob, digest: &str) -> bool {
 
 /// Starts a Job for a Backup that is due and that no schedule starts: a new one, one whose last run failed or was left in
 /// the middle, one whose time was missed.
-fn start_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, template: &Template) {
-    let Some(cron_job) = case.cron_job().filter(|_| world.is_ours()) else { return };
+fn start_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, template: &Template) -> Option<Timestamp> {
+    let cron_job = case.cron_job().filter(|_| world.is_ours())?;
     deaths::of_backup(world, case, cron_job, decision);
     let work = work(world, case);
     let timing = Timing::never();
     take_turn(world, decision, cron_job, &work, None, || {
         Cow::Owned(template::cron_job(template, case.backup, &timing).0)
-    });
+    })
+}
+
+/// Whether a Job is to make a backup, now or after a pause.
+pub(super) fn is_wanted(world: &World<'_>, case: &Case<'_>) -> bool {
+    work(world, case).is_wanted
 }
 
 fn work(world: &World<'_>, case: &Case<'_>) -> Work {

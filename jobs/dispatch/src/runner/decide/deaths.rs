@@ -10,10 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::backups::Case;
-use super::status::{BLOCKED, JOB_FAILED};
+use super::status::{JOB_FAILED, NATS_AWAY, is_blocked_by, tells_obstacle};
 use super::world::World;
 use super::{Action, Death, Decision, Victim};
-use crate::runner::facts::{CronJob, Job, Obstacle, Outcome};
+use crate::runner::facts::{CronJob, Job, Obstacle, Outcome, stable};
 use crate::runner::words::{RESTORE, SNAPSHOT};
 
 /// What a Job last wrote may be seen later than its end.
@@ -23,7 +23,8 @@ const LAG: SignedDuration = SignedDuration::from_secs(5);
 pub(super) fn of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob, decision: &mut Decision) {
     let Some(job) = silent_job(world, case, cron_job, decision).filter(|job| is_news(world, job)) else { return };
     let run = case.history.interrupted().map(ResourceExt::name_any);
-    announce(world, decision, job, SNAPSHOT, vec![Victim::Backup { name: case.backup.name_any(), run }]);
+    let victim = Victim::Backup { name: case.backup.name_any(), run };
+    announce(world, decision, cron_job, job, SNAPSHOT, vec![victim]);
 }
 
 /// Announces the death of a stage's Job.
@@ -34,12 +35,15 @@ pub(super) fn of_stage(world: &World<'_>, cron_job: &CronJob, decision: &mut Dec
         _ => return,
     };
     if let Some(job) = newest_failed(world, cron_job, decision).filter(|job| is_news(world, job)) {
-        announce(world, decision, job, &cron_job.name, victims(world, job));
+        announce(world, decision, cron_job, job, &cron_job.name, victims(world, job));
     }
 }
 
 fn victims_of_upload(world: &World<'_>, job: &Job) -> Vec<Victim> {
-    let left = world.awaiting_upload().filter(|(_, run)| !has_spoken_of_upload(world, run, job));
+    let is_silent = |(backup, run): &(&Backup, &BackupRun)| {
+        !has_spoken_of_upload(world, run, job) && !waits_since(world, conditions_of(backup), job)
+    };
+    let left = world.awaiting_upload().filter(is_silent);
     left.map(|(backup, run)| Victim::Backup { name: backup.name_any(), run: Some(run.name_any()) }).collect()
 }
 
@@ -60,8 +64,7 @@ fn victims_of_prune(world: &World<'_>, job: &Job) -> Vec<Victim> {
 
 /// Whether it is told already that the archives are not pruned, or whether they were since the Job began.
 fn has_spoken_of_prune(world: &World<'_>, backup: &Backup, job: &Job) -> bool {
-    let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let Some(pruned) = conditions.and_then(|conditions| conditions.get(PRUNED)) else { return false };
+    let Some(pruned) = conditions_of(backup).and_then(|conditions| conditions.get(PRUNED)) else { return false };
     let is_since = pruned.last_update_time.as_deref().is_some_and(|time| is_since(world, time, job));
     pruned.status != ConditionStatus::True || is_since
 }
@@ -71,12 +74,12 @@ pub(super) fn of_restores(world: &World<'_>, cron_job: &CronJob, waiting: &[&Res
     let Some(job) = newest_failed(world, cron_job, decision).filter(|job| is_news(world, job)) else { return };
     let silent = waiting.iter().filter(|restore| !has_spoken_of_restore(world, restore, job));
     let victims = silent.map(|restore| Victim::Restore { name: restore.name_any() }).collect();
-    announce(world, decision, job, RESTORE, victims);
+    announce(world, decision, cron_job, job, RESTORE, victims);
 }
 
 /// The Backup's newest Job, if it died without a word.
 pub(super) fn newest_of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob) -> Option<Obstacle> {
-    silent_job(world, case, cron_job, &mut Decision::default()).map(|job| obstacle(world, job))
+    silent_job(world, case, cron_job, &mut Decision::default()).map(|job| obstacle(world, cron_job, job))
 }
 
 /// The Backup's newest Job, if it died without a word. One that is older than the Backup was an earlier Backup's.
@@ -90,23 +93,31 @@ fn silent_job<'a>(world: &World<'a>, case: &Case<'_>, cron_job: &CronJob, decisi
 pub(super) fn newest_of_upload(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob) -> Option<Obstacle> {
     let job = newest_failed(world, cron_job, &mut Decision::default())?;
     let mut left = case.history.awaiting_upload();
-    left.any(|run| !has_spoken_of_upload(world, run, job)).then(|| obstacle(world, job))
+    let is_silent = left.any(|run| !has_spoken_of_upload(world, run, job));
+    (is_silent && !waits_since(world, conditions_of(case.backup), job)).then(|| obstacle(world, cron_job, job))
 }
 
-/// The newest Job that carries out Restores, if it died without a word about one that waits.
-pub(super) fn newest_of_restores(world: &World<'_>, cron_job: &CronJob, waiting: &[&Restore]) -> Option<Obstacle> {
+/// The newest Job that carries out Restores, if it died without a word about this one.
+pub(super) fn newest_of_restore(world: &World<'_>, cron_job: &CronJob, restore: &Restore) -> Option<Obstacle> {
     let job = newest_failed(world, cron_job, &mut Decision::default())?;
-    waiting.iter().any(|restore| !has_spoken_of_restore(world, restore, job)).then(|| obstacle(world, job))
+    (!has_spoken_of_restore(world, restore, job)).then(|| obstacle(world, cron_job, job))
 }
 
-fn obstacle(world: &World<'_>, job: &Job) -> Obstacle {
-    Obstacle { is_failure: true, ..Obstacle::new(JOB_FAILED, words(world, job)) }
+fn obstacle(world: &World<'_>, cron_job: &CronJob, job: &Job) -> Obstacle {
+    Obstacle { is_failure: true, ..Obstacle::new(JOB_FAILED, words(world, cron_job, job)) }
 }
 
-fn announce(world: &World<'_>, decision: &mut Decision, job: &Job, stage: &str, victims: Vec<Victim>) {
+fn announce(
+    world: &World<'_>,
+    decision: &mut Decision,
+    cron_job: &CronJob,
+    job: &Job,
+    stage: &str,
+    victims: Vec<Victim>,
+) {
     if !victims.is_empty() {
-        let (stage, words) = (stage.to_owned(), words(world, job));
-        decision.act(Action::Announce(Death { job: job.uid.clone(), stage, words, victims }));
+        let (stage, words, name) = (stage.to_owned(), words(world, cron_job, job), job.name.clone());
+        decision.act(Action::Announce(Death { job: job.uid.clone(), name, stage, words, victims }));
     }
 }
 
@@ -126,18 +137,22 @@ fn is_news(world: &World<'_>, job: &Job) -> bool {
     !world.state.announced.contains(&job.uid)
 }
 
-fn words(world: &World<'_>, job: &Job) -> String {
+fn words(world: &World<'_>, cron_job: &CronJob, job: &Job) -> String {
     let reason = match &job.outcome {
         Outcome::Failed { reason, .. } => reason.as_str(),
         Outcome::Active | Outcome::Completed { .. } => "",
     };
     let end = world.pods_of(job).iter().rev().find_map(|pod| pod.end.as_deref());
-    let end = end.map(|end| format!(": {end}")).unwrap_or_default();
-    format!("the Job {:?} failed ({reason}){end}", job.name)
+    let end = end.map(|end| format!(": {}", stable(end, &job.name, &cron_job.name))).unwrap_or_default();
+    format!("a Job of the CronJob {:?} failed ({reason}){end}", cron_job.name)
 }
 
 /// Whether a Job that was to make a snapshot left a word: a run that is not in the middle any more, or a status.
 fn has_spoken(world: &World<'_>, case: &Case<'_>, job: &Job) -> bool {
+    let conditions = conditions_of(case.backup);
+    if waits_since(world, conditions, job) {
+        return true;
+    }
     if case.history.interrupted().is_some() {
         return false;
     }
@@ -147,8 +162,11 @@ fn has_spoken(world: &World<'_>, case: &Case<'_>, job: &Job) -> bool {
         let times = [Some(run.spec.started_at.clone()), stage.started_at, stage.ended_at, status.ended_at];
         times.into_iter().flatten().any(|time| is_since(world, &time, job))
     };
-    let conditions = case.backup.status.as_ref().and_then(|status| status.conditions.as_ref());
     case.history.newest().is_some_and(is_of_it) || said_failed(world, conditions, job)
+}
+
+fn conditions_of(backup: &Backup) -> Option<&Conditions> {
+    backup.status.as_ref()?.conditions.as_ref()
 }
 
 fn has_spoken_of_upload(world: &World<'_>, run: &BackupRun, job: &Job) -> bool {
@@ -157,20 +175,29 @@ fn has_spoken_of_upload(world: &World<'_>, run: &BackupRun, job: &Job) -> bool {
 }
 
 fn has_spoken_of_restore(world: &World<'_>, restore: &Restore, job: &Job) -> bool {
-    said_failed(world, restore.status.as_ref().and_then(|status| status.conditions.as_ref()), job)
+    let conditions = restore.status.as_ref().and_then(|status| status.conditions.as_ref());
+    waits_since(world, conditions, job) || said_failed(world, conditions, job)
+}
+
+/// Whether `Ready` says since the Job began that it waits, by another than dispatch.
+fn waits_since(world: &World<'_>, conditions: Option<&Conditions>, job: &Job) -> bool {
+    conditions.is_some_and(|conditions| conditions.waits() && is_another_s(world, conditions, job))
 }
 
 /// Whether `Ready` was made Failed since the Job began, by another than dispatch.
 fn said_failed(world: &World<'_>, conditions: Option<&Conditions>, job: &Job) -> bool {
-    let Some(conditions) = conditions else { return false };
-    let Some(ready) = conditions.get("Ready") else { return false };
-    let is_ours = conditions.is_true(BLOCKED)
-        && conditions
-            .get(BLOCKED)
-            .and_then(|blocked| blocked.message.as_deref())
-            .is_some_and(|message| ready.message.as_deref().is_some_and(|words| words.ends_with(message)));
-    let is_failed = ready.reason.as_deref() == Some(Ready::Failed.to_string().as_str());
-    is_failed && !is_ours && ready.last_update_time.as_deref().is_some_and(|time| is_since(world, time, job))
+    let failed = Ready::Failed.to_string();
+    conditions.is_some_and(|conditions| {
+        let ready = conditions.get("Ready").and_then(|ready| ready.reason.as_deref());
+        ready == Some(failed.as_str()) && is_another_s(world, conditions, job)
+    })
+}
+
+/// Whether `Ready` was written since the Job began, by another than dispatch. That NATS is away both say in the same words.
+fn is_another_s(world: &World<'_>, conditions: &Conditions, job: &Job) -> bool {
+    let updated = conditions.get("Ready").and_then(|ready| ready.last_update_time.as_deref());
+    let is_ours = tells_obstacle(conditions) && !is_blocked_by(conditions, NATS_AWAY);
+    !is_ours && updated.is_some_and(|time| is_since(world, time, job))
 }
 
 /// Whether something was written since the Job began. What a wrong clock put into the future may have been written before.

@@ -1,9 +1,13 @@
 //! What keeps Backups and Restores from running.
 
+use drover::resources::Conditions;
+
 use super::backups::{self, Case};
+use super::status::{NATS_AWAY, is_blocked_by};
 use super::world::World;
 use super::{Decision, deaths, stages, starting};
 use crate::runner::facts::{CronJob, Obstacle};
+use crate::runner::state::Queue;
 
 /// What keeps a Backup from running, or its archive from being stored.
 pub(super) fn of_backup(
@@ -23,10 +27,24 @@ pub(super) fn of_backup(
     let own = refusal.or_else(own);
     let is_waiting = case.history.awaiting_upload().next().is_some();
     let uploading = stages::uploading(world).filter(|_| is_waiting);
-    own.or_else(|| {
+    let found = own.or_else(|| {
         let cron_job = uploading?;
         of_jobs(world, decision, cron_job).or_else(|| deaths::newest_of_upload(world, case, cron_job))
+    });
+    found.or_else(|| {
+        let waits_for = if is_waiting { uploading } else { case.cron_job() };
+        let conditions = case.backup.status.as_ref().and_then(|status| status.conditions.as_ref());
+        let away = nats_away(world, waits_for?, conditions)?;
+        (is_waiting || backups::is_wanted(world, case)).then_some(away)
     })
+}
+
+/// That NATS does not answer, for what needs a Job of this CronJob: said until such a Job says it itself.
+pub(super) fn nats_away(world: &World<'_>, cron_job: &CronJob, conditions: Option<&Conditions>) -> Option<Obstacle> {
+    let Queue::Away { words, .. } = &world.state.queue else { return None };
+    let is_said = conditions.is_some_and(|conditions| is_blocked_by(conditions, NATS_AWAY));
+    let is_at_work = world.jobs_of(cron_job).iter().any(|job| job.is_active());
+    (is_said || !is_at_work).then(|| Obstacle::new(NATS_AWAY, words.clone()))
 }
 
 /// What keeps the Jobs of a CronJob from being made or from running.

@@ -23,8 +23,10 @@ const DRAIN_ONLY: &str = "--drain-only";
 /// record that the snapshot is done, and the record that the upload is done follows the message.
 const MESSAGE_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 
-pub(super) fn decide(world: &World<'_>, decision: &mut Decision) {
-    let Some(survey) = survey(world).filter(|_| world.is_ours()) else { return };
+/// Decides, and gives when the next upload begins, where one waits for its time.
+pub(super) fn decide(world: &World<'_>, decision: &mut Decision) -> Option<Timestamp> {
+    let survey = survey(world).filter(|_| world.is_ours())?;
+    let mut next_upload = None;
     for cron_job in world.state.cron_jobs.iter().filter(|cron_job| !cron_job.is_deleted) {
         let Some(template) = &cron_job.template else { continue };
         let (work, argument) = match cron_job.consumer() {
@@ -33,8 +35,12 @@ pub(super) fn decide(world: &World<'_>, decision: &mut Decision) {
             None => continue,
         };
         deaths::of_stage(world, cron_job, decision);
-        take_turn(world, decision, cron_job, &work, argument, || Cow::Borrowed(&template.spec));
+        let next = take_turn(world, decision, cron_job, &work, argument, || Cow::Borrowed(&template.spec));
+        if cron_job.consumer() == Some(UPLOAD_CONSUMER) {
+            next_upload = next;
+        }
     }
+    next_upload
 }
 
 /// What the queue said, unless a Job has ended since.

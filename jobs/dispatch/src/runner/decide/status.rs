@@ -4,8 +4,9 @@
 use drover::coexistence::{self, Operator};
 use drover::resources::{
     Backup, BackupStatus, BackupType, ConditionStatus, Conditions, Losses, Ready, Restore, RestoreStatus, RunState,
-    rfc3339,
+    WAITING, rfc3339,
 };
+use drover::restores;
 use drover::runs::report::{damage, tells_damage};
 use drover::runs::{confirmed, missing_words, schedule_of, status_of, with_confirmed};
 use jiff::Timestamp;
@@ -21,6 +22,15 @@ pub(crate) const BLOCKED: &str = "Blocked";
 
 /// The reason of conditions and Events where a Job died.
 pub(crate) const JOB_FAILED: &str = "JobFailed";
+
+/// The reason of the condition while NATS does not answer.
+pub(super) const NATS_AWAY: &str = "NatsAway";
+
+/// What is said of what waited, once that is over.
+const AGAIN: &str = "nothing stands in its way any more; it is tried again";
+
+/// What stands between what a try came to and the time of the next one.
+const NEXT_TRY: &str = "; the next try begins at ";
 
 /// What a Backup's status is to say.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,14 +50,25 @@ pub(crate) struct RestoreWish(Wish);
 struct Wish {
     operator: Option<Operator>,
     obstacle: Option<Obstacle>,
+    /// When what failed or waits is tried again.
+    next_try: Option<Timestamp>,
     /// What `Ready` says when nothing is in the way any more and no job has said another thing.
     otherwise: (Ready, String),
 }
 
-pub(super) fn tell_backup(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, obstacle: Option<Obstacle>) {
+/// What is told of one, beside who is in charge.
+pub(super) struct News {
+    /// What keeps it from running.
+    pub(super) obstacle: Option<Obstacle>,
+    /// When what failed or waits is tried again.
+    pub(super) next_try: Option<Timestamp>,
+}
+
+pub(super) fn tell_backup(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, news: News) {
+    let News { obstacle, next_try } = news;
     let operator = world.state.charge.operator().cloned();
     let next = next(case, world.now).filter(|_| operator.is_none());
-    let common = Wish { operator, obstacle, otherwise: otherwise(case) };
+    let common = Wish { operator, obstacle, next_try, otherwise: otherwise(case) };
     let wish = BackupWish { common, next, confirmed: confirmed(&case.history, case.backup) };
     if wish.status(case.backup, world.now).is_some() {
         let (name, uid) = (case.backup.name_any(), case.backup.uid().unwrap_or_default());
@@ -55,10 +76,10 @@ pub(super) fn tell_backup(world: &World<'_>, decision: &mut Decision, case: &Cas
     }
 }
 
-pub(super) fn tell_restore(world: &World<'_>, decision: &mut Decision, restore: &Restore, obstacle: Option<&Obstacle>) {
+pub(super) fn tell_restore(world: &World<'_>, decision: &mut Decision, restore: &Restore, news: News) {
+    let News { obstacle, next_try } = news;
     let operator = world.state.charge.operator().cloned();
-    let otherwise = (Ready::Pending, String::new());
-    let wish = RestoreWish(Wish { operator, obstacle: obstacle.cloned(), otherwise });
+    let wish = RestoreWish(Wish { operator, obstacle, next_try, otherwise: (Ready::Pending, String::new()) });
     if wish.status(restore, world.now).is_some() {
         let (name, uid) = (restore.name_any(), restore.uid().unwrap_or_default());
         decision.act(Action::TellRestore { name, uid, wish: Box::new(wish) });
@@ -80,9 +101,28 @@ impl RestoreWish {
     /// The status as it is to be; none where it is so.
     pub(crate) fn status(&self, restore: &Restore, now: Timestamp) -> Option<RestoreStatus> {
         let mut status = restore.status.clone().unwrap_or_default();
+        if let Some(conditions) = status.conditions.as_mut().filter(|_| is_edited(restore)) {
+            // What it waited for may be mended with that.
+            conditions.set_ready(Ready::Pending, "it was edited; the next try takes it as it is now", now);
+            conditions.set("Reconciling", ConditionStatus::True, WAITING, "edited", now);
+            status.observed_generation = restore.metadata.generation;
+        }
         status.conditions = self.0.apply(status.conditions, now);
+        let died = self.0.obstacle.as_ref().filter(|obstacle| obstacle.is_failure && !obstacle.is_final);
+        if let Some((conditions, obstacle)) = status.conditions.as_mut().zip(died) {
+            restores::set_waiting(conditions, restore, &obstacle.message, now);
+            tell_next_try(conditions, self.0.next_try, now);
+        }
         (status != restore.status.clone().unwrap_or_default()).then_some(status)
     }
+}
+
+/// Whether a Restore that waits says so of what it was before somebody edited it.
+fn is_edited(restore: &Restore) -> bool {
+    let status = restore.status.as_ref();
+    let is_old = status.is_some_and(|status| status.observed_generation < restore.metadata.generation);
+    let conditions = status.and_then(|status| status.conditions.as_ref());
+    is_old && conditions.is_some_and(Conditions::waits)
 }
 
 impl Wish {
@@ -94,16 +134,31 @@ impl Wish {
             Some(obstacle) => block(&mut conditions, obstacle, now),
             None => unblock(&mut conditions, &self.otherwise, now),
         }
+        tell_next_try(&mut conditions, self.next_try, now);
         (was_there || !conditions.0.is_empty()).then_some(conditions)
     }
+}
+
+/// Says when what failed or waits is tried again, until the next try says another thing.
+fn tell_next_try(conditions: &mut Conditions, next_try: Option<Timestamp>, now: Timestamp) {
+    let failed = Ready::Failed.to_string();
+    let is_of_try = |reason: &String| *reason == WAITING || *reason == failed;
+    let reconciling = conditions.get("Reconciling").filter(|reconciling| reconciling.status == ConditionStatus::True);
+    let reason = reconciling.and_then(|reconciling| reconciling.reason.clone()).filter(is_of_try);
+    let (Some(next_try), Some(reason)) = (next_try, reason) else { return };
+    let said = reconciling.and_then(|reconciling| reconciling.message.as_deref()).unwrap_or_default();
+    let said = said.split_once(NEXT_TRY).map_or(said, |(said, _)| said);
+    let words = format!("{said}{NEXT_TRY}{}", rfc3339(next_try));
+    conditions.set("Reconciling", ConditionStatus::True, &reason, &words, now);
 }
 
 fn block(conditions: &mut Conditions, obstacle: &Obstacle, now: Timestamp) {
     let Obstacle { reason, message, is_failure, is_final } = obstacle;
     let was_stalled = said_stalled(conditions);
     conditions.set(BLOCKED, ConditionStatus::True, reason, message, now);
-    // That the newest archive is damaged is worse, and what is in the way says the other condition.
-    if !tells_damage(conditions) {
+    // That the newest archive is damaged is worse, and what is in the way says the other condition. A job that said the same
+    // has said more.
+    if !tells_damage(conditions) && !(conditions.waits() && tells_obstacle(conditions)) {
         conditions.set_ready(if *is_failure { Ready::Failed } else { Ready::Pending }, message, now);
     }
     if *is_final {
@@ -117,14 +172,28 @@ fn block(conditions: &mut Conditions, obstacle: &Obstacle, now: Timestamp) {
 fn unblock(conditions: &mut Conditions, (ready, detail): &(Ready, String), now: Timestamp) {
     let Some(message) = blocking(conditions) else { return };
     let was_stalled = said_stalled(conditions);
-    let words = |conditions: &Conditions| conditions.get("Ready").and_then(|ready| ready.message.clone());
-    if words(conditions).is_some_and(|words| words.ends_with(&format!(": {message}"))) {
-        conditions.set_ready(*ready, detail, now);
+    if conditions.detail().starts_with(&message) {
+        // A job that said it too has not died without a word, and that is known by what it said.
+        if conditions.waits() && is_blocked_by(conditions, NATS_AWAY) {
+            conditions.set_waiting(AGAIN, now);
+        } else {
+            conditions.set_ready(*ready, detail, now);
+        }
     }
     if was_stalled {
         conditions.set("Stalled", ConditionStatus::False, "Unblocked", "", now);
     }
     conditions.set(BLOCKED, ConditionStatus::False, "Unblocked", "", now);
+}
+
+/// Whether `Ready` says what the obstacle is that is told now.
+pub(super) fn tells_obstacle(conditions: &Conditions) -> bool {
+    blocking(conditions).is_some_and(|message| conditions.detail().starts_with(&message))
+}
+
+/// Whether an obstacle is told now that has this reason.
+pub(super) fn is_blocked_by(conditions: &Conditions, reason: &str) -> bool {
+    conditions.is_true(BLOCKED) && conditions.get(BLOCKED).is_some_and(|told| told.reason.as_deref() == Some(reason))
 }
 
 /// The message of the obstacle that is told now.

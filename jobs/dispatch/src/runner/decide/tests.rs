@@ -233,6 +233,23 @@ impl Fixture {
         })
     }
 
+    /// Changes a Restore.
+    pub(super) fn edit_restore(&mut self, name: &str, change: impl FnOnce(&mut Restore)) {
+        let mut restore = self.state.restores.get(name).unwrap().clone();
+        change(&mut restore);
+        self.state.restores.put(name.to_owned(), restore);
+    }
+
+    /// The status that a Restore is to have.
+    pub(super) fn told_of_restore(&self, restore: &str) -> Option<RestoreStatus> {
+        self.decide().actions.into_iter().find_map(|action| match action {
+            Action::TellRestore { name, wish, .. } if name == restore => {
+                wish.status(self.state.restores.get(restore).unwrap(), self.now)
+            }
+            _ => None,
+        })
+    }
+
     /// What `Ready` of a Backup is to say.
     pub(super) fn ready(&self, backup: &str) -> Option<String> {
         self.told(backup)?.conditions?.get("Ready")?.message.clone()

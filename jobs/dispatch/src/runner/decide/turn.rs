@@ -63,7 +63,8 @@ fn turn(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob, work: &W
     (turn, pause)
 }
 
-/// Starts a Job of `cron_job` when it is its turn, and has the pause noted. `spec` is what the Job is made of.
+/// Starts a Job of `cron_job` when it is its turn, and has the pause noted. `spec` is what the Job is made of. Gives when the
+/// next one is started, where that is later.
 pub(super) fn take_turn<'s>(
     world: &World<'_>,
     decision: &mut Decision,
@@ -71,7 +72,7 @@ pub(super) fn take_turn<'s>(
     work: &Work,
     argument: Option<&str>,
     spec: impl FnOnce() -> Cow<'s, Value>,
-) {
+) -> Option<Timestamp> {
     starting::delete_left_over(world, decision, cron_job);
     let (turn, pause) = turn(world, decision, cron_job, work);
     match turn {
@@ -85,6 +86,7 @@ pub(super) fn take_turn<'s>(
         let (name, uid) = (cron_job.name.clone(), cron_job.uid.clone());
         decision.act(Action::Note { name, uid, annotations: pause.annotations() });
     }
+    if let Turn::At(time) = turn { Some(time) } else { None }
 }
 
 fn start(

@@ -16,6 +16,8 @@ async fn the_runner_survives_restarts_of_the_api_server_and_of_nats() {
     cluster.nth_job("after", 1).await;
 
     cluster.testbed.stop(Part::Nats).await.unwrap();
+    let is_seen = async || dispatch.answer("/readyz").await.1.contains("queue: away: the connection is lost");
+    until("it is seen that NATS is gone", is_seen).await;
     cluster.make_backup("without-nats", None).await;
     cluster.nth_job("without-nats", 1).await;
     cluster.testbed.start_again(Part::Nats).await.unwrap();

@@ -31,11 +31,12 @@ fn a_job_that_died_in_the_middle_of_a_run_is_announced_once() {
         "restartCount": 0, "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]});
     fixture.pod("daily-1", &killed);
     let [death] = deaths(&fixture).try_into().unwrap();
-    let words =
-        "the Job \"daily-1\" failed (BackoffLimitExceeded): the container \"snapshot\" ended with 137 (OOMKilled)";
+    let words = "a Job of the CronJob \"daily\" failed (BackoffLimitExceeded): the container \"snapshot\" ended with 137 \
+                 (OOMKilled)";
     assert_eq!((death.stage.as_str(), death.words.as_str()), ("snapshot", words));
     assert_eq!(death.victims, [Victim::Backup { name: "daily".to_owned(), run: Some("daily-1".to_owned()) }]);
     assert_eq!(fixture.ready("daily"), Some(format!("Failed: {words}")));
+    assert_eq!(death.told(), format!("{words} (the Job \"daily-1\")"));
     fixture.state.announced.insert(death.job);
     assert!(deaths(&fixture).is_empty());
 }
@@ -98,18 +99,54 @@ fn an_upload_that_died_is_announced_for_each_archive_that_it_did_not_speak_of() 
     fixture.now = at(3605);
     let [death] = deaths(&fixture).try_into().unwrap();
     assert_eq!(death.victims, [Victim::Backup { name: "silent".to_owned(), run: Some("silent-1".to_owned()) }]);
-    assert!(fixture.ready("silent").unwrap().starts_with("Failed: the Job \"upload-1\" failed"));
+    assert!(fixture.ready("silent").unwrap().starts_with("Failed: a Job of the CronJob \"upload\" failed"));
     assert_eq!(fixture.ready("spoken"), None);
 }
 
-#[test]
-fn a_restore_that_died_is_announced() {
+/// A Restore whose Job failed at one o'clock.
+fn failed_restore() -> Fixture {
     let mut fixture = Fixture::new();
     fixture.restore("r", "uid-r", at(60), false);
     fixture.job("restore", "restore-1", failed(at(3600)), "uid-r");
     fixture.now = at(3605);
+    fixture
+}
+
+#[test]
+fn a_restore_that_died_is_announced_and_waits_for_the_next_try() {
+    let mut fixture = failed_restore();
     let [death] = deaths(&fixture).try_into().unwrap();
     assert_eq!(death.victims, [Victim::Restore { name: "r".to_owned() }]);
+    let status = fixture.told_of_restore("r").unwrap();
+    let conditions = status.conditions.as_ref().unwrap();
+    assert!(conditions.waits() && conditions.is_true("Blocked"), "{conditions:?}");
+    let ready = conditions.get("Ready").unwrap().message.as_deref().unwrap();
+    assert!(ready.starts_with("InProgress: a Job of the CronJob \"restore\" failed "), "{ready}");
+    assert!(ready.ends_with("; it is tried again until 2026-01-01T01:01:00Z"), "{ready}");
+    let tries = conditions.get("Reconciling").unwrap().message.as_deref().unwrap();
+    assert!(tries.ends_with("; the next try begins at 2026-01-01T01:00:10Z"), "{tries}");
+    fixture.edit_restore("r", |restore| restore.status = Some(status));
+    fixture.now = at(3607);
+    assert_eq!(fixture.told_of_restore("r"), None, "it is told once");
+    assert_eq!(deaths(&fixture).len(), 1, "what dispatch said is no word of the Job");
+}
+
+#[test]
+fn a_job_that_said_what_a_restore_or_a_backup_waits_for_did_not_die() {
+    let mut fixture = failed_restore();
+    fixture.edit_restore("r", |restore| {
+        let conditions = restore.status.get_or_insert_default().conditions.get_or_insert_default();
+        conditions.set_waiting("no Secret", at(3598));
+    });
+    assert!(deaths(&fixture).is_empty());
+
+    let mut fixture = failed_snapshot();
+    fixture.run("daily", 1, at(3000), RunState::InProgress, false);
+    fixture.edit("daily", |backup| {
+        let conditions = backup.status.get_or_insert_default().conditions.get_or_insert_default();
+        conditions.set_waiting("NATS does not answer", at(3598));
+    });
+    assert!(deaths(&fixture).is_empty(), "though a run was left in the middle before");
 }
 
 #[test]

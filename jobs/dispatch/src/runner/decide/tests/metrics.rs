@@ -115,7 +115,7 @@ fn restores_and_messages_are_counted() {
     check(&fixture, "drover_queue_up", Some(0.0));
     check(&fixture, "drover_queue_messages{consumer=\"upload\",state=\"pending\"}", Some(3.0));
     check(&fixture, "drover_queue_messages{consumer=\"upload\",state=\"in_flight\"}", Some(1.0));
-    fixture.state.queue = Queue::Away { reason: "no answer".to_owned() };
+    fixture.state.queue = Queue::Away { reason: "no answer".to_owned(), words: String::new() };
     check(&fixture, "drover_queue_up", Some(0.0));
 }
 

@@ -4,7 +4,7 @@ use drover::runs::{ALLOW_ANNOTATION, WHOLE};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::{Fixture, Outcome, at};
+use super::{Fixture, Outcome, Queue, at, failed};
 use crate::runner::decide::Action;
 
 /// A Backup whose Job is there.
@@ -25,8 +25,8 @@ fn waiting(reason: &str, message: &str) -> Value {
 fn what_keeps_a_pod_from_being_made_is_told() {
     let mut fixture = blocked();
     fixture.event("uid-daily-1", "FailedCreate", "Error creating: pods is forbidden: exceeded quota: none");
-    let expected = "Pending: the Job \"daily-1\" gets no pod: FailedCreate: Error creating: pods is forbidden: exceeded \
-                    quota: none";
+    let expected =
+        "Pending: its Job gets no pod: FailedCreate: Error creating: pods is forbidden: exceeded quota: none";
     assert_eq!(fixture.ready("daily").as_deref(), Some(expected));
 }
 
@@ -34,12 +34,11 @@ fn what_keeps_a_pod_from_being_made_is_told() {
 fn what_keeps_a_pod_from_running_is_told() {
     let mut fixture = blocked();
     fixture.pod("daily-1", &waiting("ErrImagePull", "not found"));
-    let expected =
-        "Pending: the container \"snapshot\" of the pod \"daily-1-x\" does not start: ErrImagePull: not found";
+    let expected = "Pending: the container \"snapshot\" does not start: ErrImagePull: not found";
     assert_eq!(fixture.ready("daily").as_deref(), Some(expected));
     fixture.pod("daily-1", &waiting("ContainerCreating", ""));
     fixture.event("uid-daily-1-x", "FailedMount", "secret \"nats-snapshot\" not found");
-    let expected = "Pending: the pod \"daily-1-x\" does not start: FailedMount: secret \"nats-snapshot\" not found";
+    let expected = "Pending: its pod does not start: FailedMount: secret \"nats-snapshot\" not found";
     assert_eq!(fixture.ready("daily").as_deref(), Some(expected));
 }
 
@@ -131,7 +130,7 @@ fn what_the_upload_waits_for_is_told_on_the_backups_that_wait_for_it() {
     fixture.consumer(1, 0, 1);
     fixture.job("upload", "upload-1", Outcome::Active, "1");
     fixture.pod("upload-1", &waiting("ImagePullBackOff", "no"));
-    assert!(fixture.ready("waits").unwrap().contains("the pod \"upload-1-x\" does not start: ImagePullBackOff"));
+    assert!(fixture.ready("waits").unwrap().contains("does not start: ImagePullBackOff: no"));
     assert_eq!(fixture.ready("done"), None);
 }
 
@@ -140,8 +139,8 @@ fn what_the_api_server_refuses_is_told() {
     let mut fixture = Fixture::new();
     fixture.backup("daily", None);
     fixture.settle();
-    fixture.state.refuse("daily", "the Job \"daily-1\" was refused: denied".to_owned(), fixture.now);
-    assert_eq!(fixture.ready("daily").as_deref(), Some("Pending: the Job \"daily-1\" was refused: denied"));
+    fixture.state.refuse("daily", "its Job was refused: denied".to_owned(), fixture.now);
+    assert_eq!(fixture.ready("daily").as_deref(), Some("Pending: its Job was refused: denied"));
 }
 
 #[test]
@@ -155,6 +154,116 @@ fn a_cron_job_that_makes_no_job_is_told_until_it_makes_one() {
     fixture.now = at(3700);
     fixture.job("daily", "daily-2", Outcome::Completed { at: at(3720) }, "");
     assert_eq!(fixture.ready("daily"), None);
+}
+
+#[test]
+fn what_is_told_of_one_job_is_told_of_the_next_in_the_same_words() {
+    let told = ["daily-1", "daily-2"].map(|job| {
+        let mut fixture = blocked();
+        fixture.state.jobs.remove("daily-1");
+        fixture.job("daily", job, Outcome::Active, "1");
+        let forbidden = format!("Error creating: pods \"{job}-\" is forbidden: exceeded quota");
+        fixture.event(&format!("uid-{job}"), "FailedCreate", &forbidden);
+        fixture.ready("daily").unwrap()
+    });
+    assert!(told[0] == told[1] && told[0].ends_with("pods \"daily\" is forbidden: exceeded quota"), "{told:?}");
+}
+
+#[test]
+fn a_job_of_before_that_has_not_begun_is_told_before_it_is_slow() {
+    let mut fixture = blocked();
+    fixture.pod("daily-1", &waiting("ContainerCreating", ""));
+    assert_eq!(fixture.ready("daily"), None, "it is what its CronJob says");
+    let mut job = fixture.state.jobs.get("daily-1").unwrap().clone();
+    job.pod = "another".to_owned();
+    fixture.state.jobs.put("daily-1".to_owned(), job);
+    let ready = fixture.ready("daily").unwrap();
+    assert!(ready.contains("made before the CronJob \"daily\" was changed has not begun"), "{ready}");
+}
+
+fn nats_away(fixture: &mut Fixture) {
+    let words = "NATS at nats://nats:4222 does not answer".to_owned();
+    fixture.state.queue = Queue::Away { reason: "connection refused".to_owned(), words };
+}
+
+#[test]
+fn what_needs_nats_says_that_it_is_away_and_nothing_else_does() {
+    let mut fixture = Fixture::new();
+    for (name, state) in [("waits", RunState::InProgress), ("done", RunState::Completed)] {
+        fixture.backup(name, None);
+        fixture.run(name, 1, at(1900), state, true);
+    }
+    fixture.backup("due", None);
+    fixture.settle();
+    nats_away(&mut fixture);
+    let expected = Some("Pending: NATS at nats://nats:4222 does not answer".to_owned());
+    assert_eq!((fixture.ready("waits"), fixture.ready("due")), (expected.clone(), expected));
+    assert_eq!(fixture.ready("done"), None);
+}
+
+#[test]
+fn what_a_job_says_of_nats_that_is_away_stays_until_it_answers() {
+    let mut fixture = Fixture::new();
+    fixture.backup("daily", None);
+    fixture.settle();
+    nats_away(&mut fixture);
+    let status = fixture.told("daily").unwrap();
+    of_status(&mut fixture, |_| status);
+    of_status(&mut fixture, |mut status| {
+        let conditions = status.conditions.get_or_insert_default();
+        conditions.set_waiting("NATS at nats://nats:4222 does not answer", at(3598));
+        status
+    });
+    for outcome in [Outcome::Active, failed(at(3600))] {
+        fixture.job("daily", "daily-1", outcome, "1");
+        fixture.now = at(3605);
+        assert_eq!(fixture.ready("daily"), None, "neither taken back nor told in other words");
+    }
+    fixture.consumer(0, 0, 0);
+    let again = "InProgress: nothing stands in its way any more; it is tried again";
+    assert_eq!(fixture.ready("daily").as_deref(), Some(again));
+    let status = fixture.told("daily").unwrap();
+    of_status(&mut fixture, |_| status);
+    assert_eq!(fixture.ready("daily"), None, "the Job has spoken all the same");
+}
+
+#[test]
+fn an_annotation_that_nobody_knows_is_told_and_starts_nothing() {
+    let mut fixture = Fixture::new();
+    fixture.backup("daily", Some("@daily"));
+    fixture.edit("daily", |backup| drop(backup.annotations_mut().insert("drover.dev/alow".to_owned(), String::new())));
+    fixture.settle();
+    let ready = fixture.ready("daily").unwrap();
+    assert!(ready.starts_with("Failed: ") && ready.contains("the nearest there: \"drover.dev/allow\""), "{ready}");
+    assert!(fixture.starts().is_empty());
+    fixture.edit("daily", |backup| backup.annotations_mut().clear());
+    fixture.settle();
+    assert_eq!(fixture.starts(), ["daily"]);
+}
+
+#[test]
+fn what_failed_says_when_it_is_tried_again() {
+    let mut fixture = Fixture::new();
+    fixture.backup("daily", None);
+    fixture.settle();
+    of_status(&mut fixture, |mut status| {
+        let conditions = status.conditions.get_or_insert_default();
+        conditions.set_ready(Ready::Failed, "no ResourceSet", at(3598));
+        conditions.set("Reconciling", ConditionStatus::True, "Failed", "snapshot", at(3598));
+        status
+    });
+    fixture.job("daily", "daily-1", failed(at(3600)), "1");
+    fixture.now = at(3605);
+    let tries = |fixture: &Fixture| {
+        let status = fixture.told("daily").or(fixture.state.backups.get("daily").unwrap().status.clone()).unwrap();
+        status.conditions.unwrap().get("Reconciling").unwrap().message.clone().unwrap()
+    };
+    let expected = "snapshot; the next try begins at 2026-01-01T01:00:10Z";
+    assert_eq!(tries(&fixture), expected);
+    let status = fixture.told("daily").unwrap();
+    of_status(&mut fixture, |_| status);
+    fixture.now = at(3607);
+    assert_eq!(fixture.told("daily"), None, "it is told once");
 }
 
 /// An upload that waits for an image, and a CronJob that has another one by now.

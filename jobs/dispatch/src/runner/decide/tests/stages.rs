@@ -155,7 +155,7 @@ fn what_the_queue_said_before_a_job_ended_is_out_of_date() {
     fixture.consumer(0, 1, 7);
     fixture.state.ends += 1;
     assert!(fixture.starts().is_empty());
-    fixture.state.queue = Queue::Away { reason: "no".to_owned() };
+    fixture.state.queue = Queue::Away { reason: "no".to_owned(), words: String::new() };
     assert!(fixture.starts().is_empty());
 }
 

@@ -1,0 +1,45 @@
+//! The queue, while it does not answer: no snapshot can be made, and each Backup whose turn it is says so.
+
+use drover::clock;
+use drover::exit::Failure;
+use drover::policy::Policies;
+use drover::resources::Backup;
+use drover::runs::{self, RunStore, report, set_backup_status};
+use kube::{Client, ResourceExt};
+use tracing::warn;
+
+use crate::backup::{JOB, find_backup, list_backups};
+
+/// Says `words` on the Backup of that name or, without one, on each that is due. Where that cannot be said the log has it.
+pub(crate) async fn tell(client: &Client, name: Option<&str>, words: &str) {
+    match wanted(client, name).await {
+        Ok(wanted) => {
+            for backup in wanted {
+                let status = |backup: &Backup| Some(report::waiting(backup, words, clock::now()));
+                let told = set_backup_status(client.clone(), &backup.name_any(), JOB, status).await;
+                if let Err(error) = told {
+                    warn!("{}", Failure::from(error));
+                }
+            }
+        }
+        Err(failure) => warn!("{failure}"),
+    }
+}
+
+async fn wanted(client: &Client, name: Option<&str>) -> Result<Vec<Backup>, Failure> {
+    if let Some(name) = name {
+        return Ok(vec![find_backup(client, name).await?]);
+    }
+    let policies = Policies::load(client).await?;
+    let store = RunStore::new(client.clone(), JOB);
+    let mut due = Vec::new();
+    for backup in list_backups(client).await? {
+        let history = store.history(&backup).await?;
+        // Of one whose schedule cannot be read that is said, and nothing of the queue.
+        let wanted = runs::due(&backup, &policies.settings(&backup), &history, clock::now());
+        if wanted.is_ok_and(|due| due.is_some()) {
+            due.push(backup);
+        }
+    }
+    Ok(due)
+}
