@@ -57,7 +57,8 @@ impl Fault for Error {
     }
 }
 
-/// Starts logging to standard error, whose closing ends the program. A logger that is there already, as in a test process, stays.
+/// Starts logging to standard error; the program ends once nobody reads that. A logger that is there already, as in a test
+/// process, stays.
 ///
 /// # Errors
 /// When the filter cannot be read.
