@@ -25,7 +25,7 @@ mod tests {
     async fn what_is_spawned_works_in_the_span_of_who_spawned_it() {
         // A subscriber that another test set does as well.
         drop(tracing::subscriber::set_global_default(tracing_subscriber::registry()));
-        let name = || Span::current().metadata().map(|metadata| metadata.name());
+        let name = || Span::current().metadata().map(tracing::Metadata::name);
         let (task, thread) = info_span!("run").in_scope(|| (spawn(async move { name() }), spawn_blocking(name)));
         assert_eq!((task.await.unwrap(), thread.await.unwrap()), (Some("run"), Some("run")));
     }

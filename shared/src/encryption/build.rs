@@ -123,7 +123,7 @@ impl Building {
                 )),
             }
         }
-        self.rules.push(Rule { masks, writer, keys, reads_clear });
+        self.rules.push(Rule { masks, writer, reads_clear, keys });
         Ok(())
     }
 

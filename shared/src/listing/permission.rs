@@ -14,16 +14,13 @@ pub struct Account {
 /// What gives the right to `verb` a type: for a ServiceAccount the commands to the letter.
 pub(super) fn how_to_permit(resource: &ResourceType, verb: &str, account: Option<&Account>) -> String {
     let type_name = resource.type_name();
-    match account.filter(|_| is_word(&type_name)) {
-        Some(account) => format!("to allow it, run \"{}\"", command(&type_name, verb, account)),
-        None => {
-            let ResourceType { group, plural, .. } = resource;
-            format!(
-                "whoever asks needs a ClusterRole with the rule apiGroups: [{group:?}], resources: [{plural:?}], verbs: \
-                 [{verb:?}]"
-            )
-        }
+    if let Some(account) = account.filter(|_| is_word(&type_name)) {
+        return format!("to allow it, run \"{}\"", command(&type_name, verb, account));
     }
+    let ResourceType { group, plural, .. } = resource;
+    format!(
+        "whoever asks needs a ClusterRole with the rule apiGroups: [{group:?}], resources: [{plural:?}], verbs: [{verb:?}]"
+    )
 }
 
 /// For this type alone, without its subresources: `get` on those of pods, or on all, leads into pods.

@@ -123,7 +123,7 @@ fn namesakes(of: Provider) -> [String; 3] {
     let entry = |keys: &[(&str, Vec<u8>)]| provider(of, keys);
     [
         document(&[("secrets", &[entry(&[one.clone(), two.clone()])])]),
-        document(&[("secrets", &[entry(&[one.clone()]), entry(&[two.clone()])])]),
+        document(&[("secrets", &[entry(std::slice::from_ref(&one)), entry(std::slice::from_ref(&two))])]),
         document(&[("secrets", &[entry(&[one])]), ("pods", &[entry(&[two])])]),
     ]
 }
