@@ -68,7 +68,7 @@ use self::error::{AnotherSnafu, FindSnafu, MarkedSnafu, StoreSnafu, UseNameSnafu
 use self::folder::Folder;
 use self::meter::{Meter, reporting};
 use self::name::{Companion, check_name};
-use crate::nearest::{Nearest, Search};
+use crate::nearest::Search;
 
 /// The folder of the default location: where the Rancher backup operator mounts its volume.
 pub const DEFAULT_FOLDER: &str = "/var/lib/backups";

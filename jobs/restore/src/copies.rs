@@ -145,7 +145,7 @@ impl fmt::Display for KeptCopy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Secrets(pieces) => write!(formatter, "{pieces}"),
-            Self::File(path) => write!(formatter, "the file {path:?}"),
+            Self::File(path) => write!(formatter, "the file \"{}\"", path.display()),
         }
     }
 }

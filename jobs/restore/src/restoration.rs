@@ -96,7 +96,7 @@ impl Restoration {
         let (ground, at_once) = (Arc::new(ground), in_flight as usize);
         let (gauge, away) = (Arc::default(), Arc::new(Register::new(Arc::new(server.impatient()), wishes.again)));
         let notes = Vec::new();
-        Self { server, spool, definitions, rest, registrations, wishes, ground, at_once, gauge, away, copies, notes }
+        Self { server, spool, definitions, rest, registrations, wishes, ground, at_once, gauge, away, notes, copies }
     }
 
     /// The same, with something to be said of the archive beside what its own objects tell.

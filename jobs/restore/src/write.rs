@@ -64,6 +64,8 @@ pub(crate) struct Writer {
     pub(crate) named: HashSet<Position>,
     /// Where it is kept in between.
     pub(crate) copies: Arc<Copies>,
+    /// How the restore is run once more for what is not written.
+    pub(crate) again: Again,
     /// Where it is said what is waited for.
     pub(crate) gauge: Arc<Gauge>,
 }

@@ -104,7 +104,7 @@ pub(crate) async fn snapshot_backups(
     if let Some(operator) = coexistence::operator(&client, &options.namespace).await? {
         return leave_to(&operator, &client, name.as_deref()).await;
     }
-    let context = Context::connect(client, options, &nats, name.as_deref(), shutdown).await?;
+    let context = Box::pin(Context::connect(client, options, &nats, name.as_deref(), shutdown)).await?;
     let mut worst: Option<Failure> = None;
     let wanted = match name {
         Some(name) => {

@@ -28,7 +28,7 @@ use context::Context;
 pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
     let Arguments { drain: _, drain_only, spool, storage, cluster, nats, telemetry: _ } = arguments;
     let client = drover::cluster::connect().await?;
-    let context = Context::connect(client, cluster, &nats, storage, spool).await?;
+    let context = Box::pin(Context::connect(client, cluster, &nats, storage, spool)).await?;
     let jetstream = &context.connection.jetstream;
     let mut summary = queue::drain(jetstream, UPLOAD_CONSUMER, &context, &shutdown).await?;
     if !drain_only && !summary.interrupted && sweep::republish(&context).await? > 0 {

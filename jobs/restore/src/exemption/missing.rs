@@ -6,7 +6,6 @@ use drover::exit::Chain;
 
 use super::Exemption;
 use super::configuration::all_names;
-use super::error::ExemptionError;
 use crate::request::Server;
 
 /// How many configurations are named.
@@ -20,7 +19,8 @@ impl Exemption {
         if missing.is_empty() {
             return;
         }
-        let there = there(&all_names(server).await);
+        let names = all_names(server).await.map_err(|error| Chain(&error).to_string());
+        let there = there(&names);
         for name in missing {
             let words =
                 format!("no configuration of webhooks has the name {name:?} that is to be exempted from; {there}");
@@ -30,11 +30,11 @@ impl Exemption {
 }
 
 /// Which there are, in words.
-fn there(names: &Result<BTreeSet<String>, ExemptionError>) -> String {
+fn there(names: &Result<BTreeSet<String>, String>) -> String {
     let names = match names {
         Ok(names) if names.is_empty() => return "there is none at all".to_owned(),
         Ok(names) => names,
-        Err(error) => return format!("which there are is not known: {}", Chain(error)),
+        Err(error) => return format!("which there are is not known: {error}"),
     };
     let named = names.iter().take(NAMED).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(NAMED) {

@@ -61,7 +61,7 @@ impl Restoration {
             return Ok(());
         }
         let uids = self.owner_uids(&facts, &mut positions).await?;
-        let writer = self.writer(&archive, facts, uids, HashSet::new());
+        let writer = self.writer(self.server.impatient(), &archive, facts, uids, HashSet::new());
         finished.lost = stages::name_owners(&writer, positions, results, self.at_once, shutdown).await;
         Ok(())
     }

@@ -294,9 +294,8 @@ fn with_removed(result: ObjectResult, removed: Option<&Vec<String>>) -> ObjectRe
 /// The second write of an object, for its owners, does not hide what the first one did.
 pub(super) fn after_owners(second: ObjectResult, first: (Outcome, &str), in_cycle: bool) -> ObjectResult {
     match (first.0, second.outcome) {
-        (_, Outcome::Failed) => second,
         (outcome, Outcome::Unchanged | Outcome::Kept) => ObjectResult::new(outcome, first.1.to_owned()),
-        (Outcome::Unchanged, _) => second,
+        (_, Outcome::Failed) | (Outcome::Unchanged, _) => second,
         (outcome, _) => {
             let twice = if in_cycle {
                 "it is in a cycle of owners and was written twice"

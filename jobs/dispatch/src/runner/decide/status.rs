@@ -158,7 +158,8 @@ fn block(conditions: &mut Conditions, obstacle: &Obstacle, now: Timestamp) {
     conditions.set(BLOCKED, ConditionStatus::True, reason, message, now);
     // That the newest archive is damaged is worse, and what is in the way says the other condition. A job that said the same
     // has said more.
-    if !tells_damage(conditions) && !(conditions.waits() && tells_obstacle(conditions)) {
+    let is_told = tells_damage(conditions) || (conditions.waits() && tells_obstacle(conditions));
+    if !is_told {
         conditions.set_ready(if *is_failure { Ready::Failed } else { Ready::Pending }, message, now);
     }
     if *is_final {
