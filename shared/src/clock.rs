@@ -13,7 +13,7 @@
 //!   in an archive's name that was still to come when the API server stamped its run: see [`crate::ledger::is_ahead`].
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderMap;
 use http::header::DATE;
@@ -46,11 +46,31 @@ pub fn of_server() -> Option<Timestamp> {
     reading.map(|reading| reading.at(Instant::now()))
 }
 
-/// What time it was by the API server at an instant that has passed; none as long as it has not said. Up to a second too
-/// early, for it says whole seconds, and never too late.
+/// A moment, by both clocks of this machine: one stands still while it sleeps, and a person may set the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    steady: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    /// This one.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { steady: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// How long ago it was, or longer.
+    fn elapsed(&self) -> Duration {
+        self.steady.elapsed().max(self.wall.elapsed().unwrap_or_default())
+    }
+}
+
+/// What time it was by the API server at a moment that has passed; none as long as it has not said. Too early rather than too
+/// late: it says whole seconds, and of two clocks the one counts by which the moment is longer ago.
 #[must_use]
-pub fn of_server_at(instant: Instant) -> Option<Timestamp> {
-    of_server().and_then(|now| before(now, instant.elapsed()))
+pub fn of_server_at(moment: Moment) -> Option<Timestamp> {
+    of_server().and_then(|now| before(now, moment.elapsed()))
 }
 
 fn before(time: Timestamp, passed: Duration) -> Option<Timestamp> {

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use drover::archive::{Limits, Spool, Unsealing};
-use drover::clock;
+use drover::clock::{self, Moment};
 use drover::cluster::{self, ApiError, host_name, past_proxies};
 use drover::encryption::{self, Configuration};
 use drover::exit::{Exit, Failure, Fault};
@@ -103,7 +103,7 @@ pub(crate) async fn inspect(inspecting: Inspecting) -> Result<(), Failure> {
 
 /// `restore plan`.
 pub(crate) async fn plan(restoring: Restoring) -> Result<(), Failure> {
-    let (begun, output) = (Instant::now(), restoring.reading.output);
+    let (begun, output) = (Moment::now(), restoring.reading.output);
     let restoration = prepare(restoring, begun).await?;
     let finished = progress::telling(&restoration.gauge(), Box::pin(restoration.plan())).await?;
     show(&finished, output, Mode::Plan)?;
@@ -112,7 +112,7 @@ pub(crate) async fn plan(restoring: Restoring) -> Result<(), Failure> {
 
 /// `restore apply`.
 pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> Result<(), Failure> {
-    let begun = Instant::now();
+    let begun = Moment::now();
     let Applying { restoring, patience, exempt_webhooks } = applying;
     let (output, ignore_errors) = (restoring.reading.output, restoring.wishes.ignore_errors);
     let (namespace, file) = (restoring.wishes.namespace.clone(), restoring.reading.file.clone());
@@ -227,8 +227,8 @@ pub(crate) async fn report(reporting: Reporting) -> Result<(), Failure> {
     print(|out| tell(out, &stored, output, Mode::Apply))
 }
 
-/// Reads and checks the archive, and finds the cluster, for a command that began at this instant.
-async fn prepare(restoring: Restoring, begun: Instant) -> Result<Restoration, Failure> {
+/// Reads and checks the archive, and finds the cluster, for a command that began at this moment.
+async fn prepare(restoring: Restoring, begun: Moment) -> Result<Restoration, Failure> {
     let Restoring { reading, context, concurrency, wishes } = restoring;
     let Reading { file, output: _, unpacked_limit, encryption_config } = reading;
     let unsealing = unsealing(encryption_config.as_deref(), Unsealing::Refuse)?;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::deletion::{self, Left};
+use super::usage::use_of_namespace;
 use super::verdict::Verdict;
 use super::{Candidate, PrunePlan};
 use crate::finalizers;
@@ -61,6 +62,7 @@ pub(crate) async fn execute(
         outside: Vec::new(),
         progress: Progress::new("objects pruned", count),
         gauge: Arc::clone(gauge),
+        everything: plan.everything,
         shutdown,
     };
     for (candidate, verdict) in plan.iter() {
@@ -85,6 +87,7 @@ struct Run<'a> {
     outside: Vec<Outside>,
     progress: Progress,
     gauge: Arc<Gauge>,
+    everything: bool,
     shutdown: &'a CancellationToken,
 }
 
@@ -98,7 +101,7 @@ struct Going<'a> {
 impl<'a> Run<'a> {
     async fn stage(&mut self, stage: Vec<&'a Candidate>) {
         let new = |candidate| Going { candidate, held: Vec::new(), removed: Vec::new() };
-        let going = stage.into_iter().map(new).collect();
+        let going = self.without_used(stage).await.into_iter().map(new).collect();
         let deadline = Instant::now() + self.timeout;
         let asked = self.each(going, async |server, going| deletion::ask(server, going.candidate).await).await;
         let late = self.wait(asked, deadline).await;
@@ -118,6 +121,23 @@ impl<'a> Run<'a> {
             let result = self.still_there(&going).await;
             self.done(going.candidate, result);
         }
+    }
+
+    /// Without the Namespaces that have come to be used since all was decided, which may be minutes ago.
+    async fn without_used(&mut self, stage: Vec<&'a Candidate>) -> Vec<&'a Candidate> {
+        let is_looked_at = |candidate: &&Candidate| !self.everything && candidate.is("", "namespaces");
+        let (namespaces, mut unused): (Vec<_>, Vec<_>) = stage.into_iter().partition(is_looked_at);
+        for candidate in namespaces {
+            match use_of_namespace(self.server, &candidate.name).await {
+                Ok(None) => unused.push(candidate),
+                Ok(Some(why)) => {
+                    let reason = format!("{why}; they came while the archive was written");
+                    self.done(candidate, ObjectResult::new(Outcome::HeldBack, reason));
+                }
+                Err(error) => self.done(candidate, ObjectResult::failed(&error)),
+            }
+        }
+        unused
     }
 
     /// Waits until the objects are gone, the time is over or the run is to stop, and gives those that are not gone.

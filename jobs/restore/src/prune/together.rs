@@ -28,6 +28,21 @@ pub(super) fn hold_back(candidates: &[Candidate], verdicts: &mut [Verdict]) {
     }
 }
 
+/// Keeps what owns a candidate that `stands`, and the owners of that: Kubernetes would delete it with them. It comes last, for
+/// this holds whatever is asked.
+pub(super) fn keep_owners(candidates: &[Candidate], verdicts: &mut [Verdict], stands: impl Fn(&Candidate) -> bool) {
+    let index = Index::of(candidates);
+    let mut kept: Vec<&Candidate> = candidates.iter().filter(|candidate| stands(candidate)).collect();
+    while let Some(candidate) = kept.pop() {
+        for owner in candidate.owners.iter().filter_map(|uid| index.by_uid.get(uid.as_str()).copied()) {
+            if !matches!(verdicts[owner], Verdict::Keep(_)) {
+                verdicts[owner] = Verdict::Keep("it owns what drover stands on, or what no archive has a place for");
+                kept.push(&candidates[owner]);
+            }
+        }
+    }
+}
+
 impl<'a> Index<'a> {
     fn of(candidates: &'a [Candidate]) -> Self {
         let mut index = Self { by_uid: HashMap::new(), namespaces: HashMap::new(), inside: HashMap::new() };

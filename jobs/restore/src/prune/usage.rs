@@ -121,7 +121,7 @@ fn named(candidate: &Candidate, found: Option<String>) -> Option<(String, String
     found.map(|reason| (candidate.name.clone(), reason))
 }
 
-async fn use_of_namespace(server: &Server, namespace: &str) -> Result<Option<String>, UsageError> {
+pub(super) async fn use_of_namespace(server: &Server, namespace: &str) -> Result<Option<String>, UsageError> {
     for (plural, what) in [("pods", "pods"), ("persistentvolumeclaims", "volumes (PersistentVolumeClaims)")] {
         let path = format!("/api/v1/namespaces/{namespace}/{plural}?limit=1");
         let page = server.get(&path).await.with_context(|_| LookSnafu { namespace, plural })?;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Candidate, Doubts, Usage, together};
 use crate::ground::Ground;
 use crate::order::{self, Rank};
+use crate::special_cases::OURS;
 
 /// The namespaces that every cluster has; without one of them it does not work.
 const CLUSTERS_OWN: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "default"];
@@ -32,6 +33,8 @@ impl Verdict {
 pub(crate) struct PrunePlan {
     candidates: Vec<Candidate>,
     verdicts: Vec<Verdict>,
+    /// Whether also what would take others' things with it is deleted.
+    pub(super) everything: bool,
 }
 
 impl PrunePlan {
@@ -46,7 +49,8 @@ impl PrunePlan {
         let decide = |candidate| decide(candidate, usage, doubts, ground, everything);
         let mut verdicts: Vec<Verdict> = candidates.iter().map(decide).collect();
         together::hold_back(&candidates, &mut verdicts);
-        Self { candidates, verdicts }
+        together::keep_owners(&candidates, &mut verdicts, |candidate| stands(candidate, ground));
+        Self { candidates, verdicts, everything }
     }
 
     /// The candidates, each with what becomes of it.
@@ -87,6 +91,12 @@ fn decide(candidate: &Candidate, usage: &Usage, doubts: &Doubts, ground: &Ground
         Some(reason) if !everything => Verdict::hold_back(&reason),
         _ => Verdict::Delete,
     }
+}
+
+/// Whether a candidate must not go with its owner either.
+fn stands(candidate: &Candidate, ground: &Ground) -> bool {
+    let is_needed = || candidate.is("", "secrets") && ground.needs_secret(&candidate.namespace, &candidate.name);
+    candidate.kept == Some(OURS) || candidate.key().check().is_err() || is_needed()
 }
 
 /// Why a candidate is never deleted.
@@ -164,15 +174,35 @@ pub(super) mod tests {
         Doubts::new(["unknowns.a.io".to_owned()].into(), Some(today), today)
     }
 
+    fn ground() -> Ground {
+        Ground::of_namespace("home".to_owned()).with_secrets(("vault", "keys"), ("pulls", "registry"))
+    }
+
     #[track_caller]
     fn check(candidate: &Candidate, everything: bool, expected: &str) {
-        let ground = Ground::of_namespace("home".to_owned()).with_secrets(("vault", "keys"), ("pulls", "registry"));
-        let found = match decide(candidate, &usage(), &doubts(), &ground, everything) {
+        let found = match decide(candidate, &usage(), &doubts(), &ground(), everything) {
             Verdict::Delete => "delete".to_owned(),
             Verdict::Keep(reason) => format!("keep: {reason}"),
             Verdict::HoldBack(reason) => format!("hold back: {reason}"),
         };
         assert!(found.starts_with(expected), "{found}");
+    }
+
+    #[test]
+    fn what_owns_what_drover_stands_on_is_kept_whatever_is_asked() {
+        let owned_by =
+            |owner: &str, candidate: Candidate| Candidate { owners: vec![format!("uid of {owner}")], ..candidate };
+        let candidates = vec![
+            owned_by("maker", candidate("", "secrets", "vault", "keys")),
+            owned_by("above", candidate("a.io", "makers", "vault", "maker")),
+            candidate("a.io", "aboves", "vault", "above"),
+            candidate("a.io", "makers", "vault", "other"),
+        ];
+        for everything in [false, true] {
+            let plan = PrunePlan::new(candidates.clone(), &usage(), &doubts(), &ground(), everything);
+            let is_kept: Vec<bool> = plan.iter().map(|(_, verdict)| matches!(verdict, Verdict::Keep(_))).collect();
+            assert_eq!(is_kept, [true, true, true, false], "{everything}");
+        }
     }
 
     #[test]
