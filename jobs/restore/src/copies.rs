@@ -68,7 +68,7 @@ pub(crate) enum KeepError {
     /// The server refused the Secret.
     #[snafu(display(
         "it cannot be changed, and was not deleted to be created again: failed to keep a copy of it in a Secret of the \
-         namespace {namespace:?}; may this user create Secrets there?"
+         namespace {namespace:?}; see what refuses Secrets there"
     ))]
     Secret {
         /// drover's namespace.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Failure, Fault};
+use drover::resources::PART_OF_LABEL;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::core::PartialObjectMeta;
@@ -140,7 +141,11 @@ async fn settle(server: &Server, found: Found) -> Result<(), LeftError> {
 /// The copies, the newest first: of two of one object that is the one that counts. Where this user may not look, none.
 async fn find(client: &Client, namespace: &str) -> Result<Vec<Found>, LeftError> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    match secrets.list_metadata(&ListParams::default().labels(LABEL)).await.map_err(ApiError::from) {
+    match secrets
+        .list_metadata(&ListParams::default().labels(&format!("{LABEL},{PART_OF_LABEL}=drover")))
+        .await
+        .map_err(ApiError::from)
+    {
         Err(error) if error.code() == Some(403) => {
             warn!("failed to look for copies of objects that a restore left in the namespace {namespace:?}: {error}");
             Ok(Vec::new())
@@ -171,7 +176,10 @@ mod tests {
         let piece = |id: &str, path: &str| {
             let annotations =
                 json!({"drover.dev/object": path, "drover.dev/object-uid": "u", "drover.dev/pieces": "2"});
-            serde_json::from_value(json!({"metadata": {"labels": {LABEL: id}, "annotations": annotations}})).unwrap()
+            serde_json::from_value(
+                json!({"metadata": {"labels": {LABEL: id, PART_OF_LABEL: "drover"}, "annotations": annotations}}),
+            )
+            .unwrap()
         };
         let found = found_in("home", &[piece("1", "/a"), piece("2", "/b"), piece("1", "/a")]);
         let found: Vec<_> = found.iter().map(|found| (found.pieces.id(), found.path.as_str())).collect();

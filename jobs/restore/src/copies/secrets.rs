@@ -91,8 +91,10 @@ impl Pieces {
         }
     }
 
-    /// Those of the copy that a Secret is a piece of, and path and UID of the object; none where it is no piece.
+    /// Those of the copy that a Secret is a piece of, and path and UID of the object; none where it is no piece. What an archive
+    /// brings is none: no restore writes what carries drover's label.
     pub(super) fn of(namespace: &str, piece: &PartialObjectMeta<Secret>) -> Option<(Self, String, String)> {
+        piece.labels().get(PART_OF_LABEL).filter(|part_of| *part_of == "drover")?;
         let annotation = |name: &str| piece.annotations().get(name).cloned();
         let id = piece.labels().get(LABEL)?.clone();
         let count = annotation(PIECES_ANNOTATION)?.parse::<usize>().ok().filter(|count| *count <= PIECES)?;
@@ -230,6 +232,7 @@ mod tests {
         };
         assert!(of(|_| {}));
         assert!(!of(|secret| secret.metadata.labels = None));
+        assert!(!of(|secret| drop(secret.labels_mut().remove(PART_OF_LABEL))), "an archive may bring such a one");
         assert!(!of(|secret| secret.metadata.annotations = None));
         assert!(!of(|secret| drop(secret.annotations_mut().insert(PIECES_ANNOTATION.to_owned(), "many".to_owned()))));
         assert!(!of(|secret| drop(secret.annotations_mut().insert(PIECES_ANNOTATION.to_owned(), "65".to_owned()))));
