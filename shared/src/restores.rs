@@ -37,6 +37,12 @@ pub fn is_given_up(restore: &Restore, now: Timestamp) -> bool {
 pub fn given_up(restore: &Restore) -> String {
     let applied = created(restore).map(rfc3339).unwrap_or_default();
     let said = conditions(restore).map(Conditions::detail).unwrap_or_default();
+    if created(restore).is_none_or(|created| is_future(created, crate::clock::now())) {
+        return for_good(&format!(
+            "its time of creation ({applied}) was stamped by a clock that is wrong, so nobody knows how old it is; set the \
+             clocks of the API servers right"
+        ));
+    }
     let begin = format!("it was applied at {applied}, and a restore that begins");
     if said.starts_with(&begin) {
         return said.to_owned();

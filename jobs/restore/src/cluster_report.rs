@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover::clock;
+use drover::cluster::ApiError;
 use drover::coexistence::{self, Operator};
 use drover::events::{Data, Event, Kind};
 use drover::exit::Failure;
@@ -94,6 +95,12 @@ pub(crate) async fn not_tried(client: &Client, restore: &Restore, words: &str) {
 
 /// It is given up, for good: nothing of it is tried any more.
 pub(crate) async fn ended_untried(context: &Context, restore: &Restore) -> Result<(), Failure> {
+    let restores: Api<Restore> = Api::all(context.client.clone());
+    let found = restores.get_metadata_opt(&restore.name_any()).await.map_err(ApiError::from)?;
+    if !found.is_some_and(|found| is_there(&found, restore)) {
+        info!("the Restore was deleted before it began");
+        return Ok(());
+    }
     let reason = given_up(restore);
     warn!("{reason}");
     ended(context, restore, &Ending::Failed { reason }).await
@@ -101,14 +108,19 @@ pub(crate) async fn ended_untried(context: &Context, restore: &Restore) -> Resul
 
 /// It waits for its turn, `words` say behind whom, unless somebody works on it, or it says what else it waits for as it is.
 pub(crate) async fn waits_for_its_turn(client: &Client, restore: &Restore, words: &str) {
-    let told = set_status(client, restore, |status| {
-        let is_edited = status.observed_generation < restore.metadata.generation;
-        let conditions = status.conditions.get_or_insert_default();
-        if !conditions.is_in_progress() && (is_edited || !conditions.waits()) {
-            conditions.set_ready(Ready::Pending, words, clock::now());
-        }
-    });
-    warn_of(told.await);
+    warn_of(set_status(client, restore, |status| stand_in_line(status, restore, words, clock::now())).await);
+}
+
+/// The status as it is read now counts: whoever restores may have ended it since it was listed.
+fn stand_in_line(status: &mut RestoreStatus, restore: &Restore, words: &str, now: Timestamp) {
+    if status.restore_completion_ts.is_some() || restores::is_given_up(restore, now) {
+        return;
+    }
+    let is_edited = status.observed_generation < restore.metadata.generation;
+    let conditions = status.conditions.get_or_insert_default();
+    if !conditions.is_in_progress() && (is_edited || !conditions.waits()) {
+        conditions.set_ready(Ready::Pending, words, now);
+    }
 }
 
 /// Waits until the Restore is deleted.
@@ -119,13 +131,14 @@ pub(crate) async fn deleted(context: &Context, restore: &Restore) {
         ticks.tick().await;
         // That the server does not answer says nothing of the Restore; the work itself will notice.
         let Ok(found) = restores.get_metadata_opt(&restore.name_any()).await else { continue };
-        let is_there = |found: &PartialObjectMeta<Restore>| {
-            found.uid() == restore.uid() && found.metadata.deletion_timestamp.is_none()
-        };
-        if !found.as_ref().is_some_and(is_there) {
+        if !found.is_some_and(|found| is_there(&found, restore)) {
             return;
         }
     }
+}
+
+fn is_there(found: &PartialObjectMeta<Restore>, restore: &Restore) -> bool {
+    found.uid() == restore.uid() && found.metadata.deletion_timestamp.is_none()
 }
 
 /// It was deleted while it ran, and is stopped.
@@ -302,6 +315,20 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
+
+    #[test]
+    fn one_that_has_ended_since_it_was_listed_does_not_stand_in_line() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let mut restore = Restore::new("r", RestoreSpec::default());
+        restore.metadata.creation_timestamp = Some(Time(now));
+        let mut status = RestoreStatus::default();
+        stand_in_line(&mut status, &restore, "waits for another", now);
+        assert_eq!(status.conditions.as_ref().unwrap().detail(), "waits for another");
+        end(&mut status, &restore, &Ending::Completed { words: "done".to_owned() }, now);
+        let ended = status.clone();
+        stand_in_line(&mut status, &restore, "waits for another", now);
+        assert_eq!(status, ended);
+    }
 
     #[test]
     fn only_an_end_sets_the_time_of_completion() {

@@ -100,6 +100,10 @@ impl BackupWish {
 impl RestoreWish {
     /// The status as it is to be; none where it is so.
     pub(crate) fn status(&self, restore: &Restore, now: Timestamp) -> Option<RestoreStatus> {
+        // Decided from what was seen, while it ended.
+        if restore.has_ended() {
+            return None;
+        }
         let mut status = restore.status.clone().unwrap_or_default();
         if let Some(conditions) = status.conditions.as_mut().filter(|_| is_edited(restore)) {
             // What it waited for may be mended with that.
@@ -143,13 +147,14 @@ impl Wish {
 fn tell_next_try(conditions: &mut Conditions, next_try: Option<Timestamp>, now: Timestamp) {
     let failed = Ready::Failed.to_string();
     let is_of_try = |reason: &String| *reason == WAITING || *reason == failed;
-    let reconciling = conditions.get("Reconciling").filter(|reconciling| reconciling.status == ConditionStatus::True);
+    let reconciling = conditions.get("Reconciling");
+    let status = reconciling.map_or(ConditionStatus::True, |reconciling| reconciling.status);
     let reason = reconciling.and_then(|reconciling| reconciling.reason.clone()).filter(is_of_try);
     let (Some(next_try), Some(reason)) = (next_try, reason) else { return };
     let said = reconciling.and_then(|reconciling| reconciling.message.as_deref()).unwrap_or_default();
     let said = said.split_once(NEXT_TRY).map_or(said, |(said, _)| said);
     let words = format!("{said}{NEXT_TRY}{}", rfc3339(next_try));
-    conditions.set("Reconciling", ConditionStatus::True, &reason, &words, now);
+    conditions.set("Reconciling", status, &reason, &words, now);
 }
 
 fn block(conditions: &mut Conditions, obstacle: &Obstacle, now: Timestamp) {
