@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::backup::{JOB, find_backup, list_backups};
 
-/// Says `words` on the Backup of that name or, without one, on each that is due. Where that cannot be said the log has it.
+/// Says `words` on the Backup of that name or, without one, on each, where it is due. Where that cannot be said the log has it.
 pub(crate) async fn tell(client: &Client, name: Option<&str>, words: &str) {
     match wanted(client, name).await {
         Ok(wanted) => {
@@ -27,19 +27,23 @@ pub(crate) async fn tell(client: &Client, name: Option<&str>, words: &str) {
 }
 
 async fn wanted(client: &Client, name: Option<&str>) -> Result<Vec<Backup>, Failure> {
-    if let Some(name) = name {
-        return Ok(vec![find_backup(client, name).await?]);
-    }
+    let asked = match name {
+        Some(name) => vec![find_backup(client, name).await?],
+        None => list_backups(client).await?,
+    };
     let policies = Policies::load(client).await?;
     let store = RunStore::new(client.clone(), JOB);
     let mut due = Vec::new();
-    for backup in list_backups(client).await? {
-        let history = store.history(&backup).await?;
-        // Of one whose schedule cannot be read that is said, and nothing of the queue.
-        let wanted = runs::due(&backup, &policies.settings(&backup), &history, clock::now());
-        if wanted.is_ok_and(|due| due.is_some()) {
+    for backup in asked {
+        if is_due(&backup, &policies, &store).await? {
             due.push(backup);
         }
     }
     Ok(due)
+}
+
+/// Whether a Backup is tried until it is made. Of one whose schedule cannot be read that is said, and nothing else.
+pub(crate) async fn is_due(backup: &Backup, policies: &Policies, store: &RunStore) -> Result<bool, Failure> {
+    let history = store.history(backup).await?;
+    Ok(runs::due(backup, &policies.settings(backup), &history, clock::now()).is_ok_and(|due| due.is_some()))
 }

@@ -41,8 +41,13 @@ async fn connect_to_store(
 ) -> Result<(Connection, Store), Failure> {
     let tell = move |words: String| async move { away::tell(client, backup, &words).await };
     let connection = queue::connect_telling(nats, JOB, tell).await?;
-    let store = Store::open(&connection.jetstream).await?;
-    Ok((connection, store))
+    match Store::open(&connection.jetstream).await.map_err(Failure::from) {
+        Ok(store) => Ok((connection, store)),
+        Err(failure) => {
+            tell(failure.to_string()).await;
+            Err(failure)
+        }
+    }
 }
 
 impl Context {

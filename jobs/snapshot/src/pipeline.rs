@@ -3,7 +3,7 @@ use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use drover::archive::{self, Contents, Key, ListedType, TypeName, WriteError};
+use drover::archive::{self, Contents, Key, ListedType, PathError, TypeName, WriteError};
 use drover::encryption::{self, Configuration};
 use drover::exit::{Chain, Exit, Fault};
 use drover::listing::{self, Body, ListError, Page};
@@ -339,7 +339,7 @@ impl<W: Output> Encoder<W> {
         object.write_archived(&resource.api_version(), &resource.kind, &mut self.buffer);
         let key = key_of(resource, &object);
         match self.writer.append(&key, &self.buffer) {
-            Err(WriteError::Path { source, .. }) => {
+            Err(WriteError::Path { source, .. }) if !matches!(source, PathError::Type { .. }) => {
                 self.no_place.entry(index).or_default().note(&key, &source);
                 return Ok(());
             }

@@ -14,6 +14,7 @@ use kube::{Client, ResourceExt};
 use serde_json::json;
 use tracing::{info, warn};
 
+use crate::away;
 use crate::backup::JOB;
 use crate::context::Context;
 use crate::outcome::{Taken, stage_of, with_artifact};
@@ -117,7 +118,7 @@ pub(crate) async fn not_in_charge(client: &Client, backup: &Backup, operator: &O
 pub(crate) async fn refused(context: &Context, backup: &Backup, error: &(dyn Error + Send + Sync + 'static)) {
     let reason = Chain::of(error).to_string();
     tracing::error!(backup = backup.name_any(), "{reason}");
-    let status = |backup: &Backup| report::failed(backup, JOB, &reason, true, clock::now());
+    let status = |backup: &Backup| report::not_begun(backup, report::failed(backup, JOB, &reason, true, clock::now()));
     warn_of(set_status(context, backup, status).await);
     context.events.warning(backup, "Refused", reason).await;
 }
@@ -129,13 +130,18 @@ pub(crate) async fn not_begun(context: &Context, backup: &Backup, failure: &Fail
     }
     let reason = failure.to_string();
     let is_final = matches!(failure.exit(), Exit::Usage | Exit::DataRefused);
-    let status = |backup: &Backup| report::failed(backup, JOB, &reason, is_final, clock::now());
+    let status =
+        |backup: &Backup| report::not_begun(backup, report::failed(backup, JOB, &reason, is_final, clock::now()));
     warn_of(set_status(context, backup, status).await);
     context.events.warning(backup, "NotBegun", reason).await;
 }
 
-/// The snapshot waits for a restore. Whose it is the log says, for a status is to say the same from try to try.
+/// The snapshot waits for a restore. Whose it is the log says, for a status is to say the same from try to try. A Backup that
+/// is not due, and that a person runs again, says nothing of it: nobody would take that back if the Job gives up.
 pub(crate) async fn waits_for_restore(context: &Context, backup: &Backup) {
+    if !away::is_due(backup, &context.policies, &context.runs).await.unwrap_or(false) {
+        return;
+    }
     let words = "waits for a restore of this cluster, which is at work";
     let status = |backup: &Backup| report::waiting(backup, words, clock::now());
     warn_of(set_status(context, backup, status).await);

@@ -64,8 +64,13 @@ impl Context {
         let connect = async {
             let tell = move |words: String| async move { away::tell(cluster, &words).await };
             let connection = queue::connect_telling(nats, JOB, tell).await?;
-            let store = Store::open(&connection.jetstream).await?;
-            Ok((connection, store))
+            match Store::open(&connection.jetstream).await.map_err(Failure::from) {
+                Ok(store) => Ok((connection, store)),
+                Err(failure) => {
+                    tell(failure.to_string()).await;
+                    Err(failure)
+                }
+            }
         };
         let ((connection, store), policies) =
             tokio::try_join!(connect, Policies::load(&client).map_err(Failure::from))?;

@@ -7,6 +7,9 @@ use tokio::time::sleep;
 use super::connection::{ConnectError, Connection, NatsOptions, connect, shown};
 use crate::exit::Chain;
 
+/// What is said where the connection stands after all: what waits for it comes to its turn one after the other.
+const ANSWERS: &str = "NATS answers again; what waited for it is carried out one after the other";
+
 /// How long a connection may take before it is said that what needs it waits.
 const SILENT_FOR: Duration = Duration::from_secs(1);
 
@@ -24,14 +27,14 @@ pub async fn connect_telling<F: Future<Output = ()>>(
     let (outcome, is_told) = tokio::select! {
         outcome = &mut connecting => (outcome, false),
         () = sleep(SILENT_FOR) => {
-            tell(away_words(options)).await;
-            (connecting.await, true)
+            let ((), outcome) = tokio::join!(tell(away_words(options)), &mut connecting);
+            (outcome, true)
         }
     };
-    if let Err(error) = &outcome
-        && !(is_told && error.is_away())
-    {
-        tell(error.words()).await;
+    match &outcome {
+        Ok(_) if is_told => tell(ANSWERS.to_owned()).await,
+        Err(error) if !(is_told && error.is_away()) => tell(error.words()).await,
+        _ => {}
     }
     outcome
 }

@@ -228,6 +228,21 @@ mod tests {
     }
 
     #[test]
+    fn a_backup_that_waits_is_still_due() {
+        let mut backup = backup();
+        backup.metadata.generation = Some(2);
+        backup.status = Some(BackupStatus {
+            last_snapshot_ts: Some("2026-01-01T00:00:00Z".into()),
+            observed_generation: Some(1),
+            ..BackupStatus::default()
+        });
+        let now = at("2026-01-02T00:00:00Z");
+        check(&backup, &History::default(), now, Some(NOW));
+        backup.status = Some(crate::runs::report::waiting(&backup, "NATS", now));
+        check(&backup, &History::default(), now, Some(NOW));
+    }
+
+    #[test]
     fn a_policy_suspends_and_sets_the_time_zone() {
         let mut backup = backup();
         backup.spec.schedule = Some("0 2 * * *".into());

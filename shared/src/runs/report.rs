@@ -59,12 +59,21 @@ pub fn failed(backup: &Backup, stage: &str, reason: &str, is_final: bool, now: T
 /// The status of a Backup that waits for somebody else, and is tried again by itself; `why` says for whom, and what helps.
 #[must_use]
 pub fn waiting(backup: &Backup, why: &str, now: Timestamp) -> BackupStatus {
-    change(backup, now, |conditions| {
+    let status = change(backup, now, |conditions| {
         conditions.set_waiting(why, now);
         conditions.renew("Ready", now);
         conditions.set("Reconciling", ConditionStatus::True, WAITING, "", now);
         conditions.set("Stalled", ConditionStatus::False, WAITING, "", now);
-    })
+    });
+    not_begun(backup, status)
+}
+
+/// The status of a Backup of which no run was begun: a one-time Backup with a generation that was observed is one whose wish
+/// was fulfilled, so what was observed stays.
+#[must_use]
+pub fn not_begun(backup: &Backup, status: BackupStatus) -> BackupStatus {
+    let observed_generation = backup.status.as_ref().and_then(|status| status.observed_generation);
+    BackupStatus { observed_generation, ..status }
 }
 
 /// The condition that says whether the expired archives of a Backup are deleted.

@@ -123,6 +123,10 @@ async fn ask(connection: &Connection, shared: &Shared) -> Result<Queue, String> 
     };
     match timeout(PATIENCE, queue::survey(&connection.jetstream, &consumers)).await {
         Ok(Ok(survey)) => Ok(Queue::Known(Known { survey, ends })),
+        Ok(Err(error)) if stands(connection) => {
+            let reason = Chain(&error).to_string();
+            Ok(Queue::Away { words: format!("NATS answers, and its queue cannot be used: {reason}"), reason })
+        }
         Ok(Err(error)) => Err(Chain(&error).to_string()),
         Err(_) => Err(format!("NATS did not answer for {} s", PATIENCE.as_secs())),
     }
