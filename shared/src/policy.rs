@@ -1,6 +1,6 @@
 //! What BackupPolicies say of a Backup.
 
-use kube::api::ListParams;
+use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
 
@@ -95,9 +95,10 @@ impl Policies {
     /// # Errors
     /// When they cannot be listed.
     pub async fn load(client: &Client) -> Result<Self, LoadError> {
-        let policies: Api<BackupPolicy> = Api::all(client.clone());
+        // Each for itself: one that an earlier definition let through must not hide the others.
+        let policies: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<BackupPolicy>(&()));
         match policies.list(&ListParams::default()).await.map_err(ApiError::from) {
-            Ok(listed) => Ok(Self::new(listed.items)),
+            Ok(listed) => Ok(Self::of(listed.items)),
             Err(error) if error.code() == Some(404) => Ok(Self::undefined()),
             Err(error) => Err(error).context(LoadSnafu),
         }
@@ -107,6 +108,24 @@ impl Policies {
     #[must_use]
     pub fn undefined() -> Self {
         Self { is_undefined: true, ..Self::default() }
+    }
+
+    /// Policies as the API server has them. What one says that cannot be read is unknown.
+    fn of(objects: Vec<DynamicObject>) -> Self {
+        let (mut resources, mut refused) = (Vec::new(), Vec::new());
+        for object in objects {
+            let policy = object.name_any();
+            match object.try_parse() {
+                Ok(resource) => resources.push(resource),
+                Err(error) => {
+                    let reason = format!("failed to read the BackupPolicy {policy:?}: {error}; correct it");
+                    refused.push(Refused { policy, reason, names_places: true, judges_archives: true });
+                }
+            }
+        }
+        let mut policies = Self::new(resources);
+        policies.refused.extend(refused);
+        policies
     }
 
     /// Policies, in whatever order.
@@ -285,6 +304,22 @@ mod tests {
         assert_eq!(unknown(Policies::new([policy("bad", &[], "(", None, Some(true))])), None);
         assert!(unknown(Policies::new([judging("bad", "(", false)])).is_some_and(|why| why.contains("\"bad\"")));
         assert!(unknown(Policies::undefined()).is_some_and(|why| why.contains("definition of BackupPolicy")));
+    }
+
+    #[test]
+    fn a_policy_of_another_form_is_named_and_hides_no_other() {
+        let policy = |name: &str, spec: serde_json::Value| {
+            let object = serde_json::json!({"apiVersion": "drover.dev/v1", "kind": "BackupPolicy",
+                "metadata": {"name": name}, "spec": spec});
+            serde_json::from_value(object).unwrap()
+        };
+        let garbled = policy("garbled", serde_json::json!({"additionalStorageLocations": "far"}));
+        let policies = Policies::of(vec![garbled, policy("zone", serde_json::json!({"timeZone": "Europe/Berlin"}))]);
+        let settings = policies.settings_of("daily");
+        assert_eq!(settings.time_zone.as_deref(), Some("Europe/Berlin"));
+        for unknown in [settings.unknown, settings.unknown_locations, settings.unknown_authentic] {
+            assert!(unknown.unwrap().starts_with("failed to read the BackupPolicy \"garbled\": "));
+        }
     }
 
     #[test]

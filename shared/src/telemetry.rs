@@ -23,8 +23,9 @@ pub struct TelemetryOptions {
     pub log_format: LogFormat,
 }
 
-/// What libraries log where a level alone is given.
-const OTHERS: &str = "async_nats=warn,kube_client::client::builder=off";
+/// What libraries log where a level alone is given. kube warns with the whole answer where it cannot read one, which may be
+/// a Secret.
+const OTHERS: &str = "async_nats=warn,kube_client::client=error,kube_client::client::builder=off";
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
