@@ -258,8 +258,7 @@ pub async fn populate(client: &Client, awkwardly: bool) {
         let mut unowned = object.clone();
         unowned["metadata"].as_object_mut().unwrap().remove("ownerReferences");
         let made = rancher::make(client, &unowned).await.unwrap();
-        let [kind, name] = [&object["kind"], &object["metadata"]["name"]].map(|value| value.as_str().unwrap());
-        uids.insert(small_rancher::archived_uid(kind, name), made.uid().unwrap());
+        uids.insert(title(object, &object["metadata"]["name"]), made.uid().unwrap());
     }
     for object in &objects {
         own(client, object, &uids).await;
@@ -269,12 +268,18 @@ pub async fn populate(client: &Client, awkwardly: bool) {
     }
 }
 
+fn title(of: &Value, name: &Value) -> String {
+    format!("{} {} {name}", of["apiVersion"], of["kind"])
+}
+
 /// Gives an object its owners, by the UIDs that they have in this cluster.
 async fn own(client: &Client, object: &Value, uids: &BTreeMap<String, String>) {
     let Some(owners) = object["metadata"]["ownerReferences"].as_array() else { return };
     let mut owners = owners.clone();
     for owner in &mut owners {
-        owner["uid"] = uids[owner["uid"].as_str().unwrap()].clone().into();
+        // Not by what the archive has for a UID: two kinds of two groups bear one name, and Kubernetes' garbage collector takes
+        // away what names an owner that is none.
+        owner["uid"] = uids[&title(owner, &owner["name"])].clone().into();
     }
     let patch = Patch::Merge(json!({"metadata": {"ownerReferences": owners}}));
     let name = object["metadata"]["name"].as_str().unwrap();
