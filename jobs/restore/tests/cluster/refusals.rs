@@ -55,7 +55,9 @@ async fn a_server_that_is_away_is_told_by_the_exit_code() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(kubeconfig.to_string().as_bytes()).unwrap();
     let archive = Archive::of(&[namespace("away")], None);
-    assert_eq!(run_with(file.path(), "apply", &archive.path()).code, 69);
+    let run = run_with(file.path(), "apply", &archive.path());
+    let named = run.errors.contains(&format!("the API server at http://127.0.0.1:{port}"));
+    assert!(run.code == 69 && named, "{}", run.errors);
 }
 
 #[tokio::test]
@@ -64,6 +66,11 @@ async fn what_was_written_is_told_where_the_rest_cannot_be_looked_at() {
         rule("apiextensions.k8s.io", "customresourcedefinitions", &["get", "list", "create"]),
         rule("resources.cattle.io", "*", &["list"]),
         rule("", "namespaces", &["get", "list"]),
+        // Where drover runs, and what it stands on.
+        rule("", "serviceaccounts", &["list"]),
+        rule("apps", "*", &["list"]),
+        rule("batch", "cronjobs", &["list"]),
+        rule("drover.dev", "*", &["list"]),
     ];
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = kubeconfig_of("half-way", &rules, folder.path()).await;

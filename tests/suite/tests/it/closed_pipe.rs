@@ -32,7 +32,7 @@ async fn dispatch_ends_when_nobody_reads_its_log() {
     });
     std::fs::write(&kubeconfig, nobody.to_string()).unwrap();
     let mut child = Command::new(binaries::binary("dispatch").await.unwrap())
-        .args(["--listen", "127.0.0.1:0", "--nats-url", "nats://127.0.0.1:1"])
+        .args(["--watch", "--listen", "127.0.0.1:0", "--nats-url", "nats://127.0.0.1:1"])
         .env("KUBECONFIG", kubeconfig)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

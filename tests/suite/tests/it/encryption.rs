@@ -229,6 +229,10 @@ async fn what_is_not_encrypted_is_said(site: &Site) {
     site.secret("pods", &[(CONFIGURATION_KEY, &configuration("*.", "secretbox", &[("a", 3)]))]).await;
     snapshot(site, "all", "with-keys", Some("pods"), 0).await;
     assert_eq!(encrypted(site, "all").await.status, ConditionStatus::True);
+    assert_eq!(warnings(site, "all", "AmbiguousEncryption").await, 0);
+    site.secret("pods", &[(CONFIGURATION_KEY, &configuration("*.", "secretbox", &[("a", 3), ("a", 4)]))]).await;
+    snapshot(site, "ambiguous", "with-keys", Some("pods"), 0).await;
+    assert_eq!(warnings(site, "ambiguous", "AmbiguousEncryption").await, 1);
 }
 
 /// A Secret of drover itself, which no archive holds.

@@ -97,7 +97,7 @@ async fn a_failed_restore_has_an_end_and_says_why(site: &Site) {
     let ready = status.conditions.as_ref().unwrap().get("Ready").unwrap();
     assert_eq!((ready.status, ready.reason.as_deref()), (ConditionStatus::False, Some("Failed")), "{status:?}");
     for text in [ready.message.as_deref().unwrap(), status.summary.as_deref().unwrap()] {
-        for word in ["1 created", "1 failed", "configmaps.#v1/default/item-refused: ", "Invalid value: \"no key\""] {
+        for word in ["1 created", "1 failed", "configmaps default/item-refused failed: ", "Invalid value: \"no key\""] {
             assert!(text.contains(word), "{word}: {text}");
         }
     }

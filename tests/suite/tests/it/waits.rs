@@ -106,7 +106,7 @@ async fn those_behind_another_name_it(site: &Site) {
         let spec = RestoreSpec { prune: Some(false), ..of(FILE) };
         site.make_restore(&Restore::new(name, spec)).await;
     }
-    site.job("restore").arguments(["--wait=0"]).end_with(69).await;
+    site.job("restore").arguments(["--pending", "--wait=0"]).end_with(69).await;
     let said = ready(site, "behind-1").await;
     assert_eq!(said, "Pending: waits for another restore of this cluster, which is at work");
     let said = ready(site, "behind-2").await;

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use drover::archive::Reason;
 use drover::resources::{BackupSpec, ConditionStatus, Restore, RestoreSpec};
-use drover_testbed::{Options, Service};
+use drover_testbed::{Options, Service, seconds_pass};
 use drover_tests::message;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::ResourceExt;
@@ -160,6 +160,8 @@ async fn names_that_make_no_path(site: &Site) {
     }
 
     make(site, &role("path-later")).await;
+    // What was made in the second in which a command began may have been made after it.
+    seconds_pass(2).await;
     let apply = ["apply".as_ref(), archive.as_os_str(), "--prune".as_ref()];
     site.job("restore").arguments(apply).succeed().await;
     let roles: Api<ClusterRole> = Api::all(site.client.clone());
