@@ -31,7 +31,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Makes what drover needs of NATS.
+    /// Makes what drover needs of NATS, and the ResourceSets that are missing.
     Setup(SetupOptions),
 }
 

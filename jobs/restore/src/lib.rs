@@ -287,12 +287,14 @@ struct Restoring {
 #[derive(ClapArgs, Debug)]
 struct WishOptions {
     /// Delete what the archive's ResourceSet selects and the archive lacks. What would take running pods, volumes or
-    /// others' objects with it, what was made since the command began, and types that the archive does not tell of are held
-    /// back, unless it is "all".
+    /// others' objects with it, what was made since the command began, and types that an archive without
+    /// filters/drover.json holds nothing of are held back, unless it is "all". Nothing is deleted of a type that the archive
+    /// says it did not list.
     #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "safe")]
     prune: Option<PruneScope>,
     /// How long a deletion may take before finalizers are removed, in seconds: also that of an object which was being
-    /// deleted when the restore began, and which the archive holds. Without --prune none are removed.
+    /// deleted when the restore began, and which the archive holds. Without --prune none are removed, but
+    /// from what is deleted to be created again.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(..=3600), value_name = "SECONDS")]
     delete_timeout: u16,
     /// Go on although types are not served, and end well although objects failed.

@@ -8,8 +8,8 @@ use drover::telemetry::TelemetryOptions;
 /// Deletes the expired archives of Backups, at every place where they lie.
 ///
 /// Which ones expire a Backup says with its retentionCount, or a BackupPolicy with tiers. Never deleted are the newest verified
-/// archive, those that a Restore still needs, the last one before a sharp drop in objects, and those of other clusters. What a
-/// bucket keeps by a lock or a policy is reported as retained, and is no failure.
+/// archive, those that a Restore still needs, those before and after a sharp drop in objects, each that is the last to have
+/// what the newest lacks, and those of other clusters; docs/retention.md has all of them. What a bucket keeps by a lock or a policy is reported as retained, and is no failure.
 ///
 /// Exit codes: 0 done or nothing to do; 64 wrong usage or configuration; 69 a service is away, a retry may help; 1 anything
 /// else.
