@@ -68,6 +68,8 @@ async fn what_was_written_is_told_where_the_rest_cannot_be_looked_at() {
         rule("", "namespaces", &["get", "list"]),
         // Where drover runs, and what it stands on.
         rule("", "serviceaccounts", &["list"]),
+        rule("", "configmaps", &["get"]),
+        rule("", "secrets", &["get"]),
         rule("apps", "*", &["list"]),
         rule("batch", "cronjobs", &["list"]),
         rule("drover.dev", "*", &["list"]),
