@@ -165,9 +165,14 @@ impl Runner {
                 self.health.turn();
                 actor.act(action).await;
             }
-            actor.send().await;
             self.health.turn();
+            // A NATS that does not answer holds up nothing else: what is cut off here is sent again.
+            let sending = async {
+                actor.send().await;
+                std::future::pending::<()>().await;
+            };
             tokio::select! {
+                () = sending => {}
                 () = self.shared.changed.notified() => sleep(BURST).await,
                 () = sleep(until(decision.wake)) => {}
             }

@@ -52,6 +52,10 @@ pub struct NatsOptions {
     /// How long to try to connect before the job ends with 69, in seconds.
     #[arg(long = "nats-connect-seconds", env = "NATS_CONNECT_SECONDS", default_value_t = 15, value_name = "SECONDS")]
     pub connect_seconds: u16,
+
+    /// How long a server may be silent until it is pinged: none is a minute. The third ping in vain ends the connection.
+    #[arg(skip)]
+    pub ping_interval: Option<Duration>,
 }
 
 /// A connection that mends itself when it breaks.
@@ -136,11 +140,12 @@ fn split_login(address: &Address) -> Result<(ServerAddr, Option<Login>), Connect
 }
 
 async fn configure(options: &NatsOptions, login: Option<Login>, job: &str) -> Result<ConnectOptions, ConnectError> {
-    let NatsOptions { urls: _, credentials, nkey, user, password, ca, connect_seconds: _ } = options;
+    let NatsOptions { urls: _, credentials, nkey, user, password, ca, connect_seconds: _, ping_interval } = options;
     let addresses = shown(options);
     let mut configured = signing(nkey.as_deref())?
         .name(format!("drover/{job}"))
         .custom_inbox_prefix(format!("_INBOX_{}", encode_token(job)))
+        .ping_interval(ping_interval.unwrap_or(Duration::from_mins(1)))
         .event_callback(move |event| {
             log(&event, &addresses);
             std::future::ready(())

@@ -74,6 +74,7 @@ async fn set_up_nats(url: &str) -> Result<(), Failure> {
         password: None,
         ca: None,
         connect_seconds: 15,
+        ping_interval: None,
     };
     let connection = queue::connect(&options, "setup").await?;
     queue::setup(&connection.jetstream, &queue::Settings::default()).await?;

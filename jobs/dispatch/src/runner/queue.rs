@@ -28,8 +28,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between two tries to connect; one try takes as long as the options say.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long NATS may be silent before it is asked whether it is there. A host that is gone closes no connection: after three
+/// times as long and two looks it is known, well within the five seconds that are promised. Other jobs send chunks, which a
+/// server with a slow disk takes its time for, and do not ask like that.
+const PING_EVERY: Duration = Duration::from_millis(750);
+
 /// How often it is looked whether the connection stands: that costs no request.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Why it is away that answered before.
 const LOST: &str = "the connection is lost";
@@ -39,6 +44,7 @@ const EVENTS: [&str; 2] = ["drover.backup.>", "drover.restore.>"];
 
 /// Follows the queue for ever. While NATS is away, that is what is known of it.
 pub(crate) async fn follow(options: NatsOptions, shared: Arc<Shared>) {
+    let options = NatsOptions { ping_interval: Some(PING_EVERY), ..options };
     let words = queue::away_words(&options);
     loop {
         // Told early; why it is away may be known only later.
@@ -121,7 +127,13 @@ async fn ask(connection: &Connection, shared: &Shared) -> Result<Queue, String> 
         let consumers: BTreeSet<String> = annotated.chain(CONSUMERS.map(str::to_owned)).collect();
         (state.ends, consumers)
     };
-    match timeout(PATIENCE, queue::survey(&connection.jetstream, &consumers)).await {
+    let asking = timeout(PATIENCE, queue::survey(&connection.jetstream, &consumers));
+    let answer = tokio::select! {
+        answer = asking => answer,
+        // A question that went under with its connection is never answered.
+        () = lost(connection) => return Err(LOST.to_owned()),
+    };
+    match answer {
         Ok(Ok(survey)) => Ok(Queue::Known(Known { survey, ends })),
         Ok(Err(error)) if stands(connection) => {
             let reason = Chain(&error).to_string();

@@ -31,7 +31,6 @@ impl Actor {
             state.announced.retain(|uid| jobs.contains(uid));
             state.announced.insert(death.job);
         });
-        self.send().await;
     }
 
     /// Sends the messages that wait. What NATS does not take now it gets later.
