@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use error::ListError;
-pub use permission::Account;
+pub use permission::{Account, SNAPSHOT_ACCOUNT};
 pub use request::{Limits, RequestError};
 pub use stream::{Pages, pages};
 

@@ -16,6 +16,7 @@ mod metrics;
 mod names;
 mod pause;
 mod queue;
+mod rights;
 mod shared;
 mod state;
 mod template;
@@ -99,7 +100,8 @@ pub(crate) async fn run(options: RunnerOptions, shutdown: CancellationToken) -> 
     let namespace = cluster.namespace.clone();
     let mut tasks = watch::start(&client, &namespace, &shared);
     tasks.spawn(queue::follow(nats, Arc::clone(&shared)));
-    tasks.spawn(charge::follow(client.clone(), namespace, Arc::clone(&shared)));
+    tasks.spawn(charge::follow(client.clone(), namespace.clone(), Arc::clone(&shared)));
+    tasks.spawn(rights::follow(client.clone(), namespace, Arc::clone(&shared)));
     tasks.spawn(health::serve(listener, Arc::clone(&health), Arc::clone(&shared)));
     let runner = Runner { client, cluster, shared, health, shutdown };
     runner.run().await;

@@ -3,7 +3,7 @@ use drover::cluster::{ClusterOptions, Events, host_name};
 use drover::events::Event;
 use drover::exit::Failure;
 use drover::lease::{self, Onlooker};
-use drover::listing::Account;
+use drover::listing::{Account, SNAPSHOT_ACCOUNT};
 use drover::policy::Policies;
 use drover::queue::{self, Connection, NatsOptions};
 use drover::resources::{Trigger, TriggerKind};
@@ -84,7 +84,7 @@ impl Context {
     /// As whom it reads, in a pod; a person who runs it is somebody else.
     pub(crate) fn account(&self) -> Option<Account> {
         let namespace = self.options.namespace.clone();
-        self.options.pod_name.as_ref().map(|_| Account { namespace, name: "drover-snapshot" })
+        self.options.pod_name.as_ref().map(|_| Account { namespace, name: SNAPSHOT_ACCOUNT })
     }
 
     pub(crate) async fn publish(&self, event: &Event) -> Result<(), Failure> {

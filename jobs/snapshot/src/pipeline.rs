@@ -118,6 +118,14 @@ impl Fault for Error {
 }
 
 impl Error {
+    /// The right for whose lack a type cannot be read.
+    pub(crate) fn missing_right(&self) -> Option<&str> {
+        match self {
+            Self::List { source } | Self::ListType { source, .. } => source.missing_right(),
+            _ => None,
+        }
+    }
+
     /// Whether it only says that nobody takes the bytes any more.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);

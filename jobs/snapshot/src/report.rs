@@ -18,6 +18,7 @@ use crate::away;
 use crate::backup::JOB;
 use crate::context::Context;
 use crate::outcome::{Taken, stage_of, with_artifact};
+use crate::pipeline;
 use crate::turn::NotNow;
 
 /// The run has begun.
@@ -85,12 +86,14 @@ pub(crate) async fn failed(
     left: Option<Artifact>,
 ) {
     let reason = failure.to_string();
+    let missing_right = failure.find::<pipeline::Error>().and_then(pipeline::Error::missing_right);
     let ended_at = now_text();
     let recorded = context.runs.record(run, |run| {
         let stage = SnapshotStage {
             state: StageState::Failed,
             ended_at: Some(ended_at.clone()),
             reason: Some(reason.clone()),
+            missing_right: missing_right.map(str::to_owned),
             ..stage_of(run)
         };
         let state = RunState::Failed;

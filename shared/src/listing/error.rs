@@ -2,7 +2,7 @@
 
 use snafu::Snafu;
 
-use super::permission::how_to_permit;
+use super::permission::{how_to_permit, right};
 use super::{Account, RequestError};
 use crate::exit::{Exit, Fault};
 use crate::selection::ResourceType;
@@ -20,6 +20,8 @@ pub enum ListError {
         verb: &'static str,
         /// What gives it.
         help: String,
+        /// The right that a role of the cluster gives, as `get <plural>.<group>`.
+        right: Option<String>,
         /// What the server said.
         #[snafu(source(from(RequestError, Box::new)))]
         source: Box<RequestError>,
@@ -109,6 +111,12 @@ impl ListError {
         }
     }
 
+    /// The right whose lack it is, as `get <plural>.<group>`, where a role gives it to the job's ServiceAccount.
+    #[must_use]
+    pub fn missing_right(&self) -> Option<&str> {
+        if let Self::Permit { right, .. } = self { right.as_deref() } else { None }
+    }
+
     /// The error for a request that failed, of whoever `account` is.
     pub(super) fn new(
         resource: &ResourceType,
@@ -121,8 +129,9 @@ impl ListError {
         match code {
             Some(401 | 403) => {
                 // Whom the server does not know a role does not help.
-                let help = how_to_permit(resource, verb, account.filter(|_| code == Some(403)));
-                Self::Permit { resource: name, verb, help, source }
+                let account = account.filter(|_| code == Some(403));
+                let (help, right) = (how_to_permit(resource, verb, account), account.and(right(resource, verb)));
+                Self::Permit { resource: name, verb, help, right, source }
             }
             Some(400) => Self::Select { resource: name, source },
             Some(404) => Self::Serve { resource: name, source },

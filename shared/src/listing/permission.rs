@@ -2,6 +2,9 @@
 
 use crate::selection::ResourceType;
 
+/// The name of the ServiceAccount that snapshots run as, by the manifests.
+pub const SNAPSHOT_ACCOUNT: &str = "drover-snapshot";
+
 /// The ServiceAccount that a job runs as.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Account {
@@ -21,6 +24,12 @@ pub(super) fn how_to_permit(resource: &ResourceType, verb: &str, account: Option
     format!(
         "whoever asks needs a ClusterRole with the rule apiGroups: [{group:?}], resources: [{plural:?}], verbs: [{verb:?}]"
     )
+}
+
+/// The right to `verb` a type, as it is noted for whoever can tell when it is there; none where the type's name is no word.
+pub(super) fn right(resource: &ResourceType, verb: &str) -> Option<String> {
+    let type_name = resource.type_name();
+    is_word(&type_name).then(|| format!("{verb} {type_name}"))
 }
 
 /// For this type alone, without its subresources: `get` on those of pods, or on all, leads into pods.
@@ -62,5 +71,9 @@ mod tests {
         };
         check("things", None, &rule("things"));
         check("$(reboot)", Some(&account), &rule("$(reboot)"));
+        let right = |plural: &str| {
+            right(&ResourceType { group: "a.io".into(), plural: plural.into(), ..ResourceType::default() }, "get")
+        };
+        assert_eq!((right("things").as_deref(), right("a,b")), (Some("get things.a.io"), None));
     }
 }

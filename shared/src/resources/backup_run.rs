@@ -220,6 +220,9 @@ pub struct SnapshotStage {
     /// Why the last try failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The right for whose lack it failed, as `get <plural>.<group>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_right: Option<String>,
 }
 
 /// What one archive is the last to hold, and one of a later run lacks.

@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) settings: Policies,
     pub(crate) charge: Charge,
     pub(crate) queue: Queue,
+    /// The rights for whose lack snapshots failed, and that are there by now.
+    pub(crate) given: BTreeSet<String>,
     /// What the API server refused, by the name of the CronJob that it concerns.
     pub(crate) refusals: BTreeMap<String, Refusal>,
     /// CronJobs that are not what was asked for although they were just written, by UID: the digest that was asked for and

@@ -12,9 +12,10 @@ use crate::place::Place;
 const OURS: &str = "system:serviceaccount:cattle-resources-system:drover-";
 
 /// Rights that the chapters before do not need, and why they are granted.
-const EXPLAINED: [(&str, &str); 15] = [
+const EXPLAINED: [(&str, &str); 16] = [
     ("dispatch: start drover.dev/images cattle-resources-system", "asked for by the policies, not by a request"),
     ("dispatch: patch events.k8s.io/events default", AN_EVENT_AGAIN),
+    ("dispatch: create authorization.k8s.io/subjectaccessreviews", "a snapshot may lack a right"),
     ("snapshot: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("upload: patch events.k8s.io/events default", AN_EVENT_AGAIN),
     ("retention-prune: patch events.k8s.io/events default", AN_EVENT_AGAIN),

@@ -18,6 +18,7 @@ use super::world::World;
 use super::{Action, Adoption, Decision, deaths, obstacles, status};
 use crate::runner::facts::{CronJob, Obstacle};
 use crate::runner::pause::{Pause, Success, length};
+use crate::runner::rights::lacked;
 use crate::runner::template::{self, Template, Timing};
 use crate::runner::words::SNAPSHOT;
 
@@ -164,10 +165,12 @@ fn work(world: &World<'_>, case: &Case<'_>) -> Work {
         return Work::none(Success::Counts);
     };
     let generation = case.backup.metadata.generation.unwrap_or_default();
+    let arrived = arrived(world, case);
+    let not_before = if arrived.is_none() { not_before(world, case, due.scheduled_for) } else { None };
     let work = Work {
         is_wanted: true,
-        marks: BTreeSet::from([generation.to_string()]),
-        not_before: not_before(world, case, due.scheduled_for),
+        marks: arrived.into_iter().chain([generation.to_string()]).collect(),
+        not_before,
         success: Success::Counts,
     };
     match case.history.interrupted() {
@@ -175,6 +178,15 @@ fn work(world: &World<'_>, case: &Case<'_>) -> Work {
         Some(run) if world.is_at_work_on(run) => Work::none(Success::Counts),
         _ => work,
     }
+}
+
+/// The right for whose lack the last run failed, where it is there by now. Once: where another server still refuses, whose
+/// rights the API server does not know, the next try waits for its time.
+fn arrived(world: &World<'_>, case: &Case<'_>) -> Option<String> {
+    let right = lacked(case.history.newest()?).filter(|right| world.state.given.contains(*right))?.to_owned();
+    let cron_job = case.cron_job()?;
+    let pause = Pause::read(&cron_job.annotations).counting(world.jobs_of(cron_job), Success::Counts, world.now);
+    pause.is_new(&BTreeSet::from([right.clone()])).then_some(right)
 }
 
 /// The time before which a Backup that is due is not started.

@@ -5,6 +5,7 @@ mod deaths;
 mod metrics;
 mod obstacles;
 mod restores;
+mod rights;
 mod stages;
 
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ type Right = (&'static str, &'static str, &'static str, &'static str, &'static s
 
 const OWN: &str = DEFAULT_NAMESPACE;
 
-const GIVEN: [Right; 65] = [
+const GIVEN: [Right; 66] = [
     ("snapshot", "list", "", "secrets", "any", ""),
     ("snapshot", "list", "management.cattle.io", "clusters", "", ""),
     ("snapshot", "list", "example.com", "anything", "any", ""),
@@ -73,6 +73,7 @@ const GIVEN: [Right; 65] = [
     ("dispatch", "watch", "resources.cattle.io", "restores", "", ""),
     ("dispatch", "patch", "resources.cattle.io", "restores/status", "", "a"),
     ("dispatch", "watch", "drover.dev", "backuppolicies", "", ""),
+    ("dispatch", "create", "authorization.k8s.io", "subjectaccessreviews", "", ""),
     ("dispatch", "watch", "", "pods", OWN, ""),
     ("dispatch", "watch", "", "events", OWN, ""),
     ("dispatch", "update", "coordination.k8s.io", "leases", OWN, "drover-dispatch"),
@@ -80,7 +81,7 @@ const GIVEN: [Right; 65] = [
     ("dispatch", "start", "drover.dev", "images", OWN, "registry.example.com:5000/backup/drover:1"),
 ];
 
-const WITHHELD: [Right; 78] = [
+const WITHHELD: [Right; 79] = [
     ("snapshot", "watch", "", "secrets", OWN, ""),
     ("snapshot", "update", "", "secrets", OWN, "any"),
     ("snapshot", "create", "batch", "jobs", OWN, ""),
@@ -154,6 +155,7 @@ const WITHHELD: [Right; 78] = [
     ("dispatch", "start", "drover.dev", "images", OWN, concat!("drover:", env!("CARGO_PKG_VERSION"))),
     ("snapshot", "start", "drover.dev", "images", OWN, "registry.example.com:5000/backup/drover:1"),
     ("dispatch", "create", "apps", "deployments", OWN, ""),
+    ("dispatch", "list", "rbac.authorization.k8s.io", "clusterroles", "", ""),
     ("dispatch", "patch", "", "configmaps", OWN, "drover"),
     ("dispatch", "patch", "resources.cattle.io", "backups", "", "a"),
     ("dispatch", "delete", "resources.cattle.io", "restores", "", "a"),

@@ -6,8 +6,12 @@ use drover::runs::status_of;
 use drover_testbed::aggregated::AggregatedApi;
 use drover_testbed::{Options, Service};
 use drover_tests::{Job, message};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch::v1 as batch;
+use kube::ResourceExt;
 
 use super::*;
+use crate::dispatch::{Dispatch, template};
 use crate::kubectl;
 use crate::manifests::built::root;
 
@@ -16,6 +20,12 @@ const GROUP: &str = "by-name.example.io";
 const BACKUP: &str = "named";
 
 const KEYS: &str = "named-keys";
+
+/// After how many failures in a row a pause is longer than anything else takes here.
+const FAILURES: usize = 4;
+
+/// The pause after them.
+const PAUSE: SignedDuration = SignedDuration::from_secs(80);
 
 /// The job has the rights of the manifests, and all that it asks for by name is among them but this type.
 #[tokio::test(flavor = "multi_thread")]
@@ -36,12 +46,18 @@ async fn a_type_that_is_only_read_by_name_is_named_with_its_cluster_role_and_arc
     assert_eq!(self::commands(&whole), commands);
     allow_missing_types(&site, false).await;
 
+    let paused = fail_until_it_pauses(&site, &kubeconfig).await;
+    let _dispatch = dispatch(&site).await;
+    assert!(jobs_of_backup(&site).await.is_empty(), "it pauses");
     for command in &commands {
         // kubectl knows the type a moment after the API server does.
         let command: Vec<_> = command.split(' ').skip(1).collect();
         until("the command is obeyed", async || site.testbed.kubectl(&command).await.is_ok()).await;
     }
     until("the right is there", async || may_get_things(&site).await).await;
+    until("dispatch has it tried again", async || !jobs_of_backup(&site).await.is_empty()).await;
+    let begun = jobs_of_backup(&site).await[0].creation_timestamp().unwrap().0;
+    assert!(begun < paused, "{begun} is behind the pause, which ends at {paused}");
     // Nobody asks for it by name: it is due.
     snapshot().succeed().await;
     let runs = site.runs(BACKUP).await;
@@ -49,7 +65,8 @@ async fn a_type_that_is_only_read_by_name_is_named_with_its_cluster_role_and_arc
     let things = format!("things.{GROUP}");
     assert_eq!(stages[0].0, RunState::Failed);
     assert_eq!(stages[1].1.missing_types, [things.as_str()]);
-    assert_eq!((stages.len(), stages[2].1.types.get(&things)), (3, Some(&1)), "{stages:?}");
+    let (_, last) = stages.last().unwrap();
+    assert_eq!((stages.len(), last.types.get(&things)), (2 + FAILURES + 1, Some(&1)), "{stages:?}");
     site.testbed.shutdown().await;
 }
 
@@ -89,6 +106,37 @@ async fn rights_of_the_manifests(site: &Site) -> PathBuf {
 fn snapshot(site: &Site, kubeconfig: &Path) -> Job {
     let job = site.job("snapshot").environment("KUBECONFIG", kubeconfig.to_str().unwrap());
     job.environment("DROVER_POD_NAME", "snapshot-1")
+}
+
+/// Has the Backup fail for the lack of the right until the next try is far away, and gives when it is.
+async fn fail_until_it_pauses(site: &Site, kubeconfig: &Path) -> Timestamp {
+    for _ in 0..FAILURES {
+        snapshot(site, kubeconfig).arguments(["--backup", BACKUP]).end_with(64).await;
+    }
+    let failed = status_of(site.runs(BACKUP).await.last().unwrap());
+    let right = failed.snapshot.unwrap().missing_right;
+    assert_eq!(right, Some(format!("get things.{GROUP}")));
+    failed.ended_at.unwrap().parse::<Timestamp>().unwrap() + PAUSE
+}
+
+/// A runner that has made the Backup's CronJob, and so has decided that it pauses.
+async fn dispatch(site: &Site) -> Dispatch {
+    let cron_jobs: Api<batch::CronJob> = Api::namespaced(site.client.clone(), DEFAULT_NAMESPACE);
+    let parameters = PatchParams::apply("test").force();
+    cron_jobs.patch("snapshot", &parameters, &Patch::Apply(&template("snapshot"))).await.unwrap();
+    let dispatch = Dispatch::start(&site.testbed).await;
+    let told = async || {
+        let conditions = site.backup_status(BACKUP).await.conditions;
+        message(conditions.as_ref(), "Reconciling").contains("; the next try begins at ")
+    };
+    until("the pause is told", told).await;
+    dispatch
+}
+
+/// The Jobs that the runner made, which nobody runs.
+async fn jobs_of_backup(site: &Site) -> Vec<batch::Job> {
+    let jobs: Api<batch::Job> = Api::namespaced(site.client.clone(), DEFAULT_NAMESPACE);
+    jobs.list(&ListParams::default()).await.unwrap().items
 }
 
 async fn make_backup(site: &Site) {
