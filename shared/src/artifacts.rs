@@ -33,6 +33,7 @@ use uuid::Uuid;
 pub use self::get::{Expected, GetError};
 pub use self::put::{Put, PutError, Upload};
 use crate::exit::{Exit, Fault};
+use crate::queue::nats;
 
 /// The bucket.
 pub const BUCKET: &str = "drover-artifacts";
@@ -242,7 +243,8 @@ pub enum StoreError {
     },
     /// NATS does not answer.
     #[snafu(display(
-        "failed to {verb} the artifact store: NATS does not answer, or not permitted; try again when it does"
+        "failed to {verb} the artifact store: {} does not answer, or not permitted; try again when it does",
+        nats()
     ))]
     Away {
         /// What was tried.

@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Info, Store, StoreError, chunk_subject, is_id};
 use crate::exit::{Chain, Exit, Fault};
+use crate::queue::nats;
 
 /// How long to wait before a chunk is asked for again.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
@@ -156,7 +157,10 @@ pub enum GetError {
         found: String,
     },
     /// Nothing comes.
-    #[snafu(display("failed to get the artifact: nothing came from NATS for {patience:?}; try again when it answers"))]
+    #[snafu(display(
+        "failed to get the artifact: nothing came from {} for {patience:?}; try again when it answers",
+        nats()
+    ))]
     Away {
         /// Name of the artifact.
         name: String,

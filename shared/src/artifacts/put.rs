@@ -18,6 +18,7 @@ use snafu::{ResultExt, Snafu, ensure};
 
 use super::{BUCKET, CHUNK_SIZE, STREAM, Store, chunk_subject, is_id, meta_subject};
 use crate::exit::{Exit, Fault};
+use crate::queue::nats;
 
 /// How many chunks are sent before the first of them is acknowledged: 2 MiB, which keeps a connection with a round trip
 /// of some milliseconds busy, and is all that a put holds in memory.
@@ -266,7 +267,10 @@ pub enum PutError {
         source: PublishError,
     },
     /// NATS does not answer.
-    #[snafu(display("failed to put the artifact: NATS does not answer, or not permitted; try again when it does"))]
+    #[snafu(display(
+        "failed to put the artifact: {} does not answer, or not permitted; try again when it does",
+        nats()
+    ))]
     Away {
         /// Name of the artifact.
         name: String,

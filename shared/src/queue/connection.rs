@@ -10,6 +10,7 @@ use snafu::{OptionExt, ResultExt, Snafu, ensure};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::address::{Address, Password};
+use super::endpoint::{note, shown};
 use super::nkey::{self, NkeyError};
 use super::publish::{PublishError, Published, publish};
 use crate::events::{Event, encode_token};
@@ -92,6 +93,7 @@ pub async fn connect(options: &NatsOptions, job: &str) -> Result<Connection, Con
         login = login.or(found);
     }
     ensure!(!servers.is_empty(), NoAddressSnafu);
+    note(options);
     let deadline = Instant::now() + Duration::from_secs(options.connect_seconds.into());
     loop {
         let configured = configure(options, login.clone(), job).await?;
@@ -203,10 +205,6 @@ fn is_final(error: &async_nats::ConnectError) -> bool {
             | ConnectErrorKind::ServerParse
             | ConnectErrorKind::Tls
     )
-}
-
-pub(super) fn shown(options: &NatsOptions) -> String {
-    options.urls.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// Why there is no connection to NATS.

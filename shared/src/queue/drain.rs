@@ -16,7 +16,7 @@ use super::decision::{FETCH_WAIT, Step, View, next_step};
 use super::delivery::Delivery;
 use super::failure::error_code;
 use super::publish::send;
-use super::{DEAD_PREFIX, STREAM};
+use super::{DEAD_PREFIX, STREAM, nats};
 use crate::events::Event;
 use crate::exit::{Chain, Exit, Failure, Fault};
 
@@ -335,7 +335,7 @@ impl<H: Handler> Drain<'_, H> {
             // It comes again, and is done then too.
             Err(error) => {
                 let error = Chain::of(error.as_ref()).to_string();
-                tracing::warn!(name, %run, error, "done, and NATS could not be told so; the message will come again");
+                tracing::warn!(name, %run, error, "done, and {} could not be told so; the message will come again", nats());
                 self.summary.note(Exit::Unavailable);
             }
         }
@@ -378,7 +378,7 @@ impl<H: Handler> Drain<'_, H> {
         self.summary.note(Exit::DataRefused);
         if let Err(error) = buried {
             let error = Chain::of(error.as_ref()).to_string();
-            tracing::warn!(sequence, error, "NATS could not be told so; the message will come again");
+            tracing::warn!(sequence, error, "{} could not be told so; the message will come again", nats());
             self.summary.note(Exit::Unavailable);
         }
     }
@@ -415,7 +415,8 @@ pub enum DrainError {
     },
     /// NATS does not answer.
     #[snafu(display(
-        "failed to drain consumer {consumer:?}: NATS does not answer, or not permitted; try again when it does"
+        "failed to drain consumer {consumer:?}: {} does not answer, or not permitted; try again when it does",
+        nats()
     ))]
     Away {
         /// Name of the consumer.

@@ -9,7 +9,7 @@ use async_nats::jetstream::publish::PublishAck;
 use backon::{ConstantBuilder, Retryable};
 use snafu::{ResultExt, Snafu};
 
-use super::STREAM;
+use super::{STREAM, nats};
 use crate::events::{CONTENT_TYPE, Event, EventError};
 use crate::exit::{Exit, Fault};
 
@@ -63,8 +63,9 @@ pub enum PublishError {
     },
     /// The stream did not take it.
     #[snafu(display(
-        "failed to publish on {subject:?}: stream {STREAM:?} did not take it; check that NATS answers, has room, and that \
-         `setup` ran"
+        "failed to publish on {subject:?}: stream {STREAM:?} of {} did not take it; check that it answers, has room, and that \
+         `setup` ran",
+        nats()
     ))]
     Send {
         /// The subject.

@@ -10,7 +10,7 @@ use snafu::Snafu;
 
 use super::failure::error_code;
 use super::settings::Settings;
-use super::{HEARTBEAT_CONSUMER, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER};
+use super::{HEARTBEAT_CONSUMER, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER, nats};
 use crate::artifacts;
 use crate::events::{Kind, SIZE_LIMIT};
 use crate::exit::{Exit, Fault};
@@ -280,7 +280,8 @@ impl What {
 pub enum SetupError {
     /// NATS does not answer.
     #[snafu(display(
-        "failed to {verb} {kind} {name:?}: JetStream does not answer; check that NATS runs with JetStream"
+        "failed to {verb} {kind} {name:?}: JetStream of {} does not answer; check that it runs with JetStream",
+        nats()
     ))]
     Away {
         /// What was tried.

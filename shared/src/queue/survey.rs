@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use snafu::{ResultExt, Snafu};
 
 use super::setup::{LAYOUT, is_outdated};
-use super::{CONSUMERS, STREAM};
+use super::{CONSUMERS, STREAM, nats};
 use crate::artifacts;
 
 /// What was found.
@@ -36,7 +36,7 @@ pub struct Waiting {
 #[derive(Debug, Snafu)]
 pub enum SurveyError {
     /// A stream.
-    #[snafu(display("failed to ask for the stream {name:?}"))]
+    #[snafu(display("failed to ask {} for the stream {name:?}", nats()))]
     AskForStream {
         /// Its name.
         name: String,
@@ -44,7 +44,7 @@ pub enum SurveyError {
         source: GetStreamError,
     },
     /// A consumer.
-    #[snafu(display("failed to ask for the consumer {name:?}"))]
+    #[snafu(display("failed to ask {} for the consumer {name:?}", nats()))]
     AskForConsumer {
         /// Its name.
         name: String,
@@ -52,7 +52,10 @@ pub enum SurveyError {
         source: ConsumerInfoError,
     },
     /// The messages that a stream holds.
-    #[snafu(display("failed to ask how many messages the stream {STREAM:?} holds for the consumer {name:?}"))]
+    #[snafu(display(
+        "failed to ask {} how many messages the stream {STREAM:?} holds for the consumer {name:?}",
+        nats()
+    ))]
     CountMessages {
         /// The consumer.
         name: String,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::connection::{ConnectError, Connection, NatsOptions, connect, shown};
+use super::connection::{ConnectError, Connection, NatsOptions, connect};
+use super::endpoint::{at, shown};
 use crate::exit::Chain;
 
 /// What is said where the connection stands after all: what waits for it comes to its turn one after the other.
@@ -46,7 +47,7 @@ pub fn away_words(options: &NatsOptions) -> String {
 }
 
 fn away_at(addresses: &str) -> String {
-    format!("NATS at {addresses} does not answer; check that it runs, and that NATS_URL is right")
+    format!("{} does not answer; check that it runs, and that NATS_URL is right", at(addresses))
 }
 
 impl ConnectError {

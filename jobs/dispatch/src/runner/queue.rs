@@ -137,10 +137,13 @@ async fn ask(connection: &Connection, shared: &Shared) -> Result<Queue, String> 
         Ok(Ok(survey)) => Ok(Queue::Known(Known { survey, ends })),
         Ok(Err(error)) if stands(connection) => {
             let reason = Chain(&error).to_string();
-            Ok(Queue::Away { words: format!("NATS answers, and its queue cannot be used: {reason}"), reason })
+            Ok(Queue::Away {
+                words: format!("{} answers, and its queue cannot be used: {reason}", queue::nats()),
+                reason,
+            })
         }
         Ok(Err(error)) => Err(Chain(&error).to_string()),
-        Err(_) => Err(format!("NATS did not answer for {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!("{} did not answer for {} s", queue::nats(), PATIENCE.as_secs())),
     }
 }
 
