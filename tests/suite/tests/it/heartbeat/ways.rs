@@ -28,37 +28,48 @@ fn ca(authority: &str) -> String {
 async fn a_proxy_with_a_password_leads_to_monitors_and_no_proxy_past_it() {
     let site = start().await;
     let (plain, direct) = (Server::start(Behaviour::Documented).await, Server::start(Behaviour::Documented).await);
+    let other_port = Server::start(Behaviour::Documented).await;
     let (secure, authority) = Server::start_tls(&["monitor.example"]).await;
+    let (secure_direct, authority_of_direct) = Server::start_tls(&["127.0.0.1"]).await;
     let path = format!("/heartbeat/{TOKEN}");
     let monitors = format!(
         "monitors:
 - {{name: plain, url: 'http://monitor.example:{}{path}', backups: {{}}}}
 - {{name: secure, url: 'https://monitor.example:{}{path}', backups: {{}}, {}}}
-- {{name: direct, url: '{}', backups: {{}}}}",
+- {{name: other-port, url: '{}', backups: {{}}}}
+- {{name: direct, url: '{}', backups: {{}}}}
+- {{name: secure-direct, url: 'https://{}{path}', backups: {{}}, {}}}",
         plain.address.port(),
         secure.address.port(),
         ca(&authority),
+        other_port.url(&path),
         direct.url(&path),
+        secure_direct.address,
+        ca(&authority_of_direct),
     );
+    // Ports of one host may be named, and its others are not.
+    let past = format!("{},{}", direct.address, secure_direct.address);
     let proxy = Forward::start().await.unwrap();
     let through = |url: &str| -> Job {
         let job = drain(&site, &monitors).environment("HTTP_PROXY", url).environment("HTTPS_PROXY", url);
-        // NATS and the API server are reached past proxies in any case; one port of a host may be named too.
-        job.environment("NO_PROXY", &direct.address.to_string())
+        // NATS and the API server are reached past proxies in any case.
+        job.environment("NO_PROXY", &past)
     };
     site.backup("daily", "small", None).await;
     fail(&site, "daily", 9).await;
     // A wrong password is a fault of the configuration, and said as what it is.
     let refused = through(&proxy.url_with("wr0ng")).run().await;
-    assert_eq!((proxy.passed(), direct.take().len()), (0, 1), "{}", refused.log);
-    for name in ["plain", "secure"] {
+    let directly = (direct.take().len(), secure_direct.take().len());
+    assert_eq!((proxy.passed(), directly), (0, (1, 1)), "{}", refused.log);
+    for name in ["plain", "secure", "other-port"] {
         assert!(refused.says(name, &["the proxy wants a name and a password", "HTTPS_PROXY"]), "{}", refused.log);
     }
     assert_eq!(refused.code, 64, "{}", refused.log);
 
     let job = through(&proxy.url()).succeed().await;
-    assert_eq!((plain.take().len(), secure.take().len(), direct.take().len()), (1, 1, 0), "{}", job.log);
-    assert_eq!(proxy.passed(), 2, "one request and one tunnel: {}", job.log);
+    let told = [&plain, &secure, &other_port, &direct, &secure_direct].map(|server| server.take().len());
+    assert_eq!(told, [1, 1, 1, 0, 0], "those that were told are not told again: {}", job.log);
+    assert_eq!(proxy.passed(), 3, "two requests and one tunnel: {}", job.log);
     let all = [refused.log, job.log, readable(&site).await].join("\n");
     for secret in [proxy.password(), "wr0ng", TOKEN] {
         assert!(!all.contains(secret), "{all}");
