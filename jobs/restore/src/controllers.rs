@@ -22,6 +22,7 @@ mod state;
 mod watch;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover::cluster::Events;
@@ -41,6 +42,7 @@ use self::state::LABEL;
 pub(crate) use self::state::{COMMAND_LINE, hold_down};
 pub(crate) use self::watch::{Guard, Watched};
 use crate::ground::Ground;
+use crate::progress::Gauge;
 use crate::request::Server;
 use crate::types::Types;
 
@@ -230,10 +232,11 @@ impl Controllers {
         &self,
         server: &Server,
         hold: &Hold,
+        gauge: &Arc<Gauge>,
         shutdown: &CancellationToken,
     ) -> Result<bool, ControllersError> {
         let all: Vec<&Controller> = self.found.iter().map(|(controller, _)| controller).collect();
-        pods::wait(server, &all, hold.patience, shutdown).await
+        pods::wait(server, &all, hold.patience, gauge, shutdown).await
     }
 
     /// Puts back the counts of those that this restore holds down, whoever of them there is.

@@ -1,5 +1,6 @@
 //! Waits until the cluster serves what the archive's definitions define.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover::exit::{Exit, Fault};
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::definitions::{Definition, GROUP, PLURAL};
 use crate::discovery::{self, DiscoveryError};
+use crate::progress::Gauge;
 use crate::request::{RequestError, Server};
 use crate::types::{Type, Types};
 
@@ -55,23 +57,40 @@ impl Fault for EstablishError {
 pub(crate) async fn wait(
     server: &Server,
     definitions: &[Definition],
+    gauge: &Arc<Gauge>,
     shutdown: &CancellationToken,
 ) -> Result<Types, EstablishError> {
     let deadline = Instant::now() + DEADLINE;
-    loop {
-        let waiting = waiting(server, definitions).await?;
-        let now = discovery::served(server).await?;
-        let missing = missing(definitions, &now);
-        if waiting.is_empty() && missing.is_empty() {
-            return Ok(Types::new(now, &[]));
-        }
+    let (mut served, mut left) = look_at_all(server, definitions).await?;
+    while let Some(words) = waited_for(&left) {
         if Instant::now() >= deadline || shutdown.is_cancelled() {
-            let left: Vec<&str> = waiting.iter().chain(&missing).map(String::as_str).collect();
             tracing::warn!("after {} s the cluster still does not serve {}", DEADLINE.as_secs(), left.join(", "));
-            return Ok(Types::new(now, &[]));
+            break;
         }
+        let _wait = gauge.wait(words);
         tokio::time::sleep(PAUSE).await;
+        (served, left) = look_at_all(server, definitions).await?;
     }
+    Ok(Types::new(served, &[]))
+}
+
+/// What the cluster serves, and what it does not yet of the definitions, in an order that is the same from look to look.
+async fn look_at_all(server: &Server, definitions: &[Definition]) -> Result<(Vec<Type>, Vec<String>), EstablishError> {
+    let mut left = waiting(server, definitions).await?;
+    let served = discovery::served(server).await?;
+    left.extend(missing(definitions, &served));
+    left.sort_unstable();
+    Ok((served, left))
+}
+
+/// What is said while definitions are waited for; none where none is.
+fn waited_for(left: &[String]) -> Option<String> {
+    let (first, others) = left.split_first()?;
+    let others = if others.is_empty() { String::new() } else { format!(", and {} more", others.len()) };
+    Some(format!(
+        "the API server to serve {first}{others}; see what the conditions of the definition say (kubectl describe crd), and \
+         what stands in its way"
+    ))
 }
 
 /// The definitions that are there and not yet established, each with what it waits for.
@@ -107,4 +126,20 @@ fn missing(definitions: &[Definition], served: &[Type]) -> Vec<String> {
         .filter(|wanted| !is_served(wanted))
         .map(|wanted| format!("{}.{}", wanted.plural, wanted.api_version()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_served_yet_is_named_with_how_to_see_why() {
+        assert_eq!(waited_for(&[]), None);
+        let left = ["a.x.io (NamesAccepted: \"A\" is in use)".to_owned(), "b.x.io".to_owned(), "c.x.io".to_owned()];
+        let one = waited_for(&left[..1]).unwrap();
+        assert!(one.starts_with("the API server to serve a.x.io (NamesAccepted: \"A\" is in use); see what"), "{one}");
+        assert!(one.contains("kubectl describe crd"), "{one}");
+        let all = waited_for(&left).unwrap();
+        assert!(all.contains("is in use), and 2 more; see what"), "{all}");
+    }
 }

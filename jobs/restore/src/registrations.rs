@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::archive::Archive;
 use crate::facts::Position;
 use crate::outcome::{Outcome, Result as ObjectResult, Results};
+use crate::progress::Gauge;
 use crate::request::{RequestError, Server};
 
 /// How long the servers behind them may take to be ready: pods of controllers that were scaled down start in that time.
@@ -138,6 +139,7 @@ impl Unserved {
         server: &Server,
         archive: &Arc<Archive>,
         written: Vec<Position>,
+        gauge: &Arc<Gauge>,
         shutdown: &CancellationToken,
     ) -> Self {
         let archive = Arc::clone(archive);
@@ -146,7 +148,7 @@ impl Unserved {
         tokio::select! {
             () = shutdown.cancelled() => {}
             // What only reads may be dropped half-way; those that were seen by then are no longer among the left.
-            _ = timeout_at(Instant::now() + READY_WITHIN, until_ready(&server, &mut left)) => {}
+            _ = timeout_at(Instant::now() + READY_WITHIN, until_ready(&server, &mut left, gauge)) => {}
         }
         Self::of(&left)
     }
@@ -210,20 +212,32 @@ fn needed(archive: &Archive, written: &[Position]) -> Waiting {
 }
 
 /// Looks until all of the Services have ready endpoints; takes those out that have.
-async fn until_ready(server: &Server, left: &mut Waiting) {
-    let mut is_first = true;
-    loop {
-        take_ready(server, left).await;
-        if left.is_empty() {
-            return;
-        }
-        if std::mem::take(&mut is_first) {
-            let names: Vec<String> = left.keys().map(name_of).collect();
-            let seconds = READY_WITHIN.as_secs();
-            tracing::info!("waiting up to {seconds} s for what serves webhooks and APIs: {}", names.join(", "));
-        }
-        tokio::time::sleep(PAUSE).await;
+async fn until_ready(server: &Server, left: &mut Waiting, gauge: &Arc<Gauge>) {
+    take_ready(server, left).await;
+    if !left.is_empty() {
+        let names: Vec<String> = left.keys().map(name_of).collect();
+        let seconds = READY_WITHIN.as_secs();
+        tracing::info!("waiting up to {seconds} s for what serves webhooks and APIs: {}", names.join(", "));
     }
+    while let Some(words) = waited_for(left) {
+        let _wait = gauge.wait(words);
+        tokio::time::sleep(PAUSE).await;
+        take_ready(server, left).await;
+    }
+}
+
+/// What is said while Services are waited for; none where none is.
+fn waited_for(left: &Waiting) -> Option<String> {
+    let (service, waiters) = left.first_key_value()?;
+    let others = left.len() - 1;
+    let others = if others == 0 { String::new() } else { format!(", and {others} more") };
+    let unseen = waiters.unseen.as_ref().map(|why| format!(" (it is not seen whether it has: {why})"));
+    Some(format!(
+        "{} to have a ready endpoint{}{others}; see that its pods run: kubectl -n {} get pods",
+        name_of(service),
+        unseen.unwrap_or_default(),
+        service.namespace
+    ))
 }
 
 /// Looks once at each of the Services, all at once: one that is not answered about holds up no other.
@@ -303,6 +317,9 @@ mod tests {
         note(&mut left, &service("up"), Ok(true));
         note(&mut left, &service("down"), Ok(false));
         note(&mut left, &service("x"), Err(forbidden));
+        let waited = waited_for(&left).unwrap();
+        let expected = "Service \"a/down\" to have a ready endpoint, and 1 more; see that its pods run: kubectl -n a ";
+        assert!(waited.starts_with(expected), "{waited}");
         let told: Vec<(Position, String)> = Unserved::of(&left).0.into_iter().collect();
         let expected = [
             (1, "its Service \"a/down\" had no ready endpoint after 60 s"),

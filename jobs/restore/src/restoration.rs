@@ -246,7 +246,7 @@ impl Restoration {
         shutdown: &CancellationToken,
     ) -> Result<(), Failure> {
         self.gauge.begin(Doing::Establishing, 0);
-        let types = Arc::new(establish::wait(&self.server, definitions, shutdown).await?);
+        let types = Arc::new(establish::wait(&self.server, definitions, &self.gauge, shutdown).await?);
         self.gauge.begin(Doing::Comparing, 0);
         let selection = self.selection(set, &types, definitions)?;
         finished.notes.extend(warn_of_unaccounted(&selection));

@@ -1,5 +1,6 @@
 //! Whether the pods of controllers are gone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover::object::{ListPage, Object};
@@ -12,6 +13,7 @@ use tracing::info;
 
 use super::error::{LookForPodsSnafu, PodsRemainSnafu};
 use super::{Controller, ControllersError};
+use crate::progress::Gauge;
 use crate::request::{RequestError, Server};
 use crate::types::segment;
 
@@ -55,23 +57,13 @@ pub(super) async fn wait(
     server: &Server,
     controllers: &[&Controller],
     patience: Duration,
+    gauge: &Arc<Gauge>,
     shutdown: &CancellationToken,
 ) -> Result<bool, ControllersError> {
     let (begun, mut said, mut pause) = (Instant::now(), Instant::now(), FIRST_PAUSE);
-    let mut waiting = Vec::new();
-    for controller in controllers.iter().copied() {
-        let context = |_: &mut RequestError| LookForPodsSnafu { controller: Box::new(controller.clone()) };
-        waiting.push(Waiting { controller, selector: selector_of(server, controller).await.with_context(context)? });
-    }
-    loop {
-        let mut left = Vec::new();
-        for one in &waiting {
-            let context = |_: &mut RequestError| LookForPodsSnafu { controller: Box::new(one.controller.clone()) };
-            left.extend(one.left(server).await.with_context(context)?);
-        }
-        if left.is_empty() {
-            return Ok(true);
-        }
+    let waiting = waiting(server, controllers).await?;
+    let mut left = all_left(server, &waiting).await?;
+    while let Some(words) = waited_for(&left) {
         let is_over = begun.elapsed() >= patience;
         if is_over || said.elapsed() >= SAY_EVERY {
             said = Instant::now();
@@ -82,11 +74,41 @@ pub(super) async fn wait(
             let left = left.into_iter().map(|left| left.what).collect::<Vec<_>>();
             return PodsRemainSnafu { seconds: patience.as_secs(), left }.fail();
         }
+        let _wait = gauge.wait(words);
         tokio::select! {
             () = tokio::time::sleep(pause) => pause = LONGEST_PAUSE.min(pause * 2),
             () = shutdown.cancelled() => return Ok(false),
         }
+        left = all_left(server, &waiting).await?;
     }
+    Ok(true)
+}
+
+/// The controllers, each with what selects its pods.
+async fn waiting<'a>(server: &Server, controllers: &[&'a Controller]) -> Result<Vec<Waiting<'a>>, ControllersError> {
+    let mut waiting = Vec::new();
+    for controller in controllers.iter().copied() {
+        let context = |_: &mut RequestError| LookForPodsSnafu { controller: Box::new(controller.clone()) };
+        waiting.push(Waiting { controller, selector: selector_of(server, controller).await.with_context(context)? });
+    }
+    Ok(waiting)
+}
+
+/// What there still is of all of them.
+async fn all_left(server: &Server, waiting: &[Waiting<'_>]) -> Result<Vec<Left>, ControllersError> {
+    let mut left = Vec::new();
+    for one in waiting {
+        let context = |_: &mut RequestError| LookForPodsSnafu { controller: Box::new(one.controller.clone()) };
+        left.extend(one.left(server).await.with_context(context)?);
+    }
+    Ok(left)
+}
+
+/// What is said while controllers are waited for; none where all are down.
+fn waited_for(left: &[Left]) -> Option<String> {
+    let (first, others) = left.split_first()?;
+    let others = if others.is_empty() { String::new() } else { format!(", and for {} more", others.len()) };
+    Some(format!("{} to go{others}; see with kubectl describe what keeps them", first.what))
 }
 
 /// The selector of a controller's pods, where it says which they are.

@@ -39,7 +39,7 @@ impl Restoration {
         let (facts, plan) = (&surveyed.facts, &surveyed.plan);
         let written = facts.positions().filter(|position| plan.action(*position).writes()).collect();
         self.gauge.begin(Doing::WaitingForServers, 0);
-        let unserved = Unserved::wait(&self.server, &self.registrations, written, shutdown).await;
+        let unserved = Unserved::wait(&self.server, &self.registrations, written, &self.gauge, shutdown).await;
         let (mut results, lost) = self.carry_out(&self.registrations, surveyed, shutdown).await;
         unserved.tell(&mut results);
         finished.parts.push((Arc::clone(&self.registrations), results));

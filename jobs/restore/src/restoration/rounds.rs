@@ -64,7 +64,7 @@ impl Restoration {
         pause: &CancellationToken,
     ) -> Result<Finished, Failure> {
         self.gauge.begin(Doing::ScalingDown, 0);
-        if !controllers.are_gone(&self.server, hold, pause).await? {
+        if !controllers.are_gone(&self.server, hold, &self.gauge, pause).await? {
             return Ok(self.untouched());
         }
         self.gauge.begin(Doing::Comparing, 0);

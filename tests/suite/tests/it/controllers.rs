@@ -323,7 +323,12 @@ async fn deleted_while_pods_are_waited_for(scene: &Scene) {
     scene.damage().await;
     scene.restore("waits").await;
     let running = scene.job().start();
-    until("it is scaled down", async || scene.noted(RANCHER.0).await.0 == 0).await;
+    let words = "waits for pods of deployments.apps \"cattle-system/rancher\" (kubectl ";
+    until("it says for what it waits", async || {
+        let status = scene.site.restore_status("waits").await;
+        message(status.conditions.as_ref(), "Ready").contains(words)
+    })
+    .await;
     scene.delete("waits").await;
     let finished = running.wait().await;
     assert_eq!(finished.code, 0, "{}", finished.log);

@@ -1,5 +1,7 @@
 //! What waits says so, for what and until when; and what waited too long is not done any more.
 
+mod others;
+
 use drover::lease::{self, Acquired, Lease, RESTORES, Settings, Wait};
 use drover::resources::{DEFAULT_NAMESPACE, Restore, RestoreSpec, rfc3339};
 use drover::restores::TRIED_FOR;
@@ -26,6 +28,9 @@ async fn what_waits_says_so_until_it_is_done_or_given_up() {
     one_that_is_edited_says_nothing_of_what_it_was(&site).await;
     those_behind_another_name_it(&site).await;
     a_finalizer_that_is_waited_for_is_named(&site).await;
+    others::a_webhook_that_does_not_answer_is_named(&site).await;
+    others::a_service_that_is_not_ready_is_named(&site).await;
+    others::a_definition_that_is_not_established_is_named(&site).await;
     what_needs_nats_says_that_it_is_away(&site).await;
     site.testbed.shutdown().await;
 }

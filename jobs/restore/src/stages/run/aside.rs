@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Run, Turn};
 use crate::away::Which;
+use crate::progress::Wait;
 
 /// How long those that do not answer are waited for, all together and each of them once in a restore, beside the wait of
 /// definitions: a pod that was restored a moment ago pulls its image and starts in that time.
@@ -23,6 +24,7 @@ impl Run<'_> {
         let deadline = Instant::now() + self.time_for_those_away();
         let mut is_helped = false;
         loop {
+            let _wait = self.tell_of_those_away();
             let away: Vec<Which> = self.aside.keys().copied().collect();
             for which in away {
                 is_helped |= self.ask(which).await;
@@ -57,6 +59,13 @@ impl Run<'_> {
         ANSWERS_WITHIN
     }
 
+    /// Says who is waited for.
+    fn tell_of_those_away(&self) -> Option<Wait> {
+        let (which, objects) = self.aside.first_key_value()?;
+        let words = waited_for(&self.writer.away.who(*which), objects.len(), self.aside.len() - 1);
+        Some(self.writer.gauge.wait(words))
+    }
+
     /// Tries one object that waits for this server and, where it answers, all of them. Gives whether it does.
     async fn ask(&mut self, which: Which) -> bool {
         let Some(asked) = self.aside.get_mut(&which).and_then(VecDeque::pop_front) else {
@@ -72,5 +81,23 @@ impl Run<'_> {
         tracing::info!("{} answers; {} more objects are written now", self.writer.away.who(which), others.len());
         self.batch(others, Turn::Again).await;
         true
+    }
+}
+
+/// What is said while one that does not answer is waited for: who, for how many objects, and how many others there are.
+fn waited_for(who: &str, objects: usize, others: usize) -> String {
+    let others = if others == 0 { String::new() } else { format!(", and {others} more") };
+    format!("{who} to answer ({objects} objects wait for it){others}; see that its server runs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_answer_is_named_with_what_stands_behind_it() {
+        let expected = "the webhook \"w\" to answer (3 objects wait for it); see that its server runs";
+        assert_eq!(waited_for("the webhook \"w\"", 3, 0), expected);
+        assert!(waited_for("the webhook \"w\"", 3, 2).contains("(3 objects wait for it), and 2 more; see"));
     }
 }
