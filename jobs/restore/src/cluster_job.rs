@@ -29,7 +29,6 @@ use crate::progress::{self, Doing, Gauge};
 use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
 use crate::unchanged::unchanged;
-use crate::unselected::FROM_ELSEWHERE;
 use crate::waiting::{is_anything_left, to_carry_out};
 use crate::wishes::{WishError, Wishes};
 use crate::{JobOptions, chosen, line, stored_report};
@@ -303,7 +302,7 @@ async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToke
     let work = exemption::during(&context.server, exemption, Box::pin(work));
     let (finished, notes) = progress::telling(&gauge, Box::pin(work)).await;
     let finished = Arc::new(finished?.noting(notes));
-    for note in finished.notes.iter().filter(|note| note.contains(FROM_ELSEWHERE)) {
+    if let Some(note) = &finished.from_elsewhere {
         context.events.warning(restore, "FromElsewhere", note.as_str()).await;
     }
     let counts = report::log_results(&finished);

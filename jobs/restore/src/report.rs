@@ -69,7 +69,7 @@ pub(crate) trait Source {
     /// # Errors
     ///
     /// Where the results cannot be read.
-    fn notes(&self) -> io::Result<Cow<'_, [String]>>;
+    fn notes(&self) -> io::Result<Vec<String>>;
 }
 
 impl Source for Finished {
@@ -81,8 +81,8 @@ impl Source for Finished {
         &self.controllers
     }
 
-    fn notes(&self) -> io::Result<Cow<'_, [String]>> {
-        Ok(Cow::Borrowed(&self.notes))
+    fn notes(&self) -> io::Result<Vec<String>> {
+        Ok(self.said().cloned().collect())
     }
 }
 

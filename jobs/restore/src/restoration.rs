@@ -76,6 +76,8 @@ pub(crate) struct Finished {
     pub(crate) failed: Option<Failure>,
     /// What is to be said of it as a whole.
     pub(crate) notes: Vec<String>,
+    /// What is to be said of objects that the archive's ResourceSet does not select, if there are any.
+    pub(crate) from_elsewhere: Option<String>,
     /// What is to name owners that are written after it.
     pub(crate) owned: Vec<Owned>,
 }
@@ -85,6 +87,11 @@ impl Finished {
     pub(crate) fn noting(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         self.notes.extend(notes);
         self
+    }
+
+    /// All that is to be said of it as a whole.
+    pub(crate) fn said(&self) -> impl Iterator<Item = &String> {
+        self.notes.iter().chain(&self.from_elsewhere)
     }
 }
 
@@ -132,7 +139,7 @@ impl Restoration {
             tracing::warn!("apply would refuse: {error}");
         }
         let set = self.resource_set()?;
-        let notes = self.notes(set.as_ref(), &types);
+        let from_elsewhere = self.unselected(set.as_ref(), &types);
         let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?;
         let types = Arc::new(types);
         let selection = self.selection(set.as_ref(), &types, &definitions)?;
@@ -148,7 +155,7 @@ impl Restoration {
         }
         finished.parts.push((Arc::clone(&self.registrations), registrations));
         self.try_updates(&mut finished, surveyed).await?;
-        let mut finished = finished.noting(notes).noting(note);
+        let mut finished = Finished { from_elsewhere, ..finished }.noting(self.notes.clone()).noting(note);
         if writes(&finished) {
             finished.notes.extend(exemption::foreseen(&self.server).await);
         }
@@ -167,7 +174,7 @@ impl Restoration {
         let (types, definitions) = self.known_types().await?;
         self.refuse_unknown_types(&types).await?;
         let set = self.resource_set()?;
-        let notes = self.notes(set.as_ref(), &types);
+        let from_elsewhere = self.unselected(set.as_ref(), &types);
         let controllers = Controllers::find(&self.server, &types, set.as_ref(), &self.ground).await?;
         let types = Arc::new(types);
         // Where all are down already there is none to spare, and what is decided when their pods are gone is enough.
@@ -190,13 +197,13 @@ impl Restoration {
             Ok(finished) => Ok(Box::pin(self.register(finished, shutdown)).await),
             Err(failure) => Err(failure),
         };
-        with_controllers(written, back).map(|finished| finished.noting(notes))
+        let finished = with_controllers(written, back)?;
+        Ok(Finished { from_elsewhere, ..finished }.noting(self.notes.clone()))
     }
 
-    /// What is to be said of the archive as a whole.
-    fn notes(&self, set: Option<&ResourceSet>, types: &Types) -> Vec<String> {
-        let unselected = set.and_then(|set| unselected::told(&self.spool, set, types));
-        self.notes.iter().cloned().chain(unselected).collect()
+    /// What is to be said of objects that the archive's ResourceSet does not select.
+    fn unselected(&self, set: Option<&ResourceSet>, types: &Types) -> Option<String> {
+        unselected::told(&self.spool, set?, types)
     }
 
     /// The same while these controllers are held down.

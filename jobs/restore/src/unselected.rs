@@ -10,9 +10,6 @@ use kube::ResourceExt;
 
 use crate::types::Types;
 
-/// What stands in what is told.
-pub(crate) const FROM_ELSEWHERE: &str = "came from elsewhere";
-
 /// How many of them are named; the results have all.
 const NAMED: usize = 10;
 
@@ -43,7 +40,7 @@ pub(crate) fn told(spool: &Spool, set: &ResourceSet, types: &Types) -> Option<St
     let more = others.len() - names.len();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let note = format!(
-        "{} of {} objects of the archive {FROM_ELSEWHERE}, for its ResourceSet {:?} selects none of their types: {}{more}",
+        "{} of {} objects of the archive came from elsewhere, for its ResourceSet {:?} selects none of their types: {}{more}",
         others.len(),
         spool.len(),
         set.name_any(),

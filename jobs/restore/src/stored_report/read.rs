@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read};
 
 use drover::cluster::ApiError;
@@ -104,13 +103,13 @@ impl Source for StoredReport {
         })
     }
 
-    fn notes(&self) -> io::Result<Cow<'_, [String]>> {
+    fn notes(&self) -> io::Result<Vec<String>> {
         let mut notes = Vec::new();
         self.lines(&mut |_, line| {
             notes.extend(serde_json::from_slice::<Note<'_>>(line).ok().map(|note| note.note.into_owned()));
             Ok(())
         })?;
-        Ok(Cow::Owned(notes))
+        Ok(notes)
     }
 }
 

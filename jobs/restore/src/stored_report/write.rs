@@ -59,7 +59,7 @@ pub(crate) async fn store(
 fn pack(finished: &Finished, folder: &Path) -> io::Result<(File, u64)> {
     let file = BufWriter::new(tempfile::tempfile_in(folder)?);
     let mut packed = GzEncoder::new(file, Compression::default());
-    for note in &finished.notes {
+    for note in finished.said() {
         serde_json::to_writer(&mut packed, &Note { note: note.into() })?;
         packed.write_all(b"\n")?;
     }
