@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Failure, Fault};
-use drover::resources::PART_OF_LABEL;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::core::PartialObjectMeta;
@@ -141,11 +140,7 @@ async fn settle(server: &Server, found: Found) -> Result<(), LeftError> {
 /// The copies, the newest first: of two of one object that is the one that counts. Where this user may not look, none.
 async fn find(client: &Client, namespace: &str) -> Result<Vec<Found>, LeftError> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    match secrets
-        .list_metadata(&ListParams::default().labels(&format!("{LABEL},{PART_OF_LABEL}=drover")))
-        .await
-        .map_err(ApiError::from)
-    {
+    match secrets.list_metadata(&ListParams::default().labels(LABEL)).await.map_err(ApiError::from) {
         Err(error) if error.code() == Some(403) => {
             warn!("failed to look for copies of objects that a restore left in the namespace {namespace:?}: {error}");
             Ok(Vec::new())
@@ -167,6 +162,7 @@ fn found_in(namespace: &str, secrets: &[PartialObjectMeta<Secret>]) -> Vec<Found
 
 #[cfg(test)]
 mod tests {
+    use drover::resources::PART_OF_LABEL;
     use serde_json::json;
 
     use super::*;

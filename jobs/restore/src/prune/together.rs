@@ -7,45 +7,23 @@ use super::verdict::Verdict;
 
 /// Where to find a candidate by what others say of it.
 struct Index<'a> {
+    candidates: &'a [Candidate],
     by_uid: HashMap<&'a str, usize>,
     namespaces: HashMap<&'a str, usize>,
     inside: HashMap<&'a str, Vec<usize>>,
 }
 
-/// Holds back also the Namespaces and the owners of what is held back, and with a Namespace all that lies in it: without
-/// that, holding back would keep an empty shell.
-pub(super) fn hold_back(candidates: &[Candidate], verdicts: &mut [Verdict]) {
+/// Changes what was decided of each candidate by itself to what holds for all of them together.
+pub(super) fn revise(candidates: &[Candidate], verdicts: &mut [Verdict], stands: impl Fn(&Candidate) -> bool) {
     let index = Index::of(candidates);
-    let is_held = |(place, verdict): (usize, &Verdict)| matches!(verdict, Verdict::HoldBack(_)).then_some(place);
-    let mut held: Vec<usize> = verdicts.iter().enumerate().filter_map(is_held).collect();
-    while let Some(place) = held.pop() {
-        for (other, reason) in index.with(&candidates[place]) {
-            if verdicts[other] == Verdict::Delete {
-                verdicts[other] = Verdict::hold_back(&reason);
-                held.push(other);
-            }
-        }
-    }
-}
-
-/// Keeps what owns a candidate that `stands`, and the owners of that: Kubernetes would delete it with them. It comes last, for
-/// this holds whatever is asked.
-pub(super) fn keep_owners(candidates: &[Candidate], verdicts: &mut [Verdict], stands: impl Fn(&Candidate) -> bool) {
-    let index = Index::of(candidates);
-    let mut kept: Vec<&Candidate> = candidates.iter().filter(|candidate| stands(candidate)).collect();
-    while let Some(candidate) = kept.pop() {
-        for owner in candidate.owners.iter().filter_map(|uid| index.by_uid.get(uid.as_str()).copied()) {
-            if !matches!(verdicts[owner], Verdict::Keep(_)) {
-                verdicts[owner] = Verdict::Keep("it owns what drover stands on, or what no archive has a place for");
-                kept.push(&candidates[owner]);
-            }
-        }
-    }
+    index.hold_back(verdicts);
+    index.keep_owners(verdicts, stands);
 }
 
 impl<'a> Index<'a> {
     fn of(candidates: &'a [Candidate]) -> Self {
-        let mut index = Self { by_uid: HashMap::new(), namespaces: HashMap::new(), inside: HashMap::new() };
+        let (by_uid, namespaces, inside) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut index = Self { candidates, by_uid, namespaces, inside };
         for (place, candidate) in candidates.iter().enumerate() {
             index.by_uid.insert(&candidate.uid, place);
             index.inside.entry(&candidate.namespace).or_default().push(place);
@@ -54,6 +32,36 @@ impl<'a> Index<'a> {
             }
         }
         index
+    }
+
+    /// Holds back also the Namespaces and the owners of what is held back, and with a Namespace all that lies in it: without
+    /// that, holding back would keep an empty shell.
+    fn hold_back(&self, verdicts: &mut [Verdict]) {
+        let is_held = |(place, verdict): (usize, &Verdict)| matches!(verdict, Verdict::HoldBack(_)).then_some(place);
+        let mut held: Vec<usize> = verdicts.iter().enumerate().filter_map(is_held).collect();
+        while let Some(place) = held.pop() {
+            for (other, reason) in self.with(&self.candidates[place]) {
+                if verdicts[other] == Verdict::Delete {
+                    verdicts[other] = Verdict::hold_back(&reason);
+                    held.push(other);
+                }
+            }
+        }
+    }
+
+    /// Keeps what owns a candidate that `stands`, and the owners of that: Kubernetes would delete it with them. It comes last,
+    /// for this holds whatever is asked.
+    fn keep_owners(&self, verdicts: &mut [Verdict], stands: impl Fn(&Candidate) -> bool) {
+        let mut kept: Vec<&Candidate> = self.candidates.iter().filter(|candidate| stands(candidate)).collect();
+        while let Some(candidate) = kept.pop() {
+            for owner in candidate.owners.iter().filter_map(|uid| self.by_uid.get(uid.as_str()).copied()) {
+                if !matches!(verdicts[owner], Verdict::Keep(_)) {
+                    verdicts[owner] =
+                        Verdict::Keep("it owns what drover stands on, or what no archive has a place for");
+                    kept.push(&self.candidates[owner]);
+                }
+            }
+        }
     }
 
     /// The candidates that stay with this one, and why.
@@ -95,7 +103,7 @@ mod tests {
         let mut verdicts = vec![Verdict::Delete; candidates.len()];
         verdicts[3] = Verdict::HoldBack("too new".to_owned());
         verdicts[7] = Verdict::Keep("a reason");
-        hold_back(&candidates, &mut verdicts);
+        Index::of(&candidates).hold_back(&mut verdicts);
         let said = |place: usize| match &verdicts[place] {
             Verdict::HoldBack(reason) => reason.split(';').next().unwrap(),
             Verdict::Delete => "delete",
@@ -119,7 +127,7 @@ mod tests {
         let candidates = [owned("a", "b"), owned("b", "c"), owned("c", "a"), owned("d", "a")];
         let mut verdicts = vec![Verdict::Delete; 4];
         verdicts[0] = Verdict::HoldBack(String::new());
-        hold_back(&candidates, &mut verdicts);
+        Index::of(&candidates).hold_back(&mut verdicts);
         let held: Vec<bool> = verdicts.iter().map(|verdict| *verdict != Verdict::Delete).collect();
         assert_eq!(held, [true, true, true, false]);
     }

@@ -48,8 +48,7 @@ impl PrunePlan {
     ) -> Self {
         let decide = |candidate| decide(candidate, usage, doubts, ground, everything);
         let mut verdicts: Vec<Verdict> = candidates.iter().map(decide).collect();
-        together::hold_back(&candidates, &mut verdicts);
-        together::keep_owners(&candidates, &mut verdicts, |candidate| stands(candidate, ground));
+        together::revise(&candidates, &mut verdicts, |candidate| stands(candidate, ground));
         Self { candidates, verdicts, everything }
     }
 
