@@ -35,10 +35,27 @@ impl Fault for DiscoveryError {
 
 /// What the cluster serves.
 pub(crate) async fn served(server: &Server) -> Result<Vec<Type>, DiscoveryError> {
+    Ok(served_and_unknown(server).await?.0)
+}
+
+/// What the cluster serves, and the API versions of which it does not know what they serve, for their server is away.
+pub(crate) async fn served_and_unknown(server: &Server) -> Result<(Vec<Type>, Vec<String>), DiscoveryError> {
     let core = server.client().list_core_api_versions_aggregated().await.context(AskSnafu)?;
     let groups = server.client().list_api_groups_aggregated().await.context(AskSnafu)?;
     ensure!(!core.items.is_empty(), TooOldSnafu);
-    Ok(types(core).chain(types(groups)).collect())
+    let unknown = unknown(&groups);
+    Ok((types(core).chain(types(groups)).collect(), unknown))
+}
+
+/// API versions that are told of without anything that they serve. What the server remembers of one that is away is known.
+fn unknown(list: &APIGroupDiscoveryList) -> Vec<String> {
+    let groups = list.items.iter().flat_map(|group| {
+        let name = group.metadata.as_ref().and_then(|metadata| metadata.name.as_deref()).unwrap_or_default();
+        group.versions.iter().map(move |version| (name, version))
+    });
+    let unknown =
+        groups.filter(|(_, version)| version.freshness.as_deref() == Some("Stale") && version.resources.is_empty());
+    unknown.map(|(name, version)| format!("{name}/{}", version.version.as_deref().unwrap_or_default())).collect()
 }
 
 fn types(list: APIGroupDiscoveryList) -> impl Iterator<Item = Type> {
@@ -55,16 +72,42 @@ fn one(group: &str, version: &str, resource: APIResourceDiscovery) -> Type {
     let plural = resource.resource.unwrap_or_default();
     let has = |name: &str| resource.subresources.iter().any(|found| found.subresource.as_deref() == Some(name));
     let (has_status, scales) = (has("status"), has("scale"));
+    let can = |verb: &str| resource.verbs.iter().any(|known| known == verb);
     Type {
         group: group.to_owned(),
         version: version.to_owned(),
         kind: resource.response_kind.and_then(|kind| kind.kind).unwrap_or_default(),
         namespaced: resource.scope.as_deref() == Some("Namespaced"),
         status: status_rule(group, has_status),
-        lists: resource.verbs.iter().any(|verb| verb == "list"),
-        gets: resource.verbs.iter().any(|verb| verb == "get"),
+        lists: can("list"),
+        gets: can("get"),
+        deletes: can("delete"),
         scales,
         plural,
         served: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_api_that_is_away_is_unknown_where_nobody_remembers_what_it_serves() {
+        let things = json!([{"resource": "things", "scope": "Namespaced", "verbs": ["list", "delete"]}]);
+        let group = |name: &str, freshness: &str, resources: serde_json::Value| {
+            json!({"metadata": {"name": name},
+                "versions": [{"version": "v1", "freshness": freshness, "resources": resources}]})
+        };
+        let list = json!({"items": [
+            group("a.io", "Current", json!([])), group("b.io", "Stale", things.clone()),
+            group("c.io", "Stale", json!([])), group("d.io", "Current", things),
+        ]});
+        let list: APIGroupDiscoveryList = serde_json::from_value(list).unwrap();
+        assert_eq!(unknown(&list), ["c.io/v1"]);
+        let served: Vec<_> = types(list).map(|known| (known.group, known.lists, known.gets, known.deletes)).collect();
+        assert_eq!(served, [("b.io".to_owned(), true, false, true), ("d.io".to_owned(), true, false, true)]);
     }
 }

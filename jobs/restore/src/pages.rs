@@ -74,7 +74,19 @@ struct Cursor {
 
 /// The pages of all objects of a type, in whatever namespace.
 pub(crate) fn pages<'a>(server: &'a Server, known: &Type) -> impl Stream<Item = Result<Bytes, PagesError>> + use<'a> {
-    let (plural, path) = (known.plural.clone(), known.list());
+    pages_at(server, known.plural.clone(), known.list())
+}
+
+/// The pages of all objects of a type in one namespace.
+pub(crate) fn pages_in<'a>(
+    server: &'a Server,
+    known: &Type,
+    namespace: &str,
+) -> impl Stream<Item = Result<Bytes, PagesError>> + use<'a> {
+    pages_at(server, known.plural.clone(), known.collection(namespace))
+}
+
+fn pages_at(server: &Server, plural: String, path: String) -> impl Stream<Item = Result<Bytes, PagesError>> {
     let first = Cursor { limit: FIRST_LIMIT, token: String::new() };
     Box::pin(stream::try_unfold(Some(first), move |cursor| {
         let (plural, path) = (plural.clone(), path.clone());

@@ -5,11 +5,13 @@
 //! live lists ──▶ candidates ─────────┐
 //! usage (pods, volumes, …) ──────────┤
 //! doubts (type not told of, too new) ┴─▶ decide (pure) ──▶ stages, owned before owners ──▶ deleted, finalizers late
+//!                                                         └── a Namespace is looked into once more ([`inside`])
 //! ```
 
 mod deletion;
 mod doubts;
 mod execute;
+mod inside;
 mod together;
 mod usage;
 mod verdict;

@@ -35,6 +35,8 @@ pub(crate) struct Type {
     pub(crate) lists: bool,
     /// Whether one object of it can be read.
     pub(crate) gets: bool,
+    /// Whether its objects can be deleted, so that they go with their Namespace.
+    pub(crate) deletes: bool,
     /// Whether it has a count of replicas that can be scaled, the subresource `scale`.
     pub(crate) scales: bool,
     /// Whether the cluster serves it now.
@@ -118,6 +120,7 @@ impl Type {
             status: status_rule(&spec.group, version.has_status()),
             lists: true,
             gets: true,
+            deletes: true,
             scales: version.scales(),
             served: false,
         })
@@ -227,6 +230,7 @@ impl Type {
             status: status_rule(group, false),
             lists: true,
             gets: true,
+            deletes: true,
             scales: false,
             served: true,
         }

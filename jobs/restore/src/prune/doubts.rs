@@ -30,7 +30,12 @@ impl Doubts {
         if self.types.contains(&type_name) {
             return Some(format!("the archive holds no {type_name} and does not tell whether it would"));
         }
-        let Some(made) = candidate.made else { return Some("it does not say when it was made".to_owned()) };
+        self.of_what_was_made(candidate.made)
+    }
+
+    /// Why something that was made at this time may have been made knowing of the restore.
+    pub(super) fn of_what_was_made(&self, made: Option<Timestamp>) -> Option<String> {
+        let Some(made) = made else { return Some("it does not say when it was made".to_owned()) };
         let Some(asked_at) = self.asked_at else {
             let why = "the API server did not say, or its clock was wrong";
             return Some(format!("it is not known when the restore was asked for: {why}"));

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::deletion::{self, Left};
+use super::inside::Inside;
 use super::usage::use_of_namespace;
 use super::verdict::Verdict;
-use super::{Candidate, PrunePlan};
+use super::{Candidate, Doubts, PrunePlan};
 use crate::finalizers;
 use crate::made_anew::ObjectName;
 use crate::outcome::{Outcome, Outside, Result as ObjectResult};
@@ -62,6 +63,7 @@ pub(crate) async fn execute(
         outside: Vec::new(),
         progress: Progress::new("objects pruned", count),
         gauge: Arc::clone(gauge),
+        doubts: &plan.doubts,
         everything: plan.everything,
         shutdown,
     };
@@ -87,6 +89,7 @@ struct Run<'a> {
     outside: Vec<Outside>,
     progress: Progress,
     gauge: Arc<Gauge>,
+    doubts: &'a Doubts,
     everything: bool,
     shutdown: &'a CancellationToken,
 }
@@ -127,17 +130,31 @@ impl<'a> Run<'a> {
     async fn without_used(&mut self, stage: Vec<&'a Candidate>) -> Vec<&'a Candidate> {
         let is_looked_at = |candidate: &&Candidate| !self.everything && candidate.is("", "namespaces");
         let (namespaces, mut unused): (Vec<_>, Vec<_>) = stage.into_iter().partition(is_looked_at);
+        if namespaces.is_empty() {
+            return unused;
+        }
+        let inside = Inside::find(self.server).await;
         for candidate in namespaces {
-            match use_of_namespace(self.server, &candidate.name).await {
-                Ok(None) => unused.push(candidate),
-                Ok(Some(why)) => {
-                    let reason = format!("{why}; they came while the archive was written");
-                    self.done(candidate, ObjectResult::new(Outcome::HeldBack, reason));
-                }
-                Err(error) => self.done(candidate, ObjectResult::failed(&error)),
+            match self.keeps(candidate, &inside).await {
+                None => unused.push(candidate),
+                Some(result) => self.done(candidate, result),
             }
         }
         unused
+    }
+
+    /// The result of a Namespace that is not deleted after all, for something would be lost with it that came meanwhile.
+    async fn keeps(&self, namespace: &Candidate, inside: &Inside) -> Option<ObjectResult> {
+        match use_of_namespace(self.server, &namespace.name).await {
+            Ok(None) => {}
+            Ok(Some(why)) => {
+                let reason = format!("{why}; they came while the archive was written");
+                return Some(ObjectResult::new(Outcome::HeldBack, reason));
+            }
+            Err(error) => return Some(ObjectResult::failed(&error)),
+        }
+        let new = inside.look_for_new(self.server, &namespace.name, self.doubts, self.at_once).await?;
+        settled(&Verdict::hold_back(&new))
     }
 
     /// Waits until the objects are gone, the time is over or the run is to stop, and gives those that are not gone.

@@ -33,6 +33,8 @@ impl Verdict {
 pub(crate) struct PrunePlan {
     candidates: Vec<Candidate>,
     verdicts: Vec<Verdict>,
+    /// What tells what is too new.
+    pub(super) doubts: Doubts,
     /// Whether also what would take others' things with it is deleted.
     pub(super) everything: bool,
 }
@@ -42,14 +44,14 @@ impl PrunePlan {
     pub(crate) fn new(
         candidates: Vec<Candidate>,
         usage: &Usage,
-        doubts: &Doubts,
+        doubts: Doubts,
         ground: &Ground,
         everything: bool,
     ) -> Self {
-        let decide = |candidate| decide(candidate, usage, doubts, ground, everything);
+        let decide = |candidate| decide(candidate, usage, &doubts, ground, everything);
         let mut verdicts: Vec<Verdict> = candidates.iter().map(decide).collect();
         together::revise(&candidates, &mut verdicts, |candidate| stands(candidate, ground));
-        Self { candidates, verdicts, everything }
+        Self { candidates, verdicts, doubts, everything }
     }
 
     /// The candidates, each with what becomes of it.
@@ -198,7 +200,7 @@ pub(super) mod tests {
             candidate("a.io", "makers", "vault", "other"),
         ];
         for everything in [false, true] {
-            let plan = PrunePlan::new(candidates.clone(), &usage(), &doubts(), &ground(), everything);
+            let plan = PrunePlan::new(candidates.clone(), &usage(), doubts(), &ground(), everything);
             let is_kept: Vec<bool> = plan.iter().map(|(_, verdict)| matches!(verdict, Verdict::Keep(_))).collect();
             assert_eq!(is_kept, [true, true, true, false], "{everything}");
         }
@@ -275,7 +277,7 @@ pub(super) mod tests {
             vec![candidate("", "namespaces", "", "c-gone"), new, candidate("", "secrets", "c-gone", "old")];
         for (everything, deleted) in [(false, 0), (true, 3)] {
             let usage = Usage::default();
-            let plan = PrunePlan::new(candidates.clone(), &usage, &doubts(), &Ground::default(), everything);
+            let plan = PrunePlan::new(candidates.clone(), &usage, doubts(), &Ground::default(), everything);
             assert_eq!((plan.stages().concat().len(), plan.deletes()), (deleted, everything));
         }
     }
@@ -295,7 +297,7 @@ pub(super) mod tests {
             candidate("apps", "deployments", "a", "w"),
             candidate("", "namespaces", "", "default"),
         ];
-        let plan = PrunePlan::new(candidates, &Usage::default(), &doubts(), &Ground::default(), false);
+        let plan = PrunePlan::new(candidates, &Usage::default(), doubts(), &Ground::default(), false);
         let names: Vec<Vec<&str>> =
             plan.stages().iter().map(|stage| stage.iter().map(|candidate| candidate.name.as_str()).collect()).collect();
         let flat = names.concat();

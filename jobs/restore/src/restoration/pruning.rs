@@ -35,7 +35,7 @@ impl Restoration {
         let usage = usage.with_unseen(surveyed.live.unseen(), &candidates);
         surveyed.live.unseen().warn_of_not_pruning();
         let doubts = Doubts::new(selection.doubtful().clone(), wish.asked_at, clock::now());
-        Ok(PrunePlan::new(candidates, &usage, &doubts, &self.ground, wish.everything))
+        Ok(PrunePlan::new(candidates, &usage, doubts, &self.ground, wish.everything))
     }
 
     /// Deletes what the archive lacks, unless the archive itself could not be restored.

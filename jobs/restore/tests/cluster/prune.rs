@@ -6,7 +6,8 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Archive, Run, api, config_map, definition, live, namespace, run_asking, run_through, start, testbed, thing, until,
+    Archive, Run, api, config_map, definition, kubeconfig_of, live, make, namespace, rule, run_asking, run_through,
+    start, testbed, thing, until,
 };
 
 /// A ResourceSet that selects the namespaces whose names begin so, what lies in them, and the definitions of a group.
@@ -129,6 +130,75 @@ async fn what_an_archive_may_have_left_out_is_held_back_until_everything_is_aske
     assert!(result == "heldBack" && reason.starts_with(words), "{result}: {reason}");
     let all = run_asking("apply", &archive, &["--prune=all"]).await;
     assert_eq!((all.code, all.result("secrets", "extra").0.as_str()), (0, "pruned"), "{}", all.report);
+}
+
+/// What the ResourceSet does not select is in no list that a prune is decided by, and would go with its namespace.
+#[tokio::test]
+async fn a_namespace_in_which_something_was_made_meanwhile_is_held_back() {
+    let kept = config_map("fresh-a", "kept", &json!(null));
+    let archive = Archive::of(&[namespace("fresh-a"), kept], Some(&set("fresh")));
+    assert_eq!(run_asking("apply", &archive, &[]).await.code, 0);
+    for name in ["fresh-b", "fresh-c"] {
+        create(&namespace(name).1).await;
+        account(name).await;
+        until("its certificate is published", async || {
+            maps(name).await.get_opt("kube-root-ca.crt").await.unwrap().is_some()
+        })
+        .await;
+        make(&leases(name).await, &lease(name, "old")).await;
+    }
+    maps("fresh-a").await.delete("kept", &DeleteParams::default()).await.unwrap();
+    let proxy = Proxy::start(testbed().await).await.unwrap();
+    seconds_pass(2).await;
+    // Its first write comes after all is decided.
+    let held = proxy.hold_after(1);
+    let child = start(&proxy.kubeconfig(), "apply", &archive.path(), &["--prune"]);
+    held.reached().await;
+    make(&leases("fresh-b").await, &lease("fresh-b", "late")).await;
+    held.go_on();
+    let pruned = Run::wait(child).await;
+    assert_eq!((pruned.code, pruned.count("failed")), (0, 0), "{} {}", pruned.report, pruned.errors);
+    assert_eq!(pruned.result("namespaces", "fresh-c").0, "pruned", "{}", pruned.report);
+    let (result, reason) = pruned.result("namespaces", "fresh-b");
+    let words = "Lease \"late\" lies in it: it was made at ";
+    assert!(result == "heldBack" && reason.starts_with(words) && reason.contains("drover.dev/prune: all"), "{reason}");
+    assert!(leases("fresh-b").await.get_opt("late").await.unwrap().is_some());
+    let all = run_asking("apply", &archive, &["--prune=all"]).await;
+    assert_eq!((all.code, all.result("namespaces", "fresh-b").0.as_str()), (0, "pruned"), "{}", all.report);
+}
+
+async fn leases(namespace: &str) -> Api<DynamicObject> {
+    api("leases", "coordination.k8s.io/v1", "Lease", Some(namespace)).await
+}
+
+fn lease(namespace: &str, name: &str) -> Value {
+    json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"namespace": namespace, "name": name}})
+}
+
+/// What cannot be seen in a namespace may be new.
+#[tokio::test]
+async fn a_namespace_that_cannot_be_looked_into_is_held_back() {
+    let archive = Archive::of(&[namespace("blind-a")], Some(&set("blind")));
+    assert_eq!(run_asking("apply", &archive, &[]).await.code, 0);
+    create(&namespace("blind-b").1).await;
+    // All that a restore asks for, and no other type that may lie in a namespace.
+    let groups = [
+        "",
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "apps",
+        "batch",
+        "drover.dev",
+        "resources.cattle.io",
+    ];
+    let rules: Vec<Value> = groups.into_iter().map(|group| rule(group, "*", &["*"])).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let user = kubeconfig_of("blind-user", &rules, folder.path()).await;
+    seconds_pass(2).await;
+    let pruned = run_through(&user, "apply", &archive, &["--prune"]).await;
+    let (result, reason) = pruned.result("namespaces", "blind-b");
+    assert!(result == "heldBack" && reason.contains("that cannot be seen: "), "{reason} {}", pruned.errors);
+    assert!(reason.starts_with("it may hold "), "{reason}");
 }
 
 #[tokio::test]
