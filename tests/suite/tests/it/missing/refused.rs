@@ -1,9 +1,10 @@
 use std::time::Instant;
 
 use drover::archive::Reason;
-use drover::resources::{BackupSpec, ConditionStatus, Restore, RestoreSpec};
+use drover::resources::{BackupSpec, BackupStatus, ConditionStatus, Restore, RestoreSpec};
 use drover_testbed::{Options, Service, seconds_pass};
 use drover_tests::message;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
@@ -145,30 +146,76 @@ async fn of_a_backup(site: &Site, selectors: &[Value]) {
 
 /// RBAC leaves its names to whoever may make a role. Those that no archive can hold are left out and said, and stay.
 async fn names_that_make_no_path(site: &Site) {
-    const RBAC: &str = "rbac.authorization.k8s.io/v1";
-    let role = |name: &str| json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": name}});
     let long = format!("path-{}", "x".repeat(5000));
     for name in ["path-good", "path-\todd", &long] {
         make(site, &role(name)).await;
     }
     let selector = json!({"apiVersion": RBAC, "kinds": ["ClusterRole"], "resourceNameRegexp": "^path-"});
-    let (finished, archive) = to_file(site, &set("names", &[selector]), &[], 0).await;
-    let left_out = contents(&archive).left_out.pop().unwrap();
-    assert_eq!((left_out.name.as_str(), left_out.reason), ("clusterroles.rbac.authorization.k8s.io", Reason::NoPlace));
-    for said in [&finished.log, &left_out.message] {
+    let set = set("names", &[selector]);
+    let (finished, archive) = to_file(site, &set, &[], 0).await;
+    let of_archive = without_place(&archive);
+    for said in [&finished.log, &of_archive] {
         assert!(said.contains("2 with names") && said.contains("path-\\todd") && said.contains("path-xxx"), "{said}");
     }
+    let stay = ["path-\todd", "path-good", &long];
 
     make(site, &role("path-later")).await;
     // What was made in the second in which a command began may have been made after it.
     seconds_pass(2).await;
     let apply = ["apply".as_ref(), archive.as_os_str(), "--prune".as_ref()];
     site.job("restore").arguments(apply).succeed().await;
+    assert_eq!(path_roles(site).await, stay);
+
+    let filename = its_backup_says_them(site, &set, &of_archive).await;
+    make(site, &role("path-later")).await;
+    site.make_restore(&Restore::new("names", RestoreSpec { backup_filename: filename, ..RestoreSpec::default() }))
+        .await;
+    let finished = site.job("restore").succeed().await;
+    assert_eq!(path_roles(site).await, stay, "{}", finished.log);
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io/v1";
+
+fn role(name: &str) -> Value {
+    json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": name}})
+}
+
+/// The names of the roles that the ResourceSet selects.
+async fn path_roles(site: &Site) -> Vec<String> {
     let roles: Api<ClusterRole> = Api::all(site.client.clone());
     let roles = roles.list(&ListParams::default()).await.unwrap().items;
     let mut names: Vec<_> = roles.iter().map(ResourceExt::name_any).filter(|name| name.starts_with("path-")).collect();
     names.sort();
-    assert_eq!(names, ["path-\todd", "path-good", &long]);
+    names
+}
+
+/// What an archive says of roles whose names it has no place for.
+fn without_place(archive: &Path) -> String {
+    let left_out = contents(archive).left_out.pop().unwrap();
+    assert_eq!((left_out.name.as_str(), left_out.reason), ("clusterroles.rbac.authorization.k8s.io", Reason::NoPlace));
+    left_out.message
+}
+
+/// The Backup says what the archive does, and is a good one all the same; gives its file.
+async fn its_backup_says_them(site: &Site, set: &Value, words: &str) -> String {
+    site.resource_set(&set.to_string()).await;
+    site.backup("names", "names", None).await;
+    site.job("snapshot").arguments(["--backup", "names"]).succeed().await;
+    site.job("upload").succeed().await;
+    let BackupStatus { filename, conditions, .. } = site.backup_status("names").await;
+    let (filename, conditions) = (filename.unwrap(), conditions.unwrap());
+    assert_eq!(message(Some(&conditions), "Ready"), "Completed");
+    let said = message(Some(&conditions), "Whole");
+    let expected = format!("; left out of clusterroles.rbac.authorization.k8s.io: {words}");
+    assert!(conditions.is_true("Whole") && said.ends_with(&expected), "{said}");
+    assert_eq!(without_place(&site.folder().join(&filename)), words);
+    let events: Api<Event> = Api::namespaced(site.client.clone(), "default");
+    let events = events.list(&ListParams::default()).await.unwrap().items;
+    let told = events.iter().find(|event| event.reason.as_deref() == Some("LeftOut")).unwrap();
+    let about = told.regarding.as_ref().and_then(|backup| backup.name.as_deref());
+    assert_eq!((about, told.type_.as_deref()), (Some("names"), Some("Warning")));
+    assert!(told.note.as_deref().is_some_and(|note| note.contains("path-\\todd")), "{told:?}");
+    filename
 }
 
 /// The archive that a Restore of the latest one takes.
