@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use tracing::warn;
+
 /// How a job ends. The numbers are those of `sysexits.h` where it has one.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Exit {
@@ -79,6 +81,13 @@ impl<E: Fault> From<E> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         Chain(self.source.as_ref()).fmt(formatter)
+    }
+}
+
+/// Says in the log what failed, where that fails nothing else: a report that cannot be written, say.
+pub fn warn_of<T>(outcome: Result<T, impl Into<Failure>>) {
+    if let Err(error) = outcome {
+        warn!("{}", error.into());
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use drover::clock;
 use drover::cluster::ApiError;
 use drover::coexistence;
-use drover::exit::{Exit, Failure};
+use drover::exit::{Exit, Failure, warn_of};
 use drover::policy::Policies;
 use drover::resources::{Backup, BackupStatus, ConditionStatus, Restore};
 use drover::runs::set_backup_status;
@@ -379,9 +379,7 @@ async fn forget_others(context: &Context, backups: &[Backup], memories: &BTreeMa
     let of_restores = restores.iter().filter(is_recent).filter_map(ResourceExt::uid);
     let kept: BTreeSet<_> = of_backups.chain(of_restores.map(|uid| memory::member(Concern::Restore, &uid))).collect();
     let gone = memories.keys().filter(|member| !kept.contains(*member)).cloned().collect();
-    if let Err(error) = context.memories.forget(gone).await {
-        warn!("{}", Failure::from(error));
-    }
+    warn_of(context.memories.forget(gone).await);
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use drover::clock;
 use drover::cluster::ApiError;
 use drover::coexistence::{self, Operator};
 use drover::events::{Data, Event, Kind};
-use drover::exit::Failure;
+use drover::exit::{Failure, warn_of};
 use drover::resources::{ConditionStatus, Ready, Restore, RestoreStatus, rfc3339};
 use drover::restores::{self, for_good, given_up};
 use drover::runs::report::place_word;
@@ -153,12 +153,6 @@ pub(crate) async fn not_in_charge(client: &Client, restore: &Restore, operator: 
         coexistence::note(status.conditions.get_or_insert_default(), Some(operator), clock::now());
     };
     warn_of(set_status(client, restore, change).await);
-}
-
-fn warn_of<T>(outcome: Result<T, Failure>) {
-    if let Err(failure) = outcome {
-        warn!("{failure}");
-    }
 }
 
 /// The Restore is never carried out, and has ended with that.

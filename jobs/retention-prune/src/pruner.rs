@@ -4,7 +4,7 @@ use drover::archives::latest_of;
 use drover::clock;
 use drover::cluster::{ApiError, ClusterOptions, Events};
 use drover::coexistence::{self, Operator};
-use drover::exit::{Exit, Failure};
+use drover::exit::{Exit, Failure, warn_of};
 use drover::lease::{self, Acquired, Wait};
 use drover::ledger::{self, Ledger, Lines, held_of};
 use drover::places::{Target, targets};
@@ -172,7 +172,7 @@ impl Pruner {
                 Ok(Turn::Busy { holder: "whoever took the Lease".to_owned() })
             }
         };
-        report::warn_of(held.release().await);
+        warn_of(held.release().await);
         turn
     }
 

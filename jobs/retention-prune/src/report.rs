@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use drover::events::{Data, Event, Kind, Pruned, PrunedArchive};
-use drover::exit::{Exit, Failure};
+use drover::exit::{Exit, Failure, warn_of};
 use drover::ledger::{Lines, places_of};
 use drover::resources::{ArchiveHold, Backup, Condition, Losses, rfc3339};
 use drover::retention::{Judged, Plan};
@@ -13,7 +13,6 @@ use drover::runs::report::{PRUNED, damage as said_damage, inspected, pruned};
 use drover::runs::{Allowed, History, UNKNOWN_WORD, holds, set_backup_status, with_confirmed};
 use jiff::Timestamp;
 use kube::ResourceExt;
-use tracing::warn;
 use uuid::Uuid;
 
 use crate::JOB;
@@ -364,14 +363,6 @@ fn messages(backup: &Backup, history: &History, outcome: &Outcome, now: Timestam
         messages.push(Event::new(Kind::BackupFailed, JOB, now, Data { stage, reason, pruned: None, ..data }));
     }
     messages
-}
-
-/// What cannot be told now is in the log.
-pub(crate) fn warn_of<T>(outcome: Result<T, impl Into<Failure>>) {
-    if let Err(error) = outcome {
-        let failure: Failure = error.into();
-        warn!("{failure}");
-    }
 }
 
 #[cfg(test)]

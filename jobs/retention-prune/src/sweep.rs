@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use drover::exit::{Exit, Failure};
+use drover::exit::{Exit, Failure, warn_of};
 use drover::places::{Target, targets};
 use drover::resources::Backup;
 use kube::ResourceExt;
@@ -12,7 +12,6 @@ use tracing::{info, warn};
 
 use crate::place::Effort;
 use crate::pruner::{Pruner, Turn};
-use crate::report;
 
 /// When a multipart upload counts as forgotten: as long as its artifact is kept another try may go on with it.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(72);
@@ -51,7 +50,7 @@ pub async fn sweep(pruner: &Pruner, shutdown: &CancellationToken) -> Result<Exit
         }
     }
     // That it cannot be done now fails no prune: it is bounded by the next one.
-    report::warn_of(pruner.forget_left().await);
+    warn_of(pruner.forget_left().await);
     Ok(worst)
 }
 

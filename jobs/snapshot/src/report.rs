@@ -5,7 +5,7 @@ use std::error::Error;
 use drover::clock;
 use drover::coexistence::Operator;
 use drover::events::Kind;
-use drover::exit::{Chain, Exit, Failure};
+use drover::exit::{Chain, Exit, Failure, warn_of};
 use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, RunState, SnapshotStage, StageState};
 use drover::runs::{
     Allowed, Encryption, UNKNOWN_WORD, event, failed_event, now_text, report, set_backup_status, status_of,
@@ -105,9 +105,7 @@ pub(crate) async fn failed(
     let status = |backup: &Backup| report::failed(backup, JOB, &reason, is_final, clock::now());
     warn_of(set_status(context, backup, status).await);
     let attempt = status_of(run).snapshot.unwrap_or_default().attempts;
-    if let Err(error) = context.publish(&failed_event(JOB, run, attempt, &reason)).await {
-        warn!("{error}");
-    }
+    warn_of(context.publish(&failed_event(JOB, run, attempt, &reason)).await);
     context.events.warning(backup, "SnapshotFailed", reason).await;
 }
 
@@ -167,11 +165,4 @@ async fn set_status(
         Some(report::with_next(change(backup), backup, &settings, clock::now()))
     };
     Ok(set_backup_status(context.client.clone(), &backup.name_any(), JOB, change).await?)
-}
-
-fn warn_of<T>(outcome: Result<T, impl Into<Failure>>) {
-    if let Err(error) = outcome {
-        let failure: Failure = error.into();
-        warn!("{failure}");
-    }
 }

@@ -2,14 +2,13 @@
 
 use drover::clock;
 use drover::cluster::ApiError;
-use drover::exit::Failure;
+use drover::exit::{Failure, warn_of};
 use drover::resources::{Backup, BackupRun};
 use drover::runs::{History, RunStore, report, set_backup_status};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
 use crate::context::JOB;
-use crate::report::warn_of;
 
 /// Says `words` on each Backup whose newest archive waits for its upload. Where that cannot be said the log has it.
 pub(crate) async fn tell(client: &Client, words: &str) {

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use drover::events::{Data, Event};
-use drover::exit::{Exit, Failure};
+use drover::exit::{Exit, Failure, warn_of};
 use drover::lease::{self, Acquired, Wait};
 use drover::places::{split, targets};
 use drover::queue::{Handler, Outcome};
@@ -63,7 +63,7 @@ async fn try_handle(context: &Context, data: &Data, away: &HashSet<String>) -> R
                 outcome = Box::pin(under_lease(context, data, &backup, &run, away)) => outcome,
                 () = lost(&held) => Ok(Outcome::Busy { holder: "whoever took the Lease".to_owned() }),
             };
-            report::warn_of(held.release().await);
+            warn_of(held.release().await);
             outcome
         }
     }

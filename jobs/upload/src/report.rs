@@ -2,7 +2,7 @@
 
 use drover::clock;
 use drover::events::Kind;
-use drover::exit::{Chain, Exit, Failure};
+use drover::exit::{Chain, Exit, Failure, warn_of};
 use drover::ledger;
 use drover::places::Target;
 use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, Place, RunState, StageState, UploadStage};
@@ -305,13 +305,6 @@ async fn set_status(
     change: impl Fn(&Backup) -> Option<BackupStatus>,
 ) -> Result<(), Failure> {
     Ok(set_backup_status(context.client.clone(), &backup.name_any(), JOB, change).await?)
-}
-
-pub(crate) fn warn_of<T>(outcome: Result<T, impl Into<Failure>>) {
-    if let Err(error) = outcome {
-        let failure: Failure = error.into();
-        warn!("{failure}");
-    }
 }
 
 #[cfg(test)]
