@@ -10,7 +10,7 @@ use drover::ledger::{Lines, places_of};
 use drover::resources::{ArchiveHold, Backup, Condition, Losses, rfc3339};
 use drover::retention::{Judged, Plan};
 use drover::runs::report::{PRUNED, damage as said_damage, inspected, pruned};
-use drover::runs::{Allowed, History, UNKNOWN_WORD, holds, set_backup_status, with_confirmed};
+use drover::runs::{Allowed, History, holds, set_backup_status, with_confirmed};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use uuid::Uuid;
@@ -320,9 +320,7 @@ async fn warn_beside(pruner: &Pruner, backup: &Backup, outcome: &Outcome) {
     if !damage.is_empty() && !is_told(backup, &damage) {
         pruner.events.warning(backup, "Damaged", damage).await;
     }
-    if let Some(words) = Allowed::on(backup).unknown() {
-        pruner.events.warning(backup, UNKNOWN_WORD, words).await;
-    }
+    Allowed::warn_of_unknown(&pruner.events, backup).await;
 }
 
 /// Whether the Backup says already that its newest archive is damaged so.

@@ -7,9 +7,7 @@ use drover::coexistence::Operator;
 use drover::events::Kind;
 use drover::exit::{Chain, Exit, Failure, warn_of};
 use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, RunState, SnapshotStage, StageState};
-use drover::runs::{
-    Allowed, Encryption, UNKNOWN_WORD, event, failed_event, now_text, report, set_backup_status, status_of,
-};
+use drover::runs::{Allowed, Encryption, event, failed_event, now_text, report, set_backup_status, status_of};
 use kube::{Client, ResourceExt};
 use serde_json::json;
 use tracing::{info, warn};
@@ -30,9 +28,7 @@ pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun)
     if let Some(words) = clock::deviation() {
         context.events.warning(backup, "ClockDeviates", words).await;
     }
-    if let Some(words) = Allowed::on(backup).unknown() {
-        context.events.warning(backup, UNKNOWN_WORD, words).await;
-    }
+    Allowed::warn_of_unknown(&context.events, backup).await;
     Ok(())
 }
 

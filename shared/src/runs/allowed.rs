@@ -1,4 +1,5 @@
 use super::first_named;
+use crate::cluster::Events;
 use crate::resources::{Backup, Losses};
 
 /// The annotation of a Backup that allows, for as long as it stands there, what drover otherwise refuses: words with commas
@@ -13,9 +14,6 @@ pub const ALLOW_MISSING_TYPES: &str = "missing-types";
 
 /// The word that has archives which the ledger does not know judged as those of before it.
 pub const ALLOW_UNKNOWN_ARCHIVES: &str = "unknown-archives";
-
-/// The reason of the Event about what is no word.
-pub const UNKNOWN_WORD: &str = "UnknownWord";
 
 /// What the words begin with that confirm a loss.
 const LOSS: &str = "loss-";
@@ -56,8 +54,7 @@ impl<'a> Allowed<'a> {
     }
 
     /// What stands there and allows nothing, for it is no word, in words for people; none where all are.
-    #[must_use]
-    pub fn unknown(self) -> Option<String> {
+    fn unknown(self) -> Option<String> {
         let unknown: Vec<_> = self.words().filter(|word| !is_known(word)).map(|word| format!("{word:?}")).collect();
         (!unknown.is_empty()).then(|| {
             format!(
@@ -66,6 +63,13 @@ impl<'a> Allowed<'a> {
                 KNOWN.join(", ")
             )
         })
+    }
+
+    /// Says by an Event on the Backup what of its annotation is no word.
+    pub async fn warn_of_unknown(events: &Events, backup: &'a Backup) {
+        if let Some(words) = Self::on(backup).unknown() {
+            events.warning(backup, "UnknownWord", words).await;
+        }
     }
 
     /// Whether this loss was confirmed.
