@@ -90,11 +90,22 @@ impl Settings {
 }
 
 impl Policies {
-    /// The policies of a cluster. Where their definition is not installed it is not known what they said.
+    /// The policies of a cluster; the log says which ones cannot be read. Where their definition is not installed it is not
+    /// known what they said.
     ///
     /// # Errors
     /// When they cannot be listed.
     pub async fn load(client: &Client) -> Result<Self, LoadError> {
+        let policies = Self::reload(client).await?;
+        policies.warn();
+        Ok(policies)
+    }
+
+    /// The same, where the log has said it.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub async fn reload(client: &Client) -> Result<Self, LoadError> {
         // Each for itself: one that an earlier definition let through must not hide the others.
         let policies: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<BackupPolicy>(&()));
         match policies.list(&ListParams::default()).await.map_err(ApiError::from) {

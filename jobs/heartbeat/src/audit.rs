@@ -71,7 +71,6 @@ pub(crate) async fn audit(context: &Context, shutdown: &CancellationToken) -> Re
         return Ok(());
     }
     let policies = Policies::load(&context.client).await?;
-    policies.warn();
     // Before the Backups, so that what is not among those is none that was made in between.
     let (memories, unread) = known(context.memories.all().await);
     let backups: Api<Backup> = Api::all(context.client.clone());

@@ -121,7 +121,6 @@ async fn backup_or_stand_in(context: &Context, restore: &Restore, name: &str) ->
 
 async fn targets_of(context: &Context, backup: &Backup) -> Result<Vec<Target>, Failure> {
     let policies = Policies::load(&context.client).await?;
-    policies.warn();
     Ok(targets(backup, &policies.settings(backup)))
 }
 

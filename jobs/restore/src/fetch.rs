@@ -78,7 +78,6 @@ async fn who_requires(
         return Ok(Some(format!("the annotation {REQUIRE_ANNOTATION}")));
     }
     let policies = Policies::load(&context.client).await?;
-    policies.warn();
     let settings = policies.settings_of(backup_of(restore).unwrap_or(filename));
     match (settings.authentic_by, settings.unknown_authentic) {
         (Some(policy), _) => Ok(Some(format!("the BackupPolicy {policy:?}"))),

@@ -248,7 +248,6 @@ async fn of_backup(
     let found = backups.get(name).await.map_err(ApiError::from);
     let backup = found.context(ReadResourceSnafu { kind: "Backup", name })?;
     let policies = Policies::load(client).await?;
-    policies.warn();
     let mut opened = Vec::new();
     for target in targets(&backup, &policies.settings(&backup)) {
         let storage = target.open(client, namespace, storage).await;

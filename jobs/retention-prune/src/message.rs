@@ -5,6 +5,7 @@ use drover::cluster::ApiError;
 use drover::events::Event;
 use drover::exit::{Exit, Failure};
 use drover::places::targets;
+use drover::policy::Policies;
 use drover::queue::{Handler, Outcome};
 use drover::resources::Backup;
 use kube::{Api, ResourceExt};
@@ -65,7 +66,7 @@ impl<'a> Stage<'a> {
 impl Handler for Stage<'_> {
     async fn places_of(&self, event: &Event) -> Vec<String> {
         let Ok(Some(backup)) = self.find(event).await else { return Vec::new() };
-        let Ok(policies) = self.pruner.policies().await else { return Vec::new() };
+        let Ok(policies) = Policies::load(&self.pruner.client).await else { return Vec::new() };
         targets(&backup, &policies.settings(&backup)).iter().map(drover::places::Target::site).collect()
     }
 

@@ -145,12 +145,6 @@ impl Pruner {
         Ok(self.ledger.forget_left(&backups, self.now()).await?)
     }
 
-    pub(crate) async fn policies(&self) -> Result<Policies, Failure> {
-        let policies = Policies::load(&self.client).await?;
-        policies.warn();
-        Ok(policies)
-    }
-
     /// Prunes a Backup at all of its places but those known to be away, under its Lease: no run of it goes on meanwhile.
     ///
     /// # Errors
@@ -194,7 +188,7 @@ impl Pruner {
 
     async fn with_policies(&self, backup: &Backup, away: &HashSet<String>, effort: Effort) -> Result<Outcome, Failure> {
         self.tell_confirmed(backup).await?;
-        let settings = Policies::load(&self.client).await?.settings(backup);
+        let settings = Policies::reload(&self.client).await?.settings(backup);
         self.under_lease(backup, &settings, away, effort).await
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use drover::exit::{Exit, Failure, warn_of};
 use drover::places::{Target, targets};
+use drover::policy::Policies;
 use drover::resources::Backup;
 use kube::ResourceExt;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_hours(72);
 /// # Errors
 /// When the Backups or the policies cannot be listed. What fails at one Backup does not hold up another.
 pub async fn sweep(pruner: &Pruner, shutdown: &CancellationToken) -> Result<Exit, Failure> {
-    let policies = pruner.policies().await?;
+    let policies = Policies::load(&pruner.client).await?;
     let backups = pruner.backups().await?;
     let (mut worst, mut away) = (Exit::Done, HashSet::new());
     let mut waiting: Vec<_> = backups.iter().collect();

@@ -37,7 +37,7 @@ impl drover::exit::Fault for Error {
 /// # Errors
 /// When there is no such Backup, or with the worst failure of those that cannot be planned; the others are printed.
 pub async fn print(pruner: &Pruner, name: Option<&str>, out: &mut (impl Write + ?Sized)) -> Result<(), Failure> {
-    let policies = pruner.policies().await?;
+    let policies = Policies::load(&pruner.client).await?;
     let mut backups = pruner.backups().await?;
     if let Some(name) = name {
         backups.retain(|backup| backup.name_any() == name);

@@ -31,7 +31,7 @@ async fn wanted(client: &Client, name: Option<&str>) -> Result<Vec<Backup>, Fail
         Some(name) => vec![find_backup(client, name).await?],
         None => list_backups(client).await?,
     };
-    let policies = Policies::load(client).await?;
+    let policies = Policies::reload(client).await?;
     let store = RunStore::new(client.clone(), JOB);
     let mut due = Vec::new();
     for backup in asked {

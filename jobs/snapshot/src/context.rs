@@ -64,7 +64,6 @@ impl Context {
         let lister = drover::cluster::connect_without_retries().map_err(Failure::from);
         let (cluster_uid, policies, lister, (connection, store)) =
             tokio::try_join!(cluster_uid, policies, lister, connect_to_store(&client, nats, backup))?;
-        policies.warn();
         Ok(Self {
             runs: RunStore::new(client.clone(), JOB),
             events: Events::new(client.clone(), JOB, &identity),

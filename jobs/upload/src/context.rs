@@ -74,7 +74,6 @@ impl Context {
         };
         let ((connection, store), policies) =
             tokio::try_join!(connect, Policies::load(&client).map_err(Failure::from))?;
-        policies.warn();
         Ok(Self {
             policies,
             runs: RunStore::new(client.clone(), JOB),
