@@ -38,7 +38,7 @@ pub use self::name::{RESTORES, name_for};
 pub use self::onlooker::{Onlooker, Sight, Version};
 use self::renewal::{Renewal, Term};
 use crate::clock;
-use crate::exit::{Exit, Fault};
+use crate::exit::{Chain, Exit, Fault};
 
 /// How a lease is held.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -192,6 +192,26 @@ impl Lease {
             Some(term) => record.give_back(term).await,
             None => Ok(()),
         }
+    }
+
+    /// Gives it back, also where that has to wait until it expires.
+    pub async fn end(self) {
+        if let Err(error) = self.release().await {
+            info!("the Lease expires by itself: {}", Chain(&error));
+        }
+    }
+
+    /// Does the work while it is held, and gives it back. None where it was lost meanwhile: the work is dropped where it
+    /// stands, before anybody else may begin.
+    pub async fn during<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        let lost = self.lost();
+        let done = tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = lost.cancelled() => None,
+        };
+        self.end().await;
+        done
     }
 }
 

@@ -146,14 +146,11 @@ impl Runner {
     async fn work_under(&self, lease: Lease) {
         info!(lease = LEASE, from = lease.taken_over_from(), "at work");
         self.health.lease("held");
-        let lost = lease.lost();
-        tokio::select! {
-            () = self.work() => {}
-            () = lost.cancelled() => self.health.lease("lost"),
-            () = self.shutdown.cancelled() => {}
-        }
-        if let Err(error) = lease.release().await {
-            info!("the Lease expires by itself: {}", Chain(&error));
+        let work = async {
+            tokio::select! { () = self.work() => {}, () = self.shutdown.cancelled() => {} }
+        };
+        if lease.during(Box::pin(work)).await.is_none() {
+            self.health.lease("lost");
         }
     }
 

@@ -9,11 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drover::cluster::ClusterOptions;
-use drover::exit::{Chain, Failure};
+use drover::exit::Failure;
 use drover::lease::{Acquired, Candidate, LeaseError, Settings, name_for};
 use kube::{Client, Resource};
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::JOB;
 use crate::memory::member;
@@ -61,21 +61,11 @@ impl Turns {
             Acquired::Held(lease) => lease,
             Acquired::Busy { holder } => return Ok(Turn::Busy { holder }),
         };
-        if let Some(dead) = lease.taken_over_from() {
-            info!(dead, "took over from a job that died");
-        }
-        let outcome = tokio::select! {
-            biased;
-            outcome = work => outcome.map(Turn::Had),
-            () = lease.lost().cancelled_owned() => {
-                warn!("the Lease was lost in the middle of telling; it is tried again");
-                Ok(Turn::Busy { holder: "whoever took the Lease".to_owned() })
-            }
+        let Some(outcome) = lease.during(Box::pin(work)).await else {
+            warn!("the Lease was lost in the middle of telling; it is tried again");
+            return Ok(Turn::Busy { holder: "whoever took the Lease".to_owned() });
         };
-        if let Err(error) = lease.release().await {
-            info!("the Lease expires by itself: {}", Chain(&error));
-        }
-        outcome
+        outcome.map(Turn::Had)
     }
 
     async fn acquire<K: Resource<DynamicType = ()>>(

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use drover::exit::Chain;
 use drover::lease::{self, Acquired, Lease, LeaseError, Settings, Wait};
 use drover::task;
 use kube::Client;
@@ -52,12 +51,7 @@ pub(crate) async fn take(
         };
     }
     match acquired {
-        Acquired::Held(lease) => {
-            if let Some(dead) = lease.taken_over_from() {
-                info!(dead, "took over from a job that died");
-            }
-            Ok(Taken::Ours(Turn::with(lease, shutdown)))
-        }
+        Acquired::Held(lease) => Ok(Taken::Ours(Turn::with(lease, shutdown))),
         Acquired::Busy { holder } => Ok(Taken::Busy { holder }),
     }
 }
@@ -101,10 +95,8 @@ impl Turn {
 
     /// Gives it back.
     pub(crate) async fn end(self) {
-        if let Some(lease) = self.lease
-            && let Err(error) = lease.release().await
-        {
-            info!("the Lease expires by itself: {}", Chain(&error));
+        if let Some(lease) = self.lease {
+            lease.end().await;
         }
     }
 }

@@ -4,7 +4,7 @@ use drover::archives::latest_of;
 use drover::clock;
 use drover::cluster::{ApiError, ClusterOptions, Events};
 use drover::coexistence::{self, Operator};
-use drover::exit::{Exit, Failure, warn_of};
+use drover::exit::{Exit, Failure};
 use drover::lease::{self, Acquired, Wait};
 use drover::ledger::{self, Ledger, Lines, held_of};
 use drover::places::{Target, targets};
@@ -159,15 +159,11 @@ impl Pruner {
         };
         let span = info_span!("prune", backup = backup.name_any());
         let work = Box::pin(self.as_it_is_now(backup, away, effort)).instrument(span);
-        let turn = tokio::select! {
-            outcome = work => outcome.map(|outcome| Turn::Done(Box::new(outcome))),
-            () = async { held.lost().cancelled().await } => {
-                warn!(backup = backup.name_any(), "the Lease was lost; the rest is done later");
-                Ok(Turn::Busy { holder: "whoever took the Lease".to_owned() })
-            }
+        let Some(outcome) = held.during(work).await else {
+            warn!(backup = backup.name_any(), "the Lease was lost; the rest is done later");
+            return Ok(Turn::Busy { holder: "whoever took the Lease".to_owned() });
         };
-        warn_of(held.release().await);
-        turn
+        Ok(Turn::Done(Box::new(outcome?)))
     }
 
     /// Reads the Backup once more, and the policies: a look at all Backups takes long, and what somebody has changed

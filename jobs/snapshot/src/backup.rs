@@ -187,18 +187,8 @@ async fn snapshot_backup(context: &Context, asked: &Asked) -> Result<(), Failure
         info!("nothing to do: another job has begun what was due");
         return Ok(());
     };
-    let outcome = tokio::select! {
-        outcome = under_lease(context, asked) => outcome,
-        () = lost(&lease) => return Err(Error::LoseLease { backup: asked.backup.name_any() }.into()),
-    };
-    if let Err(error) = lease.release().await {
-        info!("the Lease expires by itself: {}", drover::exit::Chain(&error));
-    }
-    outcome
-}
-
-async fn lost(lease: &Lease) {
-    lease.lost().cancelled().await;
+    let outcome = lease.during(Box::pin(under_lease(context, asked))).await;
+    outcome.unwrap_or_else(|| Err(Error::LoseLease { backup: asked.backup.name_any() }.into()))
 }
 
 /// The Backup's Lease. Whoever asked for the Backup by name waits for it; what is due the next look makes too, so a Backup

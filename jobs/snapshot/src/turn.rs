@@ -8,7 +8,7 @@ use drover::resources::Backup;
 use kube::ResourceExt;
 use snafu::Snafu;
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::context::Context;
 use crate::report;
@@ -103,12 +103,7 @@ pub(crate) async fn take(context: &Context, backup: &Backup, patience: Duration)
         acquired = acquire(Wait::Until(patience)).await?;
     }
     match acquired {
-        Acquired::Held(lease) => {
-            if let Some(dead) = lease.taken_over_from() {
-                info!(dead, "took over from a job that died");
-            }
-            Ok(lease)
-        }
+        Acquired::Held(lease) => Ok(lease),
         Acquired::Busy { holder } => Err(NotNow::Busy { backup: backup.name_any(), holder }.into()),
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use drover::events::{Data, Event};
-use drover::exit::{Exit, Failure, warn_of};
+use drover::exit::{Exit, Failure};
 use drover::lease::{self, Acquired, Wait};
 use drover::places::{split, targets};
 use drover::queue::{Handler, Outcome};
@@ -59,19 +59,13 @@ async fn try_handle(context: &Context, data: &Data, away: &HashSet<String>) -> R
             Ok(Outcome::Busy { holder })
         }
         Acquired::Held(held) => {
-            let outcome = tokio::select! {
-                outcome = Box::pin(under_lease(context, data, &backup, &run, away)) => outcome,
-                () = lost(&held) => Ok(Outcome::Busy { holder: "whoever took the Lease".to_owned() }),
-            };
-            warn_of(held.release().await);
-            outcome
+            let stored = held.during(Box::pin(under_lease(context, data, &backup, &run, away))).await;
+            stored.unwrap_or_else(|| {
+                warn!("the Lease was lost; this archive waits");
+                Ok(Outcome::Busy { holder: "whoever took the Lease".to_owned() })
+            })
         }
     }
-}
-
-async fn lost(lease: &lease::Lease) {
-    lease.lost().cancelled().await;
-    warn!("the Lease was lost; this archive waits");
 }
 
 /// The Backup and the run that a message names, if they are there and are of each other.

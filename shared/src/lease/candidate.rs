@@ -6,6 +6,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Client;
 use tokio::time::Instant;
+use tracing::info;
 
 use super::observation::{Judgement, Observation};
 use super::renewal::Renewal;
@@ -70,6 +71,9 @@ impl Candidate {
                 Judgement::Held { holder, lives } => return Ok(Look::Held { holder, lives }),
             };
             if let Some(term) = self.record.take(found).await? {
+                if let Some(dead) = taken_over_from.as_deref() {
+                    info!(dead, "took over from a job that died");
+                }
                 let record = Arc::new(self.record.clone());
                 let renewal = Renewal::start(Arc::clone(&record), term);
                 return Ok(Look::Taken(Lease { record, renewal, taken_over_from }));

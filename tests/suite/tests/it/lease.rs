@@ -150,6 +150,17 @@ async fn a_lease_that_somebody_took_is_lost_and_left_alone() {
 }
 
 #[tokio::test]
+async fn work_under_a_lease_gives_it_back_when_it_is_done_and_ends_when_it_is_lost() {
+    let client = client().await;
+    assert_eq!(held(&client, "worked", "one").await.during(async { 7 }).await, Some(7));
+    assert_eq!(spec(&client, "worked").await.holder_identity.as_deref(), Some(""));
+    let lease = held(&client, "worked", "two").await;
+    patch(&client, "worked", json!({"spec": {"holderIdentity": "thief"}})).await;
+    assert_eq!(lease.during(std::future::pending::<()>()).await, None);
+    assert_eq!(spec(&client, "worked").await.holder_identity.as_deref(), Some("thief"));
+}
+
+#[tokio::test]
 async fn a_lease_that_was_deleted_is_lost() {
     let client = client().await;
     let lease = held(&client, "deleted", "one").await;
