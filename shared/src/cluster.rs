@@ -55,6 +55,12 @@ impl ClusterOptions {
         format!("{place}_{}", uuid::Uuid::now_v7().simple())
     }
 
+    /// This process as a holder of Leases in drover's namespace.
+    #[must_use]
+    pub fn lease_holder(&self, client: &Client) -> lease::Holder {
+        lease::Holder::new(client.clone(), &self.namespace, &self.identity(), self.lease_settings())
+    }
+
     /// How this process holds Leases.
     #[must_use]
     pub fn lease_settings(&self) -> lease::Settings {

@@ -14,6 +14,7 @@
 //! kube-leader-election 0.44, `has_lease_expired`), and none of them names the dead holder that was taken over.
 
 mod candidate;
+mod holder;
 mod name;
 mod observation;
 mod onlooker;
@@ -25,15 +26,15 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease as LeaseObject, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
+use kube::Api;
 use kube::api::PostParams;
-use kube::{Api, Client};
 use snafu::{IntoError, OptionExt, Snafu};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use self::candidate::Candidate;
-use self::candidate::Look;
+pub use self::holder::Holder;
 pub use self::name::{RESTORES, name_for};
 pub use self::onlooker::{Onlooker, Sight, Version};
 use self::renewal::{Renewal, Term};
@@ -76,7 +77,7 @@ pub enum Wait {
     Until(Duration),
 }
 
-/// What became of [`acquire`].
+/// What became of [`Holder::acquire`].
 #[derive(Debug)]
 pub enum Acquired {
     /// It is ours, until it is released or lost.
@@ -215,49 +216,6 @@ impl Lease {
     }
 }
 
-/// Takes the lease, when it is free or its holder is dead.
-///
-/// `identity` is who holds it, as a person should read it: the pod's name, say. Two processes of one identity do not
-/// share a lease: the second one waits for the first as for anybody.
-///
-/// # Errors
-/// When the Lease can be neither read nor written.
-pub async fn acquire(
-    client: Client,
-    namespace: &str,
-    name: &str,
-    identity: &str,
-    settings: Settings,
-    wait: Wait,
-) -> Result<Acquired, LeaseError> {
-    let mut candidate = Candidate::new(client, namespace, name, identity, settings);
-    let (begun, mut is_said) = (Instant::now(), false);
-    loop {
-        match candidate.look().await? {
-            Look::Taken(lease) => return Ok(Acquired::Held(lease)),
-            Look::Held { holder, lives } if gives_up(wait, lives, begun.elapsed()) => {
-                return Ok(Acquired::Busy { holder });
-            }
-            Look::Held { holder, .. } => {
-                // Whoever waits for longer says so itself.
-                if wait == Wait::No && !std::mem::replace(&mut is_said, true) {
-                    let seconds = candidate.patience().as_secs();
-                    info!(lease = name, "held by {holder:?}; waiting up to {seconds} s to see whether that one lives");
-                }
-                sleep(candidate.record.poll_interval()).await;
-            }
-        }
-    }
-}
-
-/// Whether a candidate stops waiting for a holder of whom it knows this much.
-fn gives_up(wait: Wait, lives: bool, waited: Duration) -> bool {
-    match wait {
-        Wait::No => lives,
-        Wait::Until(longest) => waited >= longest,
-    }
-}
-
 /// The Lease object of one candidate, and how it is written.
 #[derive(Clone, Debug)]
 struct Record {
@@ -271,13 +229,14 @@ struct Record {
 }
 
 impl Record {
-    fn new(client: Client, namespace: &str, name: &str, identity: &str, settings: Settings) -> Self {
+    fn new(holder: &Holder, name: &str) -> Self {
+        let Holder { client, namespace, identity, settings } = holder;
         Self {
-            api: Api::namespaced(client, namespace),
-            namespace: namespace.to_owned(),
+            api: Api::namespaced(client.clone(), namespace),
+            namespace: namespace.clone(),
             name: name.to_owned(),
-            identity: identity.to_owned(),
-            settings,
+            identity: identity.clone(),
+            settings: *settings,
             owner: None,
         }
     }
@@ -395,14 +354,5 @@ mod tests {
     fn a_duration_is_whole_seconds_and_at_least_one() {
         let seconds = |millis| Settings { duration: Duration::from_millis(millis) }.seconds();
         assert_eq!([0, 1, 1000, 1001, 15_000].map(seconds), [1, 1, 1, 2, 15]);
-    }
-
-    #[test]
-    fn a_candidate_that_does_not_wait_gives_up_once_the_holder_is_seen_alive() {
-        let hour = Duration::from_hours(1);
-        assert!(gives_up(Wait::No, true, Duration::ZERO));
-        assert!(!gives_up(Wait::No, false, hour));
-        assert!(!gives_up(Wait::Until(hour), true, Duration::ZERO));
-        assert!(gives_up(Wait::Until(hour), false, hour));
     }
 }

@@ -138,9 +138,7 @@ impl Runner {
     }
 
     async fn acquire(&self) -> Result<Acquired, lease::LeaseError> {
-        let (client, identity) = (self.client.clone(), self.cluster.identity());
-        let settings = self.cluster.lease_settings();
-        lease::acquire(client, &self.cluster.namespace, LEASE, &identity, settings, Wait::Until(INTERVAL)).await
+        self.cluster.lease_holder(&self.client).acquire(LEASE, Wait::Until(INTERVAL)).await
     }
 
     async fn work_under(&self, lease: Lease) {

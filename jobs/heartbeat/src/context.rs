@@ -36,13 +36,13 @@ impl Context {
         limit: Duration,
     ) -> Result<Self, Failure> {
         let namespace = &options.namespace;
-        let identity = options.identity();
+        let holder = options.lease_holder(&client);
         Ok(Self {
             runs: RunStore::new(client.clone(), JOB),
-            events: Events::new(client.clone(), JOB, &identity),
+            events: Events::new(client.clone(), JOB, holder.identity()),
             monitors: Monitors::new(configured, client.clone(), namespace),
             memories: Memories::new(client.clone(), namespace),
-            turns: Turns::new(client.clone(), &options, &identity),
+            turns: Turns::new(holder),
             sender: Sender::new(limit)?,
             storage,
             client,

@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drover::cluster::ClusterOptions;
 use drover::exit::Failure;
-use drover::lease::{Acquired, Candidate, LeaseError, Settings, name_for};
-use kube::{Client, Resource};
+use drover::lease::{Acquired, Candidate, Holder, LeaseError, name_for};
+use kube::Resource;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
@@ -24,10 +23,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 
 /// The turns of one job.
 pub(crate) struct Turns {
-    client: Client,
-    namespace: String,
-    identity: String,
-    settings: Settings,
+    holder: Holder,
     /// Who waits, by the name of the Lease: what was seen of its holder counts at the next try.
     waiting: Mutex<BTreeMap<String, Candidate>>,
 }
@@ -43,9 +39,8 @@ pub(crate) enum Turn<T> {
 }
 
 impl Turns {
-    pub(crate) fn new(client: Client, options: &ClusterOptions, identity: &str) -> Self {
-        let (namespace, settings) = (options.namespace.clone(), options.lease_settings());
-        Self { client, namespace, identity: identity.to_owned(), settings, waiting: Mutex::default() }
+    pub(crate) fn new(holder: Holder) -> Self {
+        Self { holder, waiting: Mutex::default() }
     }
 
     /// Does the work in turn, where the turn comes within `patience`. Where the Lease is lost the work is dropped where it
@@ -95,8 +90,7 @@ impl Turns {
     }
 
     fn candidate<K: Resource<DynamicType = ()>>(&self, name: &str, about: &K) -> Candidate {
-        let candidate = Candidate::new(self.client.clone(), &self.namespace, name, &self.identity, self.settings);
-        candidate.owned_by(about.owner_ref(&()))
+        Candidate::new(&self.holder, name).owned_by(about.owner_ref(&()))
     }
 
     fn waiting(&self) -> MutexGuard<'_, BTreeMap<String, Candidate>> {

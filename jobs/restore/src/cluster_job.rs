@@ -132,9 +132,9 @@ pub(crate) async fn restore_all(options: JobOptions, shutdown: &CancellationToke
         info!("nothing to do: no Restore waits");
         return Ok(());
     }
-    let identity = options.cluster.identity();
-    let turn = line::take_turn(&client, &waiting, &options, &identity, shutdown).await?;
-    let mut outcome = Box::pin(work(client, server, options, &identity, &turn)).await;
+    let holder = options.cluster.lease_holder(&client);
+    let turn = line::take_turn(&client, &waiting, &options, &holder, shutdown).await?;
+    let mut outcome = Box::pin(work(client, server, options, holder.identity(), &turn)).await;
     if outcome.is_err() && turn.lost().is_cancelled() {
         outcome = Err(JobError::LoseLease.into());
     }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use drover::lease::{self, Acquired, Lease, LeaseError, Settings, Wait};
+use drover::lease::{self, Acquired, Holder, Lease, LeaseError, Wait};
 use drover::task;
-use kube::Client;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -26,20 +25,17 @@ pub(crate) enum Taken {
     },
 }
 
-/// Takes the Lease, when nobody who lives holds it, and waits for whoever does. It lies in drover's `namespace`.
+/// Takes the Lease, when nobody who lives holds it, and waits for whoever does.
 ///
 /// # Errors
 ///
 /// When it can be neither read nor written.
 pub(crate) async fn take(
-    client: Client,
-    namespace: &str,
-    identity: &str,
-    settings: Settings,
+    as_whom: &Holder,
     patience: Duration,
     shutdown: &CancellationToken,
 ) -> Result<Taken, LeaseError> {
-    let acquire = |wait| lease::acquire(client.clone(), namespace, lease::RESTORES, identity, settings, wait);
+    let acquire = |wait| as_whom.acquire(lease::RESTORES, wait);
     let mut acquired = acquire(Wait::No).await?;
     if let Acquired::Busy { holder } = &acquired
         && !patience.is_zero()

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use drover::exit::Failure;
+use drover::lease::Holder;
 use drover::queue::{self, Connection};
 use drover::resources::Restore;
 use drover::restores::behind;
@@ -26,11 +27,10 @@ pub(crate) async fn take_turn(
     client: &Client,
     waiting: &[Restore],
     options: &JobOptions,
-    identity: &str,
+    holder: &Holder,
     shutdown: &CancellationToken,
 ) -> Result<Turn, Failure> {
-    let (namespace, settings) = (&options.cluster.namespace, options.cluster.lease_settings());
-    let take = |patience| exclusive::take(client.clone(), namespace, identity, settings, patience, shutdown);
+    let take = |patience| exclusive::take(holder, patience, shutdown);
     let mut taken = take(Duration::ZERO).await?;
     if matches!(taken, Taken::Busy { .. }) {
         if let Some(first) = waiting.first() {

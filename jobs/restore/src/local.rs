@@ -11,7 +11,7 @@ use drover::clock::{self, Moment};
 use drover::cluster::{self, ApiError, host_name, past_proxies};
 use drover::encryption::{self, Configuration};
 use drover::exit::{Exit, Failure, Fault};
-use drover::lease::Settings;
+use drover::lease::{Holder, Settings};
 use drover::pipe;
 use drover::resources::DEFAULT_NAMESPACE;
 use drover::storage::mac_beside;
@@ -166,7 +166,8 @@ async fn take_turn(client: &Client, namespace: &str, shutdown: &CancellationToke
         return Ok(Turn::without_lease(shutdown));
     }
     let identity = format!("restore-apply-on-{}_{}", host_name(), Uuid::now_v7().simple());
-    match exclusive::take(client.clone(), namespace, &identity, Settings::default(), Duration::ZERO, shutdown).await? {
+    let holder = Holder::new(client.clone(), namespace, &identity, Settings::default());
+    match exclusive::take(&holder, Duration::ZERO, shutdown).await? {
         Taken::Ours(turn) => Ok(turn),
         Taken::Busy { holder } => BusySnafu { holder, namespace }.fail().map_err(Failure::from),
     }

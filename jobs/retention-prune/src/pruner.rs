@@ -5,7 +5,7 @@ use drover::clock;
 use drover::cluster::{ApiError, ClusterOptions, Events};
 use drover::coexistence::{self, Operator};
 use drover::exit::{Exit, Failure};
-use drover::lease::{self, Acquired, Wait};
+use drover::lease::{self, Acquired, Holder, Wait};
 use drover::ledger::{self, Ledger, Lines, held_of};
 use drover::places::{Target, targets};
 use drover::policy::{Policies, Settings};
@@ -31,7 +31,7 @@ pub struct Pruner {
     pub(crate) options: ClusterOptions,
     pub(crate) storage: StorageOptions,
     pub(crate) events: Events,
-    identity: String,
+    holder: Holder,
     cluster_uid: String,
     runs: RunStore,
     ledger: Ledger,
@@ -90,16 +90,16 @@ impl Pruner {
     /// # Errors
     /// When the cluster does not say which one it is.
     pub async fn connect(client: Client, options: ClusterOptions, storage: StorageOptions) -> Result<Self, Failure> {
-        let identity = options.identity();
+        let holder = options.lease_holder(&client);
         Ok(Self {
             cluster_uid: drover::cluster::cluster_uid(&client).await?,
-            events: Events::new(client.clone(), JOB, &identity),
+            events: Events::new(client.clone(), JOB, holder.identity()),
             runs: RunStore::new(client.clone(), JOB),
             ledger: Ledger::new(client.clone(), JOB),
             client,
             options,
             storage,
-            identity,
+            holder,
             connection: None,
             now: None,
         })
@@ -151,9 +151,7 @@ impl Pruner {
     /// When the cluster does not answer. What fails at a place is part of the outcome.
     pub(crate) async fn prune(&self, backup: &Backup, away: &HashSet<String>, effort: Effort) -> Result<Turn, Failure> {
         let name = lease::name_for("backup", &backup.name_any());
-        let (client, namespace) = (self.client.clone(), &self.options.namespace);
-        let lease_settings = self.options.lease_settings();
-        let held = match lease::acquire(client, namespace, &name, &self.identity, lease_settings, Wait::No).await? {
+        let held = match self.holder.acquire(&name, Wait::No).await? {
             Acquired::Busy { holder } => return Ok(Turn::Busy { holder }),
             Acquired::Held(held) => held,
         };

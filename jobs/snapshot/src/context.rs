@@ -2,7 +2,7 @@ use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events, host_name};
 use drover::events::Event;
 use drover::exit::Failure;
-use drover::lease::{self, Onlooker};
+use drover::lease::{self, Holder, Onlooker};
 use drover::listing::{Account, SNAPSHOT_ACCOUNT};
 use drover::policy::Policies;
 use drover::queue::{self, Connection, NatsOptions};
@@ -21,7 +21,7 @@ pub(crate) struct Context {
     /// For lists, which are tried again by themselves.
     pub(crate) lister: Client,
     pub(crate) options: ClusterOptions,
-    pub(crate) identity: String,
+    pub(crate) holder: Holder,
     pub(crate) cluster_uid: String,
     pub(crate) policies: Policies,
     pub(crate) runs: RunStore,
@@ -58,7 +58,7 @@ impl Context {
         backup: Option<&str>,
         shutdown: CancellationToken,
     ) -> Result<Self, Failure> {
-        let identity = options.identity();
+        let holder = options.lease_holder(&client);
         let cluster_uid = drover::cluster::cluster_uid(&client).map_err(Failure::from);
         let policies = Policies::load(&client).map_err(Failure::from);
         let lister = drover::cluster::connect_without_retries().map_err(Failure::from);
@@ -66,12 +66,12 @@ impl Context {
             tokio::try_join!(cluster_uid, policies, lister, connect_to_store(&client, nats, backup))?;
         Ok(Self {
             runs: RunStore::new(client.clone(), JOB),
-            events: Events::new(client.clone(), JOB, &identity),
-            restores: Onlooker::new(client.clone(), &options.namespace, lease::RESTORES, options.lease_settings()),
+            events: Events::new(client.clone(), JOB, holder.identity()),
+            restores: Onlooker::new(&holder, lease::RESTORES),
             client,
             lister,
             options,
-            identity,
+            holder,
             cluster_uid,
             policies,
             store,

@@ -37,8 +37,7 @@ pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<()
     let client = drover::cluster::connect().await?;
     if let (Some(resource_set), Some(output)) = (resource_set, output) {
         let files = file::Files { resource_set, output, encryption_config };
-        let settings = cluster.lease_settings();
-        let restores = Onlooker::new(client, &cluster.namespace, lease::RESTORES, settings);
+        let restores = Onlooker::new(&cluster.lease_holder(&client), lease::RESTORES);
         return file::snapshot_to_file(&restores, files, allow.as_deref(), shutdown).await;
     }
     let patience = Duration::from_secs(wait.into());

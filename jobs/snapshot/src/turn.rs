@@ -93,14 +93,12 @@ pub(crate) async fn no_restore_since(restores: &Onlooker, before: &Version) -> R
 /// Takes the Backup's Lease, and waits for another job's for as long as `patience`.
 pub(crate) async fn take(context: &Context, backup: &Backup, patience: Duration) -> Result<Lease, Failure> {
     let name = lease::name_for("backup", &backup.name_any());
-    let (namespace, settings) = (&context.options.namespace, context.options.lease_settings());
-    let acquire = |wait| lease::acquire(context.client.clone(), namespace, &name, &context.identity, settings, wait);
-    let mut acquired = acquire(Wait::No).await?;
+    let mut acquired = context.holder.acquire(&name, Wait::No).await?;
     if let Acquired::Busy { holder } = &acquired
         && !patience.is_zero()
     {
         report::waits(context, backup, &format!("{holder:?}, which works on this Backup")).await;
-        acquired = acquire(Wait::Until(patience)).await?;
+        acquired = context.holder.acquire(&name, Wait::Until(patience)).await?;
     }
     match acquired {
         Acquired::Held(lease) => Ok(lease),

@@ -6,6 +6,7 @@ use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events};
 use drover::events::Event;
 use drover::exit::Failure;
+use drover::lease::Holder;
 use drover::ledger::Ledger;
 use drover::places::Target;
 use drover::policy::Policies;
@@ -26,7 +27,7 @@ pub(crate) const JOB: &str = "upload";
 pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) options: ClusterOptions,
-    pub(crate) identity: String,
+    pub(crate) holder: Holder,
     pub(crate) storage: StorageOptions,
     pub(crate) spool: PathBuf,
     pub(crate) policies: Policies,
@@ -59,7 +60,7 @@ impl Context {
         storage: StorageOptions,
         spool: PathBuf,
     ) -> Result<Self, Failure> {
-        let identity = options.identity();
+        let holder = options.lease_holder(&client);
         let cluster = &client;
         let connect = async {
             let tell = move |words: String| async move { away::tell(cluster, &words).await };
@@ -78,10 +79,10 @@ impl Context {
             policies,
             runs: RunStore::new(client.clone(), JOB),
             ledger: Ledger::new(client.clone(), JOB),
-            events: Events::new(client.clone(), JOB, &identity),
+            events: Events::new(client.clone(), JOB, holder.identity()),
             client,
             options,
-            identity,
+            holder,
             storage,
             spool,
             store,

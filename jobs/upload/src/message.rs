@@ -51,9 +51,7 @@ async fn try_handle(context: &Context, data: &Data, away: &HashSet<String>) -> R
         return drop_orphan(context, data).await;
     };
     let name = lease::name_for("backup", &backup.name_any());
-    let (client, namespace) = (context.client.clone(), &context.options.namespace);
-    let settings = context.options.lease_settings();
-    match lease::acquire(client, namespace, &name, &context.identity, settings, Wait::No).await? {
+    match context.holder.acquire(&name, Wait::No).await? {
         Acquired::Busy { holder } => {
             info!(holder, "another job works on this Backup; this archive waits");
             Ok(Outcome::Busy { holder })

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Client;
 use tokio::time::Instant;
 use tracing::info;
 
 use super::observation::{Judgement, Observation};
 use super::renewal::Renewal;
-use super::{Acquired, Lease, LeaseError, Record, Settings};
+use super::{Acquired, Holder, Lease, LeaseError, Record};
 
 /// Somebody who wants a lease and does not stand in line for it: what was seen of its holder is kept from one try to the
 /// next, so that a dead one is known as dead although nobody waited for that.
@@ -27,10 +26,10 @@ pub(super) enum Look {
 }
 
 impl Candidate {
-    /// One for the lease `name`; `identity` is who it is, as for [`acquire`](super::acquire).
+    /// One for the lease `name`.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, name: &str, identity: &str, settings: Settings) -> Self {
-        Self { record: Record::new(client, namespace, name, identity, settings), observation: Observation::default() }
+    pub fn new(holder: &Holder, name: &str) -> Self {
+        Self { record: Record::new(holder, name), observation: Observation::default() }
     }
 
     /// Has the Lease, where this candidate makes it, go with its owner.

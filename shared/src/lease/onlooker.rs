@@ -1,10 +1,9 @@
 //! Somebody who does not want a lease, and must know whether others hold it.
 
-use kube::Client;
 use tokio::time::{Instant, sleep};
 
 use super::observation::{Judgement, Observation};
-use super::{LeaseError, LeaseObject, Record, Settings};
+use super::{Holder, LeaseError, LeaseObject, Record};
 
 /// Somebody who looks at a lease and never takes it.
 #[derive(Debug)]
@@ -40,10 +39,10 @@ impl Version {
 }
 
 impl Onlooker {
-    /// One for the lease `name`. `settings` are those of a record that does not tell its own.
+    /// One for the lease `name`. The settings of `holder` are those of a record that does not tell its own.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, name: &str, settings: Settings) -> Self {
-        Self { record: Record::new(client, namespace, name, "", settings) }
+    pub fn new(holder: &Holder, name: &str) -> Self {
+        Self { record: Record::new(holder, name) }
     }
 
     /// Looks whether somebody holds it. Where nobody does the answer comes at once; else it takes as long as it takes to see

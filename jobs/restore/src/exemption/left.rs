@@ -117,9 +117,7 @@ pub(crate) async fn tidy(
     if seen_with_condition(server).await?.is_empty() {
         return Ok(());
     }
-    let (identity, settings) = (cluster.identity(), cluster.lease_settings());
-    let taken = exclusive::take(client.clone(), &cluster.namespace, &identity, settings, Duration::ZERO, shutdown);
-    match taken.await? {
+    match exclusive::take(&cluster.lease_holder(client), Duration::ZERO, shutdown).await? {
         Taken::Busy { holder } => {
             info!("{holder:?} restores this cluster and is exempt from webhooks meanwhile");
             Ok(())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drover::artifacts::{CHUNK_SIZE, Store};
-use drover::lease::{self, Acquired, Lease, RESTORES, Settings, Wait};
+use drover::lease::{self, Acquired, Holder, Lease, RESTORES, Settings, Wait};
 use drover::queue::STREAM;
 use drover::resources::{BackupRun, BackupSpec, DEFAULT_NAMESPACE, RunState, S3Location, StorageLocation};
 use drover_testbed::proxy::{Held, Proxy};
@@ -56,7 +56,7 @@ async fn a_job_makes_one_backup_and_another_job_of_its_name_another() {
 async fn hold(site: &Site, name: &str) -> Lease {
     let settings = Settings { duration: Duration::from_secs(5) };
     let client = site.client.clone();
-    match lease::acquire(client, DEFAULT_NAMESPACE, name, "somebody", settings, Wait::No).await.unwrap() {
+    match Holder::new(client, DEFAULT_NAMESPACE, "somebody", settings).acquire(name, Wait::No).await.unwrap() {
         Acquired::Held(lease) => lease,
         Acquired::Busy { holder } => panic!("held by {holder}"),
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use drover::archive::{Key, Writer};
-use drover::lease::{self, Acquired, Settings, Wait};
+use drover::lease::{Acquired, Holder, Settings, Wait};
 use drover::resources::{DEFAULT_NAMESPACE, Restore};
 use drover_testbed::proxy::{Held, Proxy};
 use drover_testbed::{Options, Service, prepare, rancher};
@@ -374,8 +374,8 @@ async fn the_command_line_takes_the_lease(scene: &Scene) {
     scene.damage().await;
     let settings = Settings { duration: Duration::from_secs(15) };
     let client = scene.site.client.clone();
-    let acquired =
-        lease::acquire(client, DEFAULT_NAMESPACE, "restore-controller", "somebody", settings, Wait::No).await;
+    let somebody = Holder::new(client, DEFAULT_NAMESPACE, "somebody", settings);
+    let acquired = somebody.acquire("restore-controller", Wait::No).await;
     let Ok(Acquired::Held(held)) = acquired else { panic!("{acquired:?}") };
     let refused = apply().end_with(69).await;
     assert!(refused.log.contains("\"somebody\" restores this cluster"), "{}", refused.log);

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use drover::archive::{Key, Writer};
-use drover::lease::{self, Acquired, Settings, Wait};
+use drover::lease::{Acquired, Holder, Settings, Wait};
 use drover::resources::{DEFAULT_NAMESPACE, Restore, RestoreSpec};
 use drover_testbed::proxy::{Answered, Proxy};
 use drover_testbed::webhook::Webhook;
@@ -315,8 +315,8 @@ async fn what_was_left_behind_ends_with_the_next_job(scene: &Scene) {
     }
     let settings = Settings::default();
     let client = scene.site.client.clone();
-    let acquired =
-        lease::acquire(client, DEFAULT_NAMESPACE, "restore-controller", "somebody", settings, Wait::No).await;
+    let somebody = Holder::new(client, DEFAULT_NAMESPACE, "somebody", settings);
+    let acquired = somebody.acquire("restore-controller", Wait::No).await;
     let Ok(Acquired::Held(held)) = acquired else { panic!("{acquired:?}") };
     let idle = scene.as_robot().succeed().await;
     assert!(idle.log.contains("\"somebody\" restores this cluster and is exempt"), "{}", idle.log);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use drover::lease::{self, Acquired, Candidate, Lease, Settings, Wait};
+use drover::lease::{Acquired, Candidate, Holder, Lease, Settings, Wait};
 use drover_testbed::{Options, Part, Service, Testbed};
 use k8s_openapi::api::coordination::v1::{Lease as LeaseObject, LeaseSpec};
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -24,7 +24,7 @@ async fn client() -> Client {
 }
 
 async fn acquire(client: &Client, name: &str, identity: &str, wait: Wait) -> Acquired {
-    lease::acquire(client.clone(), NAMESPACE, name, identity, SETTINGS, wait).await.unwrap()
+    Holder::new(client.clone(), NAMESPACE, identity, SETTINGS).acquire(name, wait).await.unwrap()
 }
 
 async fn held(client: &Client, name: &str, identity: &str) -> Lease {
@@ -66,7 +66,7 @@ async fn a_holder_that_lives_is_named_and_what_it_gives_back_is_free_at_once() {
 async fn a_candidate_that_comes_back_knows_who_died_meanwhile() {
     let client = client().await;
     let first = held(&client, "visited", "one").await;
-    let mut candidate = Candidate::new(client.clone(), NAMESPACE, "visited", "two", SETTINGS);
+    let mut candidate = Candidate::new(&Holder::new(client.clone(), NAMESPACE, "two", SETTINGS), "visited");
     for _ in 0..2 {
         let begun = Instant::now();
         let Acquired::Busy { holder } = candidate.try_once().await.unwrap() else {
@@ -198,6 +198,6 @@ async fn a_lease_that_cannot_be_renewed_is_lost_before_anybody_may_take_it() {
 #[tokio::test]
 async fn a_namespace_that_is_not_there_is_wrong_usage() {
     use drover::exit::{Exit, Fault};
-    let acquired = lease::acquire(client().await, "nowhere", "any", "one", SETTINGS, Wait::No).await;
+    let acquired = Holder::new(client().await, "nowhere", "one", SETTINGS).acquire("any", Wait::No).await;
     assert_eq!(acquired.unwrap_err().exit(), Exit::Usage);
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use drover::archive::{Key, Writer};
-use drover::lease::{self, Acquired, Lease, Settings, Wait};
+use drover::lease::{self, Acquired, Holder, Lease, Settings, Wait};
 use drover::resources::{BackupSpec, DEFAULT_NAMESPACE, Restore, RestoreSpec, StorageLocation};
 use drover_testbed::{Options, Service};
 use drover_tests::{Finished, Site, message};
@@ -284,7 +284,7 @@ async fn held_leases(site: &Site) {
 
 async fn hold(site: &Site, name: &str) -> Lease {
     let client = site.client.clone();
-    match lease::acquire(client, DEFAULT_NAMESPACE, name, "somebody", SETTINGS, Wait::No).await.unwrap() {
+    match Holder::new(client, DEFAULT_NAMESPACE, "somebody", SETTINGS).acquire(name, Wait::No).await.unwrap() {
         Acquired::Held(lease) => lease,
         Acquired::Busy { holder } => panic!("held by {holder}"),
     }

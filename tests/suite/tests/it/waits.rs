@@ -2,7 +2,7 @@
 
 mod others;
 
-use drover::lease::{self, Acquired, Lease, RESTORES, Settings, Wait};
+use drover::lease::{Acquired, Holder, Lease, RESTORES, Settings, Wait};
 use drover::resources::{DEFAULT_NAMESPACE, Restore, RestoreSpec, rfc3339};
 use drover::restores::TRIED_FOR;
 use drover_testbed::proxy::Proxy;
@@ -99,7 +99,7 @@ async fn one_that_is_edited_says_nothing_of_what_it_was(site: &Site) {
 
 async fn hold_restores(site: &Site) -> Lease {
     let (client, settings) = (site.client.clone(), Settings::default());
-    match lease::acquire(client, DEFAULT_NAMESPACE, RESTORES, "somebody", settings, Wait::No).await.unwrap() {
+    match Holder::new(client, DEFAULT_NAMESPACE, "somebody", settings).acquire(RESTORES, Wait::No).await.unwrap() {
         Acquired::Held(lease) => lease,
         Acquired::Busy { holder } => panic!("held by {holder}"),
     }
