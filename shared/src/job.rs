@@ -1,5 +1,7 @@
 //! The few steps that every job begins and ends with.
 
+mod store;
+
 use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+pub use self::store::connect_to_store;
 use crate::cluster;
 use crate::exit::{Exit, Failure};
 use crate::storage::install_tls_provider;

@@ -4,29 +4,13 @@ use drover::clock;
 use drover::exit::Failure;
 use drover::policy::Policies;
 use drover::resources::Backup;
-use drover::runs::{self, RunStore, report, set_backup_status};
-use kube::{Client, ResourceExt};
-use tracing::warn;
+use drover::runs::{self, RunStore};
+use kube::Client;
 
 use crate::backup::{JOB, find_backup, list_backups};
 
-/// Says `words` on the Backup of that name or, without one, on each, where it is due. Where that cannot be said the log has it.
-pub(crate) async fn tell(client: &Client, name: Option<&str>, words: &str) {
-    match wanted(client, name).await {
-        Ok(wanted) => {
-            for backup in wanted {
-                let status = |backup: &Backup| Some(report::waiting(backup, words, clock::now()));
-                let told = set_backup_status(client.clone(), &backup.name_any(), JOB, status).await;
-                if let Err(error) = told {
-                    warn!("{}", Failure::from(error));
-                }
-            }
-        }
-        Err(failure) => warn!("{failure}"),
-    }
-}
-
-async fn wanted(client: &Client, name: Option<&str>) -> Result<Vec<Backup>, Failure> {
+/// The Backup of that name or, without one, each, where it is due.
+pub(crate) async fn waiting(client: &Client, name: Option<&str>) -> Result<Vec<Backup>, Failure> {
     let asked = match name {
         Some(name) => vec![find_backup(client, name).await?],
         None => list_backups(client).await?,

@@ -2,10 +2,11 @@ use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events, host_name};
 use drover::events::Event;
 use drover::exit::Failure;
+use drover::job::connect_to_store;
 use drover::lease::{self, Holder, Onlooker};
 use drover::listing::{Account, SNAPSHOT_ACCOUNT};
 use drover::policy::Policies;
-use drover::queue::{self, Connection, NatsOptions};
+use drover::queue::{Connection, NatsOptions};
 use drover::resources::{Trigger, TriggerKind};
 use drover::runs::RunStore;
 use futures::TryFutureExt;
@@ -33,23 +34,6 @@ pub(crate) struct Context {
     connection: Connection,
 }
 
-/// While the queue does not answer, what waits for it says so: the Backup of that name, or each that is due.
-async fn connect_to_store(
-    client: &Client,
-    nats: &NatsOptions,
-    backup: Option<&str>,
-) -> Result<(Connection, Store), Failure> {
-    let tell = move |words: String| async move { away::tell(client, backup, &words).await };
-    let connection = queue::connect_telling(nats, JOB, tell).await?;
-    match Store::open(&connection.jetstream).await.map_err(Failure::from) {
-        Ok(store) => Ok((connection, store)),
-        Err(failure) => {
-            tell(failure.to_string()).await;
-            Err(failure)
-        }
-    }
-}
-
 impl Context {
     pub(crate) async fn connect(
         client: Client,
@@ -62,8 +46,12 @@ impl Context {
         let cluster_uid = drover::cluster::cluster_uid(&client).map_err(Failure::from);
         let policies = Policies::load(&client).map_err(Failure::from);
         let lister = drover::cluster::connect_without_retries().map_err(Failure::from);
-        let (cluster_uid, policies, lister, (connection, store)) =
-            tokio::try_join!(cluster_uid, policies, lister, connect_to_store(&client, nats, backup))?;
+        let (cluster_uid, policies, lister, (connection, store)) = tokio::try_join!(
+            cluster_uid,
+            policies,
+            lister,
+            connect_to_store(&client, nats, JOB, || away::waiting(&client, backup))
+        )?;
         Ok(Self {
             runs: RunStore::new(client.clone(), JOB),
             events: Events::new(client.clone(), JOB, holder.identity()),

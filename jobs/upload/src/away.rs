@@ -1,28 +1,16 @@
 //! The queue, while it does not answer: no archive can be brought to its places, and each Backup that waits for that says so.
 
-use drover::clock;
 use drover::cluster::ApiError;
-use drover::exit::{Failure, warn_of};
+use drover::exit::Failure;
 use drover::resources::{Backup, BackupRun};
-use drover::runs::{History, RunStore, report, set_backup_status};
+use drover::runs::{History, RunStore};
 use kube::api::ListParams;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 
 use crate::context::JOB;
 
-/// Says `words` on each Backup whose newest archive waits for its upload. Where that cannot be said the log has it.
-pub(crate) async fn tell(client: &Client, words: &str) {
-    let waiting = match waiting(client).await {
-        Ok(waiting) => waiting,
-        Err(failure) => return tracing::warn!("{failure}"),
-    };
-    for backup in waiting {
-        let status = |backup: &Backup| Some(report::waiting(backup, words, clock::now()));
-        warn_of(set_backup_status(client.clone(), &backup.name_any(), JOB, status).await);
-    }
-}
-
-async fn waiting(client: &Client) -> Result<Vec<Backup>, Failure> {
+/// Each Backup whose newest archive waits for its upload.
+pub(crate) async fn waiting(client: &Client) -> Result<Vec<Backup>, Failure> {
     let backups: Api<Backup> = Api::all(client.clone());
     let mut backups = backups.list(&ListParams::default()).await.map_err(ApiError::from)?.items;
     let runs = RunStore::new(client.clone(), JOB).all().await?;

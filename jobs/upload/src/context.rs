@@ -6,11 +6,12 @@ use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events};
 use drover::events::Event;
 use drover::exit::Failure;
+use drover::job::connect_to_store;
 use drover::lease::Holder;
 use drover::ledger::Ledger;
 use drover::places::Target;
 use drover::policy::Policies;
-use drover::queue::{self, Connection, NatsOptions};
+use drover::queue::{Connection, NatsOptions};
 use drover::runs::RunStore;
 use drover::storage::{Storage, StorageOptions};
 use futures::TryFutureExt;
@@ -61,18 +62,7 @@ impl Context {
         spool: PathBuf,
     ) -> Result<Self, Failure> {
         let holder = options.lease_holder(&client);
-        let cluster = &client;
-        let connect = async {
-            let tell = move |words: String| async move { away::tell(cluster, &words).await };
-            let connection = queue::connect_telling(nats, JOB, tell).await?;
-            match Store::open(&connection.jetstream).await.map_err(Failure::from) {
-                Ok(store) => Ok((connection, store)),
-                Err(failure) => {
-                    tell(failure.to_string()).await;
-                    Err(failure)
-                }
-            }
-        };
+        let connect = connect_to_store(&client, nats, JOB, || away::waiting(&client));
         let ((connection, store), policies) =
             tokio::try_join!(connect, Policies::load(&client).map_err(Failure::from))?;
         Ok(Self {
