@@ -264,7 +264,7 @@ impl Context {
         let newest = history.awaiting_upload().last();
         let untried = |run: &&BackupRun| status_of(run).upload.unwrap_or_default().attempts == 0;
         if let Some(run) = newest.filter(untried) {
-            self.publish(&event(Kind::BackupSnapshotted, JOB, run)).await?;
+            self.connection.publish(&event(Kind::BackupSnapshotted, JOB, run)).await?;
         }
         Ok(())
     }

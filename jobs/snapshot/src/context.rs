@@ -1,6 +1,5 @@
 use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events, host_name};
-use drover::events::Event;
 use drover::exit::Failure;
 use drover::job::connect_to_store;
 use drover::lease::{self, Holder, Onlooker};
@@ -31,7 +30,7 @@ pub(crate) struct Context {
     /// Whoever restores this cluster.
     pub(crate) restores: Onlooker,
     pub(crate) shutdown: CancellationToken,
-    connection: Connection,
+    pub(crate) connection: Connection,
 }
 
 impl Context {
@@ -72,11 +71,6 @@ impl Context {
     pub(crate) fn account(&self) -> Option<Account> {
         let namespace = self.options.namespace.clone();
         self.options.pod_name.as_ref().map(|_| Account { namespace, name: SNAPSHOT_ACCOUNT })
-    }
-
-    pub(crate) async fn publish(&self, event: &Event) -> Result<(), Failure> {
-        self.connection.publish(event).await?;
-        Ok(())
     }
 
     /// What made this process begin, for the run's record.

@@ -239,7 +239,7 @@ async fn complete(context: &Context, backup: &Backup, run: &BackupRun, taken: &T
         Some(json!({ "state": RunState::InProgress, "message": message, "artifact": status_of(run).artifact, "snapshot": stage }))
     });
     let run = recorded.await?;
-    context.publish(&event(Kind::BackupSnapshotted, JOB, &run)).await?;
+    context.connection.publish(&event(Kind::BackupSnapshotted, JOB, &run)).await?;
     report::snapshotted(context, backup, taken).await;
     info!(
         objects,

@@ -22,7 +22,7 @@ use crate::turn::NotNow;
 /// The run has begun.
 pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun) -> Result<(), Failure> {
     set_status(context, backup, |backup| report::in_progress(backup, "taking the snapshot", clock::now())).await?;
-    context.publish(&event(Kind::BackupStarted, JOB, run)).await?;
+    context.connection.publish(&event(Kind::BackupStarted, JOB, run)).await?;
     let note = format!("run {} began: {}", run.spec.number, run.spec.filename);
     context.events.normal(backup, "SnapshotStarted", note).await;
     if let Some(words) = clock::deviation() {
@@ -101,7 +101,7 @@ pub(crate) async fn failed(
     let status = |backup: &Backup| report::failed(backup, JOB, &reason, is_final, clock::now());
     warn_of(set_status(context, backup, status).await);
     let attempt = status_of(run).snapshot.unwrap_or_default().attempts;
-    warn_of(context.publish(&failed_event(JOB, run, attempt, &reason)).await);
+    warn_of(context.connection.publish(&failed_event(JOB, run, attempt, &reason)).await);
     context.events.warning(backup, "SnapshotFailed", reason).await;
 }
 

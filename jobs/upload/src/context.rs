@@ -4,7 +4,6 @@ use std::sync::{Mutex, PoisonError};
 
 use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events};
-use drover::events::Event;
 use drover::exit::Failure;
 use drover::job::connect_to_store;
 use drover::lease::Holder;
@@ -85,10 +84,5 @@ impl Context {
     /// Opens a place, with the credentials that it names.
     pub(crate) async fn open(&self, target: &Target) -> Result<Storage, Failure> {
         target.open(&self.client, &self.options.namespace, &self.storage).await
-    }
-
-    pub(crate) async fn publish(&self, event: &Event) -> Result<(), Failure> {
-        self.connection.publish(event).await?;
-        Ok(())
     }
 }

@@ -170,7 +170,7 @@ pub(crate) async fn conclude(
         if is_overtaken { None } else { stored() }
     };
     set_status(context, backup, change).await?;
-    context.publish(&event(Kind::BackupUploaded, JOB, run)).await?;
+    context.connection.publish(&event(Kind::BackupUploaded, JOB, run)).await?;
     drop_artifact(context, run).await
 }
 
@@ -229,7 +229,7 @@ pub(crate) async fn failed(context: &Context, backup: &Backup, run: &BackupRun, 
     let change =
         |backup: &Backup| (!is_overtaken).then(|| report::failed(backup, JOB, reason, needs_somebody, clock::now()));
     warn_of(set_status(context, backup, change).await);
-    warn_of(context.publish(&failed_event(JOB, run, attempts, reason)).await);
+    warn_of(context.connection.publish(&failed_event(JOB, run, attempts, reason)).await);
     context.events.warning(backup, "UploadFailed", reason.to_owned()).await;
 }
 

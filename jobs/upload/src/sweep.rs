@@ -24,7 +24,7 @@ pub(crate) async fn republish(context: &Context) -> Result<usize, Failure> {
             let mut message = event(Kind::BackupSnapshotted, JOB, run);
             message.data.stage = Some(JOB.to_owned());
             message.data.attempt = Some(attempts.saturating_add(1));
-            context.publish(&message).await?;
+            context.connection.publish(&message).await?;
             info!(backup = backup.name_any(), run = %run.spec.id, "found an archive that waits without a message");
             sent += 1;
         }
