@@ -1,5 +1,6 @@
 //! The few steps that every job begins and ends with.
 
+mod options;
 mod store;
 
 use std::future::Future;
@@ -12,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+pub use self::options::StageOptions;
 pub use self::store::connect_to_store;
 use crate::cluster;
 use crate::exit::{Exit, Failure};

@@ -1,10 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use drover::cluster::ClusterOptions;
-use drover::job::JobArguments;
-use drover::queue::NatsOptions;
-use drover::storage::StorageOptions;
+use drover::job::{JobArguments, StageOptions};
 use drover::telemetry::TelemetryOptions;
 
 /// Tells heartbeat monitors what becomes of Backups and Restores.
@@ -36,26 +33,14 @@ pub struct Arguments {
     #[arg(value_parser = clap::value_parser!(u16).range(1..=60))]
     pub ping_seconds: u16,
 
-    /// Where archives lie.
+    /// What it works with.
     #[command(flatten)]
-    pub storage: StorageOptions,
-
-    /// Where drover runs.
-    #[command(flatten)]
-    pub cluster: ClusterOptions,
-
-    /// How NATS is reached.
-    #[command(flatten)]
-    pub nats: NatsOptions,
-
-    /// The log.
-    #[command(flatten)]
-    pub telemetry: TelemetryOptions,
+    pub stage: StageOptions,
 }
 
 impl JobArguments for Arguments {
     fn telemetry(&self) -> &TelemetryOptions {
-        &self.telemetry
+        &self.stage.telemetry
     }
 
     fn unsaid(&self) -> Option<&'static str> {

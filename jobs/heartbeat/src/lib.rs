@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover::exit::Failure;
+use drover::job::StageOptions;
 use drover::queue::{self, HEARTBEAT_CONSUMER, NatsOptions};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +52,8 @@ const DRAINING: Duration = Duration::from_mins(5);
 /// # Errors
 /// With the failure that the job exits with: that Backups are not fresh before anything else.
 pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
-    let Arguments { drain: _, drain_only, monitors, ping_seconds, storage, cluster, nats, telemetry: _ } = arguments;
+    let Arguments { drain: _, drain_only, monitors, ping_seconds, stage } = arguments;
+    let StageOptions { storage, cluster, nats, telemetry: _ } = stage;
     let configured = match &monitors {
         Some(path) => configuration::load(path).await?,
         None => Vec::new(),

@@ -1,8 +1,5 @@
 use clap::Parser;
-use drover::cluster::ClusterOptions;
-use drover::job::JobArguments;
-use drover::queue::NatsOptions;
-use drover::storage::StorageOptions;
+use drover::job::{JobArguments, StageOptions};
 use drover::telemetry::TelemetryOptions;
 
 /// Deletes the expired archives of Backups, at every place where they lie.
@@ -32,26 +29,14 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", requires = "dry_run")]
     pub backup: Option<String>,
 
-    /// Where archives lie.
+    /// What it works with.
     #[command(flatten)]
-    pub storage: StorageOptions,
-
-    /// Where drover runs.
-    #[command(flatten)]
-    pub cluster: ClusterOptions,
-
-    /// How NATS is reached.
-    #[command(flatten)]
-    pub nats: NatsOptions,
-
-    /// The log.
-    #[command(flatten)]
-    pub telemetry: TelemetryOptions,
+    pub stage: StageOptions,
 }
 
 impl JobArguments for Arguments {
     fn telemetry(&self) -> &TelemetryOptions {
-        &self.telemetry
+        &self.stage.telemetry
     }
 
     fn unsaid(&self) -> Option<&'static str> {

@@ -18,6 +18,7 @@ mod table;
 
 use drover::clock;
 use drover::exit::{Exit, Failure, Fault};
+use drover::job::StageOptions;
 use drover::queue::{self, RETENTION_PRUNE_CONSUMER};
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +37,8 @@ const JOB: &str = drover::ledger::PRUNE_MANAGER;
 /// # Errors
 /// With the failure that the job exits with: the worst of all Backups.
 pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
-    let Arguments { drain: _, drain_only, dry_run, backup, storage, cluster, nats, telemetry: _ } = arguments;
+    let Arguments { drain: _, drain_only, dry_run, backup, stage } = arguments;
+    let StageOptions { storage, cluster, nats, telemetry: _ } = stage;
     let client = drover::cluster::connect().await?;
     let pruner = Pruner::connect(client, cluster, storage).await?;
     if dry_run {

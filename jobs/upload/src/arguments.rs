@@ -1,10 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use drover::cluster::ClusterOptions;
-use drover::job::JobArguments;
-use drover::queue::NatsOptions;
-use drover::storage::StorageOptions;
+use drover::job::{JobArguments, StageOptions};
 use drover::telemetry::TelemetryOptions;
 
 /// Brings archives from the object store to where their Backups want them.
@@ -29,26 +26,14 @@ pub struct Arguments {
     #[arg(long, env = "DROVER_SPOOL", value_name = "FOLDER", default_value_os_t = std::env::temp_dir())]
     pub spool: PathBuf,
 
-    /// Where archives go.
+    /// What it works with.
     #[command(flatten)]
-    pub storage: StorageOptions,
-
-    /// Where drover runs.
-    #[command(flatten)]
-    pub cluster: ClusterOptions,
-
-    /// How NATS is reached.
-    #[command(flatten)]
-    pub nats: NatsOptions,
-
-    /// The log.
-    #[command(flatten)]
-    pub telemetry: TelemetryOptions,
+    pub stage: StageOptions,
 }
 
 impl JobArguments for Arguments {
     fn telemetry(&self) -> &TelemetryOptions {
-        &self.telemetry
+        &self.stage.telemetry
     }
 
     fn unsaid(&self) -> Option<&'static str> {

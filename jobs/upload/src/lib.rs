@@ -15,6 +15,7 @@ mod transfer;
 mod unknown;
 
 use drover::exit::Failure;
+use drover::job::StageOptions;
 use drover::queue::{self, UPLOAD_CONSUMER};
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +27,8 @@ use context::Context;
 /// # Errors
 /// With the failure that the job exits with: the worst of all messages.
 pub async fn run(arguments: Arguments, shutdown: CancellationToken) -> Result<(), Failure> {
-    let Arguments { drain: _, drain_only, spool, storage, cluster, nats, telemetry: _ } = arguments;
+    let Arguments { drain: _, drain_only, spool, stage } = arguments;
+    let StageOptions { storage, cluster, nats, telemetry: _ } = stage;
     let client = drover::cluster::connect().await?;
     let context = Box::pin(Context::connect(client, cluster, &nats, storage, spool)).await?;
     let jetstream = &context.connection.jetstream;
