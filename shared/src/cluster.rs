@@ -1,5 +1,7 @@
 //! The connection to the cluster, and what every job asks it.
 
+mod objects;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
@@ -17,6 +19,7 @@ use snafu::{ResultExt, Snafu};
 use tower::util::MapResponseLayer;
 use tracing::warn;
 
+pub use self::objects::{find, list};
 use crate::clock;
 use crate::exit::{Chain, Exit, Fault};
 use crate::lease;

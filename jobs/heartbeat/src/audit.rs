@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use drover::clock;
-use drover::cluster::ApiError;
+use drover::cluster;
 use drover::coexistence;
 use drover::exit::{Exit, Failure, warn_of};
 use drover::policy::Policies;
@@ -19,8 +19,7 @@ use drover::resources::{Backup, BackupStatus, ConditionStatus, Restore};
 use drover::runs::set_backup_status;
 use futures::{Stream, StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use kube::api::ListParams;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
@@ -73,8 +72,7 @@ pub(crate) async fn audit(context: &Context, shutdown: &CancellationToken) -> Re
     let policies = Policies::load(&context.client).await?;
     // Before the Backups, so that what is not among those is none that was made in between.
     let (memories, unread) = known(context.memories.all().await);
-    let backups: Api<Backup> = Api::all(context.client.clone());
-    let backups = backups.list(&ListParams::default()).await.map_err(ApiError::from)?.items;
+    let backups: Vec<Backup> = cluster::list(&context.client).await?;
     let round = Round { context, policies, memories, sites: Sites::default() };
     let names = backups.iter().map(ResourceExt::name_any).collect();
     let looks = stream::iter(&backups).map(|backup| round.look_at(backup)).buffer_unordered(AT_ONCE);
@@ -367,9 +365,8 @@ fn is_remembered(created: Timestamp, now: Timestamp) -> bool {
 
 /// Forgets what was told of Backups that are gone, and of Restores of long ago. What fails is done the next time.
 async fn forget_others(context: &Context, backups: &[Backup], memories: &BTreeMap<String, String>) {
-    let restores: Api<Restore> = Api::all(context.client.clone());
-    let restores = match restores.list(&ListParams::default()).await.map_err(ApiError::from) {
-        Ok(listed) => listed.items,
+    let restores: Vec<Restore> = match cluster::list(&context.client).await {
+        Ok(restores) => restores,
         Err(error) => return warn!("failed to list the Restores: {error}"),
     };
     let now = clock::now();

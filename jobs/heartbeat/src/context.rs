@@ -1,11 +1,10 @@
 use std::time::Duration;
 
-use drover::cluster::{ApiError, ClusterOptions, Events};
+use drover::cluster::{ClusterOptions, Events};
 use drover::exit::Failure;
-use drover::resources::{Backup, Restore};
 use drover::runs::RunStore;
 use drover::storage::StorageOptions;
-use kube::{Api, Client};
+use kube::Client;
 
 use crate::JOB;
 use crate::memory::Memories;
@@ -48,17 +47,5 @@ impl Context {
             client,
             options,
         })
-    }
-
-    /// The Backup of this name, if it is there.
-    pub(crate) async fn backup(&self, name: &str) -> Result<Option<Backup>, Failure> {
-        let backups: Api<Backup> = Api::all(self.client.clone());
-        Ok(backups.get_opt(name).await.map_err(ApiError::from)?)
-    }
-
-    /// The Restore of this name, if it is there.
-    pub(crate) async fn restore(&self, name: &str) -> Result<Option<Restore>, Failure> {
-        let restores: Api<Restore> = Api::all(self.client.clone());
-        Ok(restores.get_opt(name).await.map_err(ApiError::from)?)
     }
 }

@@ -1,6 +1,7 @@
 //! One event of the queue.
 
 use drover::clock;
+use drover::cluster;
 use drover::events::{Data, Event, Kind};
 use drover::exit::{Exit, Failure};
 use drover::queue::Outcome;
@@ -69,7 +70,7 @@ fn failed_phase(data: &Data) -> Phase {
 
 async fn of_backup(context: &Context, event: &Event, phase: Phase) -> Result<Outcome, Failure> {
     let data = &event.data;
-    let backup = context.backup(&data.name).await?;
+    let backup: Option<Backup> = cluster::find(&context.client, &data.name).await?;
     let Some(backup) = backup.filter(|backup| is_it(&data.uid, backup.metadata.uid.as_ref())) else {
         info!("nobody to tell: the Backup is gone");
         return Ok(Outcome::Done);
@@ -124,7 +125,7 @@ async fn of_restore(context: &Context, event: &Event, phase: Phase) -> Result<Ou
     if monitors.is_empty() {
         return Ok(Outcome::Done);
     }
-    let restore = context.restore(&data.name).await?;
+    let restore: Option<Restore> = cluster::find(&context.client, &data.name).await?;
     let Some(restore) = restore.filter(|restore| is_it(&data.uid, restore.metadata.uid.as_ref())) else {
         info!("nobody to tell: the Restore is gone");
         return Ok(Outcome::Done);

@@ -2,7 +2,7 @@
 
 use drover::annotations::{PLACE_ANNOTATION, RESOLVED_PLACE_ANNOTATION, check_restore};
 use drover::archives::{self, CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION, Latest, backup_of, latest_of};
-use drover::cluster::ApiError;
+use drover::cluster::{self, ApiError};
 use drover::exit::{Exit, Failure, Fault};
 use drover::ledger::{Ledger, Lines};
 use drover::places::{Target, targets};
@@ -113,8 +113,7 @@ async fn places_of_latest(
 
 /// The Backup or, where there is none of that name, one whose archives lie where the Restore says.
 async fn backup_or_stand_in(context: &Context, restore: &Restore, name: &str) -> Result<Backup, Failure> {
-    let backups: Api<Backup> = Api::all(context.client.clone());
-    let found = backups.get_opt(name).await.map_err(ApiError::from)?;
+    let found = cluster::find(&context.client, name).await?;
     let spec = BackupSpec { storage_location: restore.spec.storage_location.clone(), ..BackupSpec::default() };
     Ok(found.unwrap_or_else(|| Backup::new(name, spec)))
 }

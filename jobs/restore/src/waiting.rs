@@ -1,12 +1,11 @@
 //! Which Restores wait to be carried out, and which are not drover's to carry out.
 
-use drover::cluster::ApiError;
+use drover::cluster::{self, ApiError};
 use drover::exit::{Failure, Fault};
 use drover::resources::Restore;
 use drover::{coexistence, installation};
 use jiff::Timestamp;
-use kube::api::ListParams;
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
 use tracing::info;
 
@@ -68,9 +67,7 @@ fn older_than(installed: Option<Timestamp>) -> String {
 }
 
 async fn not_ended(client: &Client) -> Result<Vec<Restore>, ReadError> {
-    let restores: Api<Restore> = Api::all(client.clone());
-    let listed = restores.list(&ListParams::default()).await.map_err(ApiError::from).context(ReadSnafu)?;
-    let mut waiting = listed.items;
+    let mut waiting: Vec<Restore> = cluster::list(client).await.context(ReadSnafu)?;
     waiting.retain(|restore| !restore.has_ended() && restore.metadata.deletion_timestamp.is_none());
     waiting.sort_by_key(|restore| (restore.creation_timestamp().map(|time| time.0), restore.name_any()));
     Ok(waiting)

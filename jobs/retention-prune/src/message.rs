@@ -1,14 +1,14 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use drover::cluster::ApiError;
+use drover::cluster;
 use drover::events::Event;
 use drover::exit::{Exit, Failure};
 use drover::places::targets;
 use drover::policy::Policies;
 use drover::queue::{Handler, Outcome};
 use drover::resources::Backup;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use tracing::info;
 
 use crate::place::Effort;
@@ -38,8 +38,7 @@ impl<'a> Stage<'a> {
 
     /// The Backup that a message names, if it is there and the same one.
     async fn find(&self, event: &Event) -> Result<Option<Backup>, Failure> {
-        let backups: Api<Backup> = Api::all(self.pruner.client.clone());
-        let backup = backups.get_opt(&event.data.name).await.map_err(ApiError::from)?;
+        let backup: Option<Backup> = cluster::find(&self.pruner.client, &event.data.name).await?;
         let is_it = |backup: &Backup| backup.uid().is_some_and(|uid| uid == event.data.uid);
         Ok(backup.filter(is_it))
     }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use drover::archives::latest_of;
 use drover::clock;
-use drover::cluster::{ApiError, ClusterOptions, Events};
+use drover::cluster::{self, ClusterOptions, Events};
 use drover::coexistence::{self, Operator};
 use drover::exit::{Exit, Failure};
 use drover::lease::{self, Acquired, Holder, Wait};
@@ -17,8 +17,7 @@ use drover::retention::{Change, Circumstances, Former, Found, Plan, Policy, Rest
 use drover::runs::{ALLOW_UNKNOWN_ARCHIVES, Allowed, History, RunStore, WHOLE, again, confirmed};
 use drover::storage::StorageOptions;
 use jiff::Timestamp;
-use kube::api::ListParams;
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::JOB;
@@ -132,8 +131,7 @@ impl Pruner {
 
     /// The Backups that are there to stay.
     pub(crate) async fn backups(&self) -> Result<Vec<Backup>, Failure> {
-        let backups: Api<Backup> = Api::all(self.client.clone());
-        let mut backups = backups.list(&ListParams::default()).await.map_err(ApiError::from)?.items;
+        let mut backups: Vec<Backup> = cluster::list(&self.client).await?;
         backups.retain(|backup| backup.metadata.deletion_timestamp.is_none());
         Ok(backups)
     }
@@ -167,9 +165,8 @@ impl Pruner {
     /// Reads the Backup once more, and the policies: a look at all Backups takes long, and what somebody has changed
     /// meanwhile, to keep more, counts.
     async fn as_it_is_now(&self, backup: &Backup, away: &HashSet<String>, effort: Effort) -> Result<Outcome, Failure> {
-        let backups: Api<Backup> = Api::all(self.client.clone());
-        let found = backups.get_opt(&backup.name_any()).await.map_err(ApiError::from)?;
-        let Some(backup) = found.filter(|found| found.uid() == backup.uid()) else {
+        let found = cluster::find(&self.client, &backup.name_any()).await?;
+        let Some(backup) = found.filter(|found: &Backup| found.uid() == backup.uid()) else {
             info!("nothing to prune: the Backup is gone");
             return Ok(Outcome::default());
         };
@@ -368,8 +365,7 @@ impl Pruner {
     /// The archives that Restores need which have not ended. Those that never will, being older than drover, count too: one
     /// archive more is kept.
     async fn restoring(&self, backup: &str) -> Result<Restoring, Failure> {
-        let restores: Api<Restore> = Api::all(self.client.clone());
-        let restores = restores.list(&ListParams::default()).await.map_err(ApiError::from)?.items;
+        let restores: Vec<Restore> = cluster::list(&self.client).await?;
         let (mut archives, mut newest_of_backup) = (BTreeMap::new(), None);
         for restore in restores.iter().filter(|restore| !restore.has_ended()) {
             let name = restore.name_any();

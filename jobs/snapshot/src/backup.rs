@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use drover::annotations::check_backup;
 use drover::clock;
-use drover::cluster::{ApiError, ClusterOptions};
+use drover::cluster::{self, ApiError, ClusterOptions};
 use drover::coexistence::{self, Operator};
 use drover::events::Kind;
 use drover::exit::{Exit, Failure, Fault};
@@ -11,8 +11,7 @@ use drover::queue::NatsOptions;
 use drover::resources::{Backup, BackupRun, Trigger};
 use drover::runs::{self, Due, History, Opening, check_archive_name, event, status_of};
 use futures::TryFutureExt;
-use kube::api::ListParams;
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span};
@@ -145,14 +144,13 @@ async fn leave_to(operator: &Operator, client: &Client, name: Option<&str>) -> R
 }
 
 pub(crate) async fn list_backups(client: &Client) -> Result<Vec<Backup>, Error> {
-    let backups: Api<Backup> = Api::all(client.clone());
-    let listed = backups.list(&ListParams::default()).await.map_err(ApiError::from).context(ReadBackupsSnafu)?;
-    Ok(listed.items.into_iter().filter(|backup| backup.metadata.deletion_timestamp.is_none()).collect())
+    let mut backups: Vec<Backup> = cluster::list(client).await.context(ReadBackupsSnafu)?;
+    backups.retain(|backup| backup.metadata.deletion_timestamp.is_none());
+    Ok(backups)
 }
 
 pub(crate) async fn find_backup(client: &Client, name: &str) -> Result<Backup, Error> {
-    let backups: Api<Backup> = Api::all(client.clone());
-    let found = backups.get_opt(name).await.map_err(ApiError::from).context(ReadBackupsSnafu)?;
+    let found = cluster::find(client, name).await.context(ReadBackupsSnafu)?;
     found.ok_or_else(|| Error::FindBackup { name: name.to_owned() })
 }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use drover::artifacts::{self, Put};
 use drover::clock;
+use drover::cluster;
 use drover::encryption::{self, Configuration};
 use drover::events::Kind;
 use drover::exit::{Exit, Failure, Fault};
@@ -12,7 +13,7 @@ use drover::runs::{
     now_text, schedule_of, status_of,
 };
 use drover::storage::parse_digest;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 use snafu::Snafu;
 use tracing::{info, warn};
@@ -202,10 +203,8 @@ fn first_reason<T>(
 }
 
 async fn resource_set(context: &Context, backup: &Backup) -> Result<ResourceSet, Failure> {
-    let sets: Api<ResourceSet> = Api::all(context.client.clone());
     let name = &backup.spec.resource_set_name;
-    let found = sets.get_opt(name).await.map_err(drover::cluster::ApiError::from)?;
-    found.ok_or_else(|| Refusal::FindResourceSet { name: name.clone() }.into())
+    cluster::find(&context.client, name).await?.ok_or_else(|| Refusal::FindResourceSet { name: name.clone() }.into())
 }
 
 /// Records how far the snapshot is, for as long as it is polled.

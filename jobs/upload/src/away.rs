@@ -1,18 +1,16 @@
 //! The queue, while it does not answer: no archive can be brought to its places, and each Backup that waits for that says so.
 
-use drover::cluster::ApiError;
+use drover::cluster;
 use drover::exit::Failure;
 use drover::resources::{Backup, BackupRun};
 use drover::runs::{History, RunStore};
-use kube::api::ListParams;
-use kube::{Api, Client};
+use kube::Client;
 
 use crate::context::JOB;
 
 /// Each Backup whose newest archive waits for its upload.
 pub(crate) async fn waiting(client: &Client) -> Result<Vec<Backup>, Failure> {
-    let backups: Api<Backup> = Api::all(client.clone());
-    let mut backups = backups.list(&ListParams::default()).await.map_err(ApiError::from)?.items;
+    let mut backups: Vec<Backup> = cluster::list(client).await?;
     let runs = RunStore::new(client.clone(), JOB).all().await?;
     backups.retain(|backup| waits(backup, &runs));
     Ok(backups)

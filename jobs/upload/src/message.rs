@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use drover::cluster;
 use drover::events::{Data, Event};
 use drover::exit::{Exit, Failure};
 use drover::lease::{self, Acquired, Wait};
@@ -7,7 +8,7 @@ use drover::places::{split, targets};
 use drover::queue::{Handler, Outcome};
 use drover::resources::{Backup, BackupRun, RunState, StageState, UploadStage};
 use drover::runs::{History, artifact_name, check_archive_name, run_name, status_of};
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::context::Context;
@@ -68,8 +69,7 @@ async fn try_handle(context: &Context, data: &Data, away: &HashSet<String>) -> R
 
 /// The Backup and the run that a message names, if they are there and are of each other.
 async fn find(context: &Context, data: &Data) -> Result<Option<(Backup, BackupRun)>, Failure> {
-    let backups: Api<Backup> = Api::all(context.client.clone());
-    let backup = backups.get_opt(&data.name).await.map_err(drover::cluster::ApiError::from)?;
+    let backup: Option<Backup> = cluster::find(&context.client, &data.name).await?;
     let run = context.runs.find(&run_name(&data.name, data.number.unwrap_or_default())).await?;
     let both = backup.zip(run);
     Ok(both.filter(|(backup, run)| run.spec.id == data.run && Some(&run.spec.backup_uid) == backup.uid().as_ref()))
@@ -82,8 +82,7 @@ async fn drop_orphan(context: &Context, data: &Data) -> Result<Outcome, Failure>
     if let Some(artifact) = context.store.info(&name).await? {
         context.store.purge(&name, &artifact.id).await?;
     }
-    let backups: Api<Backup> = Api::all(context.client.clone());
-    if let Some(backup) = backups.get_opt(&data.name).await.map_err(drover::cluster::ApiError::from)? {
+    if let Some(backup) = cluster::find::<Backup>(&context.client, &data.name).await? {
         let history = context.runs.history(&backup).await?;
         if backup.uid().as_ref() == Some(&data.uid) && has_run_again(&history, data.number.unwrap_or_default()) {
             info!("nothing to do: the run was deleted, for newer ones have taken its place");

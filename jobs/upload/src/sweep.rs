@@ -1,10 +1,9 @@
-use drover::cluster::ApiError;
+use drover::cluster;
 use drover::events::Kind;
 use drover::exit::Failure;
 use drover::resources::Backup;
 use drover::runs::{event, status_of};
-use kube::api::ListParams;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use tracing::info;
 
 use crate::context::{Context, JOB};
@@ -15,9 +14,8 @@ use crate::context::{Context, JOB};
 /// wait for a place that is away keeps none from being found. The message has an id of its own for each try, since the
 /// stream takes one id only once within its duplicate window.
 pub(crate) async fn republish(context: &Context) -> Result<usize, Failure> {
-    let backups: Api<Backup> = Api::all(context.client.clone());
     let mut sent = 0;
-    for backup in backups.list(&ListParams::default()).await.map_err(ApiError::from)?.items {
+    for backup in cluster::list::<Backup>(&context.client).await? {
         let history = context.runs.history(&backup).await?;
         for run in history.awaiting_upload().filter(|run| !context.has_seen(run.spec.id)) {
             let attempts = status_of(run).upload.unwrap_or_default().attempts;

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use drover::artifacts::{Contents, Store};
-use drover::cluster::ApiError;
+use drover::cluster;
 use drover::exit::Failure;
 use drover::resources::{Artifact, Backup, BackupRun};
 use drover::runs::{is_artifact_name, status_of};
-use kube::api::ListParams;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use tracing::info;
 
 use crate::context::Context;
@@ -22,8 +21,7 @@ pub(crate) async fn drop_unknown(context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let runs = context.runs.all().await?;
-    let backups: Api<Backup> = Api::all(context.client.clone());
-    let backups = backups.list(&ListParams::default()).await.map_err(ApiError::from)?.items;
+    let backups: Vec<Backup> = cluster::list(&context.client).await?;
     let mut known = Known::of(&runs, &backups);
     for name in &contents.names {
         known.describe(name, context.store.info(name).await?.map(|info| info.id));

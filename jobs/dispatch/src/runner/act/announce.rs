@@ -1,11 +1,11 @@
 use drover::clock;
-use drover::cluster::ApiError;
+use drover::cluster;
 use drover::events::{Data, Event, Kind};
 use drover::queue::RETENTION_PRUNE_CONSUMER;
 use drover::resources::{Backup, BackupRun, Restore, RunState, StageState};
 use drover::runs::report::pruned;
 use drover::runs::{failed_event, set_backup_status, status_of};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -47,8 +47,7 @@ impl Actor {
     }
 
     async fn announce_backup(&self, death: &Death, name: &str, run: Option<&str>) -> Option<Event> {
-        let backups: Api<Backup> = Api::all(self.client.clone());
-        let backup = say(backups.get_opt(name).await.map_err(ApiError::from))??;
+        let backup = say(cluster::find::<Backup>(&self.client, name).await)??;
         let run = match run {
             Some(run) => say(self.runs.find(run).await)?,
             None => None,
@@ -68,8 +67,7 @@ impl Actor {
     }
 
     async fn announce_restore(&self, death: &Death, name: &str) -> Option<Event> {
-        let restores: Api<Restore> = Api::all(self.client.clone());
-        let restore = say(restores.get_opt(name).await.map_err(ApiError::from))??;
+        let restore = say(cluster::find::<Restore>(&self.client, name).await)??;
         if restore.has_ended() {
             return None;
         }
