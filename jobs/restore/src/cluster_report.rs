@@ -237,7 +237,7 @@ async fn set_status(
 ) -> Result<Option<Restore>, Failure> {
     let restores: Api<Restore> = Api::all(client.clone());
     let (uid, generation) = (restore.uid(), restore.metadata.generation);
-    let to_value = |found: &Restore| {
+    let another = |found: &Restore| {
         // A Restore that was deleted and applied again is another one, and runs by itself.
         if found.uid() != uid {
             return None;
@@ -245,9 +245,9 @@ async fn set_status(
         let mut changed = found.status.clone().unwrap_or_default();
         change(&mut changed);
         changed.observed_generation = generation;
-        if found.status.as_ref() == Some(&changed) { None } else { serde_json::to_value(changed).ok() }
+        (found.status.as_ref() != Some(&changed)).then_some(changed)
     };
-    match status::update(&restores, &restore.name_any(), JOB, to_value).await {
+    match status::update(&restores, &restore.name_any(), JOB, another).await {
         Ok(found) => Ok(Some(found).filter(|found| found.uid() == uid)),
         Err(error) if error.is_gone() => Ok(None),
         Err(error) => Err(error.into()),

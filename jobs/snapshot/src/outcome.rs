@@ -7,14 +7,15 @@ use drover::cluster;
 use drover::encryption::{self, Configuration};
 use drover::events::Kind;
 use drover::exit::{Exit, Failure, Fault};
-use drover::resources::{Artifact, Backup, BackupRun, BackupType, ResourceSet, RunState, SnapshotStage, StageState};
+use drover::resources::{
+    Artifact, Backup, BackupRun, BackupRunStatus, BackupType, ResourceSet, RunState, SnapshotStage, StageState,
+};
 use drover::runs::{
     self, ALLOW_MISSING_TYPES, Allowed, Encryption, History, Wholeness, artifact_name, check_sound, event, losses,
     now_text, schedule_of, status_of,
 };
 use drover::storage::parse_digest;
 use kube::ResourceExt;
-use serde_json::{Value, json};
 use snafu::Snafu;
 use tracing::{info, warn};
 
@@ -116,8 +117,8 @@ async fn begin(context: &Context, backup: &Backup, run: &BackupRun) -> Result<(B
             started_at: Some(started_at.clone()),
             ..SnapshotStage::default()
         };
-        let message = "reading the cluster's objects";
-        Some(json!({ "state": RunState::InProgress, "message": message, "artifact": artifact, "snapshot": stage }))
+        let status = BackupRunStatus::in_progress("reading the cluster's objects");
+        Some(BackupRunStatus { artifact: Some(artifact.clone()), snapshot: Some(stage), ..status })
     });
     let run = recorded.await?;
     report::started(context, backup, &run).await?;
@@ -218,8 +219,8 @@ async fn record_progress(context: &Context, run: &BackupRun, counts: &Counts) {
         let recorded = context.runs.record(run, |run| {
             let encrypted = to_i64(counts.encrypted());
             let stage = SnapshotStage { objects: to_i64(objects), encrypted, bytes: to_i64(bytes), ..stage_of(run) };
-            let message = format!("{objects} objects, {bytes} bytes so far");
-            Some(json!({ "state": RunState::InProgress, "message": message, "artifact": status_of(run).artifact, "snapshot": stage }))
+            let status = BackupRunStatus::in_progress(format!("{objects} objects, {bytes} bytes so far"));
+            Some(BackupRunStatus { artifact: status_of(run).artifact, snapshot: Some(stage), ..status })
         });
         if let Err(error) = recorded.await {
             warn!("failed to record the progress: {}", drover::exit::Chain(&error));
@@ -234,8 +235,8 @@ async fn complete(context: &Context, backup: &Backup, run: &BackupRun, taken: &T
     let recorded = context.runs.record(run, |run| {
         let SnapshotStage { attempts, job_uid, started_at, .. } = stage_of(run);
         let stage = SnapshotStage { attempts, job_uid, started_at, ended_at: Some(ended_at.clone()), ..stage.clone() };
-        let message = format!("{objects} objects, waiting for the upload");
-        Some(json!({ "state": RunState::InProgress, "message": message, "artifact": status_of(run).artifact, "snapshot": stage }))
+        let status = BackupRunStatus::in_progress(format!("{objects} objects, waiting for the upload"));
+        Some(BackupRunStatus { artifact: status_of(run).artifact, snapshot: Some(stage), ..status })
     });
     let run = recorded.await?;
     context.connection.publish(&event(Kind::BackupSnapshotted, JOB, &run)).await?;
@@ -256,11 +257,8 @@ async fn interrupted(context: &Context, run: &BackupRun, artifact: Artifact) -> 
     let recorded = context.runs.record(run, |run| {
         let stage =
             SnapshotStage { state: StageState::Pending, reason: Some("interrupted".to_owned()), ..stage_of(run) };
-        let message = "interrupted; the next snapshot goes on with this run";
-        Some(with_artifact(
-            json!({ "state": RunState::InProgress, "message": message, "snapshot": stage }),
-            left.as_ref(),
-        ))
+        let status = BackupRunStatus::in_progress("interrupted; the next snapshot goes on with this run");
+        Some(BackupRunStatus { artifact: left.clone(), snapshot: Some(stage), ..status })
     });
     recorded.await?;
     Err(Error::Interrupted.into())
@@ -290,14 +288,6 @@ async fn purge(context: &Context, artifact: Artifact) -> Option<Artifact> {
     })
 }
 
-/// A status with the artifact that it still names, if it does.
-pub(crate) fn with_artifact(mut status: Value, artifact: Option<&Artifact>) -> Value {
-    if let Some(artifact) = artifact {
-        status["artifact"] = json!(artifact);
-    }
-    status
-}
-
 /// Purges what runs that failed could not: NATS was away then.
 pub(crate) async fn purge_leftovers(context: &Context, history: &History) -> Result<(), Failure> {
     for run in history.iter().filter(|run| status_of(run).state == RunState::Failed && !is_last_trace(history, run)) {
@@ -305,10 +295,8 @@ pub(crate) async fn purge_leftovers(context: &Context, history: &History) -> Res
         let Some(left) = status.waiting_artifact() else { continue };
         context.store.purge(&left.name, &left.chunks).await?;
         let dropped = Artifact { dropped_at: Some(now_text()), ..left.clone() };
-        let change = json!({
-            "state": status.state, "message": status.message, "endedAt": status.ended_at,
-            "snapshot": status.snapshot, "artifact": dropped,
-        });
+        // What the upload says stays its own.
+        let change = BackupRunStatus { artifact: Some(dropped), upload: None, ..status };
         context.runs.record(run, |_| Some(change.clone())).await?;
     }
     Ok(())

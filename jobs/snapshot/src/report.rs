@@ -6,16 +6,15 @@ use drover::clock;
 use drover::coexistence::Operator;
 use drover::events::Kind;
 use drover::exit::{Chain, Exit, Failure, warn_of};
-use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, RunState, SnapshotStage, StageState};
+use drover::resources::{Artifact, Backup, BackupRun, BackupRunStatus, BackupStatus, SnapshotStage};
 use drover::runs::{Allowed, Encryption, event, failed_event, now_text, report, set_backup_status, status_of};
 use kube::{Client, ResourceExt};
-use serde_json::json;
 use tracing::{info, warn};
 
 use crate::away;
 use crate::backup::JOB;
 use crate::context::Context;
-use crate::outcome::{Taken, stage_of, with_artifact};
+use crate::outcome::{Taken, stage_of};
 use crate::pipeline;
 use crate::turn::NotNow;
 
@@ -85,16 +84,9 @@ pub(crate) async fn failed(
     let missing_right = failure.find::<pipeline::Error>().and_then(pipeline::Error::missing_right);
     let ended_at = now_text();
     let recorded = context.runs.record(run, |run| {
-        let stage = SnapshotStage {
-            state: StageState::Failed,
-            ended_at: Some(ended_at.clone()),
-            reason: Some(reason.clone()),
-            missing_right: missing_right.map(str::to_owned),
-            ..stage_of(run)
-        };
-        let state = RunState::Failed;
-        let status = json!({ "state": state, "message": reason, "endedAt": ended_at, "snapshot": stage });
-        Some(with_artifact(status, left.as_ref()))
+        let stage = SnapshotStage { missing_right: missing_right.map(str::to_owned), ..stage_of(run) };
+        let snapshot = Some(stage.failed(&reason, &ended_at));
+        Some(BackupRunStatus { snapshot, artifact: left.clone(), ..BackupRunStatus::failed(&reason, &ended_at) })
     });
     warn_of(recorded.await);
     let is_final = matches!(failure.exit(), Exit::Usage | Exit::DataRefused);

@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 
 use drover::clock;
 use drover::exit::Failure;
-use drover::resources::{Backup, BackupRun, Place, RunState};
+use drover::resources::{Backup, BackupRun, BackupRunStatus, Place};
 use drover::runs::{
     History, Known, Spare, WAITING_RUNS, is_awaiting_upload, now_text, room_for, spare_artifacts, status_of,
 };
 use kube::ResourceExt;
-use serde_json::json;
 use tracing::{info, warn};
 
 use crate::backup::list_backups;
 use crate::context::Context;
-use crate::outcome::{purge_leftovers, with_artifact};
+use crate::outcome::purge_leftovers;
 
 /// Ends the Backup's runs that have waited for a place too long, and drops artifacts until there is room for the next one.
 /// Gives the Backup's runs as they are then.
@@ -99,10 +98,8 @@ async fn drop_stored(context: &Context, run: &BackupRun) -> Result<(), Failure> 
         let status = status_of(run);
         let mut artifact = status.waiting_artifact()?.clone();
         artifact.dropped_at = Some(now_text());
-        Some(json!({
-            "state": status.state, "message": status.message, "endedAt": status.ended_at,
-            "snapshot": status.snapshot, "artifact": artifact,
-        }))
+        // What the upload says stays its own.
+        Some(BackupRunStatus { artifact: Some(artifact), upload: None, ..status })
     });
     recorded.await?;
     Ok(())
@@ -115,9 +112,8 @@ async fn end(context: &Context, backup: &Backup, run: &BackupRun, reason: &str) 
     let recorded = context.runs.record(run, |run| {
         let status = status_of(run);
         words = is_awaiting_upload(run).then(|| superseded_words(run, reason));
-        let (state, message) = (RunState::Failed, words.as_ref()?);
-        let change = json!({ "state": state, "message": message, "endedAt": ended_at, "snapshot": status.snapshot });
-        Some(with_artifact(change, status.artifact.as_ref()))
+        let failed = BackupRunStatus::failed(words.as_ref()?, &ended_at);
+        Some(BackupRunStatus { snapshot: status.snapshot, artifact: status.artifact, ..failed })
     });
     recorded.await?;
     if let Some(words) = words {

@@ -5,12 +5,13 @@ use drover::events::Kind;
 use drover::exit::{Chain, Exit, Failure, warn_of};
 use drover::ledger;
 use drover::places::Target;
-use drover::resources::{Artifact, Backup, BackupRun, BackupStatus, Place, RunState, StageState, UploadStage};
+use drover::resources::{
+    Artifact, Backup, BackupRun, BackupRunStatus, BackupStatus, Place, RunState, StageState, UploadStage,
+};
 use drover::runs::{again, event, failed_event, missing_words, now_text, report, set_backup_status, status_of};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::ResourceExt;
-use serde_json::json;
 use tracing::warn;
 
 use crate::context::{Context, JOB};
@@ -38,7 +39,7 @@ pub(crate) async fn started(
             places: before.places,
             ..UploadStage::default()
         };
-        Some(json!({ "state": RunState::InProgress, "message": "storing the archive", "upload": stage }))
+        Some(BackupRunStatus { upload: Some(stage), ..BackupRunStatus::in_progress("storing the archive") })
     });
     let run = recorded.await?;
     let change =
@@ -65,8 +66,8 @@ pub(crate) fn place_done<'a>(
         let recorded = context.runs.record(run, |run| {
             let mut stage = stage_of(run);
             stage.places = places_after(&stage.places, targets, std::slice::from_ref(&line));
-            let status = status_of(run);
-            Some(json!({ "state": status.state, "message": status.message, "upload": stage }))
+            let BackupRunStatus { state, message, .. } = status_of(run);
+            Some(BackupRunStatus { state, message, upload: Some(stage), ..BackupRunStatus::default() })
         });
         warn_of(recorded.await);
         Ok(())
@@ -113,13 +114,15 @@ pub(crate) async fn tried(
         let stage = stage_of(run);
         let places = places_after(&stage.places, targets, &lines);
         if !places.iter().all(Place::is_verified) {
-            return Some(json!({ "state": RunState::InProgress, "upload": UploadStage { places, ..stage } }));
+            let (state, upload) = (RunState::InProgress, Some(UploadStage { places, ..stage }));
+            return Some(BackupRunStatus { state, upload, ..BackupRunStatus::default() });
         }
         let lacks = missing_words(run).map(|words| format!("; {words}")).unwrap_or_default();
         let message = format!("stored and verified: {}{lacks}", locations(&places));
         let (state, ended_at) = (StageState::Completed, Some(at.clone()));
-        let stage = UploadStage { state, ended_at, places, reason: None, refused_tries: 0, ..stage };
-        Some(json!({ "state": RunState::Completed, "message": message, "endedAt": at, "upload": stage }))
+        let stage = UploadStage { state, ended_at: ended_at.clone(), places, reason: None, refused_tries: 0, ..stage };
+        let (state, message, upload) = (RunState::Completed, Some(message), Some(stage));
+        Some(BackupRunStatus { state, message, ended_at, upload, ..BackupRunStatus::default() })
     });
     let run = recorded.await?;
     let summary = format!("{} objects, {}", archive.objects, archive.content);
@@ -183,10 +186,8 @@ pub(crate) async fn drop_artifact(context: &Context, run: &BackupRun) -> Result<
     context
         .runs
         .record(run, |run| {
-            let status = status_of(run);
-            let (state, message) = (status.state, status.message);
-            let (ended_at, upload) = (status.ended_at, status.upload);
-            Some(json!({ "state": state, "message": message, "endedAt": ended_at, "upload": upload, "artifact": dropped }))
+            // What the snapshot says stays its own.
+            Some(BackupRunStatus { artifact: Some(dropped.clone()), snapshot: None, ..status_of(run) })
         })
         .await?;
     Ok(())
@@ -210,19 +211,13 @@ pub(crate) async fn failed(context: &Context, backup: &Backup, run: &BackupRun, 
     let ended_at = now_text();
     let attempts = stage_of(run).attempts;
     let recorded = context.runs.record(run, |run| {
-        let stage = UploadStage {
-            state: StageState::Failed,
-            ended_at: Some(ended_at.clone()),
-            reason: Some(reason.to_owned()),
-            refused_tries,
-            ..stage_of(run)
+        let stage = UploadStage { refused_tries, ..stage_of(run) }.failed(reason, &ended_at);
+        let status = if is_final {
+            BackupRunStatus::failed(reason, &ended_at)
+        } else {
+            BackupRunStatus::in_progress(waiting_message(&stage.places, reason))
         };
-        if is_final {
-            let state = RunState::Failed;
-            return Some(json!({ "state": state, "message": reason, "endedAt": ended_at, "upload": stage }));
-        }
-        let message = waiting_message(&stage.places, reason);
-        Some(json!({ "state": RunState::InProgress, "message": message, "upload": stage }))
+        Some(BackupRunStatus { upload: Some(stage), ..status })
     });
     warn_of(recorded.await);
     let needs_somebody = is_final || exit == Exit::Usage;
@@ -244,13 +239,8 @@ pub(crate) async fn superseded(
 ) -> Result<(), Failure> {
     let ended_at = now_text();
     let recorded = context.runs.record(run, |run| {
-        let stage = UploadStage {
-            state: StageState::Failed,
-            ended_at: Some(ended_at.clone()),
-            reason: Some(words.to_owned()),
-            ..stage_of(run)
-        };
-        Some(json!({ "state": RunState::Failed, "message": words, "endedAt": ended_at, "upload": stage }))
+        let upload = Some(stage_of(run).failed(words, &ended_at));
+        Some(BackupRunStatus { upload, ..BackupRunStatus::failed(words, &ended_at) })
     });
     let run = recorded.await?;
     warn!("{words}");

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::json;
 use snafu::{ResultExt, Snafu};
 
 use super::left::Left;
@@ -225,8 +225,7 @@ impl Ledger {
         name: &str,
         change: impl Fn(&BackupArchive) -> Option<BackupArchiveStatus>,
     ) -> Result<(), Error> {
-        let to_value = |line: &BackupArchive| -> Option<Value> { serde_json::to_value(change(line)?).ok() };
-        match status::update_from(&self.api, name, known, self.manager, to_value).await {
+        match status::update_from(&self.api, name, known, self.manager, change).await {
             Err(error) if error.is_gone() => Ok(()),
             noted => noted.map(|_| ()).context(NoteSnafu),
         }

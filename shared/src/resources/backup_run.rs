@@ -146,6 +146,19 @@ impl Artifact {
 }
 
 impl BackupRunStatus {
+    /// That a stage works on the run, or that it waits for the next try.
+    #[must_use]
+    pub fn in_progress(message: impl Into<String>) -> Self {
+        Self { state: RunState::InProgress, message: Some(message.into()), ..Self::default() }
+    }
+
+    /// That the run ended at this time, and not all of its places have the archive.
+    #[must_use]
+    pub fn failed(reason: &str, ended_at: &str) -> Self {
+        let (message, ended_at) = (Some(reason.to_owned()), Some(ended_at.to_owned()));
+        Self { state: RunState::Failed, message, ended_at, ..Self::default() }
+    }
+
     /// The artifact, as long as it was not dropped.
     #[must_use]
     pub fn waiting_artifact(&self) -> Option<&Artifact> {
@@ -300,7 +313,23 @@ const fn is_zero(count: &i64) -> bool {
     *count == 0
 }
 
+impl SnapshotStage {
+    /// The same, whose last try failed at this time.
+    #[must_use]
+    pub fn failed(self, reason: &str, ended_at: &str) -> Self {
+        let (reason, ended_at) = (Some(reason.to_owned()), Some(ended_at.to_owned()));
+        Self { state: StageState::Failed, reason, ended_at, ..self }
+    }
+}
+
 impl UploadStage {
+    /// The same, whose last try failed at this time.
+    #[must_use]
+    pub fn failed(self, reason: &str, ended_at: &str) -> Self {
+        let (reason, ended_at) = (Some(reason.to_owned()), Some(ended_at.to_owned()));
+        Self { state: StageState::Failed, reason, ended_at, ..self }
+    }
+
     /// How many tries in a row are made that all fail since other bytes come back: no further one would end otherwise, and
     /// each leaves versions of the archive in a bucket that keeps them.
     pub const REFUSED_TRIES: i64 = 5;
@@ -358,7 +387,24 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn what_failed_says_so_beside_what_it_says_already() {
+        let ended_at = "2026-11-23T02:00:00Z";
+        let stage = UploadStage { attempts: 3, refused_tries: 2, ..UploadStage::default() }.failed("away", ended_at);
+        let upload =
+            json!({"state": "Failed", "attempts": 3, "refusedTries": 2, "endedAt": ended_at, "reason": "away"});
+        let status = BackupRunStatus { upload: Some(stage), ..BackupRunStatus::failed("away", ended_at) };
+        let expected = json!({"state": "Failed", "message": "away", "endedAt": ended_at, "upload": upload});
+        assert_eq!(json!(status), expected);
+        let stage = SnapshotStage { objects: 7, ..SnapshotStage::default() }.failed("away", ended_at);
+        let expected = json!({"state": "Failed", "attempts": 0, "objects": 7, "encrypted": 0, "bytes": 0,
+            "endedAt": ended_at, "reason": "away"});
+        assert_eq!(json!(stage), expected);
+    }
 
     #[track_caller]
     fn check(refused_tries: i64, state: StageState, was_refused: bool, everywhere: bool) {

@@ -1,7 +1,6 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
-use serde_json::Value;
 use snafu::{ResultExt, Snafu};
 
 use super::{History, run_name};
@@ -163,7 +162,7 @@ impl RunStore {
     pub async fn record(
         &self,
         run: &BackupRun,
-        change: impl FnMut(&BackupRun) -> Option<Value>,
+        change: impl FnMut(&BackupRun) -> Option<BackupRunStatus>,
     ) -> Result<BackupRun, Error> {
         let name = run.name_any();
         // Boxed, for it holds whole runs and is part of many futures.
@@ -205,10 +204,7 @@ pub async fn set_backup_status(
     manager: &str,
     change: impl Fn(&Backup) -> Option<BackupStatus>,
 ) -> Result<(), status::Error> {
-    let to_value = |backup: &Backup| -> Option<Value> {
-        let changed = change(backup)?;
-        if backup.status.as_ref() == Some(&changed) { None } else { serde_json::to_value(changed).ok() }
-    };
-    status::update(&Api::all(client), name, manager, to_value).await?;
+    let another = |backup: &Backup| change(backup).filter(|changed| backup.status.as_ref() != Some(changed));
+    status::update(&Api::<Backup>::all(client), name, manager, another).await?;
     Ok(())
 }

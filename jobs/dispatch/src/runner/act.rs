@@ -72,8 +72,7 @@ impl Actor {
             Action::TellRestore { name, uid, wish } => {
                 let change = |restore: &Restore| {
                     let is_it = restore.uid().is_some_and(|other| other == uid);
-                    let status = is_it.then(|| wish.status(restore, clock::now())).flatten()?;
-                    serde_json::to_value(status).ok()
+                    is_it.then(|| wish.status(restore, clock::now())).flatten()
                 };
                 let restores: Api<Restore> = Api::all(self.client.clone());
                 warn_of(status::update(&restores, &name, MANAGER, change).await.map(drop));
