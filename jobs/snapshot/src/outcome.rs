@@ -291,15 +291,21 @@ async fn purge(context: &Context, artifact: Artifact) -> Option<Artifact> {
 /// Purges what runs that failed could not: NATS was away then.
 pub(crate) async fn purge_leftovers(context: &Context, history: &History) -> Result<(), Failure> {
     for run in history.iter().filter(|run| status_of(run).state == RunState::Failed && !is_last_trace(history, run)) {
-        let status = status_of(run);
-        let Some(left) = status.waiting_artifact() else { continue };
-        context.store.purge(&left.name, &left.chunks).await?;
-        let dropped = Artifact { dropped_at: Some(now_text()), ..left.clone() };
-        // What the upload says stays its own.
-        let change = BackupRunStatus { artifact: Some(dropped), upload: None, ..status };
-        context.runs.record(run, |_| Some(change.clone())).await?;
+        drop_artifact(context, run).await?;
     }
     Ok(())
+}
+
+/// Purges a run's artifact, and then forgets it: a kill between the two leaves a record that the next one finds.
+pub(crate) async fn drop_artifact(context: &Context, run: &BackupRun) -> Result<Option<Artifact>, Failure> {
+    let Some(artifact) = status_of(run).waiting_artifact().cloned() else { return Ok(None) };
+    context.store.purge(&artifact.name, &artifact.chunks).await?;
+    let recorded = context.runs.record(run, |run| {
+        // What the upload says stays its own.
+        Some(BackupRunStatus { upload: None, ..status_of(run).with_dropped_artifact(now_text())? })
+    });
+    recorded.await?;
+    Ok(Some(artifact))
 }
 
 /// Whether a run's artifact is all that there is of its archive, for the places gave other bytes back each time. It stays

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::backup::list_backups;
 use crate::context::Context;
-use crate::outcome::purge_leftovers;
+use crate::outcome::{drop_artifact, purge_leftovers};
 
 /// Ends the Backup's runs that have waited for a place too long, and drops artifacts until there is room for the next one.
 /// Gives the Backup's runs as they are then.
@@ -88,20 +88,14 @@ async fn known(context: &Context) -> Result<Vec<Known>, Failure> {
 }
 
 /// Drops the artifact of an archive that a place has. Its run may be in work all the same: an upload that finds the artifact
-/// gone takes the archive from that place. Purged first, then forgotten: a kill between the two leaves a record that the
-/// next one finds.
+/// gone takes the archive from that place.
 async fn drop_stored(context: &Context, run: &BackupRun) -> Result<(), Failure> {
-    let Some(artifact) = status_of(run).waiting_artifact().cloned() else { return Ok(()) };
-    context.store.purge(&artifact.name, &artifact.chunks).await?;
-    info!(artifact = artifact.name, "dropped to make room: a place has the archive, from where other copies are made");
-    let recorded = context.runs.record(run, |run| {
-        let status = status_of(run);
-        let mut artifact = status.waiting_artifact()?.clone();
-        artifact.dropped_at = Some(now_text());
-        // What the upload says stays its own.
-        Some(BackupRunStatus { artifact: Some(artifact), upload: None, ..status })
-    });
-    recorded.await?;
+    if let Some(artifact) = drop_artifact(context, run).await? {
+        info!(
+            artifact = artifact.name,
+            "dropped to make room: a place has the archive, from where other copies are made"
+        );
+    }
     Ok(())
 }
 

@@ -5,9 +5,7 @@ use drover::events::Kind;
 use drover::exit::{Chain, Exit, Failure, warn_of};
 use drover::ledger;
 use drover::places::Target;
-use drover::resources::{
-    Artifact, Backup, BackupRun, BackupRunStatus, BackupStatus, Place, RunState, StageState, UploadStage,
-};
+use drover::resources::{Backup, BackupRun, BackupRunStatus, BackupStatus, Place, RunState, StageState, UploadStage};
 use drover::runs::{again, event, failed_event, missing_words, now_text, report, set_backup_status, status_of};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -181,13 +179,11 @@ pub(crate) async fn conclude(
 pub(crate) async fn drop_artifact(context: &Context, run: &BackupRun) -> Result<(), Failure> {
     let Some(artifact) = status_of(run).waiting_artifact().cloned() else { return Ok(()) };
     context.store.purge(&artifact.name, &artifact.chunks).await?;
-    // A field that another manager owns cannot be taken away by applying without it, so that it is gone is said in it.
-    let dropped = Artifact { dropped_at: Some(now_text()), ..artifact };
     context
         .runs
         .record(run, |run| {
             // What the snapshot says stays its own.
-            Some(BackupRunStatus { artifact: Some(dropped.clone()), snapshot: None, ..status_of(run) })
+            Some(BackupRunStatus { snapshot: None, ..status_of(run).with_dropped_artifact(now_text())? })
         })
         .await?;
     Ok(())

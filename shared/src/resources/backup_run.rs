@@ -164,6 +164,14 @@ impl BackupRunStatus {
     pub fn waiting_artifact(&self) -> Option<&Artifact> {
         self.artifact.as_ref().filter(|artifact| artifact.dropped_at.is_none())
     }
+
+    /// The same, whose artifact was dropped at this time; none where it waits no longer. A field that another manager owns
+    /// cannot be taken away by applying without it, so that the artifact is gone is said in it.
+    #[must_use]
+    pub fn with_dropped_artifact(self, at: String) -> Option<Self> {
+        let artifact = Artifact { dropped_at: Some(at), ..self.waiting_artifact()?.clone() };
+        Some(Self { artifact: Some(artifact), ..self })
+    }
 }
 
 /// How a stage stands.
@@ -404,6 +412,16 @@ mod tests {
         let expected = json!({"state": "Failed", "attempts": 0, "objects": 7, "encrypted": 0, "bytes": 0,
             "endedAt": ended_at, "reason": "away"});
         assert_eq!(json!(stage), expected);
+    }
+
+    #[test]
+    fn an_artifact_is_dropped_once() {
+        let artifact = Some(Artifact::new("b", "a".to_owned(), "c".to_owned()));
+        let status = BackupRunStatus { artifact, ..BackupRunStatus::in_progress("waits") };
+        let dropped = status.with_dropped_artifact("2026-11-23T02:00:00Z".to_owned()).unwrap();
+        let artifact = json!({"bucket": "b", "name": "a", "chunks": "c", "droppedAt": "2026-11-23T02:00:00Z"});
+        assert_eq!(json!(dropped), json!({"state": "InProgress", "message": "waits", "artifact": artifact}));
+        assert_eq!(dropped.with_dropped_artifact("2026-11-24T02:00:00Z".to_owned()), None);
     }
 
     #[track_caller]
