@@ -8,11 +8,9 @@ use kube::{Api, Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
 
 use crate::cluster::ApiError;
+use crate::conditions::{DROVER_ACTIVE, reason};
 use crate::exit::{Exit, Fault};
 use crate::resources::{ConditionStatus, Conditions, DEFAULT_NAMESPACE};
-
-/// The condition that says whether drover is in charge of a Backup or Restore; it is there once it was not.
-pub const CONDITION: &str = "DroverActive";
 
 /// The end of the operator's image, whatever registry it comes from and whoever renamed its Deployment.
 const OPERATOR_IMAGE: &str = "backup-restore-operator";
@@ -58,10 +56,16 @@ impl Fault for LookError {
 pub fn note(conditions: &mut Conditions, operator: Option<&Operator>, now: Timestamp) {
     match operator {
         Some(operator) => {
-            conditions.set(CONDITION, ConditionStatus::False, "OperatorAtWork", &operator.message(), now);
+            conditions.set(DROVER_ACTIVE, ConditionStatus::False, reason::OPERATOR_AT_WORK, &operator.message(), now);
         }
-        None if conditions.get(CONDITION).is_some() => {
-            conditions.set(CONDITION, ConditionStatus::True, "OperatorAtRest", "drover has taken over", now);
+        None if conditions.get(DROVER_ACTIVE).is_some() => {
+            conditions.set(
+                DROVER_ACTIVE,
+                ConditionStatus::True,
+                reason::OPERATOR_AT_REST,
+                "drover has taken over",
+                now,
+            );
         }
         None => {}
     }

@@ -18,6 +18,7 @@ pub mod artifacts;
 pub mod clock;
 pub mod cluster;
 pub mod coexistence;
+pub mod conditions;
 pub mod encryption;
 pub mod events;
 pub mod exit;

@@ -28,7 +28,7 @@ pub use backup_run::{
     Artifact, BackupRun, BackupRunSpec, BackupRunStatus, LossReason, Losses, Place, RunState, SnapshotStage,
     StageState, Trigger, TriggerKind, TypeLoss, UploadStage,
 };
-pub use condition::{Condition, ConditionStatus, Conditions, Ready, WAITING, rfc3339};
+pub use condition::{Condition, ConditionStatus, Conditions, Ready, rfc3339};
 pub use location::{
     AwsConfig, BucketLookup, ClientConfig, FurtherLocation, LocalLocation, S3Location, ServerSideAlgorithm,
     ServerSideEncryption, StorageLocation,

@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::clock::is_future;
-use crate::resources::{Condition, ConditionStatus, Conditions, Restore, WAITING, rfc3339};
+use crate::conditions::{RECONCILING, STALLED, reason};
+use crate::resources::{Condition, ConditionStatus, Conditions, Restore, rfc3339};
 
 /// How long after it was applied a try of a Restore may begin: for a Secret or an address to be mended, and a few times the
 /// longest pause of dispatch.
@@ -66,17 +67,17 @@ pub fn for_good(reason: &str) -> String {
 /// reconciled.
 pub fn set_waiting(conditions: &mut Conditions, restore: &Restore, why: &str, now: Timestamp) {
     let until = given_up_at(restore).unwrap_or(now);
-    let before = conditions.get("Reconciling").filter(|before| before.status == ConditionStatus::True);
+    let before = conditions.get(RECONCILING).filter(|before| before.status == ConditionStatus::True);
     let first = before.and_then(|before| before.last_transition_time.clone()).unwrap_or_else(|| rfc3339(now));
     let until = rfc3339(until);
     conditions.set_waiting(&format!("{why}{UNTIL}{until}"), now);
     let tries = format!("first tried at {first}; given up at {until}");
     // When the next one begins is told behind it, and stays.
     let is_told = |said: &Condition| said.message.as_ref().is_some_and(|message| message.starts_with(&tries));
-    if !conditions.get("Reconciling").is_some_and(is_told) {
-        conditions.set("Reconciling", ConditionStatus::True, WAITING, &tries, now);
+    if !conditions.get(RECONCILING).is_some_and(is_told) {
+        conditions.set(RECONCILING, ConditionStatus::True, reason::WAITING, &tries, now);
     }
-    conditions.set("Stalled", ConditionStatus::False, WAITING, "", now);
+    conditions.set(STALLED, ConditionStatus::False, reason::WAITING, "", now);
 }
 
 /// Whether a job works on a Restore, as far as it says.

@@ -34,7 +34,7 @@ pub use room::{Known, Spare, WAITING_RUNS, room_for, spare_artifacts};
 pub use sound::{Unsound, check_sound};
 pub use store::{BACKUP_UID_LABEL, Error, RunStore, now_text, set_backup_status, status_of};
 pub(crate) use wholeness::first_named;
-pub use wholeness::{WHOLE, Wholeness, confirmed, lacking, missing_words, with_confirmed};
+pub use wholeness::{Wholeness, confirmed, lacking, missing_words, with_confirmed};
 
 /// Runs that are kept of each Backup, besides the last failed one and those that are open.
 pub const KEPT_RUNS: usize = 10;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use drover::clock;
 use drover::cluster;
 use drover::coexistence;
+use drover::conditions::{FRESH, reason};
 use drover::exit::{Exit, Failure, warn_of};
 use drover::policy::Policies;
 use drover::resources::{Backup, BackupStatus, ConditionStatus, Restore};
@@ -34,9 +35,6 @@ use crate::message::refused;
 use crate::monitor::Monitor;
 use crate::monitors::{OfBackup, annotated_name};
 use crate::ping::Concern;
-
-/// The condition of a Backup that says whether it is fresh.
-const CONDITION: &str = "Fresh";
 
 /// How long it is remembered what was told of a Restore: longer than anything is told that happened to it.
 const RESTORES_REMEMBERED: SignedDuration = SignedDuration::from_hours(4 * 24);
@@ -293,9 +291,9 @@ fn with_condition(backup: &Backup, facts: &Facts, reasons: &[String], now: Times
     let conditions = status.conditions.get_or_insert_default();
     if reasons.is_empty() {
         let filename = facts.archive.as_ref().map(|archive| archive.filename.as_str()).unwrap_or_default();
-        conditions.set(CONDITION, ConditionStatus::True, "Fresh", filename, now);
+        conditions.set(FRESH, ConditionStatus::True, FRESH, filename, now);
     } else {
-        conditions.set(CONDITION, ConditionStatus::False, "NotFresh", &reasons.join("; "), now);
+        conditions.set(FRESH, ConditionStatus::False, reason::NOT_FRESH, &reasons.join("; "), now);
     }
     status
 }
@@ -310,9 +308,9 @@ enum Unknown {
 impl Unknown {
     const fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::NotWatched => ("NotWatched", "no monitor watches it"),
+            Self::NotWatched => (reason::NOT_WATCHED, "no monitor watches it"),
             Self::NotLookedAt => {
-                ("NotLookedAt", "the last audit could not look at it; the log of the job heartbeat says why")
+                (reason::NOT_LOOKED_AT, "the last audit could not look at it; the log of the job heartbeat says why")
             }
         }
     }
@@ -331,11 +329,11 @@ async fn set_unknown(context: &Context, backup: &Backup, unknown: Unknown) -> Re
 fn with_unknown(backup: &Backup, unknown: Unknown, now: Timestamp) -> Option<BackupStatus> {
     let mut status = backup.status.clone().unwrap_or_default();
     let conditions = status.conditions.get_or_insert_default();
-    if unknown == Unknown::NotWatched && conditions.get(CONDITION).is_none() {
+    if unknown == Unknown::NotWatched && conditions.get(FRESH).is_none() {
         return None;
     }
     let (reason, message) = unknown.words();
-    conditions.set(CONDITION, ConditionStatus::Unknown, reason, message, now);
+    conditions.set(FRESH, ConditionStatus::Unknown, reason, message, now);
     Some(status)
 }
 
@@ -343,7 +341,7 @@ fn with_unknown(backup: &Backup, unknown: Unknown, now: Timestamp) -> Option<Bac
 async fn disclaim(context: &Context, backups: &[Backup], unseen: &BTreeSet<String>) {
     let has_condition = |backup: &&Backup| {
         let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
-        conditions.is_some_and(|conditions| conditions.get(CONDITION).is_some())
+        conditions.is_some_and(|conditions| conditions.get(FRESH).is_some())
     };
     let unseen = backups.iter().filter(has_condition).filter(|backup| unseen.contains(&backup.name_any()));
     let disclaiming = stream::iter(unseen).for_each_concurrent(AT_ONCE, async |backup| {

@@ -2,6 +2,7 @@
 
 use drover::clock;
 use drover::cluster;
+use drover::conditions::READY;
 use drover::events::{Data, Event, Kind};
 use drover::exit::{Exit, Failure};
 use drover::queue::Outcome;
@@ -154,7 +155,7 @@ fn is_it(expected: &str, found: Option<&String>) -> bool {
 
 fn is_ready(restore: &Restore) -> bool {
     let conditions = restore.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|conditions| conditions.is_true("Ready"))
+    conditions.is_some_and(|conditions| conditions.is_true(READY))
 }
 
 fn mark(event: &Event, phase: Phase) -> Mark {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use drover::clock;
 use drover::cluster::ApiError;
 use drover::coexistence::{self, Operator};
+use drover::conditions::{READY, RECONCILING, STALLED, reason};
 use drover::events::{Data, Event, Kind};
 use drover::exit::{Failure, warn_of};
 use drover::resources::{ConditionStatus, Ready, Restore, RestoreStatus, rfc3339};
@@ -88,7 +89,7 @@ pub(crate) async fn not_tried(client: &Client, restore: &Restore, words: &str) {
         } else {
             restores::set_waiting(conditions, restore, words, now);
         }
-        conditions.renew("Ready", now);
+        conditions.renew(READY, now);
     });
     warn_of(told.await);
 }
@@ -167,8 +168,8 @@ fn in_progress(status: &mut RestoreStatus, detail: &str) {
     let (conditions, now) = (status.conditions.get_or_insert_default(), clock::now());
     coexistence::note(conditions, None, now);
     conditions.set_ready(Ready::InProgress, detail, now);
-    conditions.set("Reconciling", ConditionStatus::True, "InProgress", detail, now);
-    conditions.set("Stalled", ConditionStatus::False, "InProgress", "", now);
+    conditions.set(RECONCILING, ConditionStatus::True, reason::IN_PROGRESS, detail, now);
+    conditions.set(STALLED, ConditionStatus::False, reason::IN_PROGRESS, "", now);
 }
 
 /// Tells how far it is, for as long as it is polled.
@@ -208,22 +209,22 @@ fn end(status: &mut RestoreStatus, restore: &Restore, ending: &Ending, now: Time
     match ending {
         Ending::Completed { words } => {
             conditions.set_ready(Ready::Completed, "", now);
-            conditions.set("Reconciling", ConditionStatus::False, "Completed", "", now);
-            conditions.set("Stalled", ConditionStatus::False, "Completed", "", now);
+            conditions.set(RECONCILING, ConditionStatus::False, reason::COMPLETED, "", now);
+            conditions.set(STALLED, ConditionStatus::False, reason::COMPLETED, "", now);
             status.summary = Some(words.clone());
             status.restore_completion_ts = Some(rfc3339(now));
         }
         Ending::Failed { reason } => {
             conditions.set_ready(Ready::Failed, reason, now);
-            conditions.set("Reconciling", ConditionStatus::False, "Failed", "", now);
-            conditions.set("Stalled", ConditionStatus::True, "Failed", reason, now);
+            conditions.set(RECONCILING, ConditionStatus::False, reason::FAILED, "", now);
+            conditions.set(STALLED, ConditionStatus::True, reason::FAILED, reason, now);
             status.summary = Some(reason.clone());
             status.restore_completion_ts = Some(rfc3339(now));
         }
         Ending::Waiting { reason } => {
             restores::set_waiting(conditions, restore, reason, now);
             // A try that ends as the one before has spoken all the same.
-            conditions.renew("Ready", now);
+            conditions.renew(READY, now);
         }
     }
 }

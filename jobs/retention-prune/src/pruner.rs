@@ -4,6 +4,7 @@ use drover::archives::latest_of;
 use drover::clock;
 use drover::cluster::{self, ClusterOptions, Events};
 use drover::coexistence::{self, Operator};
+use drover::conditions::WHOLE;
 use drover::exit::{Exit, Failure};
 use drover::lease::{self, Acquired, Holder, Wait};
 use drover::ledger::{self, Ledger, Lines, held_of};
@@ -14,7 +15,7 @@ use drover::resources::{
     ArchiveHold, Backup, BackupArchive, BackupArchiveStatus, BackupType, ConditionStatus, Restore,
 };
 use drover::retention::{Change, Circumstances, Former, Found, Plan, Policy, Restoring, change, plan, rule_of};
-use drover::runs::{ALLOW_UNKNOWN_ARCHIVES, Allowed, History, RunStore, WHOLE, again, confirmed};
+use drover::runs::{ALLOW_UNKNOWN_ARCHIVES, Allowed, History, RunStore, again, confirmed};
 use drover::storage::StorageOptions;
 use jiff::Timestamp;
 use kube::{Client, ResourceExt};

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use drover::conditions::{PRUNED, reason};
 use drover::events::{Data, Event, Kind, Pruned, PrunedArchive};
 use drover::exit::{Exit, Failure, warn_of};
 use drover::ledger::{Lines, places_of};
 use drover::resources::{ArchiveHold, Backup, Condition, Losses, rfc3339};
 use drover::retention::{Judged, Plan};
-use drover::runs::report::{PRUNED, damage as said_damage, inspected, pruned};
+use drover::runs::report::{damage as said_damage, inspected, pruned};
 use drover::runs::{Allowed, History, holds, set_backup_status, with_confirmed};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -154,13 +155,13 @@ impl Outcome {
 
     fn reason(&self) -> &'static str {
         match self.exit() {
-            Exit::Done if !self.waiting.is_empty() => "RetentionChanged",
-            Exit::Done if !self.unknown.is_empty() => "UnknownArchives",
-            Exit::Done if !self.held.is_empty() => "HeldArchives",
-            Exit::Done if !self.future.is_empty() || !self.ahead.is_empty() => "FutureArchives",
-            Exit::Done => "Completed",
-            Exit::Unavailable => "Unavailable",
-            _ => "Failed",
+            Exit::Done if !self.waiting.is_empty() => reason::RETENTION_CHANGED,
+            Exit::Done if !self.unknown.is_empty() => reason::UNKNOWN_ARCHIVES,
+            Exit::Done if !self.held.is_empty() => reason::HELD_ARCHIVES,
+            Exit::Done if !self.future.is_empty() || !self.ahead.is_empty() => reason::FUTURE_ARCHIVES,
+            Exit::Done => reason::COMPLETED,
+            Exit::Unavailable => reason::UNAVAILABLE,
+            _ => reason::FAILED,
         }
     }
 
@@ -318,7 +319,7 @@ pub(crate) async fn tell(pruner: &Pruner, backup: &Backup, history: &History, ou
 async fn warn_beside(pruner: &Pruner, backup: &Backup, outcome: &Outcome) {
     let damage = outcome.inspection().map(|(_, damage)| damage).unwrap_or_default();
     if !damage.is_empty() && !is_told(backup, &damage) {
-        pruner.events.warning(backup, "Damaged", damage).await;
+        pruner.events.warning(backup, reason::DAMAGED, damage).await;
     }
     Allowed::warn_of_unknown(&pruner.events, backup).await;
 }

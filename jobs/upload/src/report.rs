@@ -1,6 +1,7 @@
 //! What an upload tells about itself: the run's record, the Backup's status, its Events, and the messages.
 
 use drover::clock;
+use drover::conditions::{READY, RECONCILING, STALLED};
 use drover::events::Kind;
 use drover::exit::{Chain, Exit, Failure, warn_of};
 use drover::ledger;
@@ -252,7 +253,7 @@ fn as_before(current: &Backup, before: &Backup) -> Option<BackupStatus> {
     let said = before.status.as_ref()?.conditions.as_ref()?;
     let mut status = current.status.clone()?;
     for condition in &mut status.conditions.as_mut()?.0 {
-        let is_of_runs = ["Ready", "Reconciling", "Stalled"].contains(&condition.type_.as_str());
+        let is_of_runs = [READY, RECONCILING, STALLED].contains(&condition.type_.as_str());
         if let Some(before) = said.get(&condition.type_).filter(|_| is_of_runs) {
             *condition = before.clone();
         }
@@ -295,6 +296,7 @@ async fn set_status(
 
 #[cfg(test)]
 mod tests {
+    use drover::conditions::PRUNED;
     use drover::resources::{BackupSpec, ConditionStatus, Conditions, Ready};
 
     use super::*;
@@ -305,7 +307,7 @@ mod tests {
         let backup = |ready: Ready, pruned: &str| {
             let mut conditions = Conditions::default();
             conditions.set_ready(ready, "", now);
-            conditions.set(report::PRUNED, ConditionStatus::True, pruned, "", now);
+            conditions.set(PRUNED, ConditionStatus::True, pruned, "", now);
             let mut backup = Backup::new("daily", BackupSpec::default());
             backup.status = Some(BackupStatus { conditions: Some(conditions), ..BackupStatus::default() });
             backup
@@ -313,7 +315,7 @@ mod tests {
         let (before, current) = (backup(Ready::Completed, "Then"), backup(Ready::InProgress, "Now"));
         let conditions = as_before(&current, &before).unwrap().conditions.unwrap();
         let reason = |type_: &str| conditions.get(type_).unwrap().reason.clone().unwrap();
-        assert_eq!((reason("Ready"), reason(report::PRUNED)), (Ready::Completed.to_string(), "Now".to_owned()));
+        assert_eq!((reason("Ready"), reason(PRUNED)), (Ready::Completed.to_string(), "Now".to_owned()));
         assert_eq!(as_before(&current, &Backup::new("daily", BackupSpec::default())), None);
     }
 }

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::conditions::{READY, reason};
+
 /// The status of a [`Condition`]. Any other word is as good as none: the schema of Rancher's resources admits it, and one that
 /// somebody wrote would keep all Backups from being listed.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -15,6 +17,12 @@ pub enum ConditionStatus {
     /// It is not known yet.
     #[serde(other)]
     Unknown,
+}
+
+impl From<bool> for ConditionStatus {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
 }
 
 /// One observation about a resource, in the shape of Rancher's generic condition.
@@ -64,16 +72,24 @@ impl Ready {
             Self::Failed => ConditionStatus::False,
         }
     }
+
+    /// The word itself.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Pending => reason::PENDING,
+            Self::InProgress => reason::IN_PROGRESS,
+            Self::Completed => reason::COMPLETED,
+            Self::Failed => reason::FAILED,
+        }
+    }
 }
 
 impl fmt::Display for Ready {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, formatter)
+        formatter.write_str(self.reason())
     }
 }
-
-/// The reason of conditions about what waits, and is tried again by itself.
-pub const WAITING: &str = "Waiting";
 
 /// A list of conditions with at most one of each type.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -124,37 +140,37 @@ impl Conditions {
 
     /// Sets `Ready` to one of the four words. The message is what `kubectl get` shows as Status: the word, then the detail.
     pub fn set_ready(&mut self, ready: Ready, detail: &str, now: Timestamp) {
-        let word = ready.to_string();
-        let message = if detail.is_empty() { word.clone() } else { format!("{word}: {detail}") };
-        self.set("Ready", ready.status(), &word, &message, now);
+        let word = ready.reason();
+        let message = if detail.is_empty() { word.to_owned() } else { format!("{word}: {detail}") };
+        self.set(READY, ready.status(), word, &message, now);
     }
 
     /// Sets `Ready` for what waits and is tried again by itself: it has not ended, and somebody may have to mend something.
     pub fn set_waiting(&mut self, why: &str, now: Timestamp) {
         let word = Ready::InProgress;
-        self.set("Ready", word.status(), WAITING, &format!("{word}: {why}"), now);
+        self.set(READY, word.status(), reason::WAITING, &format!("{word}: {why}"), now);
     }
 
     /// Whether `Ready` says that it waits.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.has_reason(WAITING)
+        self.has_reason(reason::WAITING)
     }
 
     /// Whether `Ready` says that a job works on it.
     #[must_use]
     pub fn is_in_progress(&self) -> bool {
-        self.has_reason(&Ready::InProgress.to_string())
+        self.has_reason(reason::IN_PROGRESS)
     }
 
     fn has_reason(&self, reason: &str) -> bool {
-        self.get("Ready").is_some_and(|ready| ready.reason.as_deref() == Some(reason))
+        self.get(READY).is_some_and(|ready| ready.reason.as_deref() == Some(reason))
     }
 
     /// What `Ready` says behind its word; empty where it says no more.
     #[must_use]
     pub fn detail(&self) -> &str {
-        let said = self.get("Ready").and_then(|ready| ready.message.as_deref()).unwrap_or_default();
+        let said = self.get(READY).and_then(|ready| ready.message.as_deref()).unwrap_or_default();
         said.split_once(": ").map_or("", |(_, detail)| detail)
     }
 

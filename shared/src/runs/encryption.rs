@@ -1,5 +1,6 @@
 use std::fmt;
 
+use crate::conditions::{ENCRYPTED, reason};
 use crate::resources::ConditionStatus;
 
 /// Secrets that are named; of further ones there is the count.
@@ -65,10 +66,10 @@ impl Encryption {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self { keys_in_clear, .. } if !keys_in_clear.is_empty() => "KeysInClear",
-            Self { is_configured: false, .. } => "NoConfiguration",
-            Self { encrypted: 0, .. } => "NothingEncrypted",
-            _ => "Encrypted",
+            Self { keys_in_clear, .. } if !keys_in_clear.is_empty() => reason::KEYS_IN_CLEAR,
+            Self { is_configured: false, .. } => reason::NO_CONFIGURATION,
+            Self { encrypted: 0, .. } => reason::NOTHING_ENCRYPTED,
+            _ => ENCRYPTED,
         }
     }
 
@@ -96,7 +97,7 @@ impl Encryption {
     /// The message where something is wrong: keys in clear, or a configuration that encrypts nothing.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
-        matches!(self.reason(), "KeysInClear" | "NothingEncrypted").then(|| self.message())
+        matches!(self.reason(), reason::KEYS_IN_CLEAR | reason::NOTHING_ENCRYPTED).then(|| self.message())
     }
 }
 

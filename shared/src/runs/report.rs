@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{Encryption, WHOLE, Wholeness, missing_words, schedule_of};
+use super::{Encryption, Wholeness, missing_words, schedule_of};
 use crate::clock::is_future;
 use crate::coexistence;
+use crate::conditions::{ENCRYPTED, PRUNED, READY, RECONCILING, STALLED, UPLOADED, VERIFIED, WHOLE, reason};
 use crate::policy::Settings;
 use crate::resources::{
-    Backup, BackupRun, BackupStatus, BackupType, ConditionStatus, Conditions, Place, Ready, StorageLocation, WAITING,
-    rfc3339,
+    Backup, BackupRun, BackupStatus, BackupType, ConditionStatus, Conditions, Place, Ready, StorageLocation, rfc3339,
 };
 use crate::storage::names_bucket;
 
@@ -17,13 +17,13 @@ use crate::storage::names_bucket;
 pub fn in_progress(backup: &Backup, detail: &str, now: Timestamp) -> BackupStatus {
     change(backup, now, |conditions| {
         conditions.set_ready(Ready::InProgress, detail, now);
-        conditions.set("Reconciling", ConditionStatus::True, "InProgress", detail, now);
-        conditions.set("Stalled", ConditionStatus::False, "InProgress", "", now);
+        conditions.set(RECONCILING, ConditionStatus::True, reason::IN_PROGRESS, detail, now);
+        conditions.set(STALLED, ConditionStatus::False, reason::IN_PROGRESS, "", now);
     })
 }
 
-/// The status of a Backup whose archive is made and waits for its upload, with the conditions `Encrypted` and [`WHOLE`] about
-/// it.
+/// The status of a Backup whose archive is made and waits for its upload, with the conditions [`ENCRYPTED`] and [`WHOLE`]
+/// about it.
 #[must_use]
 pub fn snapshotted(
     backup: &Backup,
@@ -34,7 +34,7 @@ pub fn snapshotted(
 ) -> BackupStatus {
     let mut status = in_progress(backup, detail, now);
     let conditions = status.conditions.get_or_insert_default();
-    conditions.set("Encrypted", encryption.status(), encryption.reason(), &encryption.message(), now);
+    conditions.set(ENCRYPTED, encryption.status(), encryption.reason(), &encryption.message(), now);
     conditions.set(WHOLE, wholeness.status, wholeness.reason, &wholeness.message, now);
     status
 }
@@ -42,16 +42,14 @@ pub fn snapshotted(
 /// The status of a Backup of which a stage failed. `is_final`: nothing is tried again before somebody mends something.
 #[must_use]
 pub fn failed(backup: &Backup, stage: &str, reason: &str, is_final: bool, now: Timestamp) -> BackupStatus {
-    let stalled = if is_final { ConditionStatus::True } else { ConditionStatus::False };
-    let reconciling = if is_final { ConditionStatus::False } else { ConditionStatus::True };
     change(backup, now, |conditions| {
         conditions.set_ready(Ready::Failed, reason, now);
         // A try that fails as the one before has spoken all the same.
-        conditions.renew("Ready", now);
-        conditions.set("Reconciling", reconciling, "Failed", stage, now);
-        conditions.set("Stalled", stalled, "Failed", &format!("{stage}: {reason}"), now);
+        conditions.renew(READY, now);
+        conditions.set(RECONCILING, (!is_final).into(), reason::FAILED, stage, now);
+        conditions.set(STALLED, is_final.into(), reason::FAILED, &format!("{stage}: {reason}"), now);
         if stage == "upload" {
-            conditions.set("Uploaded", ConditionStatus::False, "Failed", reason, now);
+            conditions.set(UPLOADED, ConditionStatus::False, reason::FAILED, reason, now);
         }
     })
 }
@@ -61,9 +59,9 @@ pub fn failed(backup: &Backup, stage: &str, reason: &str, is_final: bool, now: T
 pub fn waiting(backup: &Backup, why: &str, now: Timestamp) -> BackupStatus {
     let status = change(backup, now, |conditions| {
         conditions.set_waiting(why, now);
-        conditions.renew("Ready", now);
-        conditions.set("Reconciling", ConditionStatus::True, WAITING, "", now);
-        conditions.set("Stalled", ConditionStatus::False, WAITING, "", now);
+        conditions.renew(READY, now);
+        conditions.set(RECONCILING, ConditionStatus::True, reason::WAITING, "", now);
+        conditions.set(STALLED, ConditionStatus::False, reason::WAITING, "", now);
     });
     not_begun(backup, status)
 }
@@ -76,23 +74,16 @@ pub fn not_begun(backup: &Backup, status: BackupStatus) -> BackupStatus {
     BackupStatus { observed_generation, ..status }
 }
 
-/// The condition that says whether the expired archives of a Backup are deleted.
-pub const PRUNED: &str = "Pruned";
-
 /// The status of a Backup with the condition [`PRUNED`]. Nothing else of it changes: whether old archives go says nothing
 /// about the new ones.
 #[must_use]
 pub fn pruned(backup: &Backup, is_done: bool, reason: &str, message: &str, now: Timestamp) -> BackupStatus {
-    let word = if is_done { ConditionStatus::True } else { ConditionStatus::False };
     let mut status = backup.status.clone().unwrap_or_default();
     let conditions = status.conditions.get_or_insert_default();
-    conditions.set(PRUNED, word, reason, message, now);
+    conditions.set(PRUNED, is_done.into(), reason, message, now);
     conditions.renew(PRUNED, now);
     status
 }
-
-/// The condition that says whether the newest archive is still what was verified, as far as can be seen without reading it.
-pub const VERIFIED: &str = "Verified";
 
 /// The status with the condition [`VERIFIED`] about the newest archive, `filename`; `damage` says what is wrong with it, and
 /// is empty where nothing is. A Backup whose newest archive is damaged is not Ready, until it is whole or a newer one is
@@ -102,13 +93,13 @@ pub fn inspected(mut status: BackupStatus, filename: &str, damage: &str, now: Ti
     let conditions = status.conditions.get_or_insert_default();
     let is_ours = tells_damage(conditions);
     if damage.is_empty() {
-        conditions.set(VERIFIED, ConditionStatus::True, "Completed", filename, now);
+        conditions.set(VERIFIED, ConditionStatus::True, reason::COMPLETED, filename, now);
         if is_ours {
             conditions.set_ready(Ready::Completed, "", now);
         }
     } else {
-        conditions.set(VERIFIED, ConditionStatus::False, "Damaged", damage, now);
-        if is_ours || conditions.is_true("Ready") {
+        conditions.set(VERIFIED, ConditionStatus::False, reason::DAMAGED, damage, now);
+        if is_ours || conditions.is_true(READY) {
             conditions.set_ready(Ready::Failed, damage, now);
         }
     }
@@ -125,7 +116,7 @@ pub fn damage(conditions: &Conditions) -> Option<&str> {
 /// Whether `Ready` says what is wrong with the newest archive.
 #[must_use]
 pub fn tells_damage(conditions: &Conditions) -> bool {
-    let said = conditions.get("Ready").and_then(|ready| ready.message.as_deref()).unwrap_or_default();
+    let said = conditions.get(READY).and_then(|ready| ready.message.as_deref()).unwrap_or_default();
     damage(conditions).is_some_and(|damage| said == format!("{}: {damage}", Ready::Failed))
 }
 
@@ -148,21 +139,21 @@ pub fn stored(
     }
     let lacking = missing_words(run);
     let mut status = change(backup, now, |conditions| {
-        conditions.set("Uploaded", ConditionStatus::True, "Completed", &run.spec.filename, now);
+        conditions.set(UPLOADED, ConditionStatus::True, reason::COMPLETED, &run.spec.filename, now);
         if lacking.is_none() {
-            conditions.set(VERIFIED, ConditionStatus::True, "Completed", &run.spec.filename, now);
+            conditions.set(VERIFIED, ConditionStatus::True, reason::COMPLETED, &run.spec.filename, now);
         }
         match &lacking {
             _ if newer_is_open => {}
             Some(words) => {
                 conditions.set_ready(Ready::Failed, words, now);
-                conditions.set("Reconciling", ConditionStatus::False, "MissingTypes", "", now);
-                conditions.set("Stalled", ConditionStatus::True, "MissingTypes", words, now);
+                conditions.set(RECONCILING, ConditionStatus::False, reason::MISSING_TYPES, "", now);
+                conditions.set(STALLED, ConditionStatus::True, reason::MISSING_TYPES, words, now);
             }
             None => {
                 conditions.set_ready(Ready::Completed, "", now);
-                conditions.set("Reconciling", ConditionStatus::False, "Completed", "", now);
-                conditions.set("Stalled", ConditionStatus::False, "Completed", "", now);
+                conditions.set(RECONCILING, ConditionStatus::False, reason::COMPLETED, "", now);
+                conditions.set(STALLED, ConditionStatus::False, reason::COMPLETED, "", now);
             }
         }
     });
@@ -233,6 +224,7 @@ mod tests {
     use super::super::{Allowed, status_of};
     use super::*;
     use crate::archive::Contents;
+    use crate::conditions::DROVER_ACTIVE;
     use crate::resources::RunState;
 
     fn now() -> Timestamp {
@@ -406,7 +398,7 @@ mod tests {
     fn who_is_in_charge_is_told_until_drover_is() {
         let mut backup = backup();
         let operator = coexistence::Operator { namespace: "n".into(), name: "rancher-backup".into(), replicas: 1 };
-        let active = |status: &BackupStatus| status.conditions.clone().unwrap().get(coexistence::CONDITION).cloned();
+        let active = |status: &BackupStatus| status.conditions.clone().unwrap().get(DROVER_ACTIVE).cloned();
         assert_eq!(active(&in_progress(&backup, "", now())), None);
         backup.status = Some(not_in_charge(&backup, &operator, now()));
         let told = active(backup.status.as_ref().unwrap()).unwrap();

@@ -5,12 +5,10 @@ use super::history::is_stored;
 use super::losses::has_counted;
 use super::{ALLOW_ANNOTATION, ALLOW_MISSING_TYPES, Allowed, History, open_losses, status_of};
 use crate::archive::Contents;
+use crate::conditions::{WHOLE, reason};
 use crate::resources::{
     Backup, BackupRun, BackupStatus, ConditionStatus, Conditions, Losses, SnapshotStage, StageState,
 };
-
-/// The condition that says whether an archive has all that it should.
-pub const WHOLE: &str = "Whole";
 
 /// Types that a message names.
 const NAMED: usize = 5;
@@ -69,10 +67,10 @@ fn judged(
         if let Some(lost) = lost(backup, &open, allowed) {
             message = [message, lost].join("; ");
         }
-        return (ConditionStatus::False, "MissingTypes", message);
+        return (ConditionStatus::False, reason::MISSING_TYPES, message);
     }
     match lost(backup, &open, allowed) {
-        Some(message) => (ConditionStatus::False, "ObjectsLost", message),
+        Some(message) => (ConditionStatus::False, reason::OBJECTS_LOST, message),
         None => (ConditionStatus::True, WHOLE, whole(contents, losses)),
     }
 }
@@ -126,7 +124,7 @@ pub fn confirmed(history: &History, backup: &Backup) -> Vec<Losses> {
 pub fn with_confirmed(mut status: BackupStatus, losses: &[Losses], now: Timestamp) -> BackupStatus {
     let message = confirmed_words(losses);
     if let Some(conditions) = status.conditions.as_mut().filter(|conditions| names(conditions, losses)) {
-        conditions.set(WHOLE, ConditionStatus::True, "Confirmed", &message, now);
+        conditions.set(WHOLE, ConditionStatus::True, reason::CONFIRMED, &message, now);
     }
     status
 }

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::Value;
 
-pub(crate) use status::{BLOCKED, BackupWish, JOB_FAILED, RestoreWish};
+pub(crate) use status::{BackupWish, RestoreWish};
 use world::World;
 
 use super::state::{Charge, State};

@@ -9,13 +9,13 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 
 use drover::clock::is_future;
+use drover::conditions::{BLOCKED, PRUNED, READY, WHOLE, reason};
 use drover::policy::Settings;
 use drover::resources::{
     Backup, BackupRun, BackupRunStatus, BackupType, Condition, ConditionStatus, RunState, SnapshotStage, StageState,
     UploadStage,
 };
-use drover::runs::report::PRUNED;
-use drover::runs::{History, WHOLE, begun_at, expected_at, status_of};
+use drover::runs::{History, begun_at, expected_at, status_of};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -23,7 +23,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::decide::{BLOCKED, JOB_FAILED};
 use super::facts::CronJob;
 use super::state::{Charge, Known, Queue, State};
 
@@ -110,7 +109,7 @@ impl Backups {
     fn tell(&self, state: &State, backup: &Backup, history: &History, now: Timestamp) {
         let of = || OfBackup { backup: backup.name_any() };
         let settings = state.settings.settings(backup);
-        set(&self.ready, &of(), f64::from(condition(backup, "Ready").is_some_and(is_true)));
+        set(&self.ready, &of(), f64::from(condition(backup, READY).is_some_and(is_true)));
         set(&self.suspended, &of(), f64::from(settings.is_suspended()));
         let verified = history.last_verified();
         if let Some(begun) = verified.and_then(|run| begun_at(run, now)) {
@@ -211,7 +210,7 @@ fn reason_of_failure(backup: &Backup, settings: &Settings, history: &History) ->
         return None;
     }
     let blocked = condition(backup, BLOCKED).filter(|blocked| is_true(blocked));
-    let has_died = blocked.is_some_and(|blocked| blocked.reason.as_deref() == Some(JOB_FAILED));
+    let has_died = blocked.is_some_and(|blocked| blocked.reason.as_deref() == Some(reason::JOB_FAILED));
     let fails = |state: StageState, attempts: i64| {
         state == StageState::Failed || (state == StageState::InProgress && attempts > 1)
     };
@@ -226,7 +225,7 @@ fn reason_of_failure(backup: &Backup, settings: &Settings, history: &History) ->
     } else if has_died || since.iter().any(at_snapshot) {
         Some("snapshot")
     } else {
-        let is_refused = condition(backup, "Ready").is_some_and(|ready| ready.status == ConditionStatus::False);
+        let is_refused = condition(backup, READY).is_some_and(|ready| ready.status == ConditionStatus::False);
         is_refused.then_some("other")
     }
 }
@@ -249,7 +248,7 @@ fn of_restores(state: &State, registry: &mut Registry) {
     let mut counts = BTreeMap::from(["waiting", "completed", "failed"].map(|word| (word, 0.0)));
     for restore in state.restores.iter() {
         let conditions = restore.status.as_ref().and_then(|status| status.conditions.as_ref());
-        let is_ready = conditions.is_some_and(|conditions| conditions.is_true("Ready"));
+        let is_ready = conditions.is_some_and(|conditions| conditions.is_true(READY));
         let word = match (restore.has_ended(), is_ready) {
             (false, _) => "waiting",
             (true, true) => "completed",

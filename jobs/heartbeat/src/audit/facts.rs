@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use drover::archive::{Entry, Limits, ReadError, Reader, Unsealing};
 use drover::clock::{self, is_future};
+use drover::conditions::{PRUNED, READY};
 use drover::encryption::{self, Configuration};
 use drover::exit::{Chain, Failure};
 use drover::places::{Target, split, targets};
 use drover::policy::{Policies, Settings};
 use drover::resources::{Backup, BackupRun, BackupType, ConditionStatus, Place};
-use drover::runs::report::PRUNED;
 use drover::runs::{begun_at, lacking, schedule_of, status_of};
 use drover::storage::{Label, Opened, Storage};
 use drover::task;
@@ -50,7 +50,7 @@ pub(super) async fn gather(
         },
     };
     let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let ready = conditions.and_then(|conditions| conditions.get("Ready"));
+    let ready = conditions.and_then(|conditions| conditions.get(READY));
     let facts = Facts {
         created: backup.creation_timestamp().map_or_else(clock::now, |time| time.0),
         ready: ready.map(|ready| (ready.status, ready.message.clone().unwrap_or_default())),

@@ -70,11 +70,11 @@ fn a_condition_does_not_outlive_its_truth() {
     assert_eq!(with_unknown(&backup, NotWatched, now), None, "nobody has ever watched it");
     let found = |backup: &Backup, unknown| {
         let conditions = with_unknown(backup, unknown, now)?.conditions?;
-        conditions.get(CONDITION).map(|found| (found.status, found.reason.clone().unwrap_or_default()))
+        conditions.get(FRESH).map(|found| (found.status, found.reason.clone().unwrap_or_default()))
     };
     assert_eq!(found(&backup, NotLookedAt), Some((ConditionStatus::Unknown, "NotLookedAt".to_owned())));
     let mut status = BackupStatus::default();
-    status.conditions.get_or_insert_default().set(CONDITION, ConditionStatus::True, "Fresh", "a.tar.gz", now);
+    status.conditions.get_or_insert_default().set(FRESH, ConditionStatus::True, "Fresh", "a.tar.gz", now);
     backup.status = Some(status);
     assert_eq!(found(&backup, NotWatched), Some((ConditionStatus::Unknown, "NotWatched".to_owned())));
     assert_eq!(found(&backup, NotLookedAt), Some((ConditionStatus::Unknown, "NotLookedAt".to_owned())));

@@ -1,7 +1,7 @@
 //! Who is in charge, and when: the Rancher backup operator beside drover, Restores of before drover's time, and the
 //! BackupPolicies of people.
 
-use drover::coexistence::CONDITION;
+use drover::conditions::DROVER_ACTIVE;
 use drover::resources::{
     BackupPolicy, BackupPolicySpec, BackupSpec, ConditionStatus, Conditions, DEFAULT_NAMESPACE, Restore,
 };
@@ -62,7 +62,7 @@ async fn nothing_runs_while_the_operator_does(site: &Site) {
     let (backup, restore) = (site.backup_status("waiting").await, site.restore_status("waiting").await);
     for conditions in [backup.conditions, restore.conditions] {
         let conditions = conditions.unwrap();
-        let told = conditions.get(CONDITION).unwrap();
+        let told = conditions.get(DROVER_ACTIVE).unwrap();
         assert_eq!(told.status, ConditionStatus::False);
         let words = told.message.as_deref().unwrap();
         assert!(words.ends_with("scale deployment rancher-backup --replicas=0"), "{words}");
@@ -78,7 +78,7 @@ async fn drover_takes_over_when_the_operator_has_no_replicas(site: &Site) {
     site.job("restore").succeed().await;
     let is_done = |conditions: Option<Conditions>| {
         let conditions = conditions.unwrap();
-        conditions.is_true("Ready") && conditions.is_true(CONDITION)
+        conditions.is_true("Ready") && conditions.is_true(DROVER_ACTIVE)
     };
     assert!(is_done(site.backup_status("waiting").await.conditions));
     assert!(is_done(site.restore_status("waiting").await.conditions));

@@ -1,6 +1,6 @@
 //! The Rancher backup operator beside drover, and Restores of before drover's time.
 
-use drover::coexistence::CONDITION;
+use drover::conditions::DROVER_ACTIVE;
 use drover::resources::{ConditionStatus, Conditions};
 use serde_json::json;
 use std::time::Instant;
@@ -13,7 +13,7 @@ pub(crate) async fn changes_hands(place: &Place) {
 }
 
 fn is_told(conditions: Option<&Conditions>) -> bool {
-    let told = conditions.and_then(|conditions| conditions.get(CONDITION));
+    let told = conditions.and_then(|conditions| conditions.get(DROVER_ACTIVE));
     told.is_some_and(|told| told.status == ConditionStatus::False)
 }
 

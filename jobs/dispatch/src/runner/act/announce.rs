@@ -1,5 +1,6 @@
 use drover::clock;
 use drover::cluster;
+use drover::conditions::reason;
 use drover::events::{Data, Event, Kind};
 use drover::queue::RETENTION_PRUNE_CONSUMER;
 use drover::resources::{Backup, BackupRun, Restore, RunState, StageState};
@@ -10,7 +11,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::{Actor, MANAGER, say, warn_of};
-use crate::runner::decide::{Death, JOB_FAILED, Victim};
+use crate::runner::decide::{Death, Victim};
 
 /// The most messages that are kept for a NATS that is away; the statuses say the same.
 const UNSENT_LIMIT: usize = 100;
@@ -55,9 +56,9 @@ impl Actor {
         if run.as_ref().is_some_and(|run| has_gone_on(run, &death.stage)) {
             return None;
         }
-        self.events.warning(&backup, JOB_FAILED, death.told()).await;
+        self.events.warning(&backup, reason::JOB_FAILED, death.told()).await;
         if death.stage == RETENTION_PRUNE_CONSUMER {
-            let change = |backup: &Backup| Some(pruned(backup, false, JOB_FAILED, &death.words, clock::now()));
+            let change = |backup: &Backup| Some(pruned(backup, false, reason::JOB_FAILED, &death.words, clock::now()));
             warn_of(set_backup_status(self.client.clone(), name, MANAGER, change).await);
         }
         Some(match run {
@@ -71,7 +72,7 @@ impl Actor {
         if restore.has_ended() {
             return None;
         }
-        self.events.warning(&restore, JOB_FAILED, death.told()).await;
+        self.events.warning(&restore, reason::JOB_FAILED, death.told()).await;
         let uid = restore.meta().uid.clone().unwrap_or_default();
         Some(of_job(death, Kind::RestoreFailed, name, &uid, &uid))
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use drover::annotations::check_backup as check_backup_annotations;
+use drover::conditions::reason;
 use drover::exit::Chain;
 use drover::policy::Settings;
 use drover::resources::{Backup, BackupType, RunState, Trigger, TriggerKind};
@@ -81,7 +82,7 @@ fn timing(backup: &Backup, settings: &Settings, is_ours: bool) -> Result<Timing,
         return Ok(Timing::never());
     }
     let schedule = schedule_of(backup, settings);
-    let schedule = schedule.map_err(|error| Obstacle::lasting("ScheduleRefused", Chain(&error).to_string()))?;
+    let schedule = schedule.map_err(|error| Obstacle::lasting(reason::SCHEDULE_REFUSED, Chain(&error).to_string()))?;
     let text = backup.spec.schedule.as_deref().unwrap_or_default();
     let has_zone = text.starts_with("CRON_TZ=") || text.starts_with("TZ=");
     let text = if has_zone { text.split_once(' ').map_or("", |(_, rest)| rest) } else { text };
@@ -94,9 +95,10 @@ fn timing(backup: &Backup, settings: &Settings, is_ours: bool) -> Result<Timing,
 
 /// Why no backup is made of a Backup as it stands: its name, or an annotation that nobody knows.
 fn refused(backup: &Backup) -> Option<Obstacle> {
-    let of_name = check_backup_name(backup).err().map(|error| Obstacle::lasting("NameTooLong", error.to_string()));
+    let of_name =
+        check_backup_name(backup).err().map(|error| Obstacle::lasting(reason::NAME_TOO_LONG, error.to_string()));
     let unknown = || check_backup_annotations(backup).err();
-    of_name.or_else(|| Some(Obstacle::lasting("UnknownAnnotation", unknown()?.to_string())))
+    of_name.or_else(|| Some(Obstacle::lasting(reason::UNKNOWN_ANNOTATION, unknown()?.to_string())))
 }
 
 /// Makes the Backup's CronJob what it is to be. One whose schedule or name is refused is kept, and runs nothing by itself.
@@ -223,7 +225,7 @@ pub(super) fn refusal(world: &World<'_>, case: &Case<'_>, has_template: bool) ->
     if !has_template {
         let message =
             format!("the CronJob {SNAPSHOT:?} of drover is missing in its namespace; apply drover's manifests again");
-        return Some(Obstacle::lasting("TemplateMissing", message));
+        return Some(Obstacle::lasting(reason::TEMPLATE_MISSING, message));
     }
     if let Err(obstacle) = &case.timing {
         return Some(obstacle.clone());
@@ -234,7 +236,7 @@ pub(super) fn refusal(world: &World<'_>, case: &Case<'_>, has_template: bool) ->
              Backup {:?}",
             case.backup.name_any()
         );
-        return Some(Obstacle::lasting("NameTaken", message));
+        return Some(Obstacle::lasting(reason::NAME_TAKEN, message));
     }
     let name = match &case.place {
         Place::Taken(cron_job) | Place::Left(cron_job) => &cron_job.name,
@@ -242,5 +244,5 @@ pub(super) fn refusal(world: &World<'_>, case: &Case<'_>, has_template: bool) ->
         Place::Going | Place::Blocked(_) => return None,
     };
     let refusal = world.state.refusals.get(name)?;
-    Some(Obstacle::new("Refused", refusal.message.clone()))
+    Some(Obstacle::new(reason::REFUSED, refusal.message.clone()))
 }

@@ -2,15 +2,15 @@
 //! reach what they report to. Somebody must say so, and that is dispatch.
 
 use drover::clock::is_future;
+use drover::conditions::{PRUNED, READY, reason};
 use drover::queue::{RETENTION_PRUNE_CONSUMER, UPLOAD_CONSUMER};
-use drover::resources::{Backup, BackupRun, BackupType, ConditionStatus, Conditions, Ready, Restore, StageState};
-use drover::runs::report::PRUNED;
+use drover::resources::{Backup, BackupRun, BackupType, ConditionStatus, Conditions, Restore, StageState};
 use drover::runs::status_of;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::backups::Case;
-use super::status::{JOB_FAILED, NATS_AWAY, is_blocked_by, tells_obstacle};
+use super::status::{is_blocked_by, tells_obstacle};
 use super::world::World;
 use super::{Action, Death, Decision, Victim};
 use crate::runner::facts::{CronJob, Job, Obstacle, Outcome, stable};
@@ -104,7 +104,7 @@ pub(super) fn newest_of_restore(world: &World<'_>, cron_job: &CronJob, restore: 
 }
 
 fn obstacle(world: &World<'_>, cron_job: &CronJob, job: &Job) -> Obstacle {
-    Obstacle { is_failure: true, ..Obstacle::new(JOB_FAILED, words(world, cron_job, job)) }
+    Obstacle { is_failure: true, ..Obstacle::new(reason::JOB_FAILED, words(world, cron_job, job)) }
 }
 
 fn announce(
@@ -186,17 +186,16 @@ fn waits_since(world: &World<'_>, conditions: Option<&Conditions>, job: &Job) ->
 
 /// Whether `Ready` was made Failed since the Job began, by another than dispatch.
 fn said_failed(world: &World<'_>, conditions: Option<&Conditions>, job: &Job) -> bool {
-    let failed = Ready::Failed.to_string();
     conditions.is_some_and(|conditions| {
-        let ready = conditions.get("Ready").and_then(|ready| ready.reason.as_deref());
-        ready == Some(failed.as_str()) && is_another_s(world, conditions, job)
+        let ready = conditions.get(READY).and_then(|ready| ready.reason.as_deref());
+        ready == Some(reason::FAILED) && is_another_s(world, conditions, job)
     })
 }
 
 /// Whether `Ready` was written since the Job began, by another than dispatch. That NATS is away both say in the same words.
 fn is_another_s(world: &World<'_>, conditions: &Conditions, job: &Job) -> bool {
-    let updated = conditions.get("Ready").and_then(|ready| ready.last_update_time.as_deref());
-    let is_ours = tells_obstacle(conditions) && !is_blocked_by(conditions, NATS_AWAY);
+    let updated = conditions.get(READY).and_then(|ready| ready.last_update_time.as_deref());
+    let is_ours = tells_obstacle(conditions) && !is_blocked_by(conditions, reason::NATS_AWAY);
     !is_ours && updated.is_some_and(|time| is_since(world, time, job))
 }
 

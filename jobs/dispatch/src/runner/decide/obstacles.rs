@@ -1,9 +1,10 @@
 //! What keeps Backups and Restores from running.
 
+use drover::conditions::reason;
 use drover::resources::Conditions;
 
 use super::backups::{self, Case};
-use super::status::{NATS_AWAY, is_blocked_by};
+use super::status::is_blocked_by;
 use super::world::World;
 use super::{Decision, deaths, stages, starting};
 use crate::runner::facts::{CronJob, Obstacle};
@@ -42,15 +43,15 @@ pub(super) fn of_backup(
 /// That NATS does not answer, for what needs a Job of this CronJob: said until such a Job says it itself.
 pub(super) fn nats_away(world: &World<'_>, cron_job: &CronJob, conditions: Option<&Conditions>) -> Option<Obstacle> {
     let Queue::Away { words, .. } = &world.state.queue else { return None };
-    let is_said = conditions.is_some_and(|conditions| is_blocked_by(conditions, NATS_AWAY));
+    let is_said = conditions.is_some_and(|conditions| is_blocked_by(conditions, reason::NATS_AWAY));
     let is_at_work = world.jobs_of(cron_job).iter().any(|job| job.is_active());
-    (is_said || !is_at_work).then(|| Obstacle::new(NATS_AWAY, words.clone()))
+    (is_said || !is_at_work).then(|| Obstacle::new(reason::NATS_AWAY, words.clone()))
 }
 
 /// What keeps the Jobs of a CronJob from being made or from running.
 pub(super) fn of_jobs(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob) -> Option<Obstacle> {
     if let Some(refusal) = world.state.refusals.get(&cron_job.name) {
-        return Some(Obstacle::new("Refused", refusal.message.clone()));
+        return Some(Obstacle::new(reason::REFUSED, refusal.message.clone()));
     }
     let jobs = world.jobs_of(cron_job);
     if let Some(job) = jobs.iter().rev().find(|job| job.is_active()) {

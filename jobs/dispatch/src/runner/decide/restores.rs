@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use drover::conditions::reason;
 use drover::installation;
 use drover::resources::Restore;
 use drover::restores::{behind, given_up_at, is_at_work, is_given_up};
@@ -28,7 +29,7 @@ pub(super) fn decide(world: &World<'_>, decision: &mut Decision) {
     } else {
         let message =
             format!("the CronJob {RESTORE:?} of drover is missing in its namespace; apply drover's manifests again");
-        Some(Obstacle::lasting("TemplateMissing", message))
+        Some(Obstacle::lasting(reason::TEMPLATE_MISSING, message))
     };
     for restore in waiting {
         let conditions = restore.status.as_ref().and_then(|status| status.conditions.as_ref());
@@ -47,7 +48,7 @@ fn line(world: &World<'_>, cron_job: &CronJob, waiting: &[&Restore]) -> BTreeMap
     if !has_job || !waiting.iter().any(|restore| is_at_work(restore)) {
         return BTreeMap::new();
     }
-    behind(waiting).map(|(restore, words)| (restore.name_any(), Obstacle::new("Behind", words))).collect()
+    behind(waiting).map(|(restore, words)| (restore.name_any(), Obstacle::new(reason::BEHIND, words))).collect()
 }
 
 /// The Restores that have not ended and were made for drover, oldest first.

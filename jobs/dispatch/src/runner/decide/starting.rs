@@ -1,6 +1,7 @@
 //! Jobs whose pod does not begin: what keeps it from running, where Kubernetes tells it on the Job, on the pod, or in an Event
 //! about either; and which of them hold up their stage for nothing.
 
+use drover::conditions::reason;
 use jiff::SignedDuration;
 
 use super::world::World;
@@ -35,7 +36,7 @@ pub(super) fn obstacle(world: &World<'_>, decision: &mut Decision, cron_job: &Cr
             cron_job.name,
             SLOW.as_secs()
         );
-        (job.is_ours && job.pod != cron_job.pod && !has_begun).then(|| Obstacle::new("JobOfBefore", message))
+        (job.is_ours && job.pod != cron_job.pod && !has_begun).then(|| Obstacle::new(reason::JOB_OF_BEFORE, message))
     };
     let found = hindrance(world, decision, job).or_else(of_before)?;
     Some(Obstacle { message: stable(&found.message, &job.name, &cron_job.name), ..found })
@@ -53,7 +54,7 @@ fn hindrance(world: &World<'_>, decision: &mut Decision, job: &Job) -> Option<Ob
         return of_pod(world, decision, pod);
     }
     let message = "its Job has no pod yet; is Kubernetes' controller manager at work?";
-    is_slow(world, decision, job.created).then(|| Obstacle::new("JobPending", message))
+    is_slow(world, decision, job.created).then(|| Obstacle::new(reason::JOB_PENDING, message))
 }
 
 fn of_pod(world: &World<'_>, decision: &mut Decision, pod: &Pod) -> Option<Obstacle> {
@@ -69,7 +70,7 @@ fn of_pod(world: &World<'_>, decision: &mut Decision, pod: &Pod) -> Option<Obsta
     }
     let seconds = SLOW.as_secs();
     let message = format!("its pod has not begun after {seconds} s; kubectl describe pod tells more");
-    is_slow(world, decision, pod.created).then(|| Obstacle::new("PodPending", message))
+    is_slow(world, decision, pod.created).then(|| Obstacle::new(reason::POD_PENDING, message))
 }
 
 fn is_slow(world: &World<'_>, decision: &mut Decision, created: jiff::Timestamp) -> bool {

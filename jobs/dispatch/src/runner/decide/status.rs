@@ -2,9 +2,10 @@
 //! runs next, and that what it lost was confirmed. All else is told by the jobs.
 
 use drover::coexistence::{self, Operator};
+use drover::conditions::{BLOCKED, RECONCILING, STALLED, reason};
 use drover::resources::{
     Backup, BackupStatus, BackupType, ConditionStatus, Conditions, Losses, Ready, Restore, RestoreStatus, RunState,
-    WAITING, rfc3339,
+    rfc3339,
 };
 use drover::restores;
 use drover::runs::report::{damage, tells_damage};
@@ -16,15 +17,6 @@ use super::backups::Case;
 use super::world::World;
 use super::{Action, Decision};
 use crate::runner::facts::Obstacle;
-
-/// The condition that holds while something keeps a Job from running.
-pub(crate) const BLOCKED: &str = "Blocked";
-
-/// The reason of conditions and Events where a Job died.
-pub(crate) const JOB_FAILED: &str = "JobFailed";
-
-/// The reason of the condition while NATS does not answer.
-pub(super) const NATS_AWAY: &str = "NatsAway";
 
 /// What is said of what waited, once that is over.
 const AGAIN: &str = "nothing stands in its way any more; it is tried again";
@@ -108,7 +100,7 @@ impl RestoreWish {
         if let Some(conditions) = status.conditions.as_mut().filter(|_| is_edited(restore)) {
             // What it waited for may be mended with that.
             conditions.set_ready(Ready::Pending, "it was edited; the next try takes it as it is now", now);
-            conditions.set("Reconciling", ConditionStatus::True, WAITING, "edited", now);
+            conditions.set(RECONCILING, ConditionStatus::True, reason::WAITING, "edited", now);
             status.observed_generation = restore.metadata.generation;
         }
         status.conditions = self.0.apply(status.conditions, now);
@@ -145,16 +137,15 @@ impl Wish {
 
 /// Says when what failed or waits is tried again, until the next try says another thing.
 fn tell_next_try(conditions: &mut Conditions, next_try: Option<Timestamp>, now: Timestamp) {
-    let failed = Ready::Failed.to_string();
-    let is_of_try = |reason: &String| *reason == WAITING || *reason == failed;
-    let reconciling = conditions.get("Reconciling");
+    let is_of_try = |said: &String| [reason::WAITING, reason::FAILED].contains(&said.as_str());
+    let reconciling = conditions.get(RECONCILING);
     let status = reconciling.map_or(ConditionStatus::True, |reconciling| reconciling.status);
     let reason = reconciling.and_then(|reconciling| reconciling.reason.clone()).filter(is_of_try);
     let (Some(next_try), Some(reason)) = (next_try, reason) else { return };
     let said = reconciling.and_then(|reconciling| reconciling.message.as_deref()).unwrap_or_default();
     let said = said.split_once(NEXT_TRY).map_or(said, |(said, _)| said);
     let words = format!("{said}{NEXT_TRY}{}", rfc3339(next_try));
-    conditions.set("Reconciling", status, &reason, &words, now);
+    conditions.set(RECONCILING, status, &reason, &words, now);
 }
 
 fn block(conditions: &mut Conditions, obstacle: &Obstacle, now: Timestamp) {
@@ -168,9 +159,9 @@ fn block(conditions: &mut Conditions, obstacle: &Obstacle, now: Timestamp) {
         conditions.set_ready(if *is_failure { Ready::Failed } else { Ready::Pending }, message, now);
     }
     if *is_final {
-        conditions.set("Stalled", ConditionStatus::True, reason, message, now);
+        conditions.set(STALLED, ConditionStatus::True, reason, message, now);
     } else if was_stalled {
-        conditions.set("Stalled", ConditionStatus::False, reason, "", now);
+        conditions.set(STALLED, ConditionStatus::False, reason, "", now);
     }
 }
 
@@ -180,16 +171,16 @@ fn unblock(conditions: &mut Conditions, (ready, detail): &(Ready, String), now: 
     let was_stalled = said_stalled(conditions);
     if conditions.detail().starts_with(&message) {
         // A job that said it too has not died without a word, and that is known by what it said.
-        if conditions.waits() && is_blocked_by(conditions, NATS_AWAY) {
+        if conditions.waits() && is_blocked_by(conditions, reason::NATS_AWAY) {
             conditions.set_waiting(AGAIN, now);
         } else {
             conditions.set_ready(*ready, detail, now);
         }
     }
     if was_stalled {
-        conditions.set("Stalled", ConditionStatus::False, "Unblocked", "", now);
+        conditions.set(STALLED, ConditionStatus::False, reason::UNBLOCKED, "", now);
     }
-    conditions.set(BLOCKED, ConditionStatus::False, "Unblocked", "", now);
+    conditions.set(BLOCKED, ConditionStatus::False, reason::UNBLOCKED, "", now);
 }
 
 /// Whether `Ready` says what the obstacle is that is told now.
@@ -209,8 +200,8 @@ fn blocking(conditions: &Conditions) -> Option<String> {
 
 /// Whether `Stalled` is what was said of that obstacle.
 fn said_stalled(conditions: &Conditions) -> bool {
-    conditions.is_true("Stalled")
-        && conditions.get("Stalled").and_then(|stalled| stalled.message.clone()) == blocking(conditions)
+    conditions.is_true(STALLED)
+        && conditions.get(STALLED).and_then(|stalled| stalled.message.clone()) == blocking(conditions)
 }
 
 /// What the newest run left, unless its archive was found damaged since.

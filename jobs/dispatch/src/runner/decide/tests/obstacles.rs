@@ -1,6 +1,7 @@
+use drover::conditions::WHOLE;
 use drover::resources::{BackupStatus, ConditionStatus, Conditions, Losses, Ready, RunState};
+use drover::runs::ALLOW_ANNOTATION;
 use drover::runs::report::inspected;
-use drover::runs::{ALLOW_ANNOTATION, WHOLE};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
