@@ -6,10 +6,10 @@ use std::time::Duration;
 use drover::clock;
 use drover::cluster::ApiError;
 use drover::coexistence::{self, Operator};
-use drover::conditions::{READY, RECONCILING, STALLED, reason};
+use drover::conditions::{READY, reason};
 use drover::events::{Data, Event, Kind};
 use drover::exit::{Failure, warn_of};
-use drover::resources::{ConditionStatus, Ready, Restore, RestoreStatus, rfc3339};
+use drover::resources::{Ready, Restore, RestoreStatus, rfc3339};
 use drover::restores::{self, for_good, given_up};
 use drover::runs::report::place_word;
 use drover::status;
@@ -167,9 +167,7 @@ pub(crate) async fn refused(client: &Client, restore: &Restore, reason: &str) ->
 fn in_progress(status: &mut RestoreStatus, detail: &str) {
     let (conditions, now) = (status.conditions.get_or_insert_default(), clock::now());
     coexistence::note(conditions, None, now);
-    conditions.set_ready(Ready::InProgress, detail, now);
-    conditions.set(RECONCILING, ConditionStatus::True, reason::IN_PROGRESS, detail, now);
-    conditions.set(STALLED, ConditionStatus::False, reason::IN_PROGRESS, "", now);
+    conditions.set_in_progress(detail, now);
 }
 
 /// Tells how far it is, for as long as it is polled.
@@ -208,16 +206,12 @@ fn end(status: &mut RestoreStatus, restore: &Restore, ending: &Ending, now: Time
     let conditions = status.conditions.get_or_insert_default();
     match ending {
         Ending::Completed { words } => {
-            conditions.set_ready(Ready::Completed, "", now);
-            conditions.set(RECONCILING, ConditionStatus::False, reason::COMPLETED, "", now);
-            conditions.set(STALLED, ConditionStatus::False, reason::COMPLETED, "", now);
+            conditions.set_completed(now);
             status.summary = Some(words.clone());
             status.restore_completion_ts = Some(rfc3339(now));
         }
         Ending::Failed { reason } => {
-            conditions.set_ready(Ready::Failed, reason, now);
-            conditions.set(RECONCILING, ConditionStatus::False, reason::FAILED, "", now);
-            conditions.set(STALLED, ConditionStatus::True, reason::FAILED, reason, now);
+            conditions.set_stalled(reason::FAILED, reason, now);
             status.summary = Some(reason.clone());
             status.restore_completion_ts = Some(rfc3339(now));
         }

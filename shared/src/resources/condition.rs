@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::conditions::{READY, reason};
+use crate::conditions::{READY, RECONCILING, STALLED, reason};
 
 /// The status of a [`Condition`]. Any other word is as good as none: the schema of Rancher's resources admits it, and one that
 /// somebody wrote would keep all Backups from being listed.
@@ -151,6 +151,27 @@ impl Conditions {
         self.set(READY, word.status(), reason::WAITING, &format!("{word}: {why}"), now);
     }
 
+    /// Says that a job works on it; `detail` says at what.
+    pub fn set_in_progress(&mut self, detail: &str, now: Timestamp) {
+        self.set_ready(Ready::InProgress, detail, now);
+        self.set(RECONCILING, ConditionStatus::True, reason::IN_PROGRESS, detail, now);
+        self.set(STALLED, ConditionStatus::False, reason::IN_PROGRESS, "", now);
+    }
+
+    /// Says that it is done.
+    pub fn set_completed(&mut self, now: Timestamp) {
+        self.set_ready(Ready::Completed, "", now);
+        self.set(RECONCILING, ConditionStatus::False, reason::COMPLETED, "", now);
+        self.set(STALLED, ConditionStatus::False, reason::COMPLETED, "", now);
+    }
+
+    /// Says that it has failed, and that nothing is tried again before somebody mends something.
+    pub fn set_stalled(&mut self, reason: &str, message: &str, now: Timestamp) {
+        self.set_ready(Ready::Failed, message, now);
+        self.set(RECONCILING, ConditionStatus::False, reason, "", now);
+        self.set(STALLED, ConditionStatus::True, reason, message, now);
+    }
+
     /// Whether `Ready` says that it waits.
     #[must_use]
     pub fn waits(&self) -> bool {
@@ -251,6 +272,41 @@ mod tests {
             (ready.message.as_deref(), conditions.detail()),
             (Some("InProgress: no bucket: none"), "no bucket: none")
         );
+    }
+
+    #[track_caller]
+    fn check(step: impl FnOnce(&mut Conditions), expected: [(&str, ConditionStatus, &str, &str); 3]) {
+        let mut conditions = Conditions::default();
+        step(&mut conditions);
+        let said = conditions.0.iter().map(|said| {
+            let (reason, message) = (said.reason.as_deref().unwrap(), said.message.as_deref().unwrap());
+            (said.type_.as_str(), said.status, reason, message)
+        });
+        assert_eq!(said.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_step_says_whether_it_is_ready_and_reconciling_and_stalled() {
+        use ConditionStatus::{False, True, Unknown};
+        let now = Timestamp::UNIX_EPOCH;
+        let expected = [
+            ("Ready", Unknown, "InProgress", "InProgress: 3 of 9"),
+            ("Reconciling", True, "InProgress", "3 of 9"),
+            ("Stalled", False, "InProgress", ""),
+        ];
+        check(|conditions| conditions.set_in_progress("3 of 9", now), expected);
+        let expected = [
+            ("Ready", True, "Completed", "Completed"),
+            ("Reconciling", False, "Completed", ""),
+            ("Stalled", False, "Completed", ""),
+        ];
+        check(|conditions| conditions.set_completed(now), expected);
+        let expected = [
+            ("Ready", False, "Failed", "Failed: no bucket"),
+            ("Reconciling", False, "MissingTypes", ""),
+            ("Stalled", True, "MissingTypes", "no bucket"),
+        ];
+        check(|conditions| conditions.set_stalled("MissingTypes", "no bucket", now), expected);
     }
 
     #[test]

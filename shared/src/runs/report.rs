@@ -15,11 +15,7 @@ use crate::storage::names_bucket;
 /// The status of a Backup whose run is at work; `detail` says at what.
 #[must_use]
 pub fn in_progress(backup: &Backup, detail: &str, now: Timestamp) -> BackupStatus {
-    change(backup, now, |conditions| {
-        conditions.set_ready(Ready::InProgress, detail, now);
-        conditions.set(RECONCILING, ConditionStatus::True, reason::IN_PROGRESS, detail, now);
-        conditions.set(STALLED, ConditionStatus::False, reason::IN_PROGRESS, "", now);
-    })
+    change(backup, now, |conditions| conditions.set_in_progress(detail, now))
 }
 
 /// The status of a Backup whose archive is made and waits for its upload, with the conditions [`ENCRYPTED`] and [`WHOLE`]
@@ -145,16 +141,8 @@ pub fn stored(
         }
         match &lacking {
             _ if newer_is_open => {}
-            Some(words) => {
-                conditions.set_ready(Ready::Failed, words, now);
-                conditions.set(RECONCILING, ConditionStatus::False, reason::MISSING_TYPES, "", now);
-                conditions.set(STALLED, ConditionStatus::True, reason::MISSING_TYPES, words, now);
-            }
-            None => {
-                conditions.set_ready(Ready::Completed, "", now);
-                conditions.set(RECONCILING, ConditionStatus::False, reason::COMPLETED, "", now);
-                conditions.set(STALLED, ConditionStatus::False, reason::COMPLETED, "", now);
-            }
+            Some(words) => conditions.set_stalled(reason::MISSING_TYPES, words, now),
+            None => conditions.set_completed(now),
         }
     });
     if lacking.is_some() {
