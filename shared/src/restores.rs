@@ -37,7 +37,7 @@ pub fn is_given_up(restore: &Restore, now: Timestamp) -> bool {
 #[must_use]
 pub fn given_up(restore: &Restore) -> String {
     let applied = created(restore).map(rfc3339).unwrap_or_default();
-    let said = conditions(restore).map(Conditions::detail).unwrap_or_default();
+    let said = restore.conditions().map(Conditions::detail).unwrap_or_default();
     if created(restore).is_none_or(|created| is_future(created, crate::clock::now())) {
         return for_good(&format!(
             "its time of creation ({applied}) was stamped by a clock that is wrong, so nobody knows how old it is; set the \
@@ -83,7 +83,7 @@ pub fn set_waiting(conditions: &mut Conditions, restore: &Restore, why: &str, no
 /// Whether a job works on a Restore, as far as it says.
 #[must_use]
 pub fn is_at_work(restore: &Restore) -> bool {
-    conditions(restore).is_some_and(Conditions::is_in_progress)
+    restore.conditions().is_some_and(Conditions::is_in_progress)
 }
 
 /// Those of a line of Restores that wait for nothing but their turn, each with what it is to say: it names the one before it.
@@ -98,11 +98,7 @@ pub fn behind<'a>(line: &[&'a Restore]) -> impl Iterator<Item = (&'a Restore, St
 /// Whether a Restore waits for its turn alone: no job works on it, and no try of it has said what it waits for.
 #[must_use]
 pub fn waits_for_its_turn(restore: &Restore) -> bool {
-    !is_at_work(restore) && !conditions(restore).is_some_and(Conditions::waits)
-}
-
-fn conditions(restore: &Restore) -> Option<&Conditions> {
-    restore.status.as_ref()?.conditions.as_ref()
+    !is_at_work(restore) && !restore.conditions().is_some_and(Conditions::waits)
 }
 
 #[cfg(test)]

@@ -339,10 +339,7 @@ fn with_unknown(backup: &Backup, unknown: Unknown, now: Timestamp) -> Option<Bac
 
 /// Takes back what the conditions say of Backups that there was no time for.
 async fn disclaim(context: &Context, backups: &[Backup], unseen: &BTreeSet<String>) {
-    let has_condition = |backup: &&Backup| {
-        let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
-        conditions.is_some_and(|conditions| conditions.get(FRESH).is_some())
-    };
+    let has_condition = |backup: &&Backup| backup.condition(FRESH).is_some();
     let unseen = backups.iter().filter(has_condition).filter(|backup| unseen.contains(&backup.name_any()));
     let disclaiming = stream::iter(unseen).for_each_concurrent(AT_ONCE, async |backup| {
         if let Err(failure) = set_unknown(context, backup, Unknown::NotLookedAt).await {

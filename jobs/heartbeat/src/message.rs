@@ -154,8 +154,7 @@ fn is_it(expected: &str, found: Option<&String>) -> bool {
 }
 
 fn is_ready(restore: &Restore) -> bool {
-    let conditions = restore.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|conditions| conditions.is_true(READY))
+    restore.conditions().is_some_and(|conditions| conditions.is_true(READY))
 }
 
 fn mark(event: &Event, phase: Phase) -> Mark {

@@ -198,9 +198,7 @@ impl Pruner {
     /// Says that a loss was confirmed, where no dispatch has said so. Only a Backup that is said not to be whole has its runs
     /// read for it.
     async fn tell_confirmed(&self, backup: &Backup) -> Result<(), Failure> {
-        let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
-        let whole = conditions.and_then(|conditions| conditions.get(WHOLE));
-        if whole.is_none_or(|whole| whole.status != ConditionStatus::False) {
+        if backup.condition(WHOLE).is_none_or(|whole| whole.status != ConditionStatus::False) {
             return Ok(());
         }
         let losses = confirmed(&self.runs.history(backup).await?, backup);

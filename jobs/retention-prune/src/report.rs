@@ -8,7 +8,7 @@ use drover::conditions::{PRUNED, reason};
 use drover::events::{Data, Event, Kind, Pruned, PrunedArchive};
 use drover::exit::{Exit, Failure, warn_of};
 use drover::ledger::{Lines, places_of};
-use drover::resources::{ArchiveHold, Backup, Condition, Losses, rfc3339};
+use drover::resources::{ArchiveHold, Backup, Losses, rfc3339};
 use drover::retention::{Judged, Plan};
 use drover::runs::report::{damage as said_damage, inspected, pruned};
 use drover::runs::{Allowed, History, holds, set_backup_status, with_confirmed};
@@ -285,7 +285,7 @@ pub(crate) async fn tell(pruner: &Pruner, backup: &Backup, history: &History, ou
     let now = pruner.now();
     let inspection = outcome.inspection();
     let change = |backup: &Backup| {
-        let before = condition(backup).and_then(|before| before.message.as_deref());
+        let before = backup.condition(PRUNED).and_then(|before| before.message.as_deref());
         let status = pruned(backup, is_done, outcome.reason(), &words(outcome, before, now), now);
         Some(match &inspection {
             Some((newest, damage)) => inspected(status, newest, damage, now),
@@ -294,7 +294,7 @@ pub(crate) async fn tell(pruner: &Pruner, backup: &Backup, history: &History, ou
     };
     warn_of(set_backup_status(pruner.client.clone(), &backup.name_any(), JOB, change).await);
     warn_beside(pruner, backup, outcome).await;
-    let before = condition(backup).and_then(|before| before.message.as_deref());
+    let before = backup.condition(PRUNED).and_then(|before| before.message.as_deref());
     let is_as_before = before.map(|before| before.split(LAST).next().unwrap_or_default()) == Some(message.as_str());
     let is_usual = is_done && outcome.retained.is_empty() && !outcome.asks();
     let is_quiet = outcome.deleted.is_empty() && (is_as_before || is_usual);
@@ -326,18 +326,13 @@ async fn warn_beside(pruner: &Pruner, backup: &Backup, outcome: &Outcome) {
 
 /// Whether the Backup says already that its newest archive is damaged so.
 fn is_told(backup: &Backup, damage: &str) -> bool {
-    let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.and_then(said_damage) == Some(damage)
+    backup.conditions().and_then(said_damage) == Some(damage)
 }
 
 /// Writes that these losses are confirmed.
 pub(crate) async fn tell_confirmed(pruner: &Pruner, backup: &Backup, losses: &[Losses]) {
     let change = |backup: &Backup| Some(with_confirmed(backup.status.clone()?, losses, pruner.now()));
     warn_of(set_backup_status(pruner.client.clone(), &backup.name_any(), JOB, change).await);
-}
-
-fn condition(backup: &Backup) -> Option<&Condition> {
-    backup.status.as_ref()?.conditions.as_ref()?.get(PRUNED)
 }
 
 /// The events of a prune: what was done, and that it failed where it did.

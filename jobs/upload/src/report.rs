@@ -250,7 +250,7 @@ pub(crate) async fn superseded(
 
 /// A Backup's status with what it said of its runs before a try; none where it said nothing.
 fn as_before(current: &Backup, before: &Backup) -> Option<BackupStatus> {
-    let said = before.status.as_ref()?.conditions.as_ref()?;
+    let said = before.conditions()?;
     let mut status = current.status.clone()?;
     for condition in &mut status.conditions.as_mut()?.0 {
         let is_of_runs = [READY, RECONCILING, STALLED].contains(&condition.type_.as_str());

@@ -2,7 +2,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Conditions, StorageLocation};
+use super::{Condition, Conditions, StorageLocation};
 
 /// On a Backup: the name of a Secret in drover's namespace whose member `url` is that of a heartbeat monitor.
 pub const HEARTBEAT_ANNOTATION: &str = "drover.dev/heartbeat";
@@ -84,6 +84,18 @@ pub enum BackupType {
 }
 
 impl Backup {
+    /// Its conditions; none where its status was never written.
+    #[must_use]
+    pub fn conditions(&self) -> Option<&Conditions> {
+        self.status.as_ref()?.conditions.as_ref()
+    }
+
+    /// Its condition of this type.
+    #[must_use]
+    pub fn condition(&self, type_: &str) -> Option<&Condition> {
+        self.conditions()?.get(type_)
+    }
+
     /// One-time or Recurring, by the spec.
     #[must_use]
     pub fn kind_of_backup(&self) -> BackupType {

@@ -70,6 +70,12 @@ pub const RESOLVED_ANNOTATION: &str = "drover.dev/backup-filename";
 pub const LATEST: &str = "latest";
 
 impl Restore {
+    /// Its conditions; none where its status was never written.
+    #[must_use]
+    pub fn conditions(&self) -> Option<&Conditions> {
+        self.status.as_ref()?.conditions.as_ref()
+    }
+
     /// The file name of its archive; none as long as the latest one is wanted and not chosen yet.
     #[must_use]
     pub fn archive(&self) -> Option<&str> {

@@ -113,8 +113,7 @@ pub fn confirmed(history: &History, backup: &Backup) -> Vec<Losses> {
     let is_of_snapshot = |stage: &SnapshotStage| stage.state == StageState::Completed;
     let mut counted = history.iter().rev().filter(|run| has_counted(run));
     let newest = counted.find_map(|run| status_of(run).snapshot.filter(is_of_snapshot)).unwrap_or_default();
-    let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let is_said = conditions.is_some_and(|conditions| names(conditions, &newest.losses));
+    let is_said = backup.conditions().is_some_and(|conditions| names(conditions, &newest.losses));
     let is_all = newest.missing_types.is_empty() && newest.losses.iter().all(|losses| allowed.confirms(losses));
     if is_said && is_all && open_losses(history, allowed).is_empty() { newest.losses } else { Vec::new() }
 }

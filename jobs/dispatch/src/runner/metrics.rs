@@ -109,7 +109,7 @@ impl Backups {
     fn tell(&self, state: &State, backup: &Backup, history: &History, now: Timestamp) {
         let of = || OfBackup { backup: backup.name_any() };
         let settings = state.settings.settings(backup);
-        set(&self.ready, &of(), f64::from(condition(backup, READY).is_some_and(is_true)));
+        set(&self.ready, &of(), f64::from(backup.condition(READY).is_some_and(is_true)));
         set(&self.suspended, &of(), f64::from(settings.is_suspended()));
         let verified = history.last_verified();
         if let Some(begun) = verified.and_then(|run| begun_at(run, now)) {
@@ -132,7 +132,7 @@ impl Backups {
             let labels = OfFailure { backup: backup.name_any(), reason };
             set(&self.failing, &labels, f64::from(failing == Some(reason)));
         }
-        if let Some(whole) = condition(backup, WHOLE) {
+        if let Some(whole) = backup.condition(WHOLE) {
             set(&self.whole, &of(), f64::from(is_true(whole)));
         }
         if let Ok(Some(due)) = expected_at(backup, settings, history, now) {
@@ -193,10 +193,6 @@ fn seconds(time: Timestamp) -> f64 {
     time.as_duration().as_secs_f64()
 }
 
-fn condition<'a>(backup: &'a Backup, type_: &str) -> Option<&'a Condition> {
-    backup.status.as_ref()?.conditions.as_ref()?.get(type_)
-}
-
 fn is_true(condition: &Condition) -> bool {
     condition.status == ConditionStatus::True
 }
@@ -209,7 +205,7 @@ fn reason_of_failure(backup: &Backup, settings: &Settings, history: &History) ->
     if settings.is_suspended() && since.iter().all(|status| status.state.is_final()) {
         return None;
     }
-    let blocked = condition(backup, BLOCKED).filter(|blocked| is_true(blocked));
+    let blocked = backup.condition(BLOCKED).filter(|blocked| is_true(blocked));
     let has_died = blocked.is_some_and(|blocked| blocked.reason.as_deref() == Some(reason::JOB_FAILED));
     let fails = |state: StageState, attempts: i64| {
         state == StageState::Failed || (state == StageState::InProgress && attempts > 1)
@@ -225,7 +221,7 @@ fn reason_of_failure(backup: &Backup, settings: &Settings, history: &History) ->
     } else if has_died || since.iter().any(at_snapshot) {
         Some("snapshot")
     } else {
-        let is_refused = condition(backup, READY).is_some_and(|ready| ready.status == ConditionStatus::False);
+        let is_refused = backup.condition(READY).is_some_and(|ready| ready.status == ConditionStatus::False);
         is_refused.then_some("other")
     }
 }
@@ -236,7 +232,7 @@ fn pruned_at(backup: &Backup, history: &History) -> Option<Timestamp> {
     if backup.kind_of_backup() == BackupType::OneTime {
         return None;
     }
-    let text = match condition(backup, PRUNED) {
+    let text = match backup.condition(PRUNED) {
         Some(pruned) if is_true(pruned) => pruned.last_update_time.clone(),
         Some(pruned) => pruned.last_transition_time.clone(),
         None => status_of(history.last_verified()?).ended_at,
@@ -247,8 +243,7 @@ fn pruned_at(backup: &Backup, history: &History) -> Option<Timestamp> {
 fn of_restores(state: &State, registry: &mut Registry) {
     let mut counts = BTreeMap::from(["waiting", "completed", "failed"].map(|word| (word, 0.0)));
     for restore in state.restores.iter() {
-        let conditions = restore.status.as_ref().and_then(|status| status.conditions.as_ref());
-        let is_ready = conditions.is_some_and(|conditions| conditions.is_true(READY));
+        let is_ready = restore.conditions().is_some_and(|conditions| conditions.is_true(READY));
         let word = match (restore.has_ended(), is_ready) {
             (false, _) => "waiting",
             (true, true) => "completed",

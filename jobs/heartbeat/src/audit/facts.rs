@@ -49,8 +49,7 @@ pub(super) async fn gather(
             Err(error) => Timing::Unreadable(Chain(&error).to_string()),
         },
     };
-    let conditions = backup.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let ready = conditions.and_then(|conditions| conditions.get(READY));
+    let ready = backup.condition(READY);
     let facts = Facts {
         created: backup.creation_timestamp().map_or_else(clock::now, |time| time.0),
         ready: ready.map(|ready| (ready.status, ready.message.clone().unwrap_or_default())),
@@ -66,7 +65,7 @@ pub(super) async fn gather(
 /// When the expired archives of a Backup were deleted last, where its condition says that they are. The condition alone is
 /// not enough: it stays as it was where the Job of a prune died.
 fn pruned(backup: &Backup) -> Option<Timestamp> {
-    let condition = backup.status.as_ref()?.conditions.as_ref()?.get(PRUNED)?;
+    let condition = backup.condition(PRUNED)?;
     let time = || condition.last_update_time.as_ref()?.parse().ok();
     let pruned = (condition.status == ConditionStatus::True).then(|| time().unwrap_or(Timestamp::MAX));
     // A wrong clock says nothing of when.

@@ -41,7 +41,7 @@ pub(super) fn of_stage(world: &World<'_>, cron_job: &CronJob, decision: &mut Dec
 
 fn victims_of_upload(world: &World<'_>, job: &Job) -> Vec<Victim> {
     let is_silent = |(backup, run): &(&Backup, &BackupRun)| {
-        !has_spoken_of_upload(world, run, job) && !waits_since(world, conditions_of(backup), job)
+        !has_spoken_of_upload(world, run, job) && !waits_since(world, backup.conditions(), job)
     };
     let left = world.awaiting_upload().filter(is_silent);
     left.map(|(backup, run)| Victim::Backup { name: backup.name_any(), run: Some(run.name_any()) }).collect()
@@ -64,7 +64,7 @@ fn victims_of_prune(world: &World<'_>, job: &Job) -> Vec<Victim> {
 
 /// Whether it is told already that the archives are not pruned, or whether they were since the Job began.
 fn has_spoken_of_prune(world: &World<'_>, backup: &Backup, job: &Job) -> bool {
-    let Some(pruned) = conditions_of(backup).and_then(|conditions| conditions.get(PRUNED)) else { return false };
+    let Some(pruned) = backup.condition(PRUNED) else { return false };
     let is_since = pruned.last_update_time.as_deref().is_some_and(|time| is_since(world, time, job));
     pruned.status != ConditionStatus::True || is_since
 }
@@ -94,7 +94,7 @@ pub(super) fn newest_of_upload(world: &World<'_>, case: &Case<'_>, cron_job: &Cr
     let job = newest_failed(world, cron_job, &mut Decision::default())?;
     let mut left = case.history.awaiting_upload();
     let is_silent = left.any(|run| !has_spoken_of_upload(world, run, job));
-    (is_silent && !waits_since(world, conditions_of(case.backup), job)).then(|| obstacle(world, cron_job, job))
+    (is_silent && !waits_since(world, case.backup.conditions(), job)).then(|| obstacle(world, cron_job, job))
 }
 
 /// The newest Job that carries out Restores, if it died without a word about this one.
@@ -149,7 +149,7 @@ fn words(world: &World<'_>, cron_job: &CronJob, job: &Job) -> String {
 
 /// Whether a Job that was to make a snapshot left a word: a run that is not in the middle any more, or a status.
 fn has_spoken(world: &World<'_>, case: &Case<'_>, job: &Job) -> bool {
-    let conditions = conditions_of(case.backup);
+    let conditions = case.backup.conditions();
     if waits_since(world, conditions, job) {
         return true;
     }
@@ -165,17 +165,13 @@ fn has_spoken(world: &World<'_>, case: &Case<'_>, job: &Job) -> bool {
     case.history.newest().is_some_and(is_of_it) || said_failed(world, conditions, job)
 }
 
-fn conditions_of(backup: &Backup) -> Option<&Conditions> {
-    backup.status.as_ref()?.conditions.as_ref()
-}
-
 fn has_spoken_of_upload(world: &World<'_>, run: &BackupRun, job: &Job) -> bool {
     let stage = status_of(run).upload.unwrap_or_default();
     stage.state != StageState::InProgress && stage.ended_at.is_some_and(|time| is_since(world, &time, job))
 }
 
 fn has_spoken_of_restore(world: &World<'_>, restore: &Restore, job: &Job) -> bool {
-    let conditions = restore.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let conditions = restore.conditions();
     waits_since(world, conditions, job) || said_failed(world, conditions, job)
 }
 

@@ -34,8 +34,7 @@ pub(super) fn of_backup(
     });
     found.or_else(|| {
         let waits_for = if is_waiting { uploading } else { case.cron_job() };
-        let conditions = case.backup.status.as_ref().and_then(|status| status.conditions.as_ref());
-        let away = nats_away(world, waits_for?, conditions)?;
+        let away = nats_away(world, waits_for?, case.backup.conditions())?;
         (is_waiting || backups::is_wanted(world, case)).then_some(away)
     })
 }

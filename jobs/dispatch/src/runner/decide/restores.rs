@@ -32,10 +32,11 @@ pub(super) fn decide(world: &World<'_>, decision: &mut Decision) {
         Some(Obstacle::lasting(reason::TEMPLATE_MISSING, message))
     };
     for restore in waiting {
-        let conditions = restore.status.as_ref().and_then(|status| status.conditions.as_ref());
         let died = || deaths::newest_of_restore(world, cron_job?, restore);
         // Of one whose time is over that is told, and nothing of what it waits for.
-        let away = || obstacles::nats_away(world, cron_job?, conditions).filter(|_| !is_given_up(restore, world.now));
+        let away = || {
+            obstacles::nats_away(world, cron_job?, restore.conditions()).filter(|_| !is_given_up(restore, world.now))
+        };
         let own = || died().or_else(|| behind.remove(&restore.name_any())).or_else(away);
         let obstacle = obstacle.clone().or_else(own).filter(|_| world.is_ours());
         status::tell_restore(world, decision, restore, News { obstacle, next_try });

@@ -115,10 +115,8 @@ impl RestoreWish {
 
 /// Whether a Restore that waits says so of what it was before somebody edited it.
 fn is_edited(restore: &Restore) -> bool {
-    let status = restore.status.as_ref();
-    let is_old = status.is_some_and(|status| status.observed_generation < restore.metadata.generation);
-    let conditions = status.and_then(|status| status.conditions.as_ref());
-    is_old && conditions.is_some_and(Conditions::waits)
+    let is_old = restore.status.as_ref().is_some_and(|status| status.observed_generation < restore.metadata.generation);
+    is_old && restore.conditions().is_some_and(Conditions::waits)
 }
 
 impl Wish {
@@ -212,9 +210,8 @@ fn otherwise(case: &Case<'_>) -> (Ready, String) {
     if let Some(words) = missing_words(run).filter(|_| status.state == RunState::Completed) {
         return (Ready::Failed, words);
     }
-    let conditions = case.backup.status.as_ref().and_then(|status| status.conditions.as_ref());
     match status.state {
-        RunState::Completed => match conditions.and_then(damage) {
+        RunState::Completed => match case.backup.conditions().and_then(damage) {
             Some(damage) => (Ready::Failed, damage.to_owned()),
             None => (Ready::Completed, String::new()),
         },
