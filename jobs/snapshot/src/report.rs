@@ -89,12 +89,16 @@ pub(crate) async fn failed(
         Some(BackupRunStatus { snapshot, artifact: left.clone(), ..BackupRunStatus::failed(&reason, &ended_at) })
     });
     warn_of(recorded.await);
-    let is_final = matches!(failure.exit(), Exit::Usage | Exit::DataRefused);
-    let status = |backup: &Backup| report::failed(backup, JOB, &reason, is_final, clock::now());
+    let status = |backup: &Backup| report::failed(backup, JOB, &reason, is_final(failure), clock::now());
     warn_of(set_status(context, backup, status).await);
     let attempt = status_of(run).snapshot.unwrap_or_default().attempts;
     warn_of(context.connection.publish(&failed_event(JOB, run, attempt, &reason)).await);
     context.events.warning(backup, "SnapshotFailed", reason).await;
+}
+
+/// Whether the next try fails too, unless somebody mends something.
+fn is_final(failure: &Failure) -> bool {
+    matches!(failure.exit(), Exit::Usage | Exit::DataRefused)
 }
 
 /// The Rancher backup operator is in charge of the Backup. Its own words about it stay as they are.
@@ -107,9 +111,7 @@ pub(crate) async fn not_in_charge(client: &Client, backup: &Backup, operator: &O
 pub(crate) async fn refused(context: &Context, backup: &Backup, error: &(dyn Error + Send + Sync + 'static)) {
     let reason = Chain::of(error).to_string();
     tracing::error!(backup = backup.name_any(), "{reason}");
-    let status = |backup: &Backup| report::not_begun(backup, report::failed(backup, JOB, &reason, true, clock::now()));
-    warn_of(set_status(context, backup, status).await);
-    context.events.warning(backup, "Refused", reason).await;
+    tell_not_begun(context, backup, reason, true, "Refused").await;
 }
 
 /// No run of the Backup could be opened. Where it is another's turn the others say what they do.
@@ -117,12 +119,13 @@ pub(crate) async fn not_begun(context: &Context, backup: &Backup, failure: &Fail
     if failure.find::<NotNow>().is_some() || failure.find::<crate::backup::Error>().is_some() {
         return;
     }
-    let reason = failure.to_string();
-    let is_final = matches!(failure.exit(), Exit::Usage | Exit::DataRefused);
-    let status =
-        |backup: &Backup| report::not_begun(backup, report::failed(backup, JOB, &reason, is_final, clock::now()));
-    warn_of(set_status(context, backup, status).await);
-    context.events.warning(backup, "NotBegun", reason).await;
+    tell_not_begun(context, backup, failure.to_string(), is_final(failure), "NotBegun").await;
+}
+
+async fn tell_not_begun(context: &Context, backup: &Backup, reason: String, is_final: bool, event: &str) {
+    let failed = |backup: &Backup| report::failed(backup, JOB, &reason, is_final, clock::now());
+    warn_of(set_status(context, backup, |backup| report::not_begun(backup, failed(backup))).await);
+    context.events.warning(backup, event, reason).await;
 }
 
 /// The snapshot waits for a restore. Whose it is the log says, for a status is to say the same from try to try. A Backup that
