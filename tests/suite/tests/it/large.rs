@@ -8,11 +8,12 @@ use bytes::Bytes;
 use drover::artifacts::{BUCKET as OBJECT_STORE, Store};
 use drover::events::Kind;
 use drover::queue;
-use drover::resources::{Artifact, BackupRunSpec, RunState, SnapshotStage, StageState, Trigger, TriggerKind};
+use drover::resources::{
+    Artifact, BackupRunSpec, BackupRunStatus, RunState, SnapshotStage, StageState, Trigger, TriggerKind,
+};
 use drover::runs::{RunStore, artifact_name, event, now_text};
 use drover_tests::{Job, Site, message};
 use futures::stream;
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::nats::options;
@@ -66,7 +67,12 @@ async fn snapshotted(site: &Site, mebibytes: usize) {
         ..SnapshotStage::default()
     };
     let artifact = Artifact::new(OBJECT_STORE, name, chunks);
-    let status = json!({"state": RunState::InProgress, "snapshot": snapshot, "artifact": artifact});
+    let status = BackupRunStatus {
+        state: RunState::InProgress,
+        snapshot: Some(snapshot),
+        artifact: Some(artifact),
+        ..BackupRunStatus::default()
+    };
     let run = runs.record(&run, |_| Some(status.clone())).await.unwrap();
     connection.publish(&event(Kind::BackupSnapshotted, "snapshot", &run)).await.unwrap();
 }

@@ -1,11 +1,12 @@
 use std::process::ExitStatus;
 
-use drover::resources::{BackupRunSpec, RunState, SnapshotStage, StageState, Trigger, TriggerKind, rfc3339};
+use drover::resources::{
+    BackupRunSpec, BackupRunStatus, RunState, SnapshotStage, StageState, Trigger, TriggerKind, rfc3339,
+};
 use drover::runs::RunStore;
 use drover_testbed::Part;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use serde_json::json;
 use uuid::Uuid;
 
 use super::Cluster;
@@ -98,7 +99,8 @@ async fn awaits_its_upload(cluster: &Cluster, name: &str) {
     let run = runs.open(&backup, spec).await.unwrap();
     let ended_at = Some(rfc3339(now + SignedDuration::from_secs(50)));
     let snapshot = SnapshotStage { state: StageState::Completed, objects: 1, ended_at, ..SnapshotStage::default() };
-    let status = json!({"state": RunState::InProgress, "snapshot": snapshot});
+    let status =
+        BackupRunStatus { state: RunState::InProgress, snapshot: Some(snapshot), ..BackupRunStatus::default() };
     runs.record(&run, |_| Some(status.clone())).await.unwrap();
 }
 

@@ -8,8 +8,8 @@ use drover::ledger::Ledger;
 use drover::places::{Target, targets};
 use drover::policy::Settings;
 use drover::resources::{
-    ArchiveState, Backup, BackupRun, BackupRunSpec, BackupSpec, DEFAULT_NAMESPACE, Place, RunState, SnapshotStage,
-    StageState, StorageLocation, Trigger, TriggerKind, UploadStage, rfc3339,
+    ArchiveState, Backup, BackupRun, BackupRunSpec, BackupRunStatus, BackupSpec, DEFAULT_NAMESPACE, Place, RunState,
+    SnapshotStage, StageState, StorageLocation, Trigger, TriggerKind, UploadStage, rfc3339,
 };
 use drover::runs::{RunStore, archive_name, report, set_backup_status, status_of};
 use drover::storage::{Content, Storage, StorageOptions};
@@ -18,7 +18,6 @@ use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use retention_prune::{Pruner, sweep};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -151,7 +150,7 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    fn status(&self, number: i64, content: Content, objects: u64) -> serde_json::Value {
+    fn status(&self, number: i64, content: Content, objects: u64) -> BackupRunStatus {
         let place = Place {
             name: Place::DEFAULT.to_owned(),
             location: self.storage.path_of(&self.archive(number)),
@@ -168,7 +167,13 @@ impl<'a> Rounds<'a> {
             ..SnapshotStage::default()
         };
         let upload = UploadStage { state: StageState::Completed, places: vec![place], ..UploadStage::default() };
-        json!({"state": RunState::Completed, "endedAt": rfc3339(day(number)), "snapshot": snapshot, "upload": upload})
+        BackupRunStatus {
+            state: RunState::Completed,
+            ended_at: Some(rfc3339(day(number))),
+            snapshot: Some(snapshot),
+            upload: Some(upload),
+            ..BackupRunStatus::default()
+        }
     }
 
     /// The numbers of the rounds whose archives lie there.
