@@ -7,7 +7,7 @@ use std::path::Path;
 use kube::{Client, Config};
 use serde_json::{Value, json};
 
-use crate::place::Place;
+use super::place::Place;
 
 const OURS: &str = "system:serviceaccount:cattle-resources-system:drover-";
 

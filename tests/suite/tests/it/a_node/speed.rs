@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::place::Place;
+use super::place::Place;
 
 const TRIES: usize = 3;
 
