@@ -16,7 +16,8 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-const SETTINGS: Settings = Settings { duration: Duration::from_secs(2) };
+/// Long enough that a busy machine takes the Lease from nobody who holds it: it is renewed in time, so nobody waits for its end.
+const SETTINGS: Settings = Settings { duration: Duration::from_secs(5) };
 
 /// A ResourceSet of the ConfigMaps `item-…` in the namespace `default`.
 fn set(name: &str, name_regexp: &str) -> String {
