@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Command, Parser};
 use snafu::Snafu;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -17,8 +17,12 @@ pub use self::options::StageOptions;
 pub use self::store::connect_to_store;
 use crate::cluster;
 use crate::exit::{Exit, Failure};
+use crate::pipe;
 use crate::storage::install_tls_provider;
 use crate::telemetry::{self, TelemetryOptions};
+
+/// Why a job ended whose log has no reader.
+const UNHEARD: &str = "nobody reads the log any more";
 
 /// The arguments of a job.
 pub trait JobArguments: Parser {
@@ -37,7 +41,8 @@ pub trait JobArguments: Parser {
 
 /// Runs a job: reads its arguments, starts its log, passes SIGTERM and SIGINT on as `shutdown`, reports how it ended.
 ///
-/// A second signal ends the process at once. Whoever does not say what is to be done is shown the help, but in a pod.
+/// A second signal ends the process at once. That the terminal is gone (SIGHUP), or whoever read the log, is passed on as
+/// the first one. Whoever does not say what is to be done is shown the help, but in a pod.
 pub fn execute<A, R, F>(name: &'static str, version: &'static str, run: R) -> ExitCode
 where
     A: JobArguments,
@@ -80,8 +85,10 @@ where
         .map_err(|source| Error::StartRuntime { source })?;
     let outcome = runtime.block_on(async {
         let shutdown = CancellationToken::new();
+        pipe::ends_by(shutdown.clone());
         watch_signals(shutdown.clone())?;
-        run(arguments, shutdown).await
+        let done = run(arguments, shutdown).await;
+        if pipe::is_unheard() { done.and(Err(Failure::new(Exit::Failure, UNHEARD))) } else { done }
     });
     // A blocking read of a dead peer must not hold back the exit of a job that has decided how it ends.
     runtime.shutdown_background();
@@ -130,14 +137,60 @@ impl crate::exit::Fault for Error {
 
 fn watch_signals(shutdown: CancellationToken) -> Result<(), Error> {
     let listen = |kind| signal(kind).map_err(|source| Error::ListenForSignals { source });
+    let hang_up = if is_hang_up_ignored() { None } else { Some(listen(SignalKind::hangup())?) };
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-        warn!("asked to end: finishing what is in work; a second signal ends at once");
+        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} () = hung_up(hang_up) => {} }
+        // What is logged may not reach anybody any more.
         shutdown.cancel();
+        warn!("asked to end: finishing what is in work; a second signal ends at once");
+        // A terminal that is closed says so more than once, for its shell and for itself.
         tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
         #[expect(clippy::exit, reason = "the second signal means now")]
         std::process::exit(i32::from(Exit::Failure.code()));
     });
     Ok(())
+}
+
+/// Waits for SIGHUP, where it is listened for. It is caught from then on, also where nobody waits.
+async fn hung_up(signals: Option<Signal>) {
+    match signals {
+        Some(mut signals) => {
+            signals.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether whoever started the program wants it to outlive the terminal, as `nohup` does. To ask the system takes `unsafe`
+/// code; what it shows of the process does not.
+fn is_hang_up_ignored() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hang_up(&status))
+}
+
+/// Whether SIGHUP, the first bit, is among the signals that a process ignores, by what Linux shows of it.
+fn ignores_hang_up(status: &str) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|ignored| u64::from_str_radix(ignored.trim(), 16).ok());
+    ignored.is_some_and(|ignored| ignored & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_to_outlive_the_terminal_is_known() {
+        let status =
+            |ignored: &str| format!("Name:\tdrover\nSigBlk:\t0000000000000001\n{ignored}SigCgt:\t0000000000000001\n");
+        for (ignored, expected) in [
+            ("SigIgn:\t0000000000000001\n", true),
+            ("SigIgn:\t0000000000001001\n", true),
+            ("SigIgn:\t0000000000001000\n", false),
+            ("SigIgn:\tnothing\n", false),
+            ("", false),
+        ] {
+            assert_eq!(ignores_hang_up(&status(ignored)), expected, "{ignored:?}");
+        }
+    }
 }

@@ -58,7 +58,7 @@ impl Fault for Error {
     }
 }
 
-/// Starts logging to standard error; the program ends once nobody reads that. A logger that is there already, as in a test
+/// Starts logging to standard error; once nobody reads that, the work is asked to end. A logger that is there already, as in a test
 /// process, stays.
 ///
 /// # Errors

@@ -40,6 +40,8 @@ mod special;
 mod support;
 #[path = "cluster/unchangeable.rs"]
 mod unchangeable;
+#[path = "cluster/unheard.rs"]
+mod unheard;
 #[path = "cluster/versions.rs"]
 mod versions;
 #[path = "cluster/volumes.rs"]

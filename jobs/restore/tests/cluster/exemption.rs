@@ -30,18 +30,18 @@ fn webhooks(webhook: &Webhook) -> Value {
     json!([one("first.exempt.example.io"), second])
 }
 
-async fn configurations() -> Api<DynamicObject> {
+pub(crate) async fn configurations() -> Api<DynamicObject> {
     let group = "admissionregistration.k8s.io/v1";
     api("validatingwebhookconfigurations", group, "ValidatingWebhookConfiguration", None).await
 }
 
-fn configuration(name: &str, webhooks: &Value) -> Value {
+pub(crate) fn configuration(name: &str, webhooks: &Value) -> Value {
     json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
         "metadata": {"name": name}, "webhooks": webhooks})
 }
 
 /// The names of the conditions of each webhook.
-async fn conditions(name: &str) -> Vec<Vec<String>> {
+pub(crate) async fn conditions(name: &str) -> Vec<Vec<String>> {
     let live = live(&configurations().await, name).await;
     let names = |webhook: &Value| {
         let conditions = webhook["matchConditions"].as_array().cloned().unwrap_or_default();

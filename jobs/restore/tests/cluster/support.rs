@@ -8,6 +8,7 @@ use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::config::Kubeconfig;
 use kube::discovery::ApiResource;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -95,8 +96,13 @@ impl Run {
 
     /// Asks a process to end, as the kubelet does.
     pub(crate) fn ask_to_end(child: &Child) {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        Self::signal(child, Signal::TERM);
+    }
+
+    /// Sends a process a signal.
+    pub(crate) fn signal(child: &Child, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// Waits until a process logs these words, and gives what it logged so far.
