@@ -5,7 +5,7 @@
 //! program ── http on loopback ──▶ Proxy ── https, as an administrator or somebody else ──▶ API server
 //! ```
 //! Everything is forwarded to the real API server and comes from it; nothing is made up, but that a write which was held
-//! and is dropped is answered with 503, and what time it is, where a test says so.
+//! and is dropped is answered with 503, and what time it is and what becomes of a request, where a test says so.
 
 mod gate;
 
@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -89,6 +92,30 @@ fn is_write(method: &Method, path: &str) -> bool {
     [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method) && !path.contains("dryRun=All")
 }
 
+/// A request that the API server has not seen yet.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// How.
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// What it says.
+    pub body: Bytes,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fate {
+    /// It comes through, and so does the answer.
+    Passes,
+    /// It comes through, and the answer is lost: 503.
+    LosesAnswer,
+    /// It does not come through: 403.
+    IsRefused,
+}
+
+type Judge = dyn Fn(Asked) -> BoxFuture<'static, Fate> + Send + Sync;
+
 /// A proxy before the API server of a testbed, until it is dropped.
 pub struct Proxy {
     folder: TempDir,
@@ -102,6 +129,7 @@ struct Shared {
     gate: Mutex<Option<Arc<Gate>>>,
     strips_dates: AtomicBool,
     date: Mutex<Option<HeaderValue>>,
+    judge: Mutex<Option<Arc<Judge>>>,
 }
 
 impl Proxy {
@@ -125,8 +153,8 @@ impl Proxy {
         std::fs::write(kubeconfig_in(folder.path()), kubeconfig(address))
             .context(UseMachineSnafu { what: "write the kubeconfig" })?;
         let client = client(user).await?;
-        let (answered, gate, date) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { client, answered, gate, strips_dates: AtomicBool::default(), date });
+        let (answered, gate, date, judge) = (Mutex::default(), Mutex::default(), Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { client, answered, gate, strips_dates: AtomicBool::default(), date, judge });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Ok(Self { folder, shared, task })
     }
@@ -151,6 +179,15 @@ impl Proxy {
     /// From now on each answer says that it is this time, as the header `Date` does: a test need not wait until it is.
     pub fn say_it_is(&self, date: HeaderValue) {
         *lock(&self.shared.date) = Some(date);
+    }
+
+    /// From now on this decides what becomes of each request, before it comes through: it may change the world meanwhile.
+    pub fn judge<F>(&self, judge: impl Fn(Asked) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Fate> + Send + 'static,
+    {
+        let judge = move |asked: Asked| -> BoxFuture<'static, Fate> { Box::pin(judge(asked)) };
+        *lock(&self.shared.judge) = Some(Arc::new(judge));
     }
 
     /// From now on so many writes come through; the answer of the last of them, and every write after it, is held. Reads
@@ -218,18 +255,32 @@ impl Shared {
         {
             return unavailable();
         }
-        let Some(response) = self.forward(request).await else { return unavailable() };
+        let (parts, body) = request.into_parts();
+        let Ok(body) = body.collect().await else { return unavailable() };
+        let body = body.to_bytes();
+        let asked = Asked { method: method.clone(), path: path.clone(), body: body.clone() };
+        let fate = self.fate_of(asked).await;
+        if fate == Fate::IsRefused {
+            return without_body(StatusCode::FORBIDDEN);
+        }
+        let Some(response) = self.forward(parts, body).await else { return unavailable() };
         lock(&self.answered).push(Answered { method, path, status: response.status() });
         if let Some(gate) = &gate {
             gate.written().await;
         }
-        Ok(response)
+        if fate == Fate::LosesAnswer { unavailable() } else { Ok(response) }
+    }
+
+    async fn fate_of(&self, asked: Asked) -> Fate {
+        let judge = lock(&self.judge).clone();
+        match judge {
+            Some(judge) => judge(asked).await,
+            None => Fate::Passes,
+        }
     }
 
     /// Asks the API server; none where it does not answer.
-    async fn forward(&self, request: Request<Incoming>) -> Option<Response<Body>> {
-        let (parts, body) = request.into_parts();
-        let body = body.collect().await.ok()?.to_bytes();
+    async fn forward(&self, parts: Parts, body: Bytes) -> Option<Response<Body>> {
         let mut forwarded = Request::from_parts(parts, Body::from(body));
         // What concerns this connection alone; the client sets its own.
         for name in [http::header::HOST, http::header::CONNECTION, http::header::TRANSFER_ENCODING] {
@@ -248,7 +299,11 @@ impl Shared {
 }
 
 fn unavailable() -> Result<Response<Body>, http::Error> {
-    Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).body(Body::empty())
+    without_body(StatusCode::SERVICE_UNAVAILABLE)
+}
+
+fn without_body(status: StatusCode) -> Result<Response<Body>, http::Error> {
+    Response::builder().status(status).body(Body::empty())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

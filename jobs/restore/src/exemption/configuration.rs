@@ -168,7 +168,8 @@ impl Configuration {
         Ok(taken.await?.unwrap_or_default())
     }
 
-    /// Changes it, where `change` says that there is something to change, as it is at that moment.
+    /// Changes it, where `change` says that there is something to change, as it is at that moment. A change whose answer was
+    /// lost conflicts with itself, and is ours all the same.
     async fn change<T>(
         &self,
         server: &Server,
@@ -177,15 +178,16 @@ impl Configuration {
     ) -> Result<Option<T>, ExemptionError> {
         let (plural, name) = (self.plural, &self.name);
         let path = format!("{}?fieldManager={}", self.path(), condition::NAME);
+        let mut tried = None;
         for _ in 0..CONFLICTS {
             let Some(mut live) = self.read(server).await? else { return Ok(None) };
             let (is_changed, what) = change(&mut live);
             if !is_changed {
-                return Ok(Some(what));
+                return Ok(Some(tried.unwrap_or(what)));
             }
             match server.plain(Method::PATCH, &path, patch(&live).to_string().into()).await {
                 Ok(_) => return Ok(Some(what)),
-                Err(error) if error.is_conflict() => {}
+                Err(error) if error.is_conflict() => tried = Some(what),
                 Err(error) if error.is_not_found() => return Ok(None),
                 Err(source) => {
                     return Err(ExemptionError::Write { verb, plural, name: name.clone(), source });

@@ -1,16 +1,19 @@
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use drover_testbed::proxy::Proxy;
+use drover_testbed::proxy::{Answered, Fate, Proxy};
 use drover_testbed::webhook::Webhook;
+use http::Method;
 use kube::Client;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Archive, Run, api, change, definition, kubeconfig_of, live, make, resource, rule, run, run_asking, run_through,
-    start, testbed, thing, until,
+    Archive, Run, api, change, config_map, definition, kubeconfig_of, live, make, resource, rule, run, run_asking,
+    run_through, start, testbed, thing, until,
 };
+use crate::unheard::idle;
 
 const GROUP: &str = "exempt.example.io";
 const NAME: &str = "policy.exempt.example.io";
@@ -232,4 +235,26 @@ async fn whoever_may_not_look_is_not_told_that_nobody_is_exempt() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
     assert!(errors.contains("failed to list mutatingwebhookconfigurations"), "{errors}");
+}
+
+/// It is tried again, conflicts with itself, and finds that the condition is there.
+#[tokio::test]
+async fn an_exemption_of_which_no_answer_told_is_waited_for_all_the_same() {
+    let name = "lost.example.io";
+    make(&configurations().await, &configuration(name, &idle(name))).await;
+    let proxy = Proxy::start(testbed().await).await.unwrap();
+    let is_lost = AtomicBool::new(false);
+    proxy.judge(move |asked| {
+        let loses = asked.method == Method::PATCH && !is_lost.swap(true, Ordering::SeqCst);
+        async move { if loses { Fate::LosesAnswer } else { Fate::Passes } }
+    });
+    let archive = Archive::of(&[config_map("default", "lost-answer", &json!(null))], None);
+    let option = format!("--exempt-webhooks={name}");
+    let done = run_through(&proxy.kubeconfig(), "apply", &archive, &[option.as_str()]).await;
+    assert_eq!((done.code, done.count("created")), (0, 1), "{} {}", done.report, done.errors);
+    let of_it = |answered: &Answered| answered.method == Method::PATCH && answered.path.contains(name);
+    let statuses: Vec<_> =
+        proxy.answered().into_iter().filter(of_it).map(|answered| answered.status.as_u16()).collect();
+    assert_eq!(statuses, [200, 409, 200], "put in, put in again in vain, taken out");
+    assert!(done.errors.contains("can show that the exemption is in force; waiting 3 s"), "{}", done.errors);
 }
