@@ -26,6 +26,8 @@ mod prune;
 mod recreate;
 #[path = "cluster/refusals.rs"]
 mod refusals;
+#[path = "cluster/rewritten.rs"]
+mod rewritten;
 #[path = "cluster/round_trip.rs"]
 mod round_trip;
 #[path = "cluster/rounds.rs"]

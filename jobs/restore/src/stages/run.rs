@@ -133,17 +133,25 @@ impl<'a> Run<'a> {
     }
 
     /// Looks once more at what was written, if the exemption from webhooks was missing meanwhile, more often than so often:
-    /// one of them may have changed it.
-    pub(super) async fn past_webhooks(&mut self, lapses: u32) {
-        if self.stop.is_cancelled() || self.writer.server.lapses().await == lapses {
-            return;
+    /// one of them may have changed it. So it is where it was missing during that look, as often as it is put in again.
+    pub(super) async fn past_webhooks(&mut self, mut lapses: u32) {
+        while !self.stop.is_cancelled() {
+            let now = self.writer.server.lapses().await;
+            if now == lapses {
+                return;
+            }
+            lapses = now;
+            self.batch(self.written(), Turn::Webhooks).await;
         }
+    }
+
+    /// What this run wrote.
+    fn written(&self) -> Vec<Position> {
         let is_written = |position: &Position| {
             matches!(self.results.outcome(*position), Outcome::Created | Outcome::Updated)
                 && self.plan.action(*position).writes()
         };
-        let written: Vec<Position> = self.writer.facts.positions().filter(is_written).collect();
-        self.batch(written, Turn::Webhooks).await;
+        self.writer.facts.positions().filter(is_written).collect()
     }
 
     /// Ends, with what it came to.
@@ -307,14 +315,15 @@ pub(super) fn after_owners(second: ObjectResult, first: (Outcome, &str), in_cycl
     }
 }
 
-/// The second write of an object, for a webhook that changed it, does not hide what the first one did.
-fn after_webhooks(second: ObjectResult, first: (Outcome, &str)) -> ObjectResult {
-    let changed = "a webhook changed it before it was exempt from it again, so it was written twice";
-    match second.outcome {
-        // What is created where it is missing and never written over is left as it is the second time.
-        Outcome::Unchanged | Outcome::Kept => ObjectResult::new(first.0, first.1.to_owned()),
-        Outcome::Updated => ObjectResult::noted(first.0, [changed, first.1]),
-        _ => second,
+/// A further write of an object, for a webhook that changed it, does not hide what the first one did.
+fn after_webhooks(further: ObjectResult, first: (Outcome, &str)) -> ObjectResult {
+    let changed = "a webhook changed it before it was exempt from it again, so it was written again";
+    match further.outcome {
+        // What is created where it is missing and never written over is left as it is from then on, and what happens more
+        // than once is told once.
+        Outcome::Updated if !first.1.starts_with(changed) => ObjectResult::noted(first.0, [changed, first.1]),
+        Outcome::Unchanged | Outcome::Kept | Outcome::Updated => ObjectResult::new(first.0, first.1.to_owned()),
+        _ => further,
     }
 }
 
@@ -355,6 +364,8 @@ mod tests {
         assert!(
             outcome == Outcome::Created && reason.starts_with("a webhook changed it") && reason.ends_with("; first")
         );
+        let third = ObjectResult::new(Outcome::Updated, "third".to_owned());
+        assert_eq!(after_webhooks(third, (outcome, &reason)), ObjectResult::new(outcome, reason.clone()));
         assert_eq!(after(Outcome::Failed), (Outcome::Failed, "second".to_owned()));
     }
 
