@@ -22,6 +22,7 @@ mod lapses;
 mod left;
 mod missing;
 mod put_in;
+mod settle;
 mod state;
 mod teller;
 mod trial;
@@ -248,7 +249,7 @@ impl Exemption {
         self.tell_first(user, &put_in).await;
         state.is_told = !put_in.exempt.is_empty();
         if put_in.changed > 0 {
-            self.settle(server, &trials).await;
+            self.settle(server, state, &trials).await;
         }
         Ok(())
     }
@@ -314,26 +315,6 @@ impl Exemption {
         }
         lock(&self.webhooks).clone_from(&put_in.exempt);
         Ok(put_in)
-    }
-
-    /// Waits until the exemption is in force, as far as that can be seen.
-    async fn settle(&self, server: &Server, trials: &[&'static trial::Trial]) {
-        if trials.is_empty() {
-            info!("no write on trial can show that the exemption is in force; waiting {} s", UNSEEN.as_secs());
-            sleep(UNSEEN).await;
-            return;
-        }
-        let webhooks = lock(&self.webhooks).clone();
-        if trial::pass(server, trials, &webhooks, IN_FORCE_WITHIN).await {
-            info!("the exemption is in force: writes on trial pass the webhooks");
-        } else {
-            let seconds = IN_FORCE_WITHIN.as_secs();
-            let words = format!(
-                "after {seconds} s writes on trial do not show that no webhook is asked; what they refuse is named, and \
-                 what they change is not"
-            );
-            self.teller.warn("NotExempted", words).await;
-        }
     }
 
     /// Takes the condition out. Whoever took the Lease takes it out instead, if the Lease is lost.
