@@ -30,7 +30,7 @@ mod user;
 mod wish;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,7 +42,9 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use self::condition::Added;
 pub(crate) use self::condition::keep_live;
+use self::configuration::Configuration;
 pub(crate) use self::configuration::{GROUP, PLURALS};
 use self::error::ExemptionError;
 pub(crate) use self::foreseen::foreseen;
@@ -72,8 +74,8 @@ pub(crate) struct Exemption {
     lost: CancellationToken,
     user: OnceCell<User>,
     begun: OnceCell<()>,
-    /// Whether a condition may be in the cluster.
-    is_put_in: AtomicBool,
+    /// The configurations that may have the condition.
+    may_have: Mutex<BTreeSet<Configuration>>,
     lapses: AtomicU32,
     /// The webhooks that are not to be asked.
     webhooks: Mutex<BTreeSet<String>>,
@@ -121,7 +123,7 @@ impl Exemption {
             lost,
             user: OnceCell::new(),
             begun: OnceCell::new(),
-            is_put_in: AtomicBool::new(false),
+            may_have: Mutex::default(),
             lapses: AtomicU32::new(0),
             webhooks: Mutex::default(),
             state: tokio::sync::Mutex::default(),
@@ -302,10 +304,9 @@ impl Exemption {
             return Ok(put_in);
         };
         let expression = condition::expression(user);
-        self.is_put_in.store(true, Ordering::Relaxed);
         for configuration in configuration::of_names(&self.names) {
             let goes_on = !self.lost.is_cancelled()
-                && put_in.take(&configuration, configuration.put_in(server, &expression).await);
+                && put_in.take(&configuration, self.put_into(server, &configuration, &expression).await);
             if !goes_on {
                 break;
             }
@@ -317,9 +318,25 @@ impl Exemption {
         Ok(put_in)
     }
 
+    /// Puts the condition into one configuration; it is noted before the first request that it may be there.
+    async fn put_into(
+        &self,
+        server: &Server,
+        configuration: &Configuration,
+        expression: &str,
+    ) -> Result<Option<Added>, ExemptionError> {
+        let is_first = lock(&self.may_have).insert(configuration.clone());
+        let came_to = configuration.put_in(server, expression).await;
+        if is_first && put_in::is_nowhere(&came_to) {
+            lock(&self.may_have).remove(configuration);
+        }
+        came_to
+    }
+
     /// Takes the condition out. Whoever took the Lease takes it out instead, if the Lease is lost.
     async fn end(&self, server: &Server) {
-        if !self.is_put_in.load(Ordering::Relaxed) {
+        let may_have = lock(&self.may_have).clone();
+        if may_have.is_empty() {
             return;
         }
         if self.lost.is_cancelled() {
@@ -327,7 +344,7 @@ impl Exemption {
             return;
         }
         let mut failed = None;
-        for configuration in configuration::of_names(&self.names) {
+        for configuration in may_have {
             let Err(error) = configuration.take_out(server).await else { continue };
             let is_away = error.exit() == Exit::Unavailable;
             failed = Some(error);
@@ -351,6 +368,6 @@ pub(crate) fn webhook_of(error: &RequestError) -> Option<&str> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Sets of names are sound whatever happened to who held the lock.
+    // Sets are sound whatever happened to who held the lock.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -68,6 +68,16 @@ impl PutIn {
     }
 }
 
+/// Whether a configuration is known not to have the condition: it is not there, has no room, or this user may not read or
+/// change it. What else failed may have come through.
+pub(super) fn is_nowhere(came_to: &Result<Option<Added>, ExemptionError>) -> bool {
+    match came_to {
+        Ok(added) => added.as_ref().is_none_or(|added| added.exempt.is_empty()),
+        Err(ExemptionError::Get { source, .. } | ExemptionError::Write { source, .. }) => source.is_forbidden(),
+        Err(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::configuration::of_names;
@@ -107,10 +117,33 @@ mod tests {
         assert!(failure.starts_with("exempt from some webhooks") && failure.ends_with("not you"), "{failure}");
     }
 
+    fn unanswered() -> RequestError {
+        RequestError::Timeout { path: "/".to_owned() }
+    }
+
+    #[test]
+    fn whatever_may_have_come_through_counts_as_put_in() {
+        let get =
+            |source| ExemptionError::Get { plural: "validatingwebhookconfigurations", name: String::new(), source };
+        let full = Added { changed: 0, exempt: Vec::new(), full: vec!["full".to_owned()] };
+        for (came_to, expected) in [
+            (Ok(None), true),
+            (Ok(Some(full)), true),
+            (Err(failed(forbidden())), true),
+            (Err(get(forbidden())), true),
+            (Ok(Some(added("one"))), false),
+            (Err(failed(unanswered())), false),
+            // It is read anew after a write of which nothing is known.
+            (Err(get(unanswered())), false),
+        ] {
+            assert_eq!(is_nowhere(&came_to), expected, "{came_to:?}");
+        }
+    }
+
     #[test]
     fn where_no_server_answers_no_other_is_tried() {
         let mut put_in = PutIn::default();
-        assert!(!put_in.take(&named("policy"), Err(failed(RequestError::Timeout { path: "/".to_owned() }))));
+        assert!(!put_in.take(&named("policy"), Err(failed(unanswered()))));
         assert!(put_in.failure().is_some());
     }
 

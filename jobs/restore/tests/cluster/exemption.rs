@@ -220,6 +220,19 @@ async fn a_configuration_that_may_not_be_changed_leaves_the_exemption_from_the_o
         assert!(notes.contains(words), "{words}: {notes}");
     }
     assert_eq!((conditions(open).await, conditions(locked).await), (vec![Vec::<String>::new()], vec![vec![]]));
+    who_was_never_exempt_is_told_of_no_end(&kubeconfig, locked).await;
+}
+
+async fn who_was_never_exempt_is_told_of_no_end(kubeconfig: &std::path::Path, locked: &str) {
+    let archive = Archive::of(&[config_map("default", "never-exempt", &json!(null))], None);
+    let option = format!("--exempt-webhooks={locked}");
+    let done = run_through(kubeconfig, "apply", &archive, &[option.as_str()]).await;
+    assert_eq!((done.code, done.count("created")), (0, 1), "{} {}", done.report, done.errors);
+    let notes = done.report["notes"].to_string();
+    assert!(notes.contains("webhooks are asked about what is written: failed to put in"), "{notes}");
+    for words in ["still exempt", "is exempt from webhooks any more"] {
+        assert!(!notes.contains(words), "{words}: {notes}");
+    }
 }
 
 #[tokio::test]
