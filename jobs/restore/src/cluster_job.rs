@@ -21,7 +21,7 @@ use crate::cluster_report::{self as report, Ending};
 use crate::controllers::{self, Hold, ScaledDown};
 use crate::copies::{self, When};
 use crate::exclusive::Turn;
-use crate::exemption::{self, Exemption};
+use crate::exemption::{self, Exempt, Exemption};
 use crate::fetch::{Fetched, fetch};
 use crate::ground::Ground;
 use crate::outcome::{Counts, Outcome};
@@ -31,7 +31,7 @@ use crate::restoration::{Finished, Restoration};
 use crate::unchanged::unchanged;
 use crate::waiting::{is_anything_left, to_carry_out};
 use crate::wishes::{WishError, Wishes};
-use crate::{JobOptions, chosen, line, stored_report};
+use crate::{JobOptions, chosen, line, stored_report, wishes};
 
 /// The job's name, and its field manager.
 pub(crate) const JOB: &str = "restore";
@@ -158,8 +158,9 @@ async fn work(
     let (later, now): (Vec<_>, Vec<_>) = left
         .into_iter()
         .partition(|left| waiting.iter().any(|restore| restore.uid().as_deref() == Some(left.holder())));
-    let mut outcomes =
-        vec![exemption::take_out_left(&server, turn).await.map(drop), put_back(&server, &now, turn).await];
+    let is_exempt = |name: &str| waiting.iter().all(|one| wishes::exempt(one).is_ok_and(|exempt| exempt.has(name)));
+    let ended = exemption::end_left_but_for(&server, turn, is_exempt).await;
+    let mut outcomes = vec![ended, put_back(&server, &now, turn).await];
     drop(copies::put_back_left(&server, &namespace, turn, When::BeforePlans).await);
     if !waiting.is_empty() {
         outcomes.push(Box::pin(restore_all_of(waiting, client, Arc::clone(&server), options, identity, turn)).await);
@@ -197,7 +198,7 @@ async fn restore_all_of(
                 return worst.map_or(Ok(()), Err);
             }
             let span = info_span!("restore", restore = restore.name_any());
-            if let Err(failure) = restore_one(&context, restore, turn.stop()).instrument(span.clone()).await {
+            if let Err(failure) = restore_one(&context, restore, turn).instrument(span.clone()).await {
                 span.in_scope(|| error!("{failure}"));
                 worst = worst.into_iter().chain([failure]).max_by_key(Failure::exit);
             }
@@ -210,7 +211,7 @@ async fn restore_all_of(
 }
 
 /// One Restore, with what it tells before and after.
-async fn restore_one(context: &Context, restore: &Restore, stop: &CancellationToken) -> Result<(), Failure> {
+async fn restore_one(context: &Context, restore: &Restore, turn: &Turn) -> Result<(), Failure> {
     if restores::is_given_up(restore, clock::now()) {
         return report::ended_untried(context, restore).await;
     }
@@ -220,14 +221,14 @@ async fn restore_one(context: &Context, restore: &Restore, stop: &CancellationTo
     let restore = &found;
     let resolved = tokio::select! {
         resolved = chosen::resolve(context, restore) => resolved,
-        () = stop.cancelled() => Err(JobError::Interrupted { words: "nothing was changed".to_owned() }.into()),
+        () = turn.stop().cancelled() => Err(JobError::Interrupted { words: "nothing was changed".to_owned() }.into()),
     };
     let restore = &match resolved {
         Ok(resolved) => resolved,
         Err(failure) => return end_badly(context, restore, failure).await,
     };
-    let stop = stop.child_token();
-    let work = Box::pin(carry_out(context, restore, &stop));
+    let stop = turn.stop().child_token();
+    let work = Box::pin(carry_out(context, restore, turn, &stop));
     let (done, is_deleted) = until_deleted(context, restore, &stop, work).await;
     match done {
         // Whoever took the Lease tells how it ends.
@@ -273,7 +274,12 @@ fn ending_of(failure: &Failure, reason: String) -> Ending {
 }
 
 /// Downloads, checks, plans and applies; gives the counts in words.
-async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToken) -> Result<String, Failure> {
+async fn carry_out(
+    context: &Context,
+    restore: &Restore,
+    turn: &Turn,
+    stop: &CancellationToken,
+) -> Result<String, Failure> {
     let wishes = Wishes::of(restore)?;
     let filename = restore.archive().unwrap_or_default().to_owned();
     let Fetched { spool, note } = tokio::select! {
@@ -285,8 +291,10 @@ async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToke
     let JobOptions { cluster, storage, .. } = &context.options;
     let ground = Ground::survey(&context.server, &cluster.namespace, wishes.credentials, Some(storage)).await?;
     let exempt = wishes.exempt.clone();
+    let passed = Box::pin(end_left(context, restore, turn, &exempt)).await;
     let concurrency = context.options.limits.concurrency;
-    let restoration = Restoration::new(Arc::clone(&context.server), spool, wishes, ground, concurrency).noting(note);
+    let restoration = Restoration::new(Arc::clone(&context.server), spool, wishes, ground, concurrency);
+    let restoration = restoration.noting(note).noting(passed);
     let gauge = restoration.gauge();
     let patience = context.options.patience.for_pods();
     let hold = Hold::of_restore(restore, &context.events, patience, context.lost.clone());
@@ -311,6 +319,18 @@ async fn carry_out(context: &Context, restore: &Restore, stop: &CancellationToke
         progress::telling(&Gauge::of(Doing::Reporting), storing).await;
     }
     conclude(restore, &finished, &counts, stop)
+}
+
+/// Before the first write: what a Restore before left behind would exempt this one too. Gives what is told where it stays.
+async fn end_left(context: &Context, restore: &Restore, turn: &Turn, exempt: &Exempt) -> Option<String> {
+    let note = exemption::end_left_before(&context.server, turn, exempt).await;
+    // That is no change by this one.
+    context.server.take_writes();
+    if let Some(note) = &note {
+        warn!("{note}");
+        context.events.warning(restore, "ExemptionLeft", note.as_str()).await;
+    }
+    note
 }
 
 /// The progress is told until the restore has ended, and never ends by itself.

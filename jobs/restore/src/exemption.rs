@@ -9,7 +9,7 @@
 //!
 //! A webhook with the condition [`condition::NAME`] is not asked about the requests of one user, and about those of all
 //! others it is. The condition's name is the mark: whoever holds the Lease of restores, or finds it free, takes out what
-//! was left behind, see [`take_out_left`] and [`tidy`].
+//! was left behind, see [`end_left_but_for`] and [`tidy`].
 //!
 //! [`Server`](crate::request::Server) asks here before each write and after each refusal, so no write comes before the
 //! exemption, whatever part of a restore makes it.
@@ -48,7 +48,7 @@ use self::configuration::Configuration;
 pub(crate) use self::configuration::{GROUP, PLURALS};
 use self::error::ExemptionError;
 pub(crate) use self::foreseen::foreseen;
-pub(crate) use self::left::{end_left, take_out_all, take_out_left, tidy};
+pub(crate) use self::left::{end_left, end_left_before, end_left_but_for, take_out_all, tidy};
 use self::put_in::PutIn;
 use self::state::State;
 use self::teller::Teller;

@@ -91,7 +91,12 @@ impl Wishes {
     }
 }
 
-fn exempt(restore: &Restore) -> Result<Exempt, WishError> {
+/// From which webhooks a Restore is to be exempt.
+///
+/// # Errors
+///
+/// Where its annotation means nothing.
+pub(crate) fn exempt(restore: &Restore) -> Result<Exempt, WishError> {
     let value = restore.annotations().get(EXEMPT_ANNOTATION).map(String::as_str);
     let value_or_empty = value.unwrap_or_default();
     let refused = WishSnafu { annotation: EXEMPT_ANNOTATION, value: value_or_empty, allowed: EXEMPT_VALUES };

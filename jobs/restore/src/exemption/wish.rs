@@ -65,6 +65,11 @@ impl Exempt {
         all
     }
 
+    /// Whether the configurations of this name are among them.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names().iter().any(|exempt| exempt == name)
+    }
+
     /// Whether somebody named this configuration: that it is not there is worth a word then.
     pub(super) fn is_named(&self, name: &str) -> bool {
         matches!(self, Self::Named { names, .. } if names.iter().any(|named| named == name))
@@ -135,5 +140,6 @@ mod tests {
         assert!(named.is_named("policy") && !named.is_named(RANCHER) && !Exempt::Rancher.is_named(RANCHER));
         assert!(Exempt::of_annotation(Some(RANCHER)).unwrap().is_named(RANCHER));
         assert!(Exempt::of_names(vec![RANCHER.to_owned()]).is_named(RANCHER));
+        assert!(named.has("policy") && named.has(RANCHER) && !named.has("other") && !Exempt::Nothing.has(RANCHER));
     }
 }

@@ -4,6 +4,8 @@
 //! A webhook of the test stands for Rancher's. It refuses ConfigMaps that carry its label, and the write on trial by which
 //! a restore sees whether it is exempt.
 
+mod left_before;
+
 use std::path::PathBuf;
 
 use drover::archive::{Key, Writer};
@@ -135,8 +137,7 @@ impl Scene {
     }
 
     async fn damage(&self) {
-        let labelled = ListParams::default().labels("asks=webhook");
-        self.maps().delete_collection(&DeleteParams::default(), &labelled).await.unwrap();
+        damage(&self.maps()).await;
     }
 
     /// How many objects of the archive are there.
@@ -192,6 +193,12 @@ impl Scene {
     }
 }
 
+/// Deletes what the archive holds.
+async fn damage(maps: &Api<ConfigMap>) {
+    let labelled = ListParams::default().labels("asks=webhook");
+    maps.delete_collection(&DeleteParams::default(), &labelled).await.unwrap();
+}
+
 fn config_map(name: &str) -> Value {
     let metadata = json!({"name": name, "namespace": "default", "labels": {"asks": "webhook"}});
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": name}})
@@ -206,6 +213,7 @@ async fn a_restore_is_exempt_from_the_webhooks_of_rancher_and_nobody_else_is() {
     a_list_that_means_nothing_ends_the_restore(&scene).await;
     webhooks_of_others_are_passed_where_they_are_named(&scene).await;
     configurations_that_are_written_anew_are_exempted_again(&scene).await;
+    left_before::what_one_restore_leaves_lets_the_next_one_pass_nothing_unsaid(&scene).await;
     what_was_left_behind_ends_with_the_next_job(&scene).await;
     the_command_ends_what_was_left_behind(&scene).await;
     scene.site.testbed.shutdown().await;
