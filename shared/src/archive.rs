@@ -36,7 +36,7 @@ pub use self::content::ContentError;
 pub use self::contents::{Contents, LeftOut, ListedType, Metadata, Reason};
 pub use self::error::ReadError;
 pub use self::key::{Key, PathError, TypeName};
-pub use self::reader::{Entry, Fingerprint, Limits, Reader};
+pub use self::reader::{Entry, Limits, Reader};
 pub use self::sealed::Unsealing;
 pub use self::spool::{EntryId, Loaded, Progress, Spool, TypeSummary};
 pub use self::writer::{GZIP_LEVEL, Totals, WriteError, Writer};

@@ -30,8 +30,9 @@ use futures::TryStreamExt;
 use snafu::{ResultExt, Snafu, ensure};
 use uuid::Uuid;
 
-pub use self::get::{Expected, GetError};
+pub use self::get::GetError;
 pub use self::put::{Put, PutError, Upload};
+use crate::digest::Sha256;
 use crate::exit::{Exit, Fault};
 use crate::queue::nats;
 
@@ -69,8 +70,8 @@ pub struct Info {
     pub bytes: u64,
     /// Number of chunks.
     pub chunks: u64,
-    /// SHA-256, hex; none where its writer gave none that can be read.
-    pub sha256: Option<String>,
+    /// SHA-256; none where its writer gave none that can be read.
+    pub sha256: Option<Sha256>,
 }
 
 /// How full the store is, in bytes.
@@ -205,13 +206,12 @@ impl Store {
 
 impl From<ObjectInfo> for Info {
     fn from(object: ObjectInfo) -> Self {
-        let digest = object.digest.as_deref().and_then(|digest| digest.strip_prefix("SHA-256="));
         Self {
             name: object.name,
             id: object.nuid,
             bytes: object.size as u64,
             chunks: object.chunks as u64,
-            sha256: digest.and_then(|digest| URL_SAFE.decode(digest).ok()).map(hex::encode),
+            sha256: object.digest.as_deref().and_then(Sha256::of_nats),
         }
     }
 }

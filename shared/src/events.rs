@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 pub use self::pruned::{NAMED_ARCHIVES, Pruned, PrunedArchive};
 pub use self::subject::{decode_token, encode_token};
+use crate::digest::Sha256;
 use crate::exit::{Exit, Fault};
 use crate::resources::Artifact;
 
@@ -273,7 +274,7 @@ impl Event {
 fn check_data(data: &Data) -> Result<(), EventError> {
     ensure!(!data.name.is_empty() && data.name.len() <= NAME_LIMIT, NameSnafu { length: data.name.len() });
     if let Some(digest) = &data.sha256 {
-        let is_digest = digest.len() == 64 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_digest = digest.parse::<Sha256>().is_ok_and(|sha256| sha256.to_string() == *digest);
         ensure!(is_digest, DigestSnafu { digest });
     }
     Ok(())

@@ -19,6 +19,7 @@ pub mod clock;
 pub mod cluster;
 pub mod coexistence;
 pub mod conditions;
+pub mod digest;
 pub mod encryption;
 pub mod events;
 pub mod exit;

@@ -46,11 +46,9 @@ mod verified;
 pub use self::beside::{mac_beside, record_beside};
 pub use self::default_bucket::{CHARTS_SECRET, DefaultBucketError, credential_secret};
 pub use self::endpoint::EndpointProblem;
-pub use self::error::{
-    BadCopy, Content, Difference, Error, FolderRefusal, FolderRefusalKind, Found, OpenError, Reason,
-};
+pub use self::error::{BadCopy, Difference, Error, FolderRefusal, FolderRefusalKind, Found, OpenError, Reason};
 pub use self::http::BuildProblem;
-pub use self::label::{Label, Parcel, parse_digest};
+pub use self::label::{Label, Parcel};
 pub(crate) use self::location::names_bucket;
 pub use self::location::{Credentials, Location, LocationError, S3Settings};
 pub use self::meter::Progress;
@@ -68,6 +66,7 @@ use self::error::{AnotherSnafu, FindSnafu, MarkedSnafu, StoreSnafu, UseNameSnafu
 use self::folder::Folder;
 use self::meter::{Meter, reporting};
 use self::name::{Companion, check_name};
+use crate::digest::Content;
 use crate::nearest::Search;
 
 /// The folder of the default location: where the Rancher backup operator mounts its volume.

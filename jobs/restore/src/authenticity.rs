@@ -3,9 +3,9 @@
 
 use std::fmt;
 
+use drover::digest::Sha256;
 use drover::encryption::{Configuration, Seal};
 use drover::exit::{Exit, Fault};
-use drover::storage::parse_digest;
 use snafu::Snafu;
 
 use crate::recorded::Evidence;
@@ -75,11 +75,11 @@ pub(crate) enum Mac {
 }
 
 impl Mac {
-    /// What this MAC says of an archive with this SHA-256 in hexadecimal.
-    pub(crate) fn of(mac: Option<[u8; 32]>, sha256: &str, configuration: Option<&Configuration>) -> Self {
-        let Some((mac, sha256)) = mac.zip(parse_digest(sha256)) else { return Self::Missing };
+    /// What this MAC says of an archive with this SHA-256.
+    pub(crate) fn of(mac: Option<Sha256>, sha256: Sha256, configuration: Option<&Configuration>) -> Self {
+        let Some(mac) = mac else { return Self::Missing };
         let Some(configuration) = configuration else { return Self::Unchecked };
-        configuration.maker(&sha256, &mac).map_or(Self::Wrong, |seal| Self::MadeWith(seal.clone()))
+        configuration.maker(sha256, mac).map_or(Self::Wrong, |seal| Self::MadeWith(seal.clone()))
     }
 
     /// The word that programs read.
@@ -141,7 +141,7 @@ impl Proof {
     /// As [`prove`].
     pub(crate) fn of(
         filename: &str,
-        sha256: &str,
+        sha256: Sha256,
         Evidence { is_recorded, mac }: Evidence,
         configuration: Option<&Configuration>,
     ) -> Result<Self, AuthenticityError> {
@@ -199,17 +199,17 @@ mod tests {
 
     #[test]
     fn a_mac_says_who_made_it_only_where_its_key_is_at_hand() {
-        let (keys, sha256) = (Configuration::parse(KEYS).unwrap(), "ab".repeat(32));
-        let own = keys.mac(&[0xab; 32]);
+        let (keys, sha256) = (Configuration::parse(KEYS).unwrap(), [0xab; 32].into());
+        let own = keys.mac(sha256);
         for (mac, configuration, expected) in [
             (None, Some(&keys), Mac::Missing),
             (own, None, Mac::Unchecked),
             (own, Some(&keys), Mac::MadeWith(seal())),
-            (Some([7; 32]), Some(&keys), Mac::Wrong),
+            (Some([7; 32].into()), Some(&keys), Mac::Wrong),
         ] {
-            assert_eq!(Mac::of(mac, &sha256, configuration), expected, "{mac:?}");
+            assert_eq!(Mac::of(mac, sha256, configuration), expected, "{mac:?}");
         }
-        assert_eq!(Mac::of(own, &"ac".repeat(32), Some(&keys)), Mac::Wrong);
+        assert_eq!(Mac::of(own, [0xac; 32].into(), Some(&keys)), Mac::Wrong);
     }
 
     #[test]

@@ -287,7 +287,7 @@ async fn carry_out(
         () = stop.cancelled() => return Err(JobError::Interrupted { words: "nothing was changed".to_owned() }.into()),
     };
     let objects = spool.len();
-    info!(objects, bytes = spool.archive_bytes(), sha256 = spool.sha256(), "archive read and checked");
+    info!(objects, bytes = spool.archive_bytes(), sha256 = spool.sha256().to_string(), "archive read and checked");
     let JobOptions { cluster, storage, .. } = &context.options;
     let ground = Ground::survey(&context.server, &cluster.namespace, wishes.credentials, Some(storage)).await?;
     let exempt = wishes.exempt.clone();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use drover::archive::{Contents, LeftOut, ListedType, Loaded, Reason, Spool, TypeSummary};
+use drover::digest::Sha256;
 use drover::encryption::{Seal, holds_configuration};
 use drover::exit::{Exit, Fault};
 use drover::object::Object;
@@ -60,8 +61,8 @@ pub(crate) struct Inspection<'a> {
     name: Option<FileName>,
     /// Size of the file.
     bytes: u64,
-    /// SHA-256 of the file, in hex.
-    sha256: String,
+    /// SHA-256 of the file.
+    sha256: Sha256,
     /// What the MAC beside the file says: missing, unchecked, wrong or authentic.
     mac: &'static str,
     #[serde(skip)]
@@ -139,7 +140,7 @@ impl<'a> Inspection<'a> {
             file: file.to_owned(),
             name: base.and_then(FileName::parse),
             bytes: spool.archive_bytes(),
-            sha256: spool.sha256().to_owned(),
+            sha256: spool.sha256(),
             mac: mac.word(),
             mac_words: mac.to_string(),
             encrypted: spool.is_encrypted(),
@@ -172,7 +173,7 @@ impl<'a> Inspection<'a> {
             field("Time", &name.time)?;
         }
         field("Size", &format!("{} bytes, {} unpacked", self.bytes, self.object_bytes))?;
-        field("SHA-256", &self.sha256)?;
+        field("SHA-256", &self.sha256.to_string())?;
         field("MAC", &self.mac_words)?;
         field("Encrypted", &self.encryption_in_words())?;
         if self.keys_in_clear_count > 0 {

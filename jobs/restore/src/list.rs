@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use drover::archives::{self, Archive, backup_of};
 use drover::cluster::{self, ApiError};
+use drover::digest::Sha256;
 use drover::exit::{Exit, Failure, Fault};
 use drover::ledger::{Error as LedgerError, Lines, Site};
 use drover::places::targets;
@@ -119,7 +120,7 @@ struct Row {
     bytes: u64,
     verified: Verified,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<String>,
+    sha256: Option<Sha256>,
     #[serde(skip_serializing_if = "Option::is_none")]
     objects: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -293,7 +294,7 @@ fn row(archive: Archive, label: Option<Label>, verified: Verified) -> Row {
         time,
         bytes: archive.file.bytes,
         verified,
-        sha256: label.as_ref().and_then(|label| label.sha256).map(hex::encode),
+        sha256: label.as_ref().and_then(|label| label.sha256),
         objects: label.and_then(|label| label.objects),
         encrypted: name.as_ref().map(|name| name.is_encrypted),
         cluster_uid: name.map(|name| name.cluster_uid),
@@ -357,7 +358,7 @@ mod tests {
     fn a_table_says_what_is_known_and_what_is_not() {
         let recorded = Label {
             bytes: 1234,
-            sha256: Some([7; 32]),
+            sha256: Some([7; 32].into()),
             objects: Some(700),
             lacks_types: false,
             mac: None,

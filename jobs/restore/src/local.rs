@@ -9,6 +9,7 @@ use std::time::Duration;
 use drover::archive::{Limits, Spool, Unsealing};
 use drover::clock::{self, Moment};
 use drover::cluster::{self, ApiError, host_name, past_proxies};
+use drover::digest::Sha256;
 use drover::encryption::{self, Configuration};
 use drover::exit::{Exit, Failure, Fault};
 use drover::lease::{Holder, Settings};
@@ -248,7 +249,7 @@ async fn prepare(restoring: Restoring, begun: Moment) -> Result<Restoration, Fai
 async fn prove(
     client: &Client,
     file: &Path,
-    sha256: &str,
+    sha256: Sha256,
     configuration: Option<&Configuration>,
 ) -> Result<Proof, AuthenticityError> {
     let (filename, mac) = (name_of(file), mac_of(file));
@@ -264,7 +265,7 @@ fn name_of(file: &Path) -> String {
 }
 
 /// The MAC that lies beside the file; none where the archive comes from standard input.
-fn mac_of(file: &Path) -> Option<[u8; 32]> {
+fn mac_of(file: &Path) -> Option<Sha256> {
     if file == Path::new(STANDARD_INPUT) { None } else { mac_beside(file) }
 }
 

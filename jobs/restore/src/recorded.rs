@@ -1,6 +1,7 @@
 //! What is known of an archive from when it was made and stored: its run recorded the digest.
 
 use drover::cluster::ApiError;
+use drover::digest::Sha256;
 use drover::exit::{Chain, Exit, Failure, Fault};
 use drover::ledger::{self, Ledger, line_name};
 use drover::resources::BackupRun;
@@ -29,7 +30,7 @@ pub(crate) enum RecordedError {
         /// The archive's file name.
         filename: String,
         /// The SHA-256 of what was fetched.
-        found: String,
+        found: Sha256,
         /// What recorded another one.
         kind: &'static str,
         /// Its name.
@@ -47,11 +48,11 @@ pub(crate) enum RecordedError {
         /// The archive's file name.
         filename: String,
         /// The SHA-256 of what was fetched.
-        found: String,
+        found: Sha256,
         /// The place.
         place: String,
         /// The SHA-256 that is recorded there.
-        recorded: String,
+        recorded: Sha256,
     },
     /// The runs cannot be read.
     #[snafu(display("failed to read the BackupRuns, to compare the archive's digest with; may this user list them?"))]
@@ -76,7 +77,7 @@ pub(crate) struct Evidence {
     /// Its digest is the one that this cluster recorded when it was made.
     pub(crate) is_recorded: bool,
     /// The MAC that is recorded beside it.
-    pub(crate) mac: Option<[u8; 32]>,
+    pub(crate) mac: Option<Sha256>,
 }
 
 /// What was recorded of an archive in this cluster.
@@ -85,6 +86,12 @@ struct Record {
     kind: &'static str,
     name: String,
     sha256: String,
+}
+
+impl Record {
+    fn is_of(&self, sha256: Sha256) -> bool {
+        self.sha256.parse::<Sha256>() == Ok(sha256)
+    }
 }
 
 /// Compares an archive's digest with what its run or the ledger recorded or, where this cluster knows of neither, with what is
@@ -98,7 +105,7 @@ pub(crate) async fn check(
     client: &Client,
     storage: &Storage,
     filename: &str,
-    sha256: &str,
+    sha256: Sha256,
 ) -> Result<Evidence, Failure> {
     let mut records = records(client, filename).await?;
     let of_ledger = of_ledger(client, filename).await;
@@ -112,8 +119,8 @@ pub(crate) async fn check(
         label => label?,
     };
     let evidence = Evidence { is_recorded: !records.is_empty(), mac: label.and_then(|label| label.mac) };
-    let beside = label.and_then(|label| label.sha256).map(hex::encode);
-    let differing = beside.as_ref().filter(|recorded| !recorded.eq_ignore_ascii_case(sha256));
+    let beside = label.and_then(|label| label.sha256);
+    let differing = beside.filter(|recorded| *recorded != sha256);
     match (records.is_empty(), differing) {
         (true, Some(recorded)) => {
             let place = storage.location().to_string();
@@ -138,13 +145,13 @@ pub(crate) async fn check(
 }
 
 /// Whether this cluster recorded this digest of an archive of that name. What it does not tell is not known.
-pub(crate) async fn is_recorded(client: &Client, filename: &str, sha256: &str) -> bool {
+pub(crate) async fn is_recorded(client: &Client, filename: &str, sha256: Sha256) -> bool {
     if split_archive_name(filename).is_none() {
         return false;
     }
     let runs = as_far_as_told(records(client, filename).await);
     let line = as_far_as_told(of_ledger(client, filename).await);
-    runs.iter().chain(&line).any(|record| record.sha256.eq_ignore_ascii_case(sha256))
+    runs.iter().chain(&line).any(|record| record.is_of(sha256))
 }
 
 fn as_far_as_told<T: Default, E: std::error::Error + 'static>(told: Result<T, E>) -> T {
@@ -155,11 +162,9 @@ fn as_far_as_told<T: Default, E: std::error::Error + 'static>(told: Result<T, E>
 }
 
 /// One that is the same is enough: a Backup that was made again may have a run of the same name.
-fn compare(records: &[Record], filename: &str, found: &str) -> Result<(), RecordedError> {
+fn compare(records: &[Record], filename: &str, found: Sha256) -> Result<(), RecordedError> {
     match records.first() {
-        Some(Record { kind, name, sha256 })
-            if records.iter().all(|record| !record.sha256.eq_ignore_ascii_case(found)) =>
-        {
+        Some(Record { kind, name, sha256 }) if !records.iter().any(|record| record.is_of(found)) => {
             DiffersSnafu { filename, found, kind: *kind, name, recorded: sha256 }.fail()
         }
         _ => Ok(()),
@@ -215,18 +220,19 @@ mod tests {
 
     #[track_caller]
     fn check(recorded: &[&str], is_trusted: bool) {
-        let record = |sha256: &&str| Record { kind: "run", name: "daily-7".to_owned(), sha256: (*sha256).to_owned() };
+        let record = |sha256: &&str| Record { kind: "run", name: "daily-7".to_owned(), sha256: sha256.repeat(32) };
         let records: Vec<Record> = recorded.iter().map(record).collect();
-        assert_eq!(compare(&records, "a.tar.gz", "abc").is_ok(), is_trusted, "{recorded:?}");
+        assert_eq!(compare(&records, "a.tar.gz", [0xab; 32].into()).is_ok(), is_trusted, "{recorded:?}");
     }
 
     #[test]
     fn a_digest_that_a_run_recorded_must_be_the_archives() {
         check(&[], true);
-        check(&["abc"], true);
-        check(&["ABC"], true);
-        check(&["abd"], false);
-        check(&["abd", "abc"], true);
+        check(&["ab"], true);
+        check(&["AB"], true);
+        check(&["ad"], false);
+        check(&["ad", "ab"], true);
+        check(&["no digest"], false);
     }
 
     #[test]
@@ -240,9 +246,9 @@ mod tests {
     #[test]
     fn a_difference_names_both_digests_and_refuses_the_data() {
         let records = [Record { kind: "run", name: "daily-7".to_owned(), sha256: "abd".to_owned() }];
-        let error = compare(&records, "a.tar.gz", "abc").unwrap_err();
+        let error = compare(&records, "a.tar.gz", [0xab; 32].into()).unwrap_err();
         let words = error.to_string();
-        assert!(["\"a.tar.gz\"", "\"daily-7\"", "abc", "abd"].iter().all(|word| words.contains(word)), "{words}");
+        assert!(["\"a.tar.gz\"", "\"daily-7\"", "abab", "abd"].iter().all(|word| words.contains(word)), "{words}");
         assert_eq!(error.exit(), Exit::DataRefused);
     }
 }

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use drover::clock;
+use drover::digest::{Content, Hasher};
 use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
 use drover::lease::Onlooker;
 use drover::progress::Progress;
 use drover::resources::ResourceSet;
 use drover::runs::{ALLOW_MISSING_TYPES, Allowed, check_sound};
-use drover::storage::{Content, FolderRefusal, Parcel, record_beside};
-use sha2::{Digest, Sha256};
+use drover::storage::{FolderRefusal, Parcel, record_beside};
 use snafu::{ResultExt, Snafu};
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
@@ -122,7 +122,7 @@ pub(crate) async fn snapshot_to_file(
     let missing = MissingTypes { are_allowed: allowed.has(ALLOW_MISSING_TYPES), how, account: None };
     let selected = Selected::of(&lister, &set, missing).await?;
     let writing = write_archive(lister, selected, configuration.clone(), clock::now(), partial, Arc::clone(&counts));
-    let Made { whole: (file, sha256), encryption, contents, .. } = tokio::select! {
+    let Made { whole: (file, content), encryption, contents, .. } = tokio::select! {
         written = writing => written?,
         () = show_progress(&counts) => return Err(Error::Interrupted.into()),
         () = shutdown.cancelled() => return Err(Error::Interrupted.into()),
@@ -134,14 +134,13 @@ pub(crate) async fn snapshot_to_file(
         turn::no_restore_since(restores, &before).await?;
     }
     keep(file, &output).context(WriteFileSnafu { path: &output })?;
-    if let Some(mac) = configuration.and_then(|configuration| configuration.mac(&sha256)) {
-        let content = Content { bytes: counts.bytes(), sha256 };
+    if let Some(mac) = configuration.and_then(|configuration| configuration.mac(content.sha256)) {
         let parcel = Parcel { content, objects: Some(counts.objects()), lacks_types, mac: Some(mac) };
         record_beside(&output, parcel).context(RecordBesideSnafu { path: &output })?;
     }
     log_encryption(&encryption);
-    let sha256 = hex::encode(sha256);
-    info!(objects = counts.objects(), bytes = counts.bytes(), sha256, "wrote {}", output.display());
+    let Content { bytes, sha256 } = content;
+    info!(objects = counts.objects(), bytes, sha256 = sha256.to_string(), "wrote {}", output.display());
     let missing: Vec<_> = contents.missing().map(|left_out| left_out.name.as_str()).collect();
     if !missing.is_empty() {
         warn!("the archive is no whole backup: it lacks what could not be read: {}", missing.join(", "));
@@ -167,7 +166,7 @@ fn create_partial(output: &Path) -> Result<PartialFile, Error> {
         .suffix(".partial")
         .tempfile_in(folder_of(output))
         .context(WriteFileSnafu { path: output })?;
-    Ok(PartialFile { file: BufWriter::new(file), digest: Sha256::new() })
+    Ok(PartialFile { file: BufWriter::new(file), hasher: Hasher::default() })
 }
 
 fn folder_of(output: &Path) -> &Path {
@@ -192,13 +191,13 @@ async fn show_progress(counts: &Counts) {
 /// A file whose digest is known when it is written.
 struct PartialFile {
     file: BufWriter<NamedTempFile>,
-    digest: Sha256,
+    hasher: Hasher,
 }
 
 impl Write for PartialFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let written = self.file.write(bytes)?;
-        self.digest.update(&bytes[..written]);
+        self.hasher.update(&bytes[..written]);
         Ok(written)
     }
 
@@ -208,11 +207,11 @@ impl Write for PartialFile {
 }
 
 impl Output for PartialFile {
-    type Whole = (NamedTempFile, [u8; 32]);
+    type Whole = (NamedTempFile, Content);
 
     fn finish(self) -> std::io::Result<Self::Whole> {
         let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-        Ok((file, self.digest.finalize().into()))
+        Ok((file, self.hasher.finish()))
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use drover::artifacts::{self, Put};
 use drover::clock;
 use drover::cluster;
+use drover::digest::Sha256;
 use drover::encryption::{self, Configuration};
 use drover::events::Kind;
 use drover::exit::{Exit, Failure, Fault};
@@ -14,7 +15,6 @@ use drover::runs::{
     self, ALLOW_MISSING_TYPES, Allowed, Encryption, History, Wholeness, artifact_name, check_sound, event, losses,
     now_text, schedule_of, status_of,
 };
-use drover::storage::parse_digest;
 use kube::ResourceExt;
 use snafu::Snafu;
 use tracing::{info, warn};
@@ -151,7 +151,7 @@ async fn make(
     let last_stored = last_stored.and_then(|objects| u64::try_from(objects).ok());
     let lacks_types = made.contents.missing().next().is_some();
     check_sound(counts.objects(), last_stored, lacks_types, &set.name_any(), allowed)?;
-    let mac = configuration.and_then(|configuration| configuration.mac(&parse_digest(&put.sha256)?));
+    let mac = configuration.and_then(|configuration| configuration.mac(put.sha256));
     Ok(taken(backup, history, made, put, mac))
 }
 
@@ -161,7 +161,7 @@ fn missing_types(context: &Context, allowed: Allowed<'_>) -> MissingTypes {
 }
 
 /// What a snapshot came to, held against those that it is measured by.
-fn taken(backup: &Backup, history: &History, made: Made<()>, put: Put, mac: Option<[u8; 32]>) -> Taken {
+fn taken(backup: &Backup, history: &History, made: Made<()>, put: Put, mac: Option<Sha256>) -> Taken {
     let Made { whole: (), encryption, contents, counted } = made;
     let allowed = Allowed::on(backup);
     let losses = losses(history, &counted, allowed);
@@ -175,8 +175,8 @@ fn taken(backup: &Backup, history: &History, made: Made<()>, put: Put, mac: Opti
         losses,
         keys_in_clear: encryption.keys_in_clear.first.clone(),
         bytes: to_i64(put.bytes),
-        sha256: Some(put.sha256.clone()),
-        mac: mac.map(hex::encode),
+        sha256: Some(put.sha256.to_string()),
+        mac: mac.map(String::from),
         ..SnapshotStage::default()
     };
     Taken { put, encryption, wholeness, stage }
@@ -245,7 +245,7 @@ async fn complete(context: &Context, backup: &Backup, run: &BackupRun, taken: &T
         objects,
         encrypted = encryption.encrypted,
         bytes = put.bytes,
-        sha256 = put.sha256,
+        sha256 = put.sha256.to_string(),
         "snapshot taken, handed to the upload"
     );
     Ok(())

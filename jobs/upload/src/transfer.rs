@@ -4,13 +4,14 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use drover::artifacts::{Expected, GetError};
+use drover::artifacts::GetError;
+use drover::digest::{Content, Sha256};
 use drover::exit::{Chain, Exit, Failure, Fault};
 use drover::places::Target;
 use drover::progress::Progress;
 use drover::resources::{Artifact, BackupRun, SnapshotStage};
 use drover::runs::status_of;
-use drover::storage::{self, Content, Parcel, Storage, Verification, parse_digest};
+use drover::storage::{self, Parcel, Storage, Verification};
 use futures::future::{BoxFuture, join_all};
 use futures::{StreamExt, stream};
 use snafu::{OptionExt, ResultExt, Snafu};
@@ -94,7 +95,7 @@ pub(crate) struct Archive {
     pub(crate) content: Content,
     pub(crate) objects: i64,
     lacks_types: bool,
-    mac: Option<[u8; 32]>,
+    mac: Option<Sha256>,
     artifact: Option<Artifact>,
 }
 
@@ -105,10 +106,10 @@ impl Archive {
         let artifact = status.waiting_artifact().cloned();
         let stage: SnapshotStage = status.snapshot.unwrap_or_default();
         let bytes = u64::try_from(stage.bytes).ok().context(IncompleteRecordSnafu)?;
-        let sha256 = stage.sha256.as_deref().and_then(parse_digest).context(IncompleteRecordSnafu)?;
+        let sha256 = stage.sha256.and_then(|text| text.parse().ok()).context(IncompleteRecordSnafu)?;
         let filename = run.spec.filename.clone();
         let lacks_types = !stage.missing_types.is_empty();
-        let mac = stage.mac.as_deref().and_then(parse_digest);
+        let mac = stage.mac.and_then(|text| text.parse().ok());
         Ok(Self { filename, content: Content { bytes, sha256 }, objects: stage.objects, lacks_types, mac, artifact })
     }
 
@@ -259,12 +260,10 @@ fn without_doubles<'a>(
 /// that it is read, is as good as gone where a place has the archive.
 async fn fetch(context: &Context, archive: &Archive, is_elsewhere: bool) -> Result<Option<SpoolFile>, Failure> {
     let Some(artifact) = &archive.artifact else { return Ok(None) };
-    let Content { bytes, sha256 } = archive.content;
-    let expected = Expected { bytes, sha256: hex::encode(sha256) };
     let mut reads = 1;
     loop {
         let mut spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
-        match context.store.get(&artifact.name, &expected, spool.writer()).await {
+        match context.store.get(&artifact.name, archive.content, spool.writer()).await {
             Ok(_) => return Ok(Some(spool)),
             Err(GetError::Missing { .. }) => return Ok(None),
             Err(error) if error.exit() == Exit::DataRefused && reads < READS => {

@@ -3,7 +3,8 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::GzDecoder;
-use sha2::{Digest, Sha256};
+
+use crate::digest::Hasher;
 
 /// Bytes of the archive that are read at a time.
 const BUFFER: usize = 64 << 10;
@@ -12,8 +13,7 @@ const BUFFER: usize = 64 << 10;
 /// that is away must not be taken for an archive that is damaged.
 pub(super) struct Source<R> {
     input: R,
-    pub(super) digest: Sha256,
-    pub(super) bytes: u64,
+    pub(super) hasher: Hasher,
     failed: bool,
 }
 
@@ -22,8 +22,7 @@ impl<R: Read> Read for Source<R> {
         loop {
             match self.input.read(buffer) {
                 Ok(count) => {
-                    self.digest.update(&buffer[..count]);
-                    self.bytes += count as u64;
+                    self.hasher.update(&buffer[..count]);
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -61,7 +60,7 @@ pub(super) struct Inflate<R: Read> {
 
 impl<R: Read> Inflate<R> {
     pub(super) fn new(input: R) -> Self {
-        let source = Source { input, digest: Sha256::new(), bytes: 0, failed: false };
+        let source = Source { input, hasher: Hasher::default(), failed: false };
         Self { decoder: Some(GzDecoder::new(BufReader::with_capacity(BUFFER, source))), finished: None }
     }
 

@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use sha2::Digest;
 use snafu::{ResultExt, ensure};
 
 use super::content::{check, is_encrypted};
@@ -17,6 +16,7 @@ use super::sealed::{Opened, Opener, Unsealing};
 use super::seen::Seen;
 use super::stream::Blocks;
 use super::{CONTENTS_BYTES, CONTENTS_PATH, OBJECT_BYTES, RESOURCE_SET_PATH, shown};
+use crate::digest::Content;
 use crate::encryption::Seal;
 use crate::object::DEPTH_LIMIT;
 
@@ -72,15 +72,6 @@ pub enum Entry<'a> {
     ResourceSet(&'a [u8]),
     /// What was listed and what was left out, which archives of others lack: see [`Contents`](super::Contents).
     Contents(&'a [u8]),
-}
-
-/// The archive itself, known when it was read to its end.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Fingerprint {
-    /// SHA-256 of the archive as it was read, in lower-case hex.
-    pub sha256: String,
-    /// Its size in bytes.
-    pub bytes: u64,
 }
 
 /// Reads an archive of drover or of the Rancher backup operator. Every byte is taken for hostile.
@@ -166,10 +157,9 @@ impl<R: Read> Reader<R> {
     }
 
     /// Digest and size of the archive; none before [`Reader::next_entry`] has returned `None`.
-    pub fn fingerprint(&self) -> Option<Fingerprint> {
+    pub fn fingerprint(&self) -> Option<Content> {
         let State::Whole = self.state else { return None };
-        let source = self.blocks.finished()?;
-        Some(Fingerprint { sha256: hex::encode(source.digest.clone().finalize()), bytes: source.bytes })
+        Some(self.blocks.finished()?.hasher.clone().finish())
     }
 
     fn step(&mut self) -> Result<Step, ReadError> {

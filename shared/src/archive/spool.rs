@@ -9,10 +9,11 @@ use snafu::{OptionExt, ResultExt, ensure};
 
 use super::error::{MixedScopeSnafu, ReadError, RefusedSnafu, SpoolSnafu, TooManyTypesSnafu};
 use super::key::{Key, TypeName};
-use super::reader::{Entry, Fingerprint, Limits, Reader};
+use super::reader::{Entry, Limits, Reader};
 use super::scratch::{Scratch, ScratchWriter};
 use super::sealed::{FillingSeals, Seals, Unsealing};
 use super::{Contents, shown};
+use crate::digest::{self, Sha256};
 use crate::encryption::Seal;
 
 /// Most types of one archive. Clusters with every operator there is serve a few thousand.
@@ -29,7 +30,7 @@ pub struct Spool {
     types: Vec<TypeSummary>,
     resource_set: Option<Vec<u8>>,
     contents: Option<Vec<u8>>,
-    fingerprint: Fingerprint,
+    fingerprint: digest::Content,
     seals: Seals,
     keeps_sealed: bool,
 }
@@ -143,10 +144,10 @@ impl Spool {
         self.contents.as_deref().map(serde_json::from_slice).transpose()
     }
 
-    /// SHA-256 of the archive as it was read, in lower-case hex.
+    /// SHA-256 of the archive as it was read.
     #[must_use]
-    pub fn sha256(&self) -> &str {
-        &self.fingerprint.sha256
+    pub fn sha256(&self) -> Sha256 {
+        self.fingerprint.sha256
     }
 
     /// Size of the archive as it was read, in bytes.
@@ -318,7 +319,7 @@ impl Filling {
         Ok(index)
     }
 
-    fn finish(self, fingerprint: Fingerprint) -> Result<Spool, ReadError> {
+    fn finish(self, fingerprint: digest::Content) -> Result<Spool, ReadError> {
         let Self { file, mut slots, types, resource_set, contents, seals, keeps_sealed, .. } = self;
         let file = file.finish().context(SpoolSnafu)?;
         slots.shrink_to_fit();

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{DirectGetErrorKind, LastRawMessageErrorKind};
-use sha2::{Digest, Sha256};
 use snafu::{OptionExt, ResultExt, Snafu, ensure};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
 use super::{Info, Store, StoreError, chunk_subject, is_id};
+use crate::digest::{Content, Hasher, Sha256};
 use crate::exit::{Chain, Exit, Fault};
 use crate::queue::nats;
 
@@ -19,17 +19,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// How often a chunk is asked for, at least, before the server counts as away.
 const QUESTIONS: u32 = 10;
 
-/// What an artifact must be, by the record of its run.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Expected {
-    /// Size in bytes.
-    pub bytes: u64,
-    /// SHA-256, hex in lower case.
-    pub sha256: String,
-}
-
 impl Store {
-    /// Writes an artifact to `output`, and says how many bytes it has.
+    /// Writes an artifact to `output`, and says how many bytes it has. What is expected is what its run recorded.
     ///
     /// What is written may be used only after `Ok`: the digest is known with the last byte.
     ///
@@ -39,19 +30,18 @@ impl Store {
     pub async fn get(
         &self,
         name: &str,
-        expected: &Expected,
+        expected: Content,
         output: &mut (impl AsyncWrite + Unpin + ?Sized),
     ) -> Result<u64, GetError> {
         let info = self.info(name).await.context(DescribeSnafu)?.context(MissingSnafu { name })?;
         check_description(&info, expected)?;
-        let mut digest = Sha256::new();
-        let mut bytes = 0;
+        let mut hasher = Hasher::default();
         if info.chunks > 0 {
             let subject = chunk_subject(&info.id);
             let mut chunk = self.chunk(name, &subject, 1).await?;
             for index in 1..=info.chunks {
-                digest.update(&chunk.payload);
-                bytes += chunk.payload.len() as u64;
+                hasher.update(&chunk.payload);
+                let bytes = hasher.bytes();
                 ensure!(bytes <= expected.bytes, differs(name, "size", &expected.bytes, &format!("at least {bytes}")));
                 if index == info.chunks {
                     output.write_all(&chunk.payload).await.context(WriteSnafu { name })?;
@@ -65,7 +55,8 @@ impl Store {
             }
         }
         output.flush().await.context(WriteSnafu { name })?;
-        check_content(name, expected, bytes, &hex::encode(digest.finalize()))?;
+        let Content { bytes, sha256 } = hasher.finish();
+        check_content(name, expected, bytes, Some(sha256))?;
         Ok(bytes)
     }
 
@@ -111,15 +102,15 @@ impl Store {
 }
 
 /// Compares what the store says with what the run says, before any byte is read.
-fn check_description(info: &Info, expected: &Expected) -> Result<(), GetError> {
+fn check_description(info: &Info, expected: Content) -> Result<(), GetError> {
     ensure!(is_id(&info.id), differs(&info.name, "id of the chunks", "letters and digits", "something else"));
-    let digest = info.sha256.as_deref().unwrap_or("none");
-    check_content(&info.name, expected, info.bytes, digest)
+    check_content(&info.name, expected, info.bytes, info.sha256)
 }
 
-fn check_content(name: &str, expected: &Expected, bytes: u64, sha256: &str) -> Result<(), GetError> {
+fn check_content(name: &str, expected: Content, bytes: u64, sha256: Option<Sha256>) -> Result<(), GetError> {
     ensure!(bytes == expected.bytes, differs(name, "size", &expected.bytes, &bytes));
-    ensure!(sha256 == expected.sha256, differs(name, "SHA-256", &expected.sha256, sha256));
+    let found = sha256.map_or_else(|| "none".to_owned(), String::from);
+    ensure!(sha256 == Some(expected.sha256), differs(name, "SHA-256", &expected.sha256, &found));
     Ok(())
 }
 

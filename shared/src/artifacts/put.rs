@@ -7,16 +7,14 @@ use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::object_store::{ObjectInfo, ObjectOptions};
 use async_nats::jetstream::publish::PublishAck;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE;
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use futures::{Stream, StreamExt};
-use sha2::{Digest, Sha256};
 use snafu::{ResultExt, Snafu, ensure};
 
 use super::{BUCKET, CHUNK_SIZE, STREAM, Store, chunk_subject, is_id, meta_subject};
+use crate::digest::{Content, Hasher, Sha256};
 use crate::exit::{Exit, Fault};
 use crate::queue::nats;
 
@@ -29,8 +27,8 @@ const ACKNOWLEDGMENTS_IN_FLIGHT: usize = 16;
 pub struct Put {
     /// Size in bytes.
     pub bytes: u64,
-    /// SHA-256, hex.
-    pub sha256: String,
+    /// SHA-256.
+    pub sha256: Sha256,
     /// Number of chunks.
     pub chunks: u64,
 }
@@ -43,8 +41,7 @@ pub struct Upload<'a> {
     name: String,
     id: String,
     buffer: BytesMut,
-    digest: Sha256,
-    bytes: u64,
+    hasher: Hasher,
     chunks: usize,
     acknowledgments: FuturesOrdered<BoxFuture<'static, Result<PublishAck, PublishError>>>,
     last_sequence: u64,
@@ -53,7 +50,11 @@ pub struct Upload<'a> {
 impl fmt::Debug for Upload<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut output = formatter.debug_struct("Upload");
-        output.field("name", &self.name).field("id", &self.id).field("bytes", &self.bytes).finish_non_exhaustive()
+        output
+            .field("name", &self.name)
+            .field("id", &self.id)
+            .field("bytes", &self.hasher.bytes())
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,8 +71,7 @@ impl Store {
             name: name.to_owned(),
             id: id.to_owned(),
             buffer: BytesMut::new(),
-            digest: Sha256::new(),
-            bytes: 0,
+            hasher: Hasher::default(),
             chunks: 0,
             acknowledgments: FuturesOrdered::new(),
             last_sequence: 0,
@@ -104,7 +104,7 @@ impl Upload<'_> {
     /// Bytes written so far.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.hasher.bytes()
     }
 
     /// Takes more bytes, of any length, and sends what makes whole chunks. It waits where too many of them are under way.
@@ -112,8 +112,7 @@ impl Upload<'_> {
     /// # Errors
     /// When the store is full or NATS does not answer.
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), PutError> {
-        self.digest.update(&bytes);
-        self.bytes += bytes.len() as u64;
+        self.hasher.update(&bytes);
         while self.buffer.len() + bytes.len() >= CHUNK_SIZE {
             let part = bytes.split_to(CHUNK_SIZE - self.buffer.len());
             let chunk = if self.buffer.is_empty() {
@@ -140,8 +139,8 @@ impl Upload<'_> {
         while !self.acknowledgments.is_empty() {
             self.acknowledged().await?;
         }
-        let digest = std::mem::take(&mut self.digest).finalize();
-        let description = self.describe(&URL_SAFE.encode(digest));
+        let content = std::mem::take(&mut self.hasher).finish();
+        let description = self.describe(content);
         let payload = serde_json::to_vec(&description).context(DescribeSnafu { name: &self.name })?;
         let message = PublishMessage::build()
             .payload(payload.into())
@@ -155,10 +154,10 @@ impl Upload<'_> {
             Err(error) => Err(error),
         };
         acknowledgment.map_err(|error| self.error(error))?;
-        Ok(Put { bytes: self.bytes, sha256: hex::encode(digest), chunks: self.chunks as u64 })
+        Ok(Put { bytes: content.bytes, sha256: content.sha256, chunks: self.chunks as u64 })
     }
 
-    fn describe(&self, digest: &str) -> ObjectInfo {
+    fn describe(&self, Content { bytes, sha256 }: Content) -> ObjectInfo {
         ObjectInfo {
             name: self.name.clone(),
             description: None,
@@ -169,11 +168,11 @@ impl Upload<'_> {
             nuid: self.id.clone(),
             // A `usize` on the wire type; an archive that does not fit in it does not fit in this process's address space
             // either, let alone in a bucket.
-            size: usize::try_from(self.bytes).unwrap_or(usize::MAX),
+            size: usize::try_from(bytes).unwrap_or(usize::MAX),
             chunks: self.chunks,
             // Readers take the time of the message itself: ADR-20, "mtime is never stored".
             modified: None,
-            digest: Some(format!("SHA-256={digest}")),
+            digest: Some(sha256.to_nats()),
             deleted: false,
         }
     }

@@ -10,6 +10,7 @@ use super::error::ConfigurationError;
 use super::mac::MacKey;
 use super::mask::Mask;
 use super::seal::Seal;
+use crate::digest::Sha256;
 
 /// An EncryptionConfiguration that was checked: which key encrypts which type, and every key that decrypts.
 ///
@@ -73,15 +74,15 @@ impl Configuration {
     /// The MAC of an archive with this SHA-256, made with the key that writes by the first rule of which one does; none where
     /// no rule has such a key, since `identity` stands first in each.
     #[must_use]
-    pub fn mac(&self, sha256: &[u8; 32]) -> Option<[u8; 32]> {
+    pub fn mac(&self, sha256: Sha256) -> Option<Sha256> {
         let writer = self.rules.iter().find_map(|rule| rule.writer)?;
         self.keys.get(writer).map(|key| key.mac.mac(sha256))
     }
 
     /// The key that made this MAC of an archive with this SHA-256: any of the configuration, so that keys can be rotated.
     #[must_use]
-    pub fn maker(&self, sha256: &[u8; 32], mac: &[u8; 32]) -> Option<&Seal> {
-        let made = |key: &&Key| bool::from(key.mac.mac(sha256).as_slice().ct_eq(mac.as_slice()));
+    pub fn maker(&self, sha256: Sha256, mac: Sha256) -> Option<&Seal> {
+        let made = |key: &&Key| bool::from(key.mac.mac(sha256).as_bytes().ct_eq(mac.as_bytes()));
         self.keys.iter().find(made).map(|key| &*key.seal)
     }
 

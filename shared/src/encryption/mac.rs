@@ -9,10 +9,10 @@
 //! a configuration is tried without a further look at the bytes.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::provider::Provider;
+use crate::digest::Sha256;
 
 /// Keeps the key of the MACs apart from the key that encrypts, and from what else may be derived of that one some day.
 const LABEL: &[u8] = b"drover.dev/archive-mac/v1:";
@@ -29,8 +29,8 @@ impl MacKey {
     }
 
     /// The MAC of an archive with this SHA-256.
-    pub(super) fn mac(&self, sha256: &[u8; 32]) -> [u8; 32] {
-        keyed(&*self.0, &[sha256])
+    pub(super) fn mac(&self, sha256: Sha256) -> Sha256 {
+        keyed(&*self.0, &[sha256.as_bytes()]).into()
     }
 }
 
@@ -39,7 +39,7 @@ fn keyed(key: &[u8], message: &[&[u8]]) -> [u8; 32] {
     for (filled, byte) in block.iter_mut().zip(key) {
         *filled = *byte;
     }
-    let mut mac = Hmac::<Sha256>::new((&*block).into());
+    let mut mac = Hmac::<sha2::Sha256>::new((&*block).into());
     for part in message {
         mac.update(part);
     }

@@ -5,10 +5,11 @@ use std::path::Path;
 use super::error::FolderRefusal;
 use super::folder::beside;
 use super::label::Parcel;
+use crate::digest::Sha256;
 
 /// The MAC that is recorded beside the archive `path`; none where there is none, or none that can be read. Blocking.
 #[must_use]
-pub fn mac_beside(path: &Path) -> Option<[u8; 32]> {
+pub fn mac_beside(path: &Path) -> Option<Sha256> {
     let (folder, name) = split(path)?;
     beside::recorded(folder, name).mac
 }
@@ -30,16 +31,16 @@ fn split(path: &Path) -> Option<(&Path, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::Content;
+    use crate::digest::Content;
 
     #[test]
     fn what_is_recorded_beside_a_file_is_read_there_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("backup.tar.gz");
         assert_eq!(mac_beside(&path), None);
-        let parcel = Parcel { mac: Some([7; 32]), ..Parcel::from(Content { bytes: 7, sha256: [9; 32] }) };
+        let parcel = Parcel { mac: Some([7; 32].into()), ..Parcel::from(Content { bytes: 7, sha256: [9; 32].into() }) };
         record_beside(&path, parcel).unwrap();
-        assert_eq!(mac_beside(&path), Some([7; 32]));
+        assert_eq!(mac_beside(&path), Some(Sha256::from([7; 32])));
         let label = std::fs::read_to_string(folder.path().join("backup.tar.gz.sha256")).unwrap();
         assert!(label.ends_with(&format!("{}  backup.tar.gz\n", "09".repeat(32))), "{label}");
         assert_eq!(mac_beside(Path::new("/")), None);

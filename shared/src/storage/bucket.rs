@@ -18,8 +18,6 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::types::ServerSideEncryption as Algorithm;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use snafu::ResultExt;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +30,7 @@ use super::meter::Meter;
 use super::parts::UploadSizes;
 use super::refusal::{Permission, Refusal, region_of};
 use super::tls::Trust;
+use crate::digest::Sha256;
 use crate::resources::{ServerSideAlgorithm, ServerSideEncryption};
 
 mod beside;
@@ -106,8 +105,8 @@ impl Bucket {
     }
 
     /// The digest of a body for the service to check, where it takes one.
-    fn announced(&self, sha256: &[u8]) -> Option<String> {
-        self.takes_digests.then(|| STANDARD.encode(sha256))
+    fn announced(&self, sha256: Sha256) -> Option<String> {
+        self.takes_digests.then(|| sha256.to_s3())
     }
 
     /// What requests say about the encryption by the service: its algorithm, and a key.

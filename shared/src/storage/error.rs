@@ -11,6 +11,7 @@ use snafu::Snafu;
 use super::http::BuildProblem;
 use super::name::NameProblem;
 use super::refusal::{Refusal, RefusalKind};
+use crate::digest::Content;
 use crate::exit::{Exit, Fault};
 use crate::nearest::Nearest;
 
@@ -260,21 +261,6 @@ impl Error {
     pub(super) fn is_denied(&self) -> bool {
         matches!(self, Self::Read { source: Reason::Service { source }, .. }
             if matches!(source.kind(), RefusalKind::Denied(_)))
-    }
-}
-
-/// Size and digest of an archive.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Content {
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// Its SHA-256.
-    pub sha256: [u8; 32],
-}
-
-impl fmt::Display for Content {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} bytes with the SHA-256 {}", self.bytes, hex::encode(self.sha256))
     }
 }
 

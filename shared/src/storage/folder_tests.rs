@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::*;
+use crate::digest::{Content, Sha256};
 use crate::exit::{Exit, Fault};
-use crate::storage::error::{BadCopy, Content, FolderRefusalKind, Found};
+use crate::storage::error::{BadCopy, FolderRefusalKind, Found};
 use crate::storage::verified::STORES;
 
 struct Scene {
@@ -19,7 +19,7 @@ impl Scene {
     fn of(bytes: &[u8]) -> Self {
         let spool = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&spool, bytes).unwrap();
-        let content = Content { bytes: bytes.len() as u64, sha256: Sha256::digest(bytes).into() };
+        let content = Content { bytes: bytes.len() as u64, sha256: Sha256::of(bytes) };
         Self { folder: TempDir::new().unwrap(), spool, content }
     }
 
@@ -68,7 +68,7 @@ async fn an_archive_is_stored_readable_by_its_owner_alone_and_nothing_else_is_le
 #[tokio::test]
 async fn a_file_that_is_not_what_was_announced_is_not_stored() {
     let mut scene = Scene::of(b"archive");
-    scene.content.sha256[0] ^= 1;
+    scene.content.sha256 = Sha256::of("another");
     let error = scene.store("a.tar.gz").await.unwrap_err();
     assert!(
         matches!(&error, Error::Verify { difference, .. }

@@ -15,7 +15,7 @@
 
 use std::collections::HashMap;
 
-use super::error::Content;
+use crate::digest::{Content, Sha256};
 
 /// The name of the metadata that holds the SHA-256 in hexadecimal.
 const DIGEST_METADATA: &str = "drover-sha256";
@@ -48,7 +48,7 @@ pub struct Parcel {
     /// Whether it lacks types that could not be read, so that it is no backup.
     pub lacks_types: bool,
     /// Its MAC, where it has one.
-    pub mac: Option<[u8; 32]>,
+    pub mac: Option<Sha256>,
 }
 
 impl From<Content> for Parcel {
@@ -71,13 +71,13 @@ pub struct Label {
     /// The size of the archive as it lies there, in bytes.
     pub bytes: u64,
     /// Its SHA-256, where one is recorded.
-    pub sha256: Option<[u8; 32]>,
+    pub sha256: Option<Sha256>,
     /// How many objects it holds, where that is recorded.
     pub objects: Option<u64>,
     /// It lacks types that could not be read when it was made.
     pub lacks_types: bool,
     /// Its MAC, where one is recorded. Who has the key that made it knows who made the archive.
-    pub mac: Option<[u8; 32]>,
+    pub mac: Option<Sha256>,
     /// It is marked as a bad copy, and not read.
     pub is_bad: bool,
 }
@@ -85,10 +85,10 @@ pub struct Label {
 /// Digest, number of objects and MAC, as they are recorded; what cannot be read is as good as missing.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Recorded {
-    pub(super) sha256: Option<[u8; 32]>,
+    pub(super) sha256: Option<Sha256>,
     pub(super) objects: Option<u64>,
     pub(super) lacks_types: bool,
-    pub(super) mac: Option<[u8; 32]>,
+    pub(super) mac: Option<Sha256>,
 }
 
 impl From<Parcel> for Recorded {
@@ -103,8 +103,8 @@ impl Recorded {
     pub(super) fn file(parcel: Parcel, name: &str) -> String {
         let objects = parcel.objects.map(|objects| format!("{OBJECTS_LINE}{objects}\n")).unwrap_or_default();
         let lacks_types = if parcel.lacks_types { format!("{LACKS_TYPES_LINE}\n") } else { String::new() };
-        let mac = parcel.mac.map(|mac| format!("{MAC_LINE}{}\n", hex::encode(mac))).unwrap_or_default();
-        format!("{objects}{lacks_types}{mac}{}  {name}\n", hex::encode(parcel.content.sha256))
+        let mac = parcel.mac.map(|mac| format!("{MAC_LINE}{mac}\n")).unwrap_or_default();
+        format!("{objects}{lacks_types}{mac}{}  {name}\n", parcel.content.sha256)
     }
 
     /// Reads the file beside the archive `name`, which anybody may have written.
@@ -113,22 +113,22 @@ impl Recorded {
             let (digest, named) = line.split_once(' ')?;
             // A space or an asterisk tells how `sha256sum` read the file: as text or as bytes.
             let named = named.strip_prefix([' ', '*'])?;
-            (named == name).then(|| parse_digest(digest)).flatten()
+            if named == name { digest.parse().ok() } else { None }
         };
         Self {
             sha256: text.lines().find_map(digest),
             objects: text.lines().find_map(|line| line.strip_prefix(OBJECTS_LINE)?.trim().parse().ok()),
             lacks_types: text.lines().any(|line| line.trim() == LACKS_TYPES_LINE),
-            mac: text.lines().find_map(|line| parse_digest(line.strip_prefix(MAC_LINE)?.trim())),
+            mac: text.lines().find_map(|line| line.strip_prefix(MAC_LINE)?.trim().parse().ok()),
         }
     }
 
     /// The metadata of an object.
     pub(super) fn metadata(parcel: Parcel) -> HashMap<String, String> {
-        let digest = (DIGEST_METADATA.to_owned(), hex::encode(parcel.content.sha256));
+        let digest = (DIGEST_METADATA.to_owned(), parcel.content.sha256.to_string());
         let objects = parcel.objects.map(|objects| (OBJECTS_METADATA.to_owned(), objects.to_string()));
         let lacks_types = parcel.lacks_types.then(|| (LACKS_TYPES_METADATA.to_owned(), "true".to_owned()));
-        let mac = parcel.mac.map(|mac| (MAC_METADATA.to_owned(), hex::encode(mac)));
+        let mac = parcel.mac.map(|mac| (MAC_METADATA.to_owned(), mac.to_string()));
         std::iter::once(digest).chain(objects).chain(lacks_types).chain(mac).collect()
     }
 
@@ -136,10 +136,10 @@ impl Recorded {
     pub(super) fn of_metadata(metadata: &HashMap<String, String>) -> Self {
         let text = |key: &str| metadata.get(key).map(|text| text.trim());
         Self {
-            sha256: text(DIGEST_METADATA).and_then(parse_digest),
+            sha256: text(DIGEST_METADATA).and_then(|text| text.parse().ok()),
             objects: text(OBJECTS_METADATA).and_then(|text| text.parse().ok()),
             lacks_types: text(LACKS_TYPES_METADATA).is_some(),
-            mac: text(MAC_METADATA).and_then(parse_digest),
+            mac: text(MAC_METADATA).and_then(|text| text.parse().ok()),
         }
     }
 
@@ -157,25 +157,17 @@ impl Recorded {
     }
 }
 
-/// Reads a SHA-256, or a MAC of the same size, in hexadecimal.
-#[must_use]
-pub fn parse_digest(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    hex::decode_to_slice(text, &mut digest).ok()?;
-    Some(digest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parcel(objects: Option<u64>) -> Parcel {
-        Parcel { content: Content { bytes: 7, sha256: [0xab; 32] }, objects, lacks_types: false, mac: None }
+        Parcel { content: Content { bytes: 7, sha256: [0xab; 32].into() }, objects, lacks_types: false, mac: None }
     }
 
     #[test]
     fn what_is_recorded_is_read_again() {
-        let mac = Some([0xcd; 32]);
+        let mac = Some([0xcd; 32].into());
         for (objects, lacks_types, mac) in
             [(None, false, None), (Some(0), true, mac), (Some(700), false, mac), (None, true, None)]
         {
@@ -186,7 +178,7 @@ mod tests {
                 Recorded::of_metadata(&Recorded::metadata(parcel)),
                 Recorded::from(parcel),
             ] {
-                let expected = Recorded { sha256: Some([0xab; 32]), objects, lacks_types, mac };
+                let expected = Recorded { sha256: Some([0xab; 32].into()), objects, lacks_types, mac };
                 assert_eq!(read, expected, "{text}");
                 assert!(read.covers(parcel));
             }
@@ -202,8 +194,8 @@ mod tests {
 
     #[test]
     fn a_mac_that_is_missing_or_another_is_recorded_anew_and_none_takes_none_away() {
-        let with = |mac: Option<[u8; 32]>| Parcel { mac, ..parcel(None) };
-        let (one, other) = (Some([0xcd; 32]), Some([0xce; 32]));
+        let with = |mac: Option<Sha256>| Parcel { mac, ..parcel(None) };
+        let (one, other) = (Some([0xcd; 32].into()), Some([0xce; 32].into()));
         assert!(Recorded::from(with(one)).covers(with(one)) && Recorded::from(with(one)).covers(with(None)));
         assert!(!Recorded::from(with(None)).covers(with(one)) && !Recorded::from(with(other)).covers(with(one)));
     }
@@ -213,7 +205,7 @@ mod tests {
         let expected = format!("# objects: 700\n{}  a.tar.gz\n", "ab".repeat(32));
         assert_eq!(Recorded::file(parcel(Some(700)), "a.tar.gz"), expected);
         let expected = format!("# hmac-sha256: {}\n{}  a.tar.gz\n", "cd".repeat(32), "ab".repeat(32));
-        assert_eq!(Recorded::file(Parcel { mac: Some([0xcd; 32]), ..parcel(None) }, "a.tar.gz"), expected);
+        assert_eq!(Recorded::file(Parcel { mac: Some([0xcd; 32].into()), ..parcel(None) }, "a.tar.gz"), expected);
     }
 
     #[test]

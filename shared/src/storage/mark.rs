@@ -6,29 +6,23 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::error::{Content, Difference};
+use super::error::Difference;
+use crate::digest::Content;
 use crate::resources::rfc3339;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Mark<'a> {
     archive: &'a str,
-    expected: Expected,
+    expected: Content,
     found: String,
     marked_at: String,
 }
 
-#[derive(Serialize)]
-struct Expected {
-    bytes: u64,
-    sha256: String,
-}
-
 /// The text of the mark beside the archive `name`.
 pub(super) fn text(name: &str, difference: &Difference, now: Timestamp) -> String {
-    let Difference { expected: Content { bytes, sha256 }, found, .. } = difference;
-    let expected = Expected { bytes: *bytes, sha256: hex::encode(sha256) };
-    let mark = Mark { archive: name, expected, found: found.to_string(), marked_at: rfc3339(now) };
+    let Difference { expected, found, .. } = difference;
+    let mark = Mark { archive: name, expected: *expected, found: found.to_string(), marked_at: rfc3339(now) };
     // Text and numbers alone always make JSON.
     serde_json::to_string_pretty(&mark).unwrap_or_default() + "\n"
 }
@@ -40,7 +34,7 @@ mod tests {
 
     #[test]
     fn the_mark_says_what_was_expected_and_found() {
-        let expected = Content { bytes: 7, sha256: [0xab; 32] };
+        let expected = Content { bytes: 7, sha256: [0xab; 32].into() };
         let difference = Difference { expected, found: Found::OtherSize(6), copy: BadCopy::Left };
         let text = text("a.tar.gz", &difference, "2026-11-28T02:00:00Z".parse().unwrap());
         let mark: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use sha2::{Digest, Sha256};
 use snafu::ResultExt;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncSeekExt, AsyncWriteExt};
 use tokio_util::io::StreamReader;
 
-use super::error::{Content, Error, UseLocalFileSnafu};
+use super::error::{Error, UseLocalFileSnafu};
+use crate::digest::{Content, Hasher};
 
 /// An archive that is open for reading: it gives exactly its size, or an error.
 pub struct Opened {
@@ -37,27 +37,23 @@ impl Opened {
 
     /// Reads all of it, telling the size of each chunk.
     pub(super) async fn content(mut self, on_read: impl Fn(u64)) -> Result<Content, Error> {
-        let mut digest = Sha256::new();
-        let mut bytes = 0;
+        let mut hasher = Hasher::default();
         while let Some(chunk) = self.body.next().await.transpose()? {
-            digest.update(&chunk);
-            bytes += chunk.len() as u64;
+            hasher.update(&chunk);
             on_read(chunk.len() as u64);
         }
-        Ok(Content { bytes, sha256: digest.finalize().into() })
+        Ok(hasher.finish())
     }
 
     /// Writes all of it into `file`, from where the file stands.
     pub(super) async fn copy_to(mut self, name: &str, file: &mut File) -> Result<Content, Error> {
-        let mut digest = Sha256::new();
-        let mut bytes = 0;
+        let mut hasher = Hasher::default();
         while let Some(chunk) = self.body.next().await.transpose()? {
-            digest.update(&chunk);
-            bytes += chunk.len() as u64;
+            hasher.update(&chunk);
             file.write_all(&chunk).await.context(UseLocalFileSnafu { name })?;
         }
         file.flush().await.context(UseLocalFileSnafu { name })?;
         file.rewind().await.context(UseLocalFileSnafu { name })?;
-        Ok(Content { bytes, sha256: digest.finalize().into() })
+        Ok(hasher.finish())
     }
 }

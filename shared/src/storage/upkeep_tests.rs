@@ -5,16 +5,14 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use futures::TryStreamExt;
-use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
 use super::*;
+use crate::digest::{Content, Sha256};
 use crate::exit::{Exit, Fault};
-use crate::storage::{BadCopy, Content, Found, Listed, Location, Parcel, Verification};
+use crate::storage::{BadCopy, Found, Listed, Location, Parcel, Verification};
 
 const NAME: &str = "a.tar.gz";
-
-const MAC: [u8; 32] = [5; 32];
 
 struct Scene {
     folder: TempDir,
@@ -27,14 +25,14 @@ impl Scene {
     async fn of(bytes: &[u8]) -> Self {
         let spool = NamedTempFile::new().unwrap();
         std::fs::write(&spool, bytes).unwrap();
-        let content = Content { bytes: bytes.len() as u64, sha256: Sha256::digest(bytes).into() };
+        let content = Content { bytes: bytes.len() as u64, sha256: Sha256::of(bytes) };
         let folder = TempDir::new().unwrap();
         let storage = Storage::open(Location::Folder(folder.path().to_owned())).await.unwrap();
         Self { folder, spool, content, storage }
     }
 
     async fn store(&self, name: &str) -> bool {
-        let parcel = Parcel { mac: Some(MAC), ..self.content.with_objects(700) };
+        let parcel = Parcel { mac: Some([5; 32].into()), ..self.content.with_objects(700) };
         self.storage.store(name, self.spool.path(), parcel, |_| ()).await.unwrap().already_there
     }
 
@@ -85,7 +83,7 @@ async fn a_label_that_a_kill_prevented_is_made_up() {
         sha256: Some(scene.content.sha256),
         objects: Some(700),
         lacks_types: false,
-        mac: Some(MAC),
+        mac: Some([5; 32].into()),
         is_bad: false,
     };
     assert_eq!(scene.label().await, expected);

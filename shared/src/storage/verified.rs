@@ -8,16 +8,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use snafu::ResultExt;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
 use super::bucket::Bucket;
-use super::error::{BadCopy, Content, Difference, Error, Found, UseLocalFileSnafu, VerifySnafu};
+use super::error::{BadCopy, Difference, Error, Found, UseLocalFileSnafu, VerifySnafu};
 use super::label::Parcel;
 use super::meter::Meter;
 use super::{Location, Place, Storage};
+use crate::digest::{Content, Hasher};
 use crate::exit::{Chain, Exit, Fault};
 
 /// How often an archive is stored in one try.
@@ -154,12 +154,11 @@ impl Storage {
 /// Size and digest of a local file.
 async fn content_of(path: &Path, name: &str) -> Result<Content, Error> {
     let mut file = File::open(path).await.context(UseLocalFileSnafu { name })?;
-    let (mut digest, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; BUFFER_SIZE]);
+    let (mut hasher, mut buffer) = (Hasher::default(), vec![0; BUFFER_SIZE]);
     loop {
         let length = file.read(&mut buffer).await.context(UseLocalFileSnafu { name })?;
         let Some(chunk) = buffer.get(..length).filter(|chunk| !chunk.is_empty()) else { break };
-        digest.update(chunk);
-        bytes += length as u64;
+        hasher.update(chunk);
     }
-    Ok(Content { bytes, sha256: digest.finalize().into() })
+    Ok(hasher.finish())
 }

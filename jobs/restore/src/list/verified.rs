@@ -62,8 +62,14 @@ mod tests {
     fn only_what_the_ledger_has_is_verified() {
         let file = File { name: "a".to_owned(), bytes: 9, modified: None, is_bad: false };
         let archive = Archive::new(file);
-        let label =
-            Label { bytes: 9, sha256: Some([7; 32]), objects: None, lacks_types: false, mac: None, is_bad: false };
+        let label = Label {
+            bytes: 9,
+            sha256: Some([7; 32].into()),
+            objects: None,
+            lacks_types: false,
+            mac: None,
+            is_bad: false,
+        };
         let place = ArchivePlace::default();
         let of_ledger = |bytes, missing: &[&str]| {
             let missing_types = missing.iter().map(|name| (*name).to_owned()).collect();

@@ -1,9 +1,8 @@
 //! An archive read into a temporary file.
 
-use sha2::{Digest, Sha256};
-
 use super::fixture::{CLUSTER_ROLE, CONFIG_MAP, Tar, object};
 use crate::archive::{Limits, Progress, ReadError, Spool, Unsealing};
+use crate::digest::Sha256;
 
 const SET: &[u8] = br#"{"apiVersion":"resources.cattle.io/v1","kind":"ResourceSet","metadata":{"name":"a"}}"#;
 
@@ -39,7 +38,7 @@ fn an_archive_is_summed_up() {
     let archive = tar.archive();
     let mut seen = Vec::new();
     let spool = Spool::read(&*archive, &Limits::default(), &mut |progress| seen.push(progress)).unwrap();
-    assert_eq!(spool.sha256(), hex::encode(Sha256::digest(&archive)));
+    assert_eq!(spool.sha256(), Sha256::of(&archive));
     assert_eq!(spool.archive_bytes(), archive.len() as u64);
     assert_eq!(spool.resource_set(), Some(SET));
     let types: Vec<_> = spool.types().iter().map(|of| (of.name.to_string(), of.namespaced, of.objects)).collect();
@@ -56,7 +55,7 @@ fn an_archive_is_summed_up() {
 fn the_digest_counts_all_members_and_padding() {
     let archive = [&*Tar::default().object(CONFIG_MAP).archive(), &vec![0; 100_000]].concat();
     let spool = spool(&archive).unwrap();
-    assert_eq!(spool.sha256(), hex::encode(Sha256::digest(&archive)));
+    assert_eq!(spool.sha256(), Sha256::of(&archive));
     assert_eq!(spool.archive_bytes(), archive.len() as u64);
     assert_eq!(spool.resource_set(), None);
     assert!(!spool.is_empty());

@@ -1,19 +1,14 @@
 //! Who proves that an archive is of their making, and with which key.
 
-use sha2::{Digest, Sha256};
-
 use super::fixture::{document, everything, parse, provider, secret};
+use crate::digest::Sha256;
 use crate::encryption::{Configuration, Provider};
 
 const IDENTITY: &str = "{identity: {}}";
 
-fn digest(archive: &str) -> [u8; 32] {
-    Sha256::digest(archive).into()
-}
-
 /// The name of the key that made it, in words.
-fn maker(configuration: &Configuration, mac: [u8; 32]) -> Option<String> {
-    configuration.maker(&digest("archive"), &mac).map(ToString::to_string)
+fn maker(configuration: &Configuration, mac: Sha256) -> Option<String> {
+    configuration.maker(Sha256::of("archive"), mac).map(ToString::to_string)
 }
 
 /// `openssl dgst -sha256 -mac HMAC -macopt hexkey:KEY` made these: of the label and the provider with the key of the
@@ -28,8 +23,8 @@ fn macs_are_those_that_openssl_makes_with_the_key_that_it_derives() {
     ] {
         let key = secret(0, bytes);
         assert!(key.iter().enumerate().all(|(index, byte)| index == usize::from(*byte)), "{key:?}");
-        let mac = everything(of, &[("k", key)]).mac(&digest("archive")).unwrap();
-        assert_eq!(hex::encode(mac), expected, "{of:?}");
+        let mac = everything(of, &[("k", key)]).mac(Sha256::of("archive")).unwrap();
+        assert_eq!(mac.to_string(), expected, "{of:?}");
     }
 }
 
@@ -37,29 +32,29 @@ fn macs_are_those_that_openssl_makes_with_the_key_that_it_derives() {
 fn a_mac_is_of_one_archive_and_one_key_whatever_the_key_is_called() {
     let of = Provider::Secretbox;
     let own = everything(of, &[("k", secret(1, 32))]);
-    let mac = own.mac(&digest("archive")).unwrap();
+    let mac = own.mac(Sha256::of("archive")).unwrap();
     assert_eq!(maker(&own, mac).as_deref(), Some("key \"k\" of secretbox"));
     assert_eq!(
         maker(&everything(of, &[("renamed", secret(1, 32))]), mac).as_deref(),
         Some("key \"renamed\" of secretbox")
     );
-    assert_eq!(own.maker(&digest("Archive"), &mac), None);
+    assert_eq!(own.maker(Sha256::of("Archive"), mac), None);
     assert_eq!(maker(&everything(of, &[("k", secret(2, 32))]), mac), None);
     assert_eq!(maker(&everything(Provider::AesGcm, &[("k", secret(1, 32))]), mac), None);
-    for byte in 0..mac.len() {
-        let mut changed = mac;
+    for byte in 0..32 {
+        let mut changed = *mac.as_bytes();
         changed[byte] ^= 1;
-        assert_eq!(maker(&own, changed), None, "{byte}");
+        assert_eq!(maker(&own, changed.into()), None, "{byte}");
     }
 }
 
 #[test]
 fn any_key_of_a_configuration_verifies_wherever_it_stands() {
     let (cbc, gcm) = (Provider::AesCbc, Provider::AesGcm);
-    let mac = everything(cbc, &[("old", secret(1, 32))]).mac(&digest("archive")).unwrap();
+    let mac = everything(cbc, &[("old", secret(1, 32))]).mac(Sha256::of("archive")).unwrap();
     let rotated = everything(cbc, &[("new", secret(2, 32)), ("old", secret(1, 32))]);
     assert_eq!(maker(&rotated, mac).as_deref(), Some("key \"old\" of aescbc"));
-    assert_ne!(rotated.mac(&digest("archive")), Some(mac));
+    assert_ne!(rotated.mac(Sha256::of("archive")), Some(mac));
     let moved = parse(&document(&[
         ("secrets", &[provider(gcm, &[("k", secret(3, 32))])]),
         ("pods", &[IDENTITY.to_owned(), provider(cbc, &[("old", secret(1, 32))])]),
@@ -73,7 +68,7 @@ fn the_first_rule_with_a_key_that_writes_makes_the_mac_and_without_one_there_is_
     let identity = IDENTITY.to_owned();
     let made_by = |rules: &[(&str, &[String])]| {
         let configuration = parse(&document(rules));
-        configuration.mac(&digest("archive")).and_then(|mac| maker(&configuration, mac))
+        configuration.mac(Sha256::of("archive")).and_then(|mac| maker(&configuration, mac))
     };
     let (first, second) = (Some("key \"k1\" of aescbc"), Some("key \"k2\" of aescbc"));
     let both = [one.clone(), two];

@@ -2,7 +2,6 @@
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_smithy_types::byte_stream::ByteStream;
-use sha2::{Digest, Sha256};
 
 use super::super::error::Reason;
 use super::super::label::Recorded;
@@ -10,6 +9,7 @@ use super::super::name::Companion;
 use super::super::refusal::{Permission, Refusal, RefusalKind};
 use super::Bucket;
 use super::read::get;
+use crate::digest::Sha256;
 
 /// What marks are.
 const CONTENT_TYPE: &str = "application/json";
@@ -39,7 +39,7 @@ impl Bucket {
         let request = self.client.put_object().bucket(&self.name).key(self.key(&Companion::Mark.beside(name)));
         let request = request
             .content_type(CONTENT_TYPE)
-            .set_checksum_sha256(self.announced(&Sha256::digest(&text)))
+            .set_checksum_sha256(self.announced(Sha256::of(&text)))
             .set_server_side_encryption(algorithm)
             .set_ssekms_key_id(key)
             .body(ByteStream::from(text.into_bytes()));

@@ -12,7 +12,6 @@ use std::time::Duration;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use aws_smithy_types::byte_stream::{ByteStream, Length};
 use futures::{StreamExt, TryStreamExt, stream};
-use sha2::{Digest, Sha256};
 use snafu::ResultExt;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
@@ -24,6 +23,7 @@ use super::super::meter::{Meter, counted};
 use super::super::parts::Part;
 use super::super::refusal::{Permission, Refusal, RefusalKind};
 use super::Bucket;
+use crate::digest::{Hasher, Sha256};
 
 /// How many parts are on their way at once. Two keep the line busy while one waits for its answer.
 const PARTS_AT_ONCE: usize = 2;
@@ -53,7 +53,7 @@ impl Upload<'_> {
         let request = request
             .content_type(CONTENT_TYPE)
             .set_metadata(Some(Recorded::metadata(self.parcel)))
-            .set_checksum_sha256(self.bucket.announced(&self.parcel.content.sha256))
+            .set_checksum_sha256(self.bucket.announced(self.parcel.content.sha256))
             .set_server_side_encryption(algorithm)
             .set_ssekms_key_id(key)
             .body(self.body(part).await?);
@@ -119,7 +119,7 @@ impl Upload<'_> {
 
     async fn send_part(&self, id: &str, part: Part) -> Result<CompletedPart, Error> {
         let digest = if self.bucket.takes_digests {
-            self.bucket.announced(&self.digest(part).await.context(UseLocalFileSnafu { name: self.name })?)
+            self.bucket.announced(self.digest(part).await.context(UseLocalFileSnafu { name: self.name })?)
         } else {
             None
         };
@@ -132,17 +132,17 @@ impl Upload<'_> {
     }
 
     /// The SHA-256 of a part, so that the service refuses one that was damaged on its way.
-    async fn digest(&self, part: Part) -> std::io::Result<Vec<u8>> {
+    async fn digest(&self, part: Part) -> std::io::Result<Sha256> {
         let mut file = File::open(self.file).await?;
         file.seek(SeekFrom::Start(part.offset)).await?;
         let mut range = file.take(part.length);
-        let mut digest = Sha256::new();
+        let mut hasher = Hasher::default();
         let mut buffer = vec![0; BUFFER_SIZE];
         loop {
             let length = range.read(&mut buffer).await?;
             match buffer.get(..length) {
-                Some(chunk) if length > 0 => digest.update(chunk),
-                _ => return Ok(digest.finalize().to_vec()),
+                Some(chunk) if length > 0 => hasher.update(chunk),
+                _ => return Ok(hasher.finish().sha256),
             }
         }
     }

@@ -9,19 +9,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::{Advice, fadvise, statvfs};
-use sha2::{Digest, Sha256};
 use snafu::ResultExt;
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 
 use super::super::error::{
-    BadCopy, Content, Difference, Error, FolderRefusal, Found, Reason, StoreSnafu, UseLocalFileSnafu, VerifySnafu,
+    BadCopy, Difference, Error, FolderRefusal, Found, Reason, StoreSnafu, UseLocalFileSnafu, VerifySnafu,
 };
 use super::super::label::Parcel;
 use super::super::meter::Meter;
 use super::super::name::Companion;
 use super::super::verified::{READS, STORES};
 use super::{BUFFER_SIZE, beside, partial};
+use crate::digest::{Content, Hasher};
 
 /// One archive on its way into a folder; it blocks, so it runs on a thread of its own.
 pub(super) struct Writing {
@@ -111,17 +111,15 @@ impl Writing {
         let mut file = partial.reopen().map_err(|error| file_refused(&error))?;
         // Advice that is not taken only means that the cache answers.
         let _ = fadvise(&file, 0, None, Advice::DontNeed);
-        let mut digest = Sha256::new();
-        let mut bytes = 0;
+        let mut hasher = Hasher::default();
         let mut buffer = vec![0; BUFFER_SIZE];
         loop {
             let length = self.go_on().and_then(|()| file.read(&mut buffer)).map_err(|error| file_refused(&error))?;
             let Some(chunk) = buffer.get(..length).filter(|chunk| !chunk.is_empty()) else { break };
-            digest.update(chunk);
-            bytes += length as u64;
+            hasher.update(chunk);
             self.meter.read_back(length as u64);
         }
-        Ok(Content { bytes, sha256: digest.finalize().into() })
+        Ok(hasher.finish())
     }
 
     /// Gives the unfinished file its name, makes the name last, and writes the label. That of other bytes which had the

@@ -6,13 +6,14 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use bytes::Bytes;
-use drover::artifacts::{BUCKET, CHUNK_SIZE, Contents, Expected, GetError, PutError, STREAM, Store, StoreError};
+use drover::artifacts::{BUCKET, CHUNK_SIZE, Contents, GetError, PutError, STREAM, Store, StoreError};
+use drover::digest::{Content, Sha256};
 use drover::events::Kind;
 use drover::exit::{Exit, Fault};
 use drover::queue::Settings;
 use drover_testbed::Part;
 use futures::stream;
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 use tokio::io::AsyncReadExt;
 
 use crate::nats::{Queue, event, until};
@@ -22,8 +23,8 @@ fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|index| index.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect()
 }
 
-fn expected(bytes: &[u8]) -> Expected {
-    Expected { bytes: bytes.len() as u64, sha256: hex::encode(Sha256::digest(bytes)) }
+fn expected(bytes: &[u8]) -> Content {
+    Content { bytes: bytes.len() as u64, sha256: Sha256::of(bytes) }
 }
 
 /// Pieces of these lengths in turn, as a compressor makes them.
@@ -56,13 +57,13 @@ async fn what_is_put_is_got_and_a_purge_leaves_nothing() {
     ] {
         let (content, id) = (bytes(length), Store::new_id());
         let put = store.put("daily/1", &id, pieces(&content, &lengths)).await.unwrap();
-        assert_eq!((put.bytes, &put.sha256), (length as u64, &expected(&content).sha256));
+        assert_eq!((put.bytes, put.sha256), (length as u64, expected(&content).sha256));
         assert_eq!(put.chunks, length.div_ceil(CHUNK_SIZE) as u64);
 
         let info = store.info("daily/1").await.unwrap().unwrap();
-        assert_eq!((info.id.as_str(), info.bytes, info.sha256.as_ref()), (id.as_str(), put.bytes, Some(&put.sha256)));
+        assert_eq!((info.id.as_str(), info.bytes, info.sha256), (id.as_str(), put.bytes, Some(put.sha256)));
         let mut got = Vec::new();
-        assert_eq!(store.get("daily/1", &expected(&content), &mut got).await.unwrap(), put.bytes);
+        assert_eq!(store.get("daily/1", expected(&content), &mut got).await.unwrap(), put.bytes);
         assert!(got == content, "of {length} bytes");
 
         store.purge("daily/1", &id).await.unwrap();
@@ -79,7 +80,7 @@ async fn other_clients_read_an_artifact() {
 
     let bucket = queue.connection.jetstream.get_object_store(BUCKET).await.unwrap();
     let mut object = bucket.get("daily/1.tar.gz").await.unwrap();
-    let digest = format!("SHA-256={}", URL_SAFE.encode(Sha256::digest(&content)));
+    let digest = format!("SHA-256={}", URL_SAFE.encode(sha2::Sha256::digest(&content)));
     assert_eq!((object.info().chunks, object.info().digest.as_ref()), (4, Some(&digest)));
     let mut got = Vec::new();
     object.read_to_end(&mut got).await.unwrap();
@@ -93,7 +94,7 @@ async fn an_object_of_another_client_is_read() {
     let bucket = queue.connection.jetstream.get_object_store(BUCKET).await.unwrap();
     bucket.put("theirs", &mut content.as_slice()).await.unwrap();
     let (store, mut got) = (queue.store().await, Vec::new());
-    store.get("theirs", &expected(&content), &mut got).await.unwrap();
+    store.get("theirs", expected(&content), &mut got).await.unwrap();
     assert!(got == content);
     bucket.delete("theirs").await.unwrap();
     assert_eq!(store.info("theirs").await.unwrap(), None);
@@ -137,7 +138,7 @@ async fn the_second_put_of_a_name_fails_until_the_first_is_purged() {
     let second = Store::new_id();
     let error = store.put("daily/1", &second, pieces(b"else", &[4])).await.unwrap_err();
     assert!(matches!(error, PutError::Exists { .. }), "{error}");
-    store.get("daily/1", &expected(&content), &mut Vec::new()).await.unwrap();
+    store.get("daily/1", expected(&content), &mut Vec::new()).await.unwrap();
     for id in [first, second] {
         store.purge("daily/1", &id).await.unwrap();
     }
@@ -168,29 +169,29 @@ async fn missing_is_told_from_altered() {
     let (jetstream, store) = (&queue.connection.jetstream, queue.store().await);
     let (content, mut sink) = (bytes(3 * CHUNK_SIZE), tokio::io::sink());
     let wanted = expected(&content);
-    check_exit(store.get("daily/1", &wanted, &mut sink).await, Exit::Failure, "no longer wholly");
+    check_exit(store.get("daily/1", wanted, &mut sink).await, Exit::Failure, "no longer wholly");
 
     let id = put(&store, "daily/1", &content).await;
-    let shorter = Expected { bytes: 1, ..wanted.clone() };
-    check_exit(store.get("daily/1", &shorter, &mut sink).await, Exit::DataRefused, "its size is 393216, and 1");
-    let other = Expected { sha256: "0".repeat(64), ..wanted.clone() };
-    check_exit(store.get("daily/1", &other, &mut sink).await, Exit::DataRefused, "its SHA-256 is");
+    let shorter = Content { bytes: 1, ..wanted };
+    check_exit(store.get("daily/1", shorter, &mut sink).await, Exit::DataRefused, "its size is 393216, and 1");
+    let other = Content { sha256: [0; 32].into(), ..wanted };
+    check_exit(store.get("daily/1", other, &mut sink).await, Exit::DataRefused, "its SHA-256 is");
 
     // A chunk that expired while the description did not: told at once, not waited for.
     let stream = jetstream.get_stream(STREAM).await.unwrap();
     let first = stream.cached_info().state.first_sequence;
     stream.delete_message(first + 2).await.unwrap();
-    check_exit(store.get("daily/1", &wanted, &mut sink).await, Exit::Failure, "no longer wholly");
+    check_exit(store.get("daily/1", wanted, &mut sink).await, Exit::Failure, "no longer wholly");
 
     // A chunk in its place with other bytes, so that the description says what is no longer true.
     let chunks = format!("$O.{BUCKET}.C.{id}");
     jetstream.publish(chunks.clone(), vec![0; CHUNK_SIZE].into()).await.unwrap().await.unwrap();
-    check_exit(store.get("daily/1", &wanted, &mut sink).await, Exit::DataRefused, "its SHA-256 is");
+    check_exit(store.get("daily/1", wanted, &mut sink).await, Exit::DataRefused, "its SHA-256 is");
     stream.purge().filter(&chunks).await.unwrap();
     for _ in 0..3 {
         jetstream.publish(chunks.clone(), vec![0; 2 * CHUNK_SIZE].into()).await.unwrap().await.unwrap();
     }
-    check_exit(store.get("daily/1", &wanted, &mut sink).await, Exit::DataRefused, "its size is at least");
+    check_exit(store.get("daily/1", wanted, &mut sink).await, Exit::DataRefused, "its size is at least");
 }
 
 #[tokio::test]
@@ -214,7 +215,7 @@ async fn a_server_that_is_away_is_told_after_the_patience() {
     let content = bytes(2 * CHUNK_SIZE);
     put(&store, "daily/1", &content).await;
     queue.testbed.stop(Part::Nats).await.unwrap();
-    let error = store.get("daily/1", &expected(&content), &mut tokio::io::sink()).await.unwrap_err();
+    let error = store.get("daily/1", expected(&content), &mut tokio::io::sink()).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Unavailable, "{error}");
     let error = store.put("daily/2", &Store::new_id(), pieces(&content, &[CHUNK_SIZE])).await.unwrap_err();
     assert!(matches!(error, PutError::Away { .. }), "{error}");
@@ -228,7 +229,7 @@ async fn a_get_goes_on_where_it_was_when_the_server_comes_back() {
     // A reader that takes its time: the get is in the middle when the server dies.
     let (mut reader, mut writer) = tokio::io::duplex(CHUNK_SIZE);
     let wanted = expected(&content);
-    let getting = tokio::spawn(async move { store.get("daily/1", &wanted, &mut writer).await });
+    let getting = tokio::spawn(async move { store.get("daily/1", wanted, &mut writer).await });
     let mut got = vec![0; 3 * CHUNK_SIZE];
     reader.read_exact(&mut got).await.unwrap();
     queue.testbed.kill(Part::Nats).await.unwrap();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use drover::digest::Sha256;
 use drover::encryption::{CONFIGURATION_KEY, Configuration};
 use drover::resources::{
     BackupPolicy, BackupPolicySpec, BackupSpec, FurtherLocation, LocalLocation, Restore, RestoreSpec,
@@ -20,7 +21,6 @@ use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tar::{EntryType, Header};
 
 const SET: &str = "
@@ -85,13 +85,13 @@ fn with(archive: &[u8], path: &str, object: &Value) -> Vec<u8> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
+    Sha256::of(bytes).to_string()
 }
 
 /// The MAC that this configuration makes.
 fn mac(keys: &[(&str, u8)], bytes: &[u8]) -> String {
-    let sha256: [u8; 32] = Sha256::digest(bytes).into();
-    hex::encode(Configuration::parse(&configuration(keys)).unwrap().mac(&sha256).unwrap())
+    let configuration = Configuration::parse(&configuration(keys)).unwrap();
+    configuration.mac(Sha256::of(bytes)).unwrap().to_string()
 }
 
 impl Scene {

@@ -63,7 +63,7 @@ async fn snapshotted(site: &Site, mebibytes: usize) {
         state: StageState::Completed,
         objects: 1,
         bytes: i64::try_from(put.bytes).unwrap(),
-        sha256: Some(put.sha256),
+        sha256: Some(put.sha256.to_string()),
         ..SnapshotStage::default()
     };
     let artifact = Artifact::new(OBJECT_STORE, name, chunks);

@@ -6,16 +6,15 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use drover::digest::{Content, Sha256};
 use drover::exit::{Chain, Exit, Fault};
 use drover::resources::S3Location;
 use drover::storage::{
-    Content, Error, Found, Listed, Location, OpenError, Reason, RefusalKind, S3Settings, Storage, UploadSizes,
-    Verification,
+    Error, Found, Listed, Location, OpenError, Reason, RefusalKind, S3Settings, Storage, UploadSizes, Verification,
 };
 use drover_testbed::{Options, S3, Service, Testbed};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::ByteString;
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncReadExt;
 use tokio::sync::OnceCell;
@@ -94,12 +93,12 @@ async fn open(s3: &S3, location: &S3Location) -> Storage {
 fn spool(length: usize) -> (NamedTempFile, Content) {
     let mut bytes = vec![0; length];
     for (index, chunk) in bytes.chunks_mut(32).enumerate() {
-        let digest = Sha256::digest(index.to_le_bytes());
-        chunk.copy_from_slice(&digest[..chunk.len()]);
+        let digest = Sha256::of(index.to_le_bytes());
+        chunk.copy_from_slice(&digest.as_bytes()[..chunk.len()]);
     }
     let file = NamedTempFile::new().unwrap();
     std::fs::write(&file, &bytes).unwrap();
-    (file, Content { bytes: length as u64, sha256: Sha256::digest(&bytes).into() })
+    (file, Content { bytes: length as u64, sha256: Sha256::of(&bytes) })
 }
 
 async fn store(storage: &Storage, name: &str, length: usize) -> Content {
@@ -321,7 +320,7 @@ async fn a_file_that_is_not_what_was_announced_leaves_nothing() {
         // One request: the service compares. Parts: it knows only the parts, so reading back finds out.
         for length in [1000, 12 << 20] {
             let (file, mut content) = spool(length);
-            content.sha256[0] ^= 1;
+            content.sha256 = Sha256::of("another");
             let error = storage.store("a.tar.gz", file.path(), content, |_| ()).await.unwrap_err();
             assert_eq!(error.exit(), Exit::DataRefused, "{}", Chain::of(&error));
             println!("{}", Chain::of(&error));

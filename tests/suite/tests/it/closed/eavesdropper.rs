@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use async_nats::jetstream::Context;
 use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use bytes::Bytes;
-use drover::artifacts::{Expected, Store};
+use drover::artifacts::Store;
+use drover::digest::Content;
 use drover::queue::{JOBS, Settings};
 use futures::{StreamExt, stream};
 
@@ -187,8 +188,8 @@ async fn pass_an_artifact(from: &Context, to: &Context) {
     let store = Store::open(from).await.unwrap();
     let put = store.put("a", &Store::new_id(), stream::iter([Ok::<_, std::io::Error>(bytes.clone())])).await.unwrap();
     let mut read = Vec::new();
-    let expected = Expected { bytes: put.bytes, sha256: put.sha256 };
-    Store::open(to).await.unwrap().get("a", &expected, &mut read).await.unwrap();
+    let expected = Content { bytes: put.bytes, sha256: put.sha256 };
+    Store::open(to).await.unwrap().get("a", expected, &mut read).await.unwrap();
     assert_eq!(read, bytes);
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use drover::cluster::ClusterOptions;
+use drover::digest::{Content, Sha256};
 use drover::ledger::Ledger;
 use drover::places::{Target, targets};
 use drover::policy::Settings;
@@ -12,13 +13,12 @@ use drover::resources::{
     SnapshotStage, StageState, StorageLocation, Trigger, TriggerKind, UploadStage, rfc3339,
 };
 use drover::runs::{RunStore, archive_name, report, set_backup_status, status_of};
-use drover::storage::{Content, Storage, StorageOptions};
+use drover::storage::{Storage, StorageOptions};
 use drover_tests::{Site, message};
 use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use retention_prune::{Pruner, sweep};
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -128,7 +128,7 @@ impl<'a> Rounds<'a> {
     pub(super) async fn store(&self, name: &str, objects: Option<u64>) -> Content {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), name).unwrap();
-        let content = Content { bytes: name.len() as u64, sha256: Sha256::digest(name.as_bytes()).into() };
+        let content = Content { bytes: name.len() as u64, sha256: Sha256::of(name) };
         match objects {
             Some(objects) => self.storage.store(name, file.path(), content.with_objects(objects), |_| ()).await,
             None => self.storage.store(name, file.path(), content, |_| ()).await,
@@ -163,7 +163,7 @@ impl<'a> Rounds<'a> {
             state: StageState::Completed,
             objects: i64::try_from(objects).unwrap(),
             bytes: i64::try_from(content.bytes).unwrap(),
-            sha256: Some(hex::encode(content.sha256)),
+            sha256: Some(content.sha256.to_string()),
             ..SnapshotStage::default()
         };
         let upload = UploadStage { state: StageState::Completed, places: vec![place], ..UploadStage::default() };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use drover::digest::Sha256;
 use drover::exit::{Chain, Fault};
 use drover::resources::S3Location;
 use drover::storage::{Location, S3Settings, Storage};
@@ -117,7 +118,7 @@ async fn take(storage: &Storage, step: &Value) -> Result<String, Box<drover::sto
         }
         "store-bad" => {
             let (file, mut content) = spool(usize::try_from(step[2].as_u64().unwrap()).unwrap());
-            content.sha256[0] ^= 1;
+            content.sha256 = Sha256::of("another");
             storage.store(name, file.path(), content, |_| ()).await?.location
         }
         "fetch" => {

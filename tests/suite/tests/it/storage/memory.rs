@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use drover::digest::{Content, Hasher};
 use drover::resources::S3Location;
-use drover::storage::{Content, Storage};
-use sha2::{Digest, Sha256};
+use drover::storage::Storage;
 use tempfile::NamedTempFile;
 
 use super::{place, settings, testbed};
@@ -56,12 +56,12 @@ async fn store_and_measure(handed: &str) {
 fn write_large(path: &Path, mebibytes: usize) -> Content {
     use std::io::Write;
     let mut file = std::fs::File::create(path).unwrap();
-    let mut digest = Sha256::new();
+    let mut hasher = Hasher::default();
     let mut piece = vec![0; 1 << 20];
     for number in 0..mebibytes {
         piece.fill(u8::try_from(number % 251).unwrap());
         file.write_all(&piece).unwrap();
-        digest.update(&piece);
+        hasher.update(&piece);
     }
-    Content { bytes: (mebibytes << 20) as u64, sha256: digest.finalize().into() }
+    hasher.finish()
 }

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use aws_sdk_s3::types::{ObjectLockLegalHold, ObjectLockLegalHoldStatus, ObjectLockRetentionMode};
+use drover::digest::{Content, Sha256};
 use drover::exit::{Exit, Fault};
 use drover::resources::{S3Location, ServerSideAlgorithm, ServerSideEncryption};
 use drover::storage::{
-    BadCopy, Content, Difference, Error, Found, Label, Listed, Location, Parcel, Removal, Storage, Verification,
+    BadCopy, Difference, Error, Found, Label, Listed, Location, Parcel, Removal, Storage, Verification,
 };
 use drover_testbed::S3;
 use drover_tests::make_bucket_with_versions;
 use futures::TryStreamExt;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::{BUCKET, PARTS, child, makes, names, open, place, settings, spool, store, testbed, unfinished};
 
@@ -30,7 +30,7 @@ async fn digest_and_objects_are_recorded_and_go_with_the_archive() {
         let storage = open(s3, &place(s3, "label")).await;
         for length in [1000, 6 << 20] {
             let (file, content) = spool(length);
-            let parcel = Parcel { mac: Some([5; 32]), ..content.with_objects(700) };
+            let parcel = Parcel { mac: Some([5; 32].into()), ..content.with_objects(700) };
             storage.store(NAME, file.path(), parcel, |_| ()).await.unwrap();
             let label = Label {
                 bytes: length as u64,
@@ -67,8 +67,8 @@ async fn another_whole_archive_of_that_name_is_kept() {
         let first = store(&storage, NAME, 1000).await;
         let same_size = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&same_size, [7; 1000]).unwrap();
-        let digest = Sha256::digest([7; 1000]).into();
-        for (file, content) in [spool(2000), (same_size, Content { bytes: 1000, sha256: digest })] {
+        let sha256 = Sha256::of([7; 1000]);
+        for (file, content) in [spool(2000), (same_size, Content { bytes: 1000, sha256 })] {
             let error = storage.store(NAME, file.path(), content, |_| ()).await.unwrap_err();
             assert!(matches!(error, Error::Another { recorded, .. } if recorded == first), "{error:?}");
             assert_eq!(error.exit(), Exit::DataRefused);
