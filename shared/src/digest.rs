@@ -1,18 +1,23 @@
 //! What an archive is: its size and its SHA-256, in every form in which they are written somewhere.
 
-use std::fmt;
 use std::str::FromStr;
+use std::{fmt, io};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use hex::FromHexError;
 use serde::Serialize;
 use sha2::Digest as _;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+
+/// How much is read at once, in bytes.
+const BUFFER_SIZE: usize = 256 * 1024;
 
 /// What stands before the base64url of a SHA-256 in an object store of NATS.
 const NATS_PREFIX: &str = "SHA-256=";
 
-/// A SHA-256, or a MAC that is made with it. As text it is hex in lower case; upper case is read too.
+/// A SHA-256, or a MAC that is made with it. As text it is hex in lower case, with a precision the first digits; upper case
+/// is read too.
 ///
 /// Custom resources and events have it as text: one that somebody edited would keep all of them from being listed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -73,7 +78,7 @@ impl FromStr for Sha256 {
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&hex::encode(self.0))
+        formatter.pad(&hex::encode(self.0))
     }
 }
 
@@ -84,6 +89,23 @@ pub struct Content {
     pub bytes: u64,
     /// Its SHA-256.
     pub sha256: Sha256,
+}
+
+impl Content {
+    /// What a reader gives, to its end.
+    pub(crate) async fn read(reader: impl AsyncRead + Unpin) -> io::Result<Self> {
+        let (mut reader, mut hasher) = (BufReader::with_capacity(BUFFER_SIZE, reader), Hasher::default());
+        loop {
+            let length = match reader.fill_buf().await? {
+                [] => return Ok(hasher.finish()),
+                chunk => {
+                    hasher.update(chunk);
+                    chunk.len()
+                }
+            };
+            reader.consume(length);
+        }
+    }
 }
 
 impl fmt::Display for Content {
@@ -135,6 +157,7 @@ mod tests {
             assert_eq!(text.parse::<Sha256>(), Ok(sha256), "{text}");
         }
         assert_eq!(Sha256::of_nats(NATS), Some(sha256));
+        assert_eq!(format!("{sha256:.4}"), HEX[..4]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use drover::digest::Sha256;
 use reqwest::Url;
-use sha2::{Digest, Sha256};
 use snafu::{ResultExt, Snafu, ensure};
 
 /// Characters of the digest that are shown: enough to tell a few hundred monitors apart, and nothing to find one by.
@@ -60,8 +60,7 @@ impl SecretUrl {
 
 impl fmt::Display for SecretUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digest = hex::encode(Sha256::digest(self.0.as_str().as_bytes()));
-        write!(formatter, "{}#{}", self.host(), &digest[..SHOWN])
+        write!(formatter, "{}#{:.SHOWN$}", self.host(), Sha256::of(self.0.as_str()))
     }
 }
 

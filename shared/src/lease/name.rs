@@ -1,6 +1,6 @@
 //! Names of Leases.
 
-use sha2::{Digest, Sha256};
+use crate::digest::Sha256;
 
 /// The Lease that whoever restores a cluster holds, under the Rancher backup operator's own name for it.
 pub const RESTORES: &str = "restore-controller";
@@ -21,15 +21,14 @@ pub fn name_for(prefix: &str, name: &str) -> String {
     if is_subdomain(&whole) {
         return whole;
     }
-    let digest = hex::encode(Sha256::digest(whole.as_bytes()));
     let fit: String = whole
         .chars()
         .map(|character| character.to_ascii_lowercase())
         .map(|character| if character.is_ascii_lowercase() || character.is_ascii_digit() { character } else { '-' })
         .take(NAME_LIMIT - DIGEST_LENGTH - 1)
         .collect();
-    let digest = digest.get(..DIGEST_LENGTH).unwrap_or(&digest);
-    format!("{}-{digest}", fit.trim_matches('-')).trim_start_matches('-').to_owned()
+    let digest = Sha256::of(&whole);
+    format!("{}-{digest:.DIGEST_LENGTH$}", fit.trim_matches('-')).trim_start_matches('-').to_owned()
 }
 
 /// RFC 1123 as Kubernetes reads it: labels of lower-case letters, digits and inner dashes, joined by dots.

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
-use sha2::{Digest, Sha256};
 
+use crate::digest::Sha256;
 use crate::resources::{
     ArchivePlace, BackupArchive, BackupArchiveSpec, BackupArchiveStatus, BackupRun, PART_OF_LABEL, Place, PlaceState,
     rfc3339,
@@ -21,8 +21,8 @@ const HASH_DIGITS: usize = 10;
 /// twice writes one line.
 #[must_use]
 pub fn line_name(backup: &str, filename: &str, time: Timestamp) -> String {
-    let hash = &hex::encode(Sha256::digest(filename))[..HASH_DIGITS];
-    let suffix = format!("-{}-{hash}", time.strftime("%Y-%m-%dt%H-%M-%Sz"));
+    let hash = Sha256::of(filename);
+    let suffix = format!("-{}-{hash:.HASH_DIGITS$}", time.strftime("%Y-%m-%dt%H-%M-%Sz"));
     let room = backup.floor_char_boundary(NAME_BYTES - suffix.len());
     let short = backup[..room].trim_end_matches(['-', '.']);
     format!("{short}{suffix}")
@@ -34,7 +34,7 @@ pub(super) fn selector(backup: &str) -> String {
 }
 
 fn label(backup: &str) -> String {
-    hex::encode(&Sha256::digest(backup)[..16])
+    format!("{:.32}", Sha256::of(backup))
 }
 
 /// The line of a run's archive, with every place where the run says that it was verified: nobody has looked there since. None

@@ -2,10 +2,10 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use kube::ResourceExt;
-use sha2::{Digest, Sha256};
 use snafu::Snafu;
 use uuid::Uuid;
 
+use crate::digest::Sha256;
 use crate::exit::{Exit, Fault};
 use crate::resources::Backup;
 use crate::storage::LONGEST_NAME;
@@ -33,7 +33,7 @@ pub fn run_name(backup: &str, number: i64) -> String {
     if backup.len() + suffix.len() <= NAME_BYTES {
         return format!("{backup}{suffix}");
     }
-    let hash = hex::encode(&Sha256::digest(backup.as_bytes())[..5]);
+    let hash = format!("{:.10}", Sha256::of(backup));
     let room = NAME_BYTES - suffix.len() - hash.len() - 1;
     let short = backup[..backup.floor_char_boundary(room)].trim_end_matches(['-', '.']);
     format!("{short}-{hash}{suffix}")

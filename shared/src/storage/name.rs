@@ -3,8 +3,9 @@
 //! Both come from outside (`backupFilename` of a Restore, `folder` of a location, names in a listing), so a name that
 //! could mean another place than it seems to is refused.
 
-use sha2::{Digest, Sha256};
 use snafu::Snafu;
+
+use crate::digest::Sha256;
 
 /// The longest name of an archive, in bytes: what file systems take (`NAME_MAX`). What drover writes beside an archive, and
 /// what it has not finished, has room under any such name, and so has a key in the longest folder of a bucket.
@@ -60,7 +61,7 @@ impl Companion {
         if name.len() + self.end().len() <= LONGEST_NAME {
             format!("{name}{}", self.end())
         } else {
-            format!("{}{}", hex::encode(Sha256::digest(name)), self.end())
+            format!("{}{}", Sha256::of(name), self.end())
         }
     }
 

@@ -10,14 +10,13 @@ use std::time::Duration;
 
 use snafu::ResultExt;
 use tokio::fs::File;
-use tokio::io::AsyncReadExt;
 
 use super::bucket::Bucket;
 use super::error::{BadCopy, Difference, Error, Found, UseLocalFileSnafu, VerifySnafu};
 use super::label::Parcel;
 use super::meter::Meter;
 use super::{Location, Place, Storage};
-use crate::digest::{Content, Hasher};
+use crate::digest::Content;
 use crate::exit::{Chain, Exit, Fault};
 
 /// How often an archive is stored in one try.
@@ -28,9 +27,6 @@ pub(super) const READS: u32 = 3;
 
 /// The pause before it is read again; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-
-/// How much of a local file is read at once, in bytes.
-const BUFFER_SIZE: usize = 256 * 1024;
 
 impl Storage {
     /// Writes an archive, reads it back and compares it.
@@ -153,12 +149,6 @@ impl Storage {
 
 /// Size and digest of a local file.
 async fn content_of(path: &Path, name: &str) -> Result<Content, Error> {
-    let mut file = File::open(path).await.context(UseLocalFileSnafu { name })?;
-    let (mut hasher, mut buffer) = (Hasher::default(), vec![0; BUFFER_SIZE]);
-    loop {
-        let length = file.read(&mut buffer).await.context(UseLocalFileSnafu { name })?;
-        let Some(chunk) = buffer.get(..length).filter(|chunk| !chunk.is_empty()) else { break };
-        hasher.update(chunk);
-    }
-    Ok(hasher.finish())
+    let file = File::open(path).await.context(UseLocalFileSnafu { name })?;
+    Content::read(file).await.context(UseLocalFileSnafu { name })
 }

@@ -1,6 +1,6 @@
 //! Names of CronJobs and Jobs: the same for the same thing, so that it is never made twice.
 
-use sha2::{Digest, Sha256};
+use drover::digest::Sha256;
 
 use super::words::OWN_NAMES;
 
@@ -32,9 +32,7 @@ pub(crate) fn job_name(cron_job: &str, uid: &str, last: Option<&str>) -> String 
 }
 
 fn digest(parts: &[&str]) -> String {
-    let mut digest = hex::encode(Sha256::digest(parts.join("\n").as_bytes()));
-    digest.truncate(DIGEST_LENGTH);
-    digest
+    format!("{:.DIGEST_LENGTH$}", Sha256::of(parts.join("\n")))
 }
 
 #[cfg(test)]

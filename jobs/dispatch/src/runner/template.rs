@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use drover::digest::Sha256;
 use drover::resources::{Backup, PART_OF_LABEL};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::facts::CronJob;
 use super::pause::text_of;
@@ -138,7 +138,7 @@ pub(crate) fn job(
 /// and so has its defaults already, and what is made of it gets none.
 pub(crate) fn digest(spec: &Value, labels: &BTreeMap<String, String>) -> String {
     // Values hold their keys sorted.
-    hex::encode(Sha256::digest(json!([spec, labels]).to_string().as_bytes()))
+    Sha256::of(json!([spec, labels]).to_string()).to_string()
 }
 
 /// The digest of a pod's spec but for the arguments, which say what a Job does and not how it runs.
@@ -147,7 +147,7 @@ pub(crate) fn pod_digest(pod: &Value) -> String {
     if let Some(container) = pod.pointer_mut("/containers/0").and_then(Value::as_object_mut) {
         container.remove("args");
     }
-    hex::encode(Sha256::digest(pod.to_string().as_bytes()))
+    Sha256::of(pod.to_string()).to_string()
 }
 
 fn add_argument(job: &mut Value, argument: &str) {

@@ -23,7 +23,7 @@ use super::super::meter::{Meter, counted};
 use super::super::parts::Part;
 use super::super::refusal::{Permission, Refusal, RefusalKind};
 use super::Bucket;
-use crate::digest::{Hasher, Sha256};
+use crate::digest::{Content, Sha256};
 
 /// How many parts are on their way at once. Two keep the line busy while one waits for its answer.
 const PARTS_AT_ONCE: usize = 2;
@@ -135,16 +135,7 @@ impl Upload<'_> {
     async fn digest(&self, part: Part) -> std::io::Result<Sha256> {
         let mut file = File::open(self.file).await?;
         file.seek(SeekFrom::Start(part.offset)).await?;
-        let mut range = file.take(part.length);
-        let mut hasher = Hasher::default();
-        let mut buffer = vec![0; BUFFER_SIZE];
-        loop {
-            let length = range.read(&mut buffer).await?;
-            match buffer.get(..length) {
-                Some(chunk) if length > 0 => hasher.update(chunk),
-                _ => return Ok(hasher.finish().sha256),
-            }
-        }
+        Ok(Content::read(file.take(part.length)).await?.sha256)
     }
 
     async fn complete(&self, id: &str, parts: Vec<CompletedPart>) -> Result<(), Refusal> {

@@ -5,10 +5,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::super::error::FolderRefusal;
+use crate::digest::Sha256;
 
 /// What the names of unfinished files begin with.
 const HIDDEN: &str = ".drover-";
@@ -54,11 +54,7 @@ pub(super) fn remove(path: &Path) -> Result<bool, FolderRefusal> {
 
 /// What the names of the unfinished files of `name` begin with.
 fn partial_prefix(name: &str) -> String {
-    if name.len() <= LONGEST_REPEATED {
-        format!("{HIDDEN}{name}.")
-    } else {
-        format!("{HIDDEN}{}.", hex::encode(Sha256::digest(name)))
-    }
+    if name.len() <= LONGEST_REPEATED { format!("{HIDDEN}{name}.") } else { format!("{HIDDEN}{}.", Sha256::of(name)) }
 }
 
 /// Whether a file is an unfinished one of exactly the name whose prefix this is.

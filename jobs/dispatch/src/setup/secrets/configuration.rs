@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use drover::digest::Sha256;
 use drover::queue::{Permission, User, users};
-use sha2::{Digest, Sha256};
 
 use super::rotation::Accepted;
 
@@ -67,7 +67,7 @@ authorization {{
 
 /// Tells keys apart, and says nothing of them.
 fn fingerprint(key: &str) -> String {
-    hex::encode(&Sha256::digest(key)[..8])
+    format!("{:.16}", Sha256::of(key))
 }
 
 /// The permissions of each job, as variables, and the users that have them: one for each key.
