@@ -8,7 +8,6 @@
 //! for async-nats 0.42. What is needed of the specification is nine attributes.
 
 mod pruned;
-mod run;
 mod subject;
 
 use std::fmt::{self, Write as _};
@@ -19,7 +18,7 @@ use snafu::{ResultExt, Snafu, ensure};
 use uuid::Uuid;
 
 pub use self::pruned::{NAMED_ARCHIVES, Pruned, PrunedArchive};
-pub use self::subject::{decode_token, encode_token};
+pub(crate) use self::subject::encode_token;
 use crate::digest::Sha256;
 use crate::exit::{Exit, Fault};
 use crate::resources::Artifact;
