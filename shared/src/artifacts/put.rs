@@ -101,12 +101,6 @@ impl Store {
 }
 
 impl Upload<'_> {
-    /// Bytes written so far.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.hasher.bytes()
-    }
-
     /// Takes more bytes, of any length, and sends what makes whole chunks. It waits where too many of them are under way.
     ///
     /// # Errors

@@ -57,14 +57,6 @@ impl From<Content> for Parcel {
     }
 }
 
-impl Content {
-    /// This content, known to hold so many objects.
-    #[must_use]
-    pub const fn with_objects(self, objects: u64) -> Parcel {
-        Parcel { content: self, objects: Some(objects), lacks_types: false, mac: None }
-    }
-}
-
 /// What stands recorded beside an archive. It is what was announced: only reading the archive proves it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Label {

@@ -24,12 +24,6 @@ impl Opened {
         self.size
     }
 
-    /// Its bytes, in chunks.
-    #[must_use]
-    pub fn into_stream(self) -> BoxStream<'static, Result<Bytes, Error>> {
-        self.body
-    }
-
     /// A reader of its bytes; the I/O errors that it gives hold an [`Error`].
     pub fn into_reader(self) -> impl AsyncRead + Send + Unpin {
         StreamReader::new(self.body.map_err(std::io::Error::other))

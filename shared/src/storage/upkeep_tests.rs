@@ -32,7 +32,7 @@ impl Scene {
     }
 
     async fn store(&self, name: &str) -> bool {
-        let parcel = Parcel { mac: Some([5; 32].into()), ..self.content.with_objects(700) };
+        let parcel = Parcel { mac: Some([5; 32].into()), objects: Some(700), ..self.content.into() };
         self.storage.store(name, self.spool.path(), parcel, |_| ()).await.unwrap().already_there
     }
 

@@ -13,7 +13,7 @@ use drover::resources::{
     SnapshotStage, StageState, StorageLocation, Trigger, TriggerKind, UploadStage, rfc3339,
 };
 use drover::runs::{RunStore, archive_name, report, set_backup_status, status_of};
-use drover::storage::{Storage, StorageOptions};
+use drover::storage::{Parcel, Storage, StorageOptions};
 use drover_tests::{Site, message};
 use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
@@ -129,11 +129,8 @@ impl<'a> Rounds<'a> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), name).unwrap();
         let content = Content { bytes: name.len() as u64, sha256: Sha256::of(name) };
-        match objects {
-            Some(objects) => self.storage.store(name, file.path(), content.with_objects(objects), |_| ()).await,
-            None => self.storage.store(name, file.path(), content, |_| ()).await,
-        }
-        .unwrap();
+        let parcel = Parcel { objects, ..content.into() };
+        self.storage.store(name, file.path(), parcel, |_| ()).await.unwrap();
         content
     }
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use drover::digest::Sha256;
 use drover::exit::{Chain, Fault};
 use drover::resources::S3Location;
-use drover::storage::{Location, S3Settings, Storage};
+use drover::storage::{Location, Parcel, S3Settings, Storage};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
@@ -113,7 +113,8 @@ async fn take(storage: &Storage, step: &Value) -> Result<String, Box<drover::sto
         "store" => {
             let (file, content) = spool(usize::try_from(step[2].as_u64().unwrap()).unwrap());
             println!("begun");
-            let stored = storage.store(name, file.path(), content.with_objects(700), |_| ()).await?;
+            let stored =
+                storage.store(name, file.path(), Parcel { objects: Some(700), ..content.into() }, |_| ()).await?;
             if stored.already_there { "already there" } else { "stored" }.to_owned()
         }
         "store-bad" => {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use drover::storage::{Location, Storage, Verification};
+use drover::storage::{Location, Parcel, Storage, Verification};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -46,7 +46,7 @@ async fn cut(place: &Value, storage: &Storage, size: usize) -> usize {
         let left = storage.verify(&name, content).await.unwrap();
         assert!(matches!(left, Verification::Missing | Verification::Verified), "{left:?}");
         cut_off += usize::from(left == Verification::Missing);
-        storage.store(&name, file.path(), content.with_objects(700), |_| ()).await.unwrap();
+        storage.store(&name, file.path(), Parcel { objects: Some(700), ..content.into() }, |_| ()).await.unwrap();
         assert_eq!(storage.verify(&name, content).await.unwrap(), Verification::Verified);
         let label = storage.label(&name).await.unwrap().unwrap();
         assert_eq!((label.sha256, label.objects, label.is_bad), (Some(content.sha256), Some(700), false));

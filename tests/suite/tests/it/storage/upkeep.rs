@@ -30,7 +30,7 @@ async fn digest_and_objects_are_recorded_and_go_with_the_archive() {
         let storage = open(s3, &place(s3, "label")).await;
         for length in [1000, 6 << 20] {
             let (file, content) = spool(length);
-            let parcel = Parcel { mac: Some([5; 32].into()), ..content.with_objects(700) };
+            let parcel = Parcel { mac: Some([5; 32].into()), objects: Some(700), ..content.into() };
             storage.store(NAME, file.path(), parcel, |_| ()).await.unwrap();
             let label = Label {
                 bytes: length as u64,
