@@ -18,7 +18,7 @@ mod resource_type;
 mod tests;
 
 pub use api_service::ApiService;
-pub use discovery::{Discovery, DiscoveryError, Unavailable, discover, discover_all, group_of};
+pub use discovery::{Discovery, DiscoveryError, Unavailable, discover, group_of};
 pub use error::PlanError;
 pub use pattern::{Pattern, PatternError};
 pub use plan::{Plan, Request, TypePlan, Unknown, plan};

@@ -41,13 +41,6 @@ impl Discovery {
         self.served.get(api_version).map(Vec::as_slice)
     }
 
-    /// The type of this plural name, group (empty: the core group) and version.
-    #[must_use]
-    pub fn by_type_name(&self, plural: &str, group: &str, version: &str) -> Option<&ResourceType> {
-        let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-        self.types(&api_version)?.iter().find(|resource| resource.plural == plural)
-    }
-
     /// The names of the types of a group that are served in any version, as kubectl names them.
     pub fn names_of(&self, group: &str) -> impl Iterator<Item = String> {
         let names: BTreeSet<_> =
@@ -186,16 +179,6 @@ pub async fn discover<'a>(
     }
     let mut named = api_versions_of(client).await?;
     named.retain(|api_version| groups.contains(group_of(api_version)));
-    ask_for(client, named).await
-}
-
-/// Asks for the types of every API version that the cluster names. One that cannot be asked for is kept in
-/// [`Discovery::unavailable`]: a restore must not wait for a metrics server that the disaster took with it.
-///
-/// # Errors
-/// When the cluster does not tell which API versions there are.
-pub async fn discover_all(client: &Client) -> Result<Discovery, DiscoveryError> {
-    let named = api_versions_of(client).await?;
     ask_for(client, named).await
 }
 

@@ -382,13 +382,3 @@ fn paths_hold_each_name_as_one_segment() {
     let path = roles.object_path(Some("ignored"), "system:a b/ä?#%");
     assert_eq!(path, "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:a%20b%2F%C3%A4%3F%23%25");
 }
-
-#[test]
-fn types_are_found_by_their_names() {
-    let cluster = cluster();
-    let found = |plural, group, version| cluster.by_type_name(plural, group, version).map(|found| found.kind.as_str());
-    assert_eq!(found("secrets", "", "v1"), Some("Secret"));
-    assert_eq!(found("users", "management.cattle.io", "v3"), Some("User"));
-    assert_eq!(found("users", "management.cattle.io", "v1"), None);
-    assert_eq!(found("User", "management.cattle.io", "v3"), None);
-}

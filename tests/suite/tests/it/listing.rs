@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use drover::listing::{Body, Options as ListOptions, Pages, pages};
 use drover::resources::ResourceSet;
-use drover::selection::{discover_all, plan};
+use drover::selection::plan;
 use drover_testbed::{Options, Service};
-use drover_tests::{Running, Site, objects};
+use drover_tests::{Running, Site, discover_all, objects};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
@@ -69,7 +69,7 @@ async fn make(maps: &Api<ConfigMap>, count: usize, bytes: usize) {
 
 async fn begin(client: &Client, options: ListOptions) -> Pages {
     let set: ResourceSet = serde_saphyr::from_str(SET).unwrap();
-    let discovery = discover_all(client).await.unwrap();
+    let discovery = discover_all(client).await;
     pages(client.clone(), Arc::new(plan(&set, &discovery).unwrap()), options)
 }
 

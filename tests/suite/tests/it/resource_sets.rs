@@ -14,10 +14,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drover::resources::{ResourceSelector, ResourceSet};
-use drover::selection::discover_all;
 use drover_testbed::{Options, Service};
 use drover_tests::inputs::{BASIC, FULL, Inputs};
-use drover_tests::{Site, objects};
+use drover_tests::{Site, discover_all, objects};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
 use kube::api::ListParams;
@@ -132,7 +131,7 @@ async fn archives_have_the_same_entries(inputs: &Inputs) {
     let site = Site::start_with(Options::only([Service::Controllers])).await;
     populate_awkwardly(&site, inputs).await;
     root_certificates_are_there(&site).await;
-    let discovery = discover_all(&site.client).await.unwrap();
+    let discovery = discover_all(&site.client).await;
     let mut found = Vec::new();
     for name in [BASIC, FULL] {
         let paths = [file(name), inputs.resource_set(name)];
