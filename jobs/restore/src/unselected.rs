@@ -70,7 +70,7 @@ fn shown(spool: &Spool, id: EntryId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use drover::archive::{Key, Limits, Writer};
+    use drover::archive::{Key, Limits, Unsealing, Writer};
     use serde_json::json;
 
     use super::*;
@@ -89,7 +89,9 @@ mod tests {
             writer.append(&key, object.to_string().as_bytes()).unwrap();
         }
         let (archive, _) = writer.finish().unwrap();
-        let spool = Spool::read(&archive[..], &Limits::default(), &mut |_| {}).unwrap();
+        let spool =
+            Spool::read_in(&std::env::temp_dir(), &archive[..], &Limits::default(), Unsealing::Refuse, &mut |_| {})
+                .unwrap();
         let set = json!({"apiVersion": "resources.cattle.io/v1", "kind": "ResourceSet", "metadata": {"name": "set"},
             "resourceSelectors": selectors});
         let types = Types::new(

@@ -106,11 +106,6 @@ enum Step {
 }
 
 impl<R: Read> Reader<R> {
-    /// Begins to read an archive without encrypted objects.
-    pub fn new(input: R, limits: Limits) -> Self {
-        Self::with_unsealing(input, limits, Unsealing::Refuse)
-    }
-
     /// Begins to read an archive; `unsealing` says what becomes of encrypted objects.
     pub fn with_unsealing(input: R, limits: Limits, unsealing: Unsealing) -> Self {
         let object_bytes = limits.object_bytes.min(u64::from(u32::MAX));

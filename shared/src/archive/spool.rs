@@ -82,19 +82,6 @@ pub struct TypeSummary {
 }
 
 impl Spool {
-    /// Reads an archive without encrypted objects to its end, with the temporary file in the folder for these (`TMPDIR`, or
-    /// /tmp). Blocking.
-    ///
-    /// # Errors
-    /// When the archive is refused, or the file cannot be written.
-    pub fn read<R: Read>(
-        archive: R,
-        limits: &Limits,
-        on_progress: &mut dyn FnMut(Progress),
-    ) -> Result<Self, ReadError> {
-        Self::read_in(&std::env::temp_dir(), archive, limits, Unsealing::Refuse, on_progress)
-    }
-
     /// Reads an archive to its end, with the temporary file in `folder`, which needs room for all objects unpacked and
     /// should be no file system in memory. `unsealing` says what becomes of encrypted objects. `on_progress` is called after
     /// every object. Blocking.

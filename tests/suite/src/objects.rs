@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use drover::archive::{Limits, Spool};
+use drover::archive::{Limits, Spool, Unsealing};
 use serde_json::Value;
 
 /// An object with this content, at a place that is its name, or its namespace and its name with a slash between them.
@@ -26,7 +26,8 @@ pub fn object(api_version: &str, kind: &str, place: &str, content: Value) -> Val
 #[must_use]
 pub fn objects(archive: &Path) -> BTreeMap<String, Value> {
     let file = std::fs::File::open(archive).unwrap();
-    let spool = Spool::read(file, &Limits::default(), &mut |_| {}).unwrap();
+    let spool =
+        Spool::read_in(&std::env::temp_dir(), file, &Limits::default(), Unsealing::Refuse, &mut |_| {}).unwrap();
     let load = |id| {
         let loaded = spool.load(id).unwrap();
         let mut object: Value = serde_json::from_slice(&loaded.object).unwrap();

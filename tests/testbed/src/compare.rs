@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use drover::archive::{Limits, Spool};
+use drover::archive::{Limits, Spool, Unsealing};
 use drover::exit::Chain;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -70,7 +70,8 @@ pub fn contents(path: &Path) -> Result<Contents, Error> {
         path: path.to_owned(),
         reason: Chain(error).to_string(),
     };
-    let spool = Spool::read(file, &Limits::default(), &mut |_| {}).map_err(|error| refused(&error))?;
+    let spool = Spool::read_in(&std::env::temp_dir(), file, &Limits::default(), Unsealing::Refuse, &mut |_| {})
+        .map_err(|error| refused(&error))?;
     let mut contents = Contents::new();
     for id in spool.ids() {
         let loaded = spool.load(id).map_err(|error| refused(&error))?;

@@ -149,7 +149,7 @@ fn outside(earlier: Vec<Outside>, mut later: Vec<Outside>) -> Vec<Outside> {
 
 #[cfg(test)]
 mod tests {
-    use drover::archive::{Limits, Spool, Writer};
+    use drover::archive::{Limits, Spool, Unsealing, Writer};
     use drover::exit::Exit;
     use serde_json::json;
 
@@ -224,7 +224,8 @@ mod tests {
             writer.append(&of(name, Outcome::Created).key, object.as_bytes()).unwrap();
         }
         let (bytes, _) = writer.finish().unwrap();
-        let spool = Spool::read(&*bytes, &Limits::default(), &mut |_| {}).unwrap();
+        let spool =
+            Spool::read_in(&std::env::temp_dir(), &*bytes, &Limits::default(), Unsealing::Refuse, &mut |_| {}).unwrap();
         let [_, rest, _] = Archive::parts(&Arc::new(spool));
         Arc::new(rest)
     }

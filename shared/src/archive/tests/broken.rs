@@ -3,7 +3,7 @@
 use tar::EntryType;
 
 use super::fixture::{CLUSTER_ROLE, CONFIG_MAP, Tar, gzip, object, paths, read, read_within, record};
-use crate::archive::{Limits, ReadError, Reader};
+use crate::archive::{Limits, ReadError, Reader, Unsealing};
 use crate::exit::{Chain, Exit, Fault};
 
 /// An archive is refused with this variant, whose text names the entry or the place.
@@ -316,7 +316,7 @@ fn errors_show_names_escaped_and_shortened_and_no_content() {
 #[test]
 fn a_refused_archive_never_comes_to_an_end() {
     let archive = Tar::default().file(CONFIG_MAP, b"[]").archive();
-    let mut reader = Reader::new(&*archive, Limits::default());
+    let mut reader = Reader::with_unsealing(&*archive, Limits::default(), Unsealing::Refuse);
     assert!(matches!(reader.next_entry(), Err(ReadError::Content { .. })));
     for _ in 0..3 {
         assert!(matches!(reader.next_entry(), Err(ReadError::Refused)));

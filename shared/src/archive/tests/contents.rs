@@ -5,7 +5,9 @@ use serde_json::json;
 use tar::EntryType;
 
 use super::fixture::{CONFIG_MAP, Tar, object, paths, read};
-use crate::archive::{Contents, Key, LeftOut, Limits, ListedType, ReadError, Reason, Spool, WriteError, Writer};
+use crate::archive::{
+    Contents, Key, LeftOut, Limits, ListedType, ReadError, Reason, Spool, Unsealing, WriteError, Writer,
+};
 
 const PATH: &str = "filters/drover.json";
 
@@ -26,7 +28,7 @@ fn contents() -> Contents {
 }
 
 fn spooled(archive: &[u8]) -> Spool {
-    Spool::read(archive, &Limits::default(), &mut |_| {}).unwrap()
+    Spool::read_in(&std::env::temp_dir(), archive, &Limits::default(), Unsealing::Refuse, &mut |_| {}).unwrap()
 }
 
 #[test]

@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{EntryType, Header};
 
-use crate::archive::{Entry, Key, Limits, ReadError, Reader};
+use crate::archive::{Entry, Key, Limits, ReadError, Reader, Unsealing};
 
 pub(super) const CONFIG_MAP: &str = "configmaps.#v1/kube-system/a.json";
 pub(super) const CLUSTER_ROLE: &str = "clusterroles.rbac.authorization.k8s.io#v1/u-4h2k4:view.json";
@@ -117,7 +117,7 @@ pub(super) fn read(archive: impl Read) -> Result<Entries, ReadError> {
 }
 
 pub(super) fn read_within(archive: impl Read, limits: Limits) -> Result<Entries, ReadError> {
-    let mut reader = Reader::new(archive, limits);
+    let mut reader = Reader::with_unsealing(archive, limits, Unsealing::Refuse);
     let mut entries = Vec::new();
     while let Some(entry) = reader.next_entry()? {
         entries.push(match entry {

@@ -7,7 +7,7 @@ use crate::digest::Sha256;
 const SET: &[u8] = br#"{"apiVersion":"resources.cattle.io/v1","kind":"ResourceSet","metadata":{"name":"a"}}"#;
 
 fn spool(archive: &[u8]) -> Result<Spool, ReadError> {
-    Spool::read(archive, &Limits::default(), &mut |_| {})
+    Spool::read_in(&std::env::temp_dir(), archive, &Limits::default(), Unsealing::Refuse, &mut |_| {})
 }
 
 #[test]
@@ -37,7 +37,11 @@ fn an_archive_is_summed_up() {
     let tar = Tar::default().object(CONFIG_MAP).object(CLUSTER_ROLE).file("filters/filters.json", SET).object(other);
     let archive = tar.archive();
     let mut seen = Vec::new();
-    let spool = Spool::read(&*archive, &Limits::default(), &mut |progress| seen.push(progress)).unwrap();
+    let spool =
+        Spool::read_in(&std::env::temp_dir(), &*archive, &Limits::default(), Unsealing::Refuse, &mut |progress| {
+            seen.push(progress)
+        })
+        .unwrap();
     assert_eq!(spool.sha256(), Sha256::of(&archive));
     assert_eq!(spool.archive_bytes(), archive.len() as u64);
     assert_eq!(spool.resource_set(), Some(SET));

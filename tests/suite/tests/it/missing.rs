@@ -8,7 +8,7 @@ mod versions;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drover::archive::{Contents, Limits, Spool};
+use drover::archive::{Contents, Limits, Spool, Unsealing};
 use drover_tests::{Finished, Site};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition as Definition;
 use kube::Api;
@@ -89,6 +89,13 @@ async fn to_file(site: &Site, set: &Value, more: &[&str], code: i32) -> (Finishe
 
 /// What an archive says of itself.
 fn contents(archive: &Path) -> Contents {
-    let spool = Spool::read(std::fs::File::open(archive).unwrap(), &Limits::default(), &mut |_| {}).unwrap();
+    let spool = Spool::read_in(
+        &std::env::temp_dir(),
+        std::fs::File::open(archive).unwrap(),
+        &Limits::default(),
+        Unsealing::Refuse,
+        &mut |_| {},
+    )
+    .unwrap();
     spool.contents().unwrap().unwrap()
 }

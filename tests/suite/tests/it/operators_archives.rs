@@ -10,7 +10,11 @@ use drover_tests::inputs::{Inputs, Kind};
 #[test]
 fn the_plain_archive_reads_to_exactly_its_objects_and_its_resource_set() {
     for inputs in Inputs::all() {
-        let mut reader = Reader::new(File::open(inputs.archive(Kind::Plain)).unwrap(), Limits::default());
+        let mut reader = Reader::with_unsealing(
+            File::open(inputs.archive(Kind::Plain)).unwrap(),
+            Limits::default(),
+            Unsealing::Refuse,
+        );
         let (mut paths, mut sets) = (Vec::new(), 0);
         while let Some(entry) = reader.next_entry().unwrap() {
             match entry {
@@ -32,7 +36,8 @@ fn the_plain_archive_spools() {
     for inputs in Inputs::all() {
         let file = File::open(inputs.archive(Kind::Plain)).unwrap();
         let bytes = file.metadata().unwrap().len();
-        let spool = Spool::read(file, &Limits::default(), &mut |_| {}).unwrap();
+        let spool =
+            Spool::read_in(&std::env::temp_dir(), file, &Limits::default(), Unsealing::Refuse, &mut |_| {}).unwrap();
         assert_eq!(spool.archive_bytes(), bytes);
         assert!(spool.resource_set().is_some());
         let loaded = spool.ids().map(|id| spool.load(id).unwrap().key.path()).collect();
@@ -45,7 +50,7 @@ fn encrypted_archives_are_refused_without_their_configurations() {
     for inputs in Inputs::all() {
         for kind in [Kind::AesCbc, Kind::Secretbox] {
             let file = File::open(inputs.archive(kind)).unwrap();
-            let mut reader = Reader::new(file, Limits::default());
+            let mut reader = Reader::with_unsealing(file, Limits::default(), Unsealing::Refuse);
             let error = loop {
                 match reader.next_entry() {
                     Ok(entry) => assert!(entry.is_some(), "{kind:?} was read to its end"),
