@@ -82,7 +82,7 @@ const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// Whether this process runs in a pod that can reach its API server: by what `rest.InClusterConfig` of client-go asks for.
 #[must_use]
-pub fn is_in_pod() -> bool {
+pub(crate) fn is_in_pod() -> bool {
     is_pod(std::env::var_os("KUBERNETES_SERVICE_HOST").as_deref(), Path::new(TOKEN))
 }
 
@@ -106,7 +106,7 @@ impl ApiError {
 
     /// Whether a field was applied that the definition in the cluster does not have: the server says so with 500.
     #[must_use]
-    pub fn is_undeclared_field(&self) -> bool {
+    pub(crate) fn is_undeclared_field(&self) -> bool {
         matches!(&*self.0, kube::Error::Api(status) if status.message.contains("field not declared in schema"))
     }
 }
@@ -241,7 +241,7 @@ pub fn past_proxies(mut config: Config) -> Config {
 static ADDRESS: OnceLock<String> = OnceLock::new();
 
 /// Notes where the API server is, for errors to name it.
-pub fn note_address(config: &Config) {
+fn note_address(config: &Config) {
     ADDRESS.get_or_init(|| address(&config.cluster_url));
 }
 

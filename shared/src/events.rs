@@ -17,20 +17,20 @@ use serde::{Deserialize, Serialize};
 use snafu::{ResultExt, Snafu, ensure};
 use uuid::Uuid;
 
-pub use self::pruned::{NAMED_ARCHIVES, Pruned, PrunedArchive};
+pub use self::pruned::{Pruned, PrunedArchive};
 pub(crate) use self::subject::encode_token;
 use crate::digest::Sha256;
 use crate::exit::{Exit, Fault};
 use crate::resources::Artifact;
 
 /// The version of CloudEvents that is spoken.
-pub const SPEC_VERSION: &str = "1.0";
+const SPEC_VERSION: &str = "1.0";
 
 /// Content type of an event in structured mode: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
-pub const CONTENT_TYPE: &str = "application/cloudevents+json";
+pub(crate) const CONTENT_TYPE: &str = "application/cloudevents+json";
 
 /// The most bytes of an event that are read. An event of names, ids and numbers has about one kilobyte.
-pub const SIZE_LIMIT: usize = 64 * 1024;
+pub(crate) const SIZE_LIMIT: usize = 64 * 1024;
 
 /// The most characters of a reason that are sent, so that no error text makes an event too large to be read.
 const REASON_LIMIT: usize = 4096;
@@ -95,7 +95,7 @@ impl Kind {
 
     /// The subject of all events of this kind: `drover.backup.snapshotted.>`.
     #[must_use]
-    pub fn subject_filter(self) -> String {
+    pub(crate) fn subject_filter(self) -> String {
         let (concern, what) = self.parts();
         format!("drover.{concern}.{what}.>")
     }

@@ -20,8 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use self::line::is_same;
-pub use self::line::{line_name, line_of_run};
+pub use self::line::line_name;
+use self::line::{is_same, line_of_run};
 pub use self::store::{Error, Ledger, PRUNE_MANAGER};
 use crate::clock::is_future;
 use crate::resources::{

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 pub use self::error::ParseError;
 pub use self::list_page::ListPage;
 use self::members::{Member, find, scalar, split, text};
-pub use self::well_formed::{DEPTH_LIMIT, depth_within};
+pub(crate) use self::well_formed::{DEPTH_LIMIT, depth_within};
 
 /// Members of `metadata` that an archive leaves out.
 ///
@@ -126,7 +126,7 @@ impl<'a> Object<'a> {
     /// Whether the map at the top level that is called `member` has the key `key`: `data` of a Secret, say. What is no map
     /// has none.
     #[must_use]
-    pub fn has_member(&self, member: &str, key: &str) -> bool {
+    pub(crate) fn has_member(&self, member: &str, key: &str) -> bool {
         let Some(map) = find(&self.top, member) else { return false };
         split(map.get().as_bytes(), "a member").is_ok_and(|members| find(&members, key).is_some())
     }

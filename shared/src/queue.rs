@@ -55,4 +55,4 @@ pub const HEARTBEAT_CONSUMER: &str = "heartbeat";
 pub const CONSUMERS: [&str; 3] = [UPLOAD_CONSUMER, RETENTION_PRUNE_CONSUMER, HEARTBEAT_CONSUMER];
 
 /// What stands before the subject of a message whose copy is kept because nobody can or may work on it.
-pub const DEAD_PREFIX: &str = "drover.dead.";
+const DEAD_PREFIX: &str = "drover.dead.";

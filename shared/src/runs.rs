@@ -19,12 +19,12 @@ mod store;
 mod wholeness;
 
 pub use again::again;
-pub use allowed::{ALLOW_ANNOTATION, ALLOW_FEWER_OBJECTS, ALLOW_MISSING_TYPES, ALLOW_UNKNOWN_ARCHIVES, Allowed};
+pub use allowed::{ALLOW_ANNOTATION, ALLOW_MISSING_TYPES, ALLOW_UNKNOWN_ARCHIVES, Allowed};
 pub use begun::{begun_at, recorded_at};
 pub use due::{Due, due, expected_at, schedule_of};
 pub use encryption::{Encryption, KeysInClear};
 pub use history::{History, Opening, is_awaiting_upload};
-pub use losses::{Counted, holds, holds_of, is_over, losses, newest_counted, open_losses};
+pub use losses::{Counted, holds, holds_of, is_over, losses};
 pub use messages::{event, failed_event};
 pub use naming::{
     ArchiveName, NameTooLong, archive_name, artifact_name, check_archive_name, check_backup_name, is_artifact_name,
@@ -37,4 +37,4 @@ pub(crate) use wholeness::first_named;
 pub use wholeness::{Wholeness, confirmed, lacking, missing_words, with_confirmed};
 
 /// Runs that are kept of each Backup, besides the last failed one and those that are open.
-pub const KEPT_RUNS: usize = 10;
+const KEPT_RUNS: usize = 10;

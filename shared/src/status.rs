@@ -99,7 +99,7 @@ where
 ///
 /// # Errors
 /// When the object cannot be read or written.
-pub async fn update_from<K>(
+pub(crate) async fn update_from<K>(
     api: &Api<K>,
     name: &str,
     mut known: Option<K>,

@@ -52,7 +52,8 @@ pub use self::label::{Label, Parcel};
 pub(crate) use self::location::names_bucket;
 pub use self::location::{Credentials, Location, LocationError, S3Settings};
 pub use self::meter::Progress;
-pub use self::name::{FolderProblem, LONGEST_NAME, NameProblem};
+pub(crate) use self::name::LONGEST_NAME;
+pub use self::name::{FolderProblem, NameProblem};
 pub use self::opened::Opened;
 pub use self::options::{LocateError, StorageOptions};
 pub use self::parts::UploadSizes;
@@ -70,10 +71,10 @@ use crate::digest::Content;
 use crate::nearest::Search;
 
 /// The folder of the default location: where the Rancher backup operator mounts its volume.
-pub const DEFAULT_FOLDER: &str = "/var/lib/backups";
+const DEFAULT_FOLDER: &str = "/var/lib/backups";
 
 /// Where the volumes that further places name are mounted, each under its name.
-pub const DEFAULT_VOLUMES: &str = "/var/lib/drover/volumes";
+const DEFAULT_VOLUMES: &str = "/var/lib/drover/volumes";
 
 /// Among how many files or objects of a place the names nearest to a missing one are looked for.
 const MOST_NAMES: usize = 10_000;

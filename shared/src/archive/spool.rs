@@ -187,7 +187,7 @@ impl Spool {
 
     /// Whether an object stayed encrypted, so that it cannot be loaded. `id` is one of this spool's.
     #[must_use]
-    pub fn is_still_sealed(&self, id: EntryId) -> bool {
+    pub(super) fn is_still_sealed(&self, id: EntryId) -> bool {
         self.keeps_sealed && self.seal_of(id).is_some()
     }
 

@@ -60,14 +60,14 @@ impl Configuration {
 
     /// The key that encrypts objects of this type; none where they stay as they are.
     #[must_use]
-    pub fn seal_for(&self, plural: &str, group: &str) -> Option<&Seal> {
+    pub(crate) fn seal_for(&self, plural: &str, group: &str) -> Option<&Seal> {
         self.writer(plural, group).map(|key| &*key.seal)
     }
 
     /// Whether an object of this type that lies in an archive in clear may be one of the archive's, as Kubernetes sees it: no
     /// rule names the type, or `identity` is among the providers of the one that does.
     #[must_use]
-    pub fn reads_clear(&self, plural: &str, group: &str) -> bool {
+    pub(crate) fn reads_clear(&self, plural: &str, group: &str) -> bool {
         self.rule(plural, group).is_none_or(|rule| rule.reads_clear)
     }
 

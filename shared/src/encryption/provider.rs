@@ -29,7 +29,7 @@ impl Provider {
 
     /// The lengths of its keys, in bytes.
     #[must_use]
-    pub const fn key_bytes(self) -> &'static [usize] {
+    pub(crate) const fn key_bytes(self) -> &'static [usize] {
         match self {
             Self::AesCbc | Self::AesGcm => &[16, 24, 32],
             Self::Secretbox => &[32],

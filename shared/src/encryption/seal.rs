@@ -41,7 +41,7 @@ impl Seal {
 
     /// Whether decryption proves that the key fits. Where it does not, only what comes out shows it.
     #[must_use]
-    pub fn is_authenticated(&self) -> bool {
+    pub(crate) fn is_authenticated(&self) -> bool {
         self.provider != Provider::AesCbc.name()
     }
 
@@ -106,7 +106,7 @@ impl Sealer {
 
     /// The key that encrypts objects of this type.
     #[must_use]
-    pub fn seal_for(&self, plural: &str, group: &str) -> Option<&Seal> {
+    pub(crate) fn seal_for(&self, plural: &str, group: &str) -> Option<&Seal> {
         self.configuration.seal_for(plural, group)
     }
 
@@ -160,7 +160,7 @@ impl Unsealer {
 
     /// Whether objects of this type are read in clear: see [`Configuration::reads_clear`].
     #[must_use]
-    pub fn reads_clear(&self, plural: &str, group: &str) -> bool {
+    pub(crate) fn reads_clear(&self, plural: &str, group: &str) -> bool {
         self.configuration.reads_clear(plural, group)
     }
 
@@ -170,7 +170,7 @@ impl Unsealer {
     ///
     /// # Errors
     /// When it is nothing that was encrypted, no key is there or fits, or bytes are damaged.
-    pub fn unseal<E>(
+    pub(crate) fn unseal<E>(
         &mut self,
         type_name: (&str, &str),
         path: &str,

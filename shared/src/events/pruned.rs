@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How many archives of each kind an event names; the counts are of all.
-pub const NAMED_ARCHIVES: usize = 30;
+const NAMED_ARCHIVES: usize = 30;
 
 /// The most characters of a reason.
 const REASON_LIMIT: usize = 200;

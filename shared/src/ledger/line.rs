@@ -40,7 +40,7 @@ fn label(backup: &str) -> String {
 /// The line of a run's archive, with every place where the run says that it was verified: nobody has looked there since. None
 /// where the run has no snapshot.
 #[must_use]
-pub fn line_of_run(run: &BackupRun) -> Option<BackupArchive> {
+pub(super) fn line_of_run(run: &BackupRun) -> Option<BackupArchive> {
     let status = status_of(run);
     let places = status.upload.unwrap_or_default().places;
     let snapshot = status.snapshot?;

@@ -15,7 +15,7 @@ use super::ParseError;
 ///
 /// serde_json itself refuses more than 128 levels unless `Deserializer::disable_recursion_limit` is called, which is
 /// safe for what was checked here.
-pub const DEPTH_LIMIT: usize = 300;
+pub(crate) const DEPTH_LIMIT: usize = 300;
 
 /// The key by which serde_json passes raw values through its own interfaces. Where its `Value` is parsed from an object
 /// with this key, the text of the value is parsed in place of the object: what was checked here and what is applied
@@ -32,7 +32,7 @@ const SAFE_DIGITS: usize = 300;
 ///
 /// # Errors
 /// When it is not.
-pub fn depth_within(json: &[u8], limit: usize) -> Result<(), ParseError> {
+pub(crate) fn depth_within(json: &[u8], limit: usize) -> Result<(), ParseError> {
     // serde_json passes over a raw value in a loop, without recursion.
     let raw: &RawValue = serde_json::from_slice(json).map_err(|error| ParseError::malformed(&error))?;
     // Leading blanks are no part of a raw value; offsets are counted from the first byte given.

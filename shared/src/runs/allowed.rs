@@ -7,7 +7,7 @@ use crate::resources::{Backup, Losses};
 pub const ALLOW_ANNOTATION: &str = "drover.dev/allow";
 
 /// The word that lets a snapshot with far fewer objects than the last one count as good.
-pub const ALLOW_FEWER_OBJECTS: &str = "fewer-objects";
+pub(super) const ALLOW_FEWER_OBJECTS: &str = "fewer-objects";
 
 /// The word that stores an archive also where types cannot be read.
 pub const ALLOW_MISSING_TYPES: &str = "missing-types";

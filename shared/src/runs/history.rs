@@ -127,7 +127,7 @@ impl History {
     #[must_use]
     pub fn expired(&self) -> Vec<String> {
         let last_failed = self.own.iter().rev().find(|run| state(run) == RunState::Failed);
-        let kept = [last_failed, self.last_verified(), self.last_stored(), super::newest_counted(self)];
+        let kept = [last_failed, self.last_verified(), self.last_stored(), super::losses::newest_counted(self)];
         let old = self.own.len().saturating_sub(KEPT_RUNS);
         let own = self.own[..old]
             .iter()

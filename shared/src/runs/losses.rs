@@ -150,7 +150,7 @@ fn confirmation(kept: &str, types: &[TypeLoss]) -> String {
 /// it, and it tells what is held. Retention counts an archive from that place on, so it does not matter which other place
 /// waits for it. What an earlier version counted is unknown, and ends nothing.
 #[must_use]
-pub fn newest_counted(history: &History) -> Option<&BackupRun> {
+pub(super) fn newest_counted(history: &History) -> Option<&BackupRun> {
     history.iter().rev().find(|run| is_stored(run) && lacks_no_type(run) && has_counted(run))
 }
 
@@ -162,7 +162,7 @@ pub(super) fn has_counted(run: &BackupRun) -> bool {
 
 /// What the newest archive that a place has lacks, as long as nobody has confirmed it.
 #[must_use]
-pub fn open_losses(history: &History, allowed: Allowed<'_>) -> Vec<Losses> {
+pub(super) fn open_losses(history: &History, allowed: Allowed<'_>) -> Vec<Losses> {
     newest_counted(history).map(|run| open(run, allowed)).unwrap_or_default()
 }
 

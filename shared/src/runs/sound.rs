@@ -1,6 +1,7 @@
 use snafu::Snafu;
 
-use super::{ALLOW_FEWER_OBJECTS, Allowed};
+use super::Allowed;
+use super::allowed::ALLOW_FEWER_OBJECTS;
 use crate::exit::{Exit, Fault};
 
 /// Why a snapshot that was written without an error is still not a good backup.

@@ -3,7 +3,8 @@ use kube::ResourceExt;
 
 use super::history::is_stored;
 use super::losses::has_counted;
-use super::{ALLOW_ANNOTATION, ALLOW_MISSING_TYPES, Allowed, History, open_losses, status_of};
+use super::losses::open_losses;
+use super::{ALLOW_ANNOTATION, ALLOW_MISSING_TYPES, Allowed, History, status_of};
 use crate::archive::Contents;
 use crate::conditions::{WHOLE, reason};
 use crate::resources::{

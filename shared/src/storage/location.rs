@@ -295,7 +295,7 @@ impl Location {
     ///
     /// # Errors
     /// See [`LocationError`].
-    pub fn resolve_further(
+    pub(crate) fn resolve_further(
         location: &FurtherLocation,
         default_folder: &Path,
         volumes_folder: &Path,

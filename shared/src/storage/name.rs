@@ -9,7 +9,7 @@ use crate::digest::Sha256;
 
 /// The longest name of an archive, in bytes: what file systems take (`NAME_MAX`). What drover writes beside an archive, and
 /// what it has not finished, has room under any such name, and so has a key in the longest folder of a bucket.
-pub const LONGEST_NAME: usize = 255;
+pub(crate) const LONGEST_NAME: usize = 255;
 
 /// The longest key of an object, in bytes (Amazon S3, "Creating object key names").
 const LONGEST_KEY: usize = 1024;

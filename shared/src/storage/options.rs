@@ -90,7 +90,7 @@ impl StorageOptions {
     ///
     /// # Errors
     /// As [`StorageOptions::locate`].
-    pub async fn locate_further(
+    pub(crate) async fn locate_further(
         &self,
         client: &Client,
         namespace: &str,
