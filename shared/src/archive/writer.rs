@@ -37,10 +37,6 @@ pub struct Totals {
     pub objects: u64,
     /// How many of them are encrypted.
     pub encrypted: u64,
-    /// Bytes of these objects' JSON.
-    pub object_bytes: u64,
-    /// Bytes of the archive.
-    pub archive_bytes: u64,
 }
 
 /// Writes an archive to `W`. Blocking: for a thread of its own.
@@ -61,7 +57,7 @@ pub struct Writer<W: Write> {
 impl<W: Write> Writer<W> {
     /// Begins an archive. `modified` is the time of each entry, so the same objects give the same bytes.
     pub fn new(output: W, modified: Timestamp) -> Self {
-        let output = Output { inner: output, bytes: 0, closed: false };
+        let output = Output { inner: output, closed: false };
         Self {
             tar: Some(Builder::new(GzEncoder::new(output, Compression::new(GZIP_LEVEL)))),
             // tar has no time before 1970.
@@ -107,7 +103,6 @@ impl<W: Write> Writer<W> {
         self.sealed = sealed;
         self.totals.objects += 1;
         self.totals.encrypted += u64::from(is_sealed);
-        self.totals.object_bytes += object.len() as u64;
         Ok(())
     }
 
@@ -152,10 +147,9 @@ impl<W: Write> Writer<W> {
     /// When the output failed; the archive is lost then.
     pub fn finish(mut self) -> Result<(W, Totals), WriteError> {
         let tar = self.tar.take().context(ClosedSnafu)?;
-        let output = tar.into_inner().and_then(GzEncoder::finish).context(FinishSnafu)?;
-        let Output { mut inner, bytes, closed: _ } = output;
+        let Output { mut inner, closed: _ } = tar.into_inner().and_then(GzEncoder::finish).context(FinishSnafu)?;
         inner.flush().context(FinishSnafu)?;
-        Ok((inner, Totals { archive_bytes: bytes, ..self.totals }))
+        Ok((inner, self.totals))
     }
 
     /// What a reader would refuse is refused here, while the cluster is at hand and not the disaster. Notes the path.
@@ -221,10 +215,9 @@ fn append<W: Write>(tar: &mut Builder<W>, header: &mut Header, path: &str, conte
     tar.append(header, content)
 }
 
-/// The output, which counts, and takes nothing more once it failed or was given up.
+/// The output, which takes nothing more once it failed or was given up.
 struct Output<W> {
     inner: W,
-    bytes: u64,
     closed: bool,
 }
 
@@ -233,16 +226,7 @@ impl<W: Write> Write for Output<W> {
         if self.closed {
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the archive was given up"));
         }
-        match self.inner.write(buffer) {
-            Ok(count) => {
-                self.bytes += count as u64;
-                Ok(count)
-            }
-            Err(error) => {
-                self.closed = error.kind() != io::ErrorKind::Interrupted;
-                Err(error)
-            }
-        }
+        self.inner.write(buffer).inspect_err(|error| self.closed = error.kind() != io::ErrorKind::Interrupted)
     }
 
     fn flush(&mut self) -> io::Result<()> {

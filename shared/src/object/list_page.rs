@@ -15,8 +15,6 @@ pub struct ListPage<'a> {
     pub continue_token: Option<Cow<'a, str>>,
     /// The state of the cluster that the list shows.
     pub resource_version: Option<Cow<'a, str>>,
-    /// How many items come after this page, where the server says so.
-    pub remaining: Option<u64>,
     /// The items.
     pub items: Vec<&'a RawValue>,
 }
@@ -37,8 +35,6 @@ struct ListMeta<'a> {
     continue_token: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     resource_version: Option<Cow<'a, str>>,
-    #[serde(default)]
-    remaining_item_count: Option<i64>,
 }
 
 impl<'a> ListPage<'a> {
@@ -48,14 +44,11 @@ impl<'a> ListPage<'a> {
     /// When it is not well-formed or not a list. An answer without `items` is not an empty list.
     pub fn parse(body: &'a [u8]) -> Result<Self, ParseError> {
         let Body { metadata, items } = serde_json::from_slice(body).map_err(|error| refused(&error))?;
-        let (continue_token, resource_version, remaining) = match metadata {
-            Some(meta) => (meta.continue_token, meta.resource_version, meta.remaining_item_count),
-            None => (None, None, None),
-        };
+        let (continue_token, resource_version) =
+            metadata.map_or((None, None), |meta| (meta.continue_token, meta.resource_version));
         Ok(Self {
             continue_token: continue_token.filter(|token| !token.is_empty()),
             resource_version: resource_version.filter(|version| !version.is_empty()),
-            remaining: remaining.and_then(|count| u64::try_from(count).ok()),
             items,
         })
     }

@@ -194,11 +194,6 @@ impl Conditions {
         let said = self.get(READY).and_then(|ready| ready.message.as_deref()).unwrap_or_default();
         said.split_once(": ").map_or("", |(_, detail)| detail)
     }
-
-    /// Takes the condition of this type away. Tools that know kstatus read a present `Reconciling` or `Stalled` as unusual.
-    pub fn remove(&mut self, type_: &str) {
-        self.0.retain(|condition| condition.type_ != type_);
-    }
 }
 
 impl JsonSchema for Conditions {

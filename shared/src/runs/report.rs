@@ -244,10 +244,10 @@ mod tests {
             let status = pruned(&backup, is_done, "Failed", "the bucket is away", now());
             let mut conditions = status.conditions.clone().unwrap();
             assert_eq!(conditions.is_true(PRUNED), is_done);
-            conditions.remove(PRUNED);
+            conditions.0.retain(|condition| condition.type_ != PRUNED);
             let before = backup.status.clone().unwrap();
             let mut others = before.conditions.clone().unwrap();
-            others.remove(PRUNED);
+            others.0.retain(|condition| condition.type_ != PRUNED);
             assert_eq!(
                 BackupStatus { conditions: Some(conditions), ..status.clone() },
                 BackupStatus { conditions: Some(others), ..before }

@@ -91,8 +91,6 @@ fn totals_say_what_was_written() {
         .unwrap();
     let (archive, totals) = writer.finish().unwrap();
     assert_eq!(totals.objects, 1);
-    assert_eq!(totals.object_bytes, object(CONFIG_MAP).len() as u64);
-    assert_eq!(totals.archive_bytes, archive.len() as u64);
     assert_eq!(read(&*archive).unwrap().len(), 2);
 }
 

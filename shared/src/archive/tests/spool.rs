@@ -39,7 +39,7 @@ fn an_archive_is_summed_up() {
     let mut seen = Vec::new();
     let spool =
         Spool::read_in(&std::env::temp_dir(), &*archive, &Limits::default(), Unsealing::Refuse, &mut |progress| {
-            seen.push(progress)
+            seen.push(progress);
         })
         .unwrap();
     assert_eq!(spool.sha256(), Sha256::of(&archive));
