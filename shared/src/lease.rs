@@ -35,7 +35,7 @@ use tracing::info;
 
 pub use self::candidate::Candidate;
 pub use self::holder::Holder;
-pub use self::name::{RESTORES, name_for};
+pub use self::name::{DISPATCH, RESTORES, of_backup, of_monitors};
 pub use self::onlooker::{Onlooker, Sight, Version};
 use self::renewal::{Renewal, Term};
 use crate::clock;

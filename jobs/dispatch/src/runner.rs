@@ -45,9 +45,6 @@ use decide::decide;
 use health::Health;
 use shared::Shared;
 
-/// The Lease of the one that is at work.
-const LEASE: &str = "drover-dispatch";
-
 /// How often is decided although nothing changed.
 const INTERVAL: Duration = Duration::from_secs(30);
 
@@ -138,11 +135,11 @@ impl Runner {
     }
 
     async fn acquire(&self) -> Result<Acquired, lease::LeaseError> {
-        self.cluster.lease_holder(&self.client).acquire(LEASE, Wait::Until(INTERVAL)).await
+        self.cluster.lease_holder(&self.client).acquire(lease::DISPATCH, Wait::Until(INTERVAL)).await
     }
 
     async fn work_under(&self, lease: Lease) {
-        info!(lease = LEASE, from = lease.taken_over_from(), "at work");
+        info!(lease = lease::DISPATCH, from = lease.taken_over_from(), "at work");
         self.health.lease("held");
         let work = async {
             tokio::select! { () = self.work() => {}, () = self.shutdown.cancelled() => {} }

@@ -9,12 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drover::exit::Failure;
-use drover::lease::{Acquired, Candidate, Holder, LeaseError, name_for};
+use drover::lease::{self, Acquired, Candidate, Holder, LeaseError};
 use kube::Resource;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use crate::JOB;
 use crate::memory::member;
 use crate::ping::Concern;
 
@@ -69,7 +68,7 @@ impl Turns {
         about: &K,
         patience: Duration,
     ) -> Result<Acquired, LeaseError> {
-        let name = name_for(JOB, &member(concern, about.meta().uid.as_deref().unwrap_or_default()));
+        let name = lease::of_monitors(&member(concern, about.meta().uid.as_deref().unwrap_or_default()));
         let begun = Instant::now();
         loop {
             match self.try_once(&name, about).await? {

@@ -149,7 +149,7 @@ impl Pruner {
     /// # Errors
     /// When the cluster does not answer. What fails at a place is part of the outcome.
     pub(crate) async fn prune(&self, backup: &Backup, away: &HashSet<String>, effort: Effort) -> Result<Turn, Failure> {
-        let name = lease::name_for("backup", &backup.name_any());
+        let name = lease::of_backup(&backup.name_any());
         let held = match self.holder.acquire(&name, Wait::No).await? {
             Acquired::Busy { holder } => return Ok(Turn::Busy { holder }),
             Acquired::Held(held) => held,

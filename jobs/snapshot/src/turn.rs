@@ -92,7 +92,7 @@ pub(crate) async fn no_restore_since(restores: &Onlooker, before: &Version) -> R
 
 /// Takes the Backup's Lease, and waits for another job's for as long as `patience`.
 pub(crate) async fn take(context: &Context, backup: &Backup, patience: Duration) -> Result<Lease, Failure> {
-    let name = lease::name_for("backup", &backup.name_any());
+    let name = lease::of_backup(&backup.name_any());
     let mut acquired = context.holder.acquire(&name, Wait::No).await?;
     if let Acquired::Busy { holder } = &acquired
         && !patience.is_zero()

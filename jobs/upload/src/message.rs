@@ -51,7 +51,7 @@ async fn try_handle(context: &Context, data: &Data, away: &HashSet<String>) -> R
     let Some((backup, run)) = find(context, data).await? else {
         return drop_orphan(context, data).await;
     };
-    let name = lease::name_for("backup", &backup.name_any());
+    let name = lease::of_backup(&backup.name_any());
     match context.holder.acquire(&name, Wait::No).await? {
         Acquired::Busy { holder } => {
             info!(holder, "another job works on this Backup; this archive waits");

@@ -1,9 +1,19 @@
-//! Names of Leases.
+//! The names of Leases, each of which stands here alone. All lie in drover's namespace.
+//!
+//! | Lease | held by | looked at by |
+//! | --- | --- | --- |
+//! | [`RESTORES`] | restore, and the Rancher backup operator | snapshot, before its first object and after its last |
+//! | [`DISPATCH`] | the replica of dispatch that is at work | |
+//! | [`of_backup`] | snapshot, upload and retention-prune, for what they do to a Backup or its archives | |
+//! | [`of_monitors`] | heartbeat, while it tells monitors about a Backup or Restore | |
 
 use crate::digest::Sha256;
 
 /// The Lease that whoever restores a cluster holds, under the Rancher backup operator's own name for it.
 pub const RESTORES: &str = "restore-controller";
+
+/// The Lease of the dispatch that is at work.
+pub const DISPATCH: &str = "drover-dispatch";
 
 /// How long names of Leases may be: a DNS subdomain.
 const NAME_LIMIT: usize = 253;
@@ -11,12 +21,23 @@ const NAME_LIMIT: usize = 253;
 /// Characters of the digest that tells two shortened names apart.
 const DIGEST_LENGTH: usize = 10;
 
+/// The name of the Lease of the Backup that is called `backup`.
+#[must_use]
+pub fn of_backup(backup: &str) -> String {
+    name_for("backup", backup)
+}
+
+/// The name of the Lease of what monitors are told about `member`, a Backup or Restore as heartbeat notes it.
+#[must_use]
+pub fn of_monitors(member: &str) -> String {
+    name_for("heartbeat", member)
+}
+
 /// The name of the Lease for what is called `name`, after a `prefix` that says what kind of thing it is.
 ///
 /// Names that a Lease can have stay as they are; any other one is made fit, and ends in a digest of the whole, so that
 /// two different names do not become one.
-#[must_use]
-pub fn name_for(prefix: &str, name: &str) -> String {
+fn name_for(prefix: &str, name: &str) -> String {
     let whole = format!("{prefix}-{name}");
     if is_subdomain(&whole) {
         return whole;
@@ -49,6 +70,13 @@ mod tests {
         let got = name_for(prefix, name);
         assert_eq!(got, expected);
         assert!(is_subdomain(&got), "{got:?} is no name of a Lease");
+    }
+
+    #[test]
+    fn leases_have_the_names_that_earlier_versions_know() {
+        assert_eq!(of_backup("daily"), "backup-daily");
+        assert_eq!(of_monitors("backup.1-2"), "heartbeat-backup.1-2");
+        assert_eq!([RESTORES, DISPATCH], ["restore-controller", "drover-dispatch"]);
     }
 
     #[test]

@@ -75,7 +75,7 @@ async fn until_it_waits(site: &Site, whom: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_that_was_asked_for_waits_for_its_turn_or_ends_with_69() {
     let site = start("daily").await;
-    let of_backup = lease::name_for("backup", "daily");
+    let of_backup = lease::of_backup("daily");
     for (lease, whom) in [(of_backup.as_str(), "which works on this Backup"), (RESTORES, "which restores this cluster")]
     {
         let before = site.runs("daily").await.len();
@@ -97,14 +97,14 @@ async fn a_snapshot_that_was_asked_for_waits_for_its_turn_or_ends_with_69() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_due_and_busy_is_done_by_whoever_is_at_work_or_ends_with_69() {
     let site = start("due").await;
-    let held = hold(&site, &lease::name_for("backup", "due")).await;
+    let held = hold(&site, &lease::of_backup("due")).await;
     site.backup("free", "small", None).await;
     let busy = site.job("snapshot").end_with(69).await;
     assert!(busy.log.contains("\"somebody\" works on the Backup \"due\""), "{}", busy.log);
     assert_eq!((site.runs("due").await.len(), site.runs("free").await.len()), (0, 1));
     held.release().await.unwrap();
     site.job("snapshot").arguments(["--backup=due"]).succeed().await;
-    let _held = hold(&site, &lease::name_for("backup", "due")).await;
+    let _held = hold(&site, &lease::of_backup("due")).await;
     site.job("snapshot").succeed().await;
     assert_eq!(site.runs("due").await.len(), 1);
     site.testbed.shutdown().await;
@@ -120,7 +120,7 @@ async fn a_prune_that_leaves_out_a_backup_that_is_busy_ends_with_69() {
     };
     site.make_backup("busy", spec).await;
     site.job("retention-prune").succeed().await;
-    let held = hold(&site, &lease::name_for("backup", "busy")).await;
+    let held = hold(&site, &lease::of_backup("busy")).await;
     let pruned = site.job("retention-prune").end_with(69).await;
     assert!(pruned.says("busy", &["not pruned", "somebody"]), "{}", pruned.log);
     held.release().await.unwrap();

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use drover::archive::{Key, Writer};
-use drover::lease::{Acquired, Holder, Settings, Wait};
+use drover::lease::{Acquired, Holder, RESTORES, Settings, Wait};
 use drover::resources::{DEFAULT_NAMESPACE, Restore};
 use drover_testbed::proxy::{Held, Proxy};
 use drover_testbed::{Options, Service, prepare, rancher};
@@ -119,7 +119,7 @@ impl Scene {
     /// The holder of the Lease is dead: what waiting for that costs is tested elsewhere.
     async fn bury(&self) {
         let leases: Api<Lease> = Api::namespaced(self.site.client.clone(), DEFAULT_NAMESPACE);
-        drop(leases.delete("restore-controller", &DeleteParams::default()).await);
+        drop(leases.delete(RESTORES, &DeleteParams::default()).await);
     }
 
     async fn restore(&self, name: &str) -> Restore {
@@ -375,7 +375,7 @@ async fn the_command_line_takes_the_lease(scene: &Scene) {
     let settings = Settings { duration: Duration::from_secs(15) };
     let client = scene.site.client.clone();
     let somebody = Holder::new(client, DEFAULT_NAMESPACE, "somebody", settings);
-    let acquired = somebody.acquire("restore-controller", Wait::No).await;
+    let acquired = somebody.acquire(RESTORES, Wait::No).await;
     let Ok(Acquired::Held(held)) = acquired else { panic!("{acquired:?}") };
     let refused = apply().end_with(69).await;
     assert!(refused.log.contains("\"somebody\" restores this cluster"), "{}", refused.log);
@@ -392,6 +392,6 @@ async fn the_command_line_takes_the_lease(scene: &Scene) {
     scene.is_restored().await;
     assert_eq!(scene.noted("left").await, (4, None));
     let leases: Api<Lease> = Api::namespaced(scene.site.client.clone(), DEFAULT_NAMESPACE);
-    let holder = leases.get("restore-controller").await.unwrap().spec.unwrap().holder_identity;
+    let holder = leases.get(RESTORES).await.unwrap().spec.unwrap().holder_identity;
     assert_eq!(holder.as_deref(), Some(""));
 }

@@ -1,5 +1,6 @@
 //! A Restore runs once, and one at a time: whatever happens to its job, and whatever is edited afterwards.
 
+use drover::lease::RESTORES;
 use drover::resources::{DEFAULT_NAMESPACE, Restore, RestoreSpec};
 use drover_testbed::{Options, Service};
 use drover_tests::{Site, api_of, key_of, message};
@@ -67,7 +68,7 @@ async fn progress_is_seen(site: &Site) {
 
 async fn lease(site: &Site) -> LeaseSpec {
     let leases: Api<Lease> = Api::namespaced(site.client.clone(), DEFAULT_NAMESPACE);
-    leases.get("restore-controller").await.unwrap().spec.unwrap()
+    leases.get(RESTORES).await.unwrap().spec.unwrap()
 }
 
 /// Not when the cluster differs again, the spec is edited, and the job started.

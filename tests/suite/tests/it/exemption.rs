@@ -9,7 +9,7 @@ mod left_before;
 use std::path::PathBuf;
 
 use drover::archive::{Key, Writer};
-use drover::lease::{Acquired, Holder, Settings, Wait};
+use drover::lease::{Acquired, Holder, RESTORES, Settings, Wait};
 use drover::resources::{DEFAULT_NAMESPACE, Restore, RestoreSpec};
 use drover_testbed::proxy::{Answered, Proxy};
 use drover_testbed::webhook::Webhook;
@@ -324,7 +324,7 @@ async fn what_was_left_behind_ends_with_the_next_job(scene: &Scene) {
     let settings = Settings::default();
     let client = scene.site.client.clone();
     let somebody = Holder::new(client, DEFAULT_NAMESPACE, "somebody", settings);
-    let acquired = somebody.acquire("restore-controller", Wait::No).await;
+    let acquired = somebody.acquire(RESTORES, Wait::No).await;
     let Ok(Acquired::Held(held)) = acquired else { panic!("{acquired:?}") };
     let idle = scene.as_robot().succeed().await;
     assert!(idle.log.contains("\"somebody\" restores this cluster and is exempt"), "{}", idle.log);

@@ -1,6 +1,7 @@
 //! The job, killed between the deletion of an object and its being created again, which is refused from then on: the next
 //! job puts back what was there, also where no Restore waits any more.
 
+use drover::lease::RESTORES;
 use drover::resources::DEFAULT_NAMESPACE;
 use drover_testbed::proxy::Proxy;
 use drover_testbed::{Options, Service, rancher};
@@ -71,7 +72,7 @@ impl Scene {
     /// The holder of the Lease is dead: what waiting for that costs is tested elsewhere.
     async fn bury(&self) {
         let leases: Api<Lease> = Api::namespaced(self.site.client.clone(), DEFAULT_NAMESPACE);
-        drop(leases.delete("restore-controller", &DeleteParams::default()).await);
+        drop(leases.delete(RESTORES, &DeleteParams::default()).await);
     }
 
     /// Kills the job right after each of its writes, until that was the deletion; then the object is gone.

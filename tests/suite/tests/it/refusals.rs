@@ -270,13 +270,13 @@ async fn the_good_one_stays(site: &Site, filename: &str) {
 async fn held_leases(site: &Site) {
     site.resource_set(&set("any", ".")).await;
     site.backup("waits", "any", None).await;
-    let held = hold(site, "restore-controller").await;
+    let held = hold(site, lease::RESTORES).await;
     let snapshot = || site.job("snapshot").arguments(["--backup=waits", "--wait=0"]);
     let finished = snapshot().end_with(69).await;
     assert!(finished.log.contains("\"somebody\" restores this cluster"), "{}", finished.log);
     held.release().await.unwrap();
 
-    let held = hold(site, &lease::name_for("backup", "waits")).await;
+    let held = hold(site, &lease::of_backup("waits")).await;
     let finished = snapshot().end_with(69).await;
     assert!(finished.log.contains("\"somebody\" works on the Backup \"waits\""), "{}", finished.log);
     held.release().await.unwrap();

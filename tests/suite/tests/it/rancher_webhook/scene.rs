@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use drover::lease::RESTORES;
 use drover::resources::{DEFAULT_NAMESPACE, Restore, RestoreSpec};
 use drover_testbed::proxy::Proxy;
 use drover_testbed::rancher;
@@ -165,7 +166,7 @@ impl Scene {
     /// The holder of the Lease is dead: what waiting for that costs is tested elsewhere.
     pub(super) async fn bury(&self) {
         let leases: Api<Lease> = Api::namespaced(self.site.client.clone(), DEFAULT_NAMESPACE);
-        drop(leases.delete("restore-controller", &DeleteParams::default()).await);
+        drop(leases.delete(RESTORES, &DeleteParams::default()).await);
     }
 
     pub(super) async fn delete_restore(&self, name: &str) {
