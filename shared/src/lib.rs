@@ -25,6 +25,7 @@ pub mod events;
 pub mod exit;
 pub mod installation;
 pub mod job;
+pub mod labels;
 pub mod lease;
 pub mod ledger;
 pub mod listing;

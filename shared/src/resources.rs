@@ -39,9 +39,6 @@ pub use restore::{LATEST, RESOLVED_ANNOTATION, Restore, RestoreSpec, RestoreStat
 /// The namespace where Rancher's users keep the Secrets that Backups and Restores name, and where drover runs.
 pub const DEFAULT_NAMESPACE: &str = "cattle-resources-system";
 
-/// The label that every object of drover carries, with the value `drover`.
-pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
-
 /// The objects that may be `null`, as Rancher defines them; every other optional field may only be missing.
 const NULLABLE_OBJECTS: [&str; 5] = ["storageLocation", "s3", "clientConfig", "aws", "labelSelectors"];
 

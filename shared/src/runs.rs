@@ -32,7 +32,7 @@ pub use naming::{
 };
 pub use room::{Known, Spare, WAITING_RUNS, room_for, spare_artifacts};
 pub use sound::{Unsound, check_sound};
-pub use store::{BACKUP_UID_LABEL, Error, RunStore, now_text, set_backup_status, status_of};
+pub use store::{Error, RunStore, now_text, set_backup_status, status_of};
 pub(crate) use wholeness::first_named;
 pub use wholeness::{Wholeness, confirmed, lacking, missing_words, with_confirmed};
 

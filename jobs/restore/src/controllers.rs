@@ -7,9 +7,9 @@
 //! ```
 //!
 //! The count lies where no crash reaches it: one merge patch sets it to 0 and notes what it was on the object itself, in
-//! the annotation [`ANNOTATION`], with the label [`LABEL`] of whoever did it. One merge patch puts it back and takes both
-//! away. So whenever a process is killed, each controller either runs or says what it is to get back, and the next job
-//! finds it by its label: [`scaled_down`].
+//! the annotation `drover.dev/replicas-before-restore`, with the label `drover.dev/scaled-down-by` of whoever did it. One
+//! merge patch puts it back and takes both away. So whenever a process is killed, each controller either runs or says
+//! what it is to get back, and the next job finds it by its label: [`scaled_down`].
 //!
 //! Others may scale one up in the middle: a GitOps tool that heals what it takes for a drift, an autoscaler, a person. From
 //! the moment that it is down until all is written a [`Guard`] looks at it.
@@ -38,7 +38,6 @@ use self::controller::{Found, Live, named};
 pub(crate) use self::error::ControllersError;
 use self::error::{LookSnafu, ParseSnafu, PutBackSnafu, ScaleDownSnafu};
 pub(crate) use self::recovery::{ScaledDown, put_all_back, scaled_down};
-use self::state::LABEL;
 pub(crate) use self::state::{COMMAND_LINE, hold_down};
 pub(crate) use self::watch::{Guard, Watched};
 use crate::ground::Ground;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::labels::SERVICE_NAME_LABEL;
 use drover::task;
 use form_urlencoded::Serializer;
 use futures::StreamExt;
@@ -273,7 +274,7 @@ fn note(left: &mut Waiting, service: &Service, seen: Result<bool, RequestError>)
 
 async fn look(server: &Server, service: &Service) -> Result<bool, RequestError> {
     let Service { namespace, name } = service;
-    let label = format!("kubernetes.io/service-name={name}");
+    let label = format!("{SERVICE_NAME_LABEL}={name}");
     let query = Serializer::new(String::new()).append_pair("labelSelector", &label).finish();
     let path = format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?{query}");
     let slices = server.get(&path).await?;

@@ -1,6 +1,6 @@
 //! The objects that a restore does not simply put back: one table, with the reason that people read.
 
-use drover::resources::PART_OF_LABEL;
+use drover::labels;
 use serde_json::{Map, Value};
 
 use crate::ground::Ground;
@@ -252,7 +252,7 @@ pub(crate) fn is_guarded_setting(group: &str, plural: &str, refusal: &str) -> bo
 
 /// Whether an object carries drover's label.
 pub(crate) fn is_ours(shape: &Shape<'_>) -> bool {
-    shape.label(PART_OF_LABEL).is_some_and(|value| value == "drover")
+    labels::is_ours(|name| shape.label(name))
 }
 
 fn is(subject: &Subject<'_>, group: &str, plural: &str) -> bool {
@@ -315,6 +315,7 @@ fn member_map<'a>(object: &'a mut Map<String, Value>, name: &str) -> Option<&'a 
 
 #[cfg(test)]
 mod tests {
+    use drover::labels::PART_OF_LABEL;
     use serde_json::json;
 
     use super::*;

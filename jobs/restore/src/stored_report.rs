@@ -15,8 +15,6 @@ pub(crate) use self::read::StoredReport;
 pub(crate) use self::write::store;
 use drover::cluster::ApiError;
 
-/// The label of a piece: the UID of its Restore.
-const RESTORE_LABEL: &str = "drover.dev/restore";
 /// On a piece: the id of the report that it is of.
 const REPORT_ANNOTATION: &str = "drover.dev/report";
 /// On a piece: how many there are of that report.

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use drover::archive::{self, Contents, Key, ListedType, PathError, TypeName, WriteError};
 use drover::encryption::{self, Configuration};
 use drover::exit::{Chain, Exit, Fault};
+use drover::labels::{DROVER, PART_OF_LABEL, is_ours};
 use drover::listing::{self, Body, ListError, Page};
 use drover::object::{ListPage, Object, ParseError};
-use drover::resources::PART_OF_LABEL;
 use drover::runs::{Counted, Encryption};
 use drover::selection::{DiscoveryError, Plan, PlanError, ResourceType};
 use drover::task;
@@ -291,7 +291,7 @@ impl<W: Output> Encoder<W> {
         let Self { selected, tallies, refused, no_place, mut writer, mut encryption, .. } = self;
         let own_secrets: u64 = tallies.iter().map(|listed| listed.of_drover).sum();
         if own_secrets > 0 {
-            info!(secrets = own_secrets, "left out: Secrets of drover itself, labelled {PART_OF_LABEL}=drover");
+            info!(secrets = own_secrets, "left out: Secrets of drover itself, labelled {PART_OF_LABEL}={DROVER}");
         }
         let (contents, counted) = selected.holding(tallies, &refused, &no_place);
         if let Some(words) = contents.without_place() {
@@ -368,7 +368,7 @@ fn key_of(resource: &ResourceType, object: &Object<'_>) -> Key {
 
 /// Whether the object is part of drover. Labels that cannot be read say nothing.
 fn is_own(object: &Object<'_>) -> bool {
-    object.labels().is_ok_and(|labels| labels.get(PART_OF_LABEL).is_some_and(|part_of| part_of == "drover"))
+    object.labels().is_ok_and(|labels| is_ours(|name| labels.get(name)))
 }
 
 /// Counts the bytes that pass.

@@ -2,14 +2,11 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::digest::Sha256;
+use crate::labels::{self, LEDGER_LABEL};
 use crate::resources::{
-    ArchivePlace, BackupArchive, BackupArchiveSpec, BackupArchiveStatus, BackupRun, PART_OF_LABEL, Place, PlaceState,
-    rfc3339,
+    ArchivePlace, BackupArchive, BackupArchiveSpec, BackupArchiveStatus, BackupRun, Place, PlaceState, rfc3339,
 };
 use crate::runs::{parse_archive_name, status_of};
-
-/// The label of a line that stands for its Backup's name, which may be longer than a label.
-const BACKUP_LABEL: &str = "drover.dev/ledger";
 
 /// The longest name that an object of Kubernetes can have.
 const NAME_BYTES: usize = 253;
@@ -30,7 +27,7 @@ pub fn line_name(backup: &str, filename: &str, time: Timestamp) -> String {
 
 /// What selects the lines of a Backup.
 pub(super) fn selector(backup: &str) -> String {
-    format!("{BACKUP_LABEL}={}", label(backup))
+    format!("{LEDGER_LABEL}={}", label(backup))
 }
 
 fn label(backup: &str) -> String {
@@ -59,9 +56,7 @@ pub(super) fn line_of_run(run: &BackupRun) -> Option<BackupArchive> {
         missing_types: snapshot.missing_types,
     };
     let mut archive = BackupArchive::new(&line_name(&spec.backup, &spec.filename, name.time), spec);
-    let labels = archive.metadata.labels.get_or_insert_default();
-    labels.insert(BACKUP_LABEL.to_owned(), label(&run.spec.backup));
-    labels.insert(PART_OF_LABEL.to_owned(), "drover".to_owned());
+    archive.metadata.labels = Some(labels::ours(LEDGER_LABEL, &label(&run.spec.backup)));
     let mut told: Vec<ArchivePlace> = Vec::new();
     for place in places.iter().filter(|place| place.is_verified()) {
         let place = ArchivePlace { since: String::new(), ..place_of(place) };

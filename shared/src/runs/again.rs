@@ -1,6 +1,6 @@
 use kube::ResourceExt;
 
-use super::store::BACKUP_UID_LABEL;
+use crate::labels::BACKUP_UID_LABEL;
 use crate::resources::Backup;
 
 /// The command that makes a backup now. `dispatch` keeps a CronJob for each Backup, also for a one-time one; its name is another

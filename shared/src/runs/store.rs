@@ -7,11 +7,9 @@ use super::{History, run_name};
 use crate::clock;
 use crate::cluster::ApiError;
 use crate::exit::{Exit, Fault};
-use crate::resources::{Backup, BackupRun, BackupRunSpec, BackupRunStatus, BackupStatus, PART_OF_LABEL, rfc3339};
+use crate::labels::{self, BACKUP_UID_LABEL};
+use crate::resources::{Backup, BackupRun, BackupRunSpec, BackupRunStatus, BackupStatus, rfc3339};
 use crate::status;
-
-/// The label of a run, of a Backup's CronJob and of its Jobs that names their Backup, as far as a label can: by its UID.
-pub const BACKUP_UID_LABEL: &str = "drover.dev/backup-uid";
 
 /// Runs asked for at once.
 const PAGE: u32 = 500;
@@ -141,8 +139,7 @@ impl RunStore {
     pub async fn open(&self, backup: &Backup, spec: BackupRunSpec) -> Result<BackupRun, Error> {
         let name = run_name(&spec.backup, spec.number);
         let mut run = BackupRun::new(&name, spec);
-        run.labels_mut().insert(BACKUP_UID_LABEL.to_owned(), backup.uid().unwrap_or_default());
-        run.labels_mut().insert(PART_OF_LABEL.to_owned(), "drover".to_owned());
+        run.metadata.labels = Some(labels::ours(BACKUP_UID_LABEL, &backup.uid().unwrap_or_default()));
         run.metadata.owner_references = Some(vec![OwnerReference {
             api_version: Backup::api_version(&()).into_owned(),
             kind: Backup::kind(&()).into_owned(),

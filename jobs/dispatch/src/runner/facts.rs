@@ -9,7 +9,7 @@ mod stable;
 pub(crate) use cron_job::CronJob;
 pub(crate) use event::Event;
 pub(crate) use job::{Job, Outcome};
-pub(crate) use pod::{JOB_LABEL, Pod};
+pub(crate) use pod::Pod;
 pub(crate) use stable::stable;
 
 /// What keeps something from running, in Kubernetes' own words.

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use drover::digest::Sha256;
-use drover::resources::{Backup, PART_OF_LABEL};
+use drover::labels::{self, BACKUP_UID_LABEL};
+use drover::resources::Backup;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use serde_json::{Map, Value, json};
 
 use super::facts::CronJob;
 use super::pause::text_of;
-use super::words::{ATTEMPTED_ANNOTATION, BACKUP_ANNOTATION, BACKUP_UID_LABEL, POD_ANNOTATION, STARTED_BY_ANNOTATION};
+use super::words::{ATTEMPTED_ANNOTATION, BACKUP_ANNOTATION, POD_ANNOTATION, STARTED_BY_ANNOTATION};
 
 /// The spec and the labels of a stage's CronJob.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,8 +73,7 @@ pub(crate) fn cron_job(template: &Template, backup: &Backup, timing: &Timing) ->
     add_argument(&mut spec["jobTemplate"]["spec"], &backup_argument(&backup.name_any()));
     let labels = template.labels.iter().filter(|(name, _)| !is_of_a_tool(name));
     let mut labels: BTreeMap<_, _> = labels.map(|(name, value)| (name.clone(), value.clone())).collect();
-    labels.insert(BACKUP_UID_LABEL.to_owned(), uid);
-    labels.insert(PART_OF_LABEL.to_owned(), "drover".to_owned());
+    labels.extend(labels::ours(BACKUP_UID_LABEL, &uid));
     (spec, labels)
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use backon::ExponentialBuilder;
 use drover::annotations::is_ours;
 use drover::exit::Chain;
+use drover::labels::JOB_NAME_LABEL;
 use drover::resources::{Backup, BackupPolicy, BackupRun, Restore};
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::{CronJob as CronJobObject, Job as JobObject};
@@ -20,7 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use super::facts::{CronJob, Event, JOB_LABEL, Job, Pod};
+use super::facts::{CronJob, Event, Job, Pod};
 use super::shared::Shared;
 use super::state::{Collection, State};
 
@@ -47,7 +48,7 @@ pub(crate) fn start(client: &Client, namespace: &str, shared: &Arc<Shared>) -> J
     let cron_jobs = Api::namespaced_with(client.clone(), namespace, &kind);
     tasks.spawn(follow(cron_jobs, all(), Watched::cron_jobs(), Arc::clone(shared)));
     tasks.spawn(follow(Api::namespaced(client.clone(), namespace), all(), Watched::jobs(), Arc::clone(shared)));
-    let pods = all().labels(JOB_LABEL);
+    let pods = all().labels(JOB_NAME_LABEL);
     tasks.spawn(follow(Api::namespaced(client.clone(), namespace), pods, Watched::pods(), Arc::clone(shared)));
     let warnings = all().fields("type=Warning");
     tasks.spawn(follow(Api::namespaced(client.clone(), namespace), warnings, Watched::events(), Arc::clone(shared)));

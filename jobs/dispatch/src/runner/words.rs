@@ -1,7 +1,5 @@
 //! Labels, annotations and names that Jobs and CronJobs carry.
 
-pub(crate) use drover::runs::BACKUP_UID_LABEL;
-
 /// The annotation of a Backup's CronJob: the Backup's name, which a label might be too short for.
 pub(crate) const BACKUP_ANNOTATION: &str = "drover.dev/backup";
 

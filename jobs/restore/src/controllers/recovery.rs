@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use drover::labels::SCALED_DOWN_BY_LABEL;
 use form_urlencoded::Serializer;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use tracing::{info, warn};
 
 use super::error::{FindSnafu, ReadSnafu};
 use super::state::State;
-use super::{Controller, ControllersError, LABEL};
+use super::{Controller, ControllersError};
 use crate::discovery;
 use crate::request::Server;
 use crate::types::Type;
@@ -61,7 +62,7 @@ fn scaling_types(served: Vec<Type>) -> Vec<Arc<Type>> {
 
 async fn list(server: &Server, known: Arc<Type>) -> Result<Vec<ScaledDown>, ControllersError> {
     // Those that carry the label are a handful; the server sends no others.
-    let query = Serializer::new(String::new()).append_pair("labelSelector", LABEL).finish();
+    let query = Serializer::new(String::new()).append_pair("labelSelector", SCALED_DOWN_BY_LABEL).finish();
     let listed = match server.get(&format!("{}?{query}", known.list())).await {
         Err(error) if error.is_unreachable() => return Err(error).context(FindSnafu { plural: &known.plural }),
         Err(error) => {

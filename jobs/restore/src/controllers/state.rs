@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use drover::resources::PART_OF_LABEL;
+use drover::labels::{self, SCALED_DOWN_BY_LABEL};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-
-/// On a controller that a restore scaled down: the UID of that Restore, or [`COMMAND_LINE`].
-pub(crate) const LABEL: &str = "drover.dev/scaled-down-by";
 
 /// On such a controller: the count that it gets back.
 pub(crate) const ANNOTATION: &str = "drover.dev/replicas-before-restore";
@@ -73,12 +70,12 @@ impl State {
 
     /// Who scaled it down, if anybody did.
     pub(crate) fn holder(&self) -> Option<&str> {
-        self.metadata.label(LABEL)
+        self.metadata.label(SCALED_DOWN_BY_LABEL)
     }
 
     /// Whether it is a part of drover.
     pub(crate) fn is_ours(&self) -> bool {
-        self.metadata.label(PART_OF_LABEL) == Some("drover")
+        labels::is_ours(|name| self.metadata.label(name))
     }
 
     /// The count of replicas that it wants now; none where it has no such count.
@@ -137,12 +134,12 @@ impl State {
     }
 
     fn held(&self, holder: &str, count: i64) -> Value {
-        self.patch(&json!({LABEL: holder}), &json!({ANNOTATION: count.to_string()}), 0)
+        self.patch(&json!({SCALED_DOWN_BY_LABEL: holder}), &json!({ANNOTATION: count.to_string()}), 0)
     }
 
     /// The merge patch that puts the count back and takes the note away.
     pub(crate) fn put_back(&self) -> Value {
-        self.patch(&json!({LABEL: null}), &json!({ANNOTATION: null}), self.count())
+        self.patch(&json!({SCALED_DOWN_BY_LABEL: null}), &json!({ANNOTATION: null}), self.count())
     }
 
     /// Refused by the server where the object is another one by now, or was changed.
@@ -162,7 +159,7 @@ impl State {
 pub(crate) fn hold_down(object: &mut Map<String, Value>, holder: &str) {
     let archived: State = serde_json::from_value(Value::Object(object.clone())).unwrap_or_default();
     set(object, &["spec", "replicas"], Value::from(0));
-    set(object, &["metadata", "labels", LABEL], Value::from(holder));
+    set(object, &["metadata", "labels", SCALED_DOWN_BY_LABEL], Value::from(holder));
     set(object, &["metadata", "annotations", ANNOTATION], Value::from(archived.count().to_string()));
 }
 
@@ -187,7 +184,8 @@ mod tests {
     use super::*;
 
     fn state(replicas: &Value, holder: Option<&str>, noted: Option<&str>) -> State {
-        let labels: Map<String, Value> = holder.map(|holder| (LABEL.to_owned(), holder.into())).into_iter().collect();
+        let labels: Map<String, Value> =
+            holder.map(|holder| (SCALED_DOWN_BY_LABEL.to_owned(), holder.into())).into_iter().collect();
         let annotations: Map<String, Value> =
             noted.map(|noted| (ANNOTATION.to_owned(), noted.into())).into_iter().collect();
         let metadata = json!({"uid": "u", "resourceVersion": "7", "labels": labels, "annotations": annotations});
@@ -196,7 +194,8 @@ mod tests {
 
     fn scaled(holder: &str, count: &str) -> Value {
         let metadata = json!({
-            "uid": "u", "resourceVersion": "7", "labels": {LABEL: holder}, "annotations": {ANNOTATION: count},
+            "uid": "u", "resourceVersion": "7",
+            "labels": {SCALED_DOWN_BY_LABEL: holder}, "annotations": {ANNOTATION: count},
         });
         json!({"metadata": metadata, "spec": {"replicas": 0}})
     }
@@ -259,7 +258,8 @@ mod tests {
     fn the_count_comes_back_and_the_note_goes_with_one_write() {
         let expected = json!({
             "metadata": {
-                "uid": "u", "resourceVersion": "7", "labels": {LABEL: null}, "annotations": {ANNOTATION: null},
+                "uid": "u", "resourceVersion": "7",
+                "labels": {SCALED_DOWN_BY_LABEL: null}, "annotations": {ANNOTATION: null},
             },
             "spec": {"replicas": 3},
         });
@@ -300,14 +300,15 @@ mod tests {
     #[test]
     fn a_controller_of_the_archive_is_held_down_and_gets_the_archives_count() {
         let expected = |count: &str| {
-            let metadata = json!({"labels": {LABEL: "me", "a": "b"}, "annotations": {ANNOTATION: count}});
+            let metadata =
+                json!({"labels": {SCALED_DOWN_BY_LABEL: "me", "a": "b"}, "annotations": {ANNOTATION: count}});
             json!({"metadata": metadata, "spec": {"replicas": 0}})
         };
         let labels = json!({"a": "b"});
         held(json!({"metadata": {"labels": labels}, "spec": {"replicas": 5}}), &expected("5"));
         held(json!({"metadata": {"labels": labels}}), &expected("1"));
         held(json!({"metadata": {"labels": labels, "annotations": null}, "spec": {"replicas": 0}}), &expected("0"));
-        let metadata = json!({"labels": {LABEL: "dead", "a": "b"}, "annotations": {ANNOTATION: "4"}});
+        let metadata = json!({"labels": {SCALED_DOWN_BY_LABEL: "dead", "a": "b"}, "annotations": {ANNOTATION: "4"}});
         held(json!({"metadata": metadata, "spec": {"replicas": 0}}), &expected("4"));
     }
 }

@@ -261,13 +261,15 @@ impl Kept<'_> {
 
 #[cfg(test)]
 mod tests {
+    use drover::labels::SCALED_DOWN_BY_LABEL;
     use serde_json::{Value, json};
 
-    use super::super::state::{ANNOTATION, LABEL};
+    use super::super::state::ANNOTATION;
     use super::*;
 
     fn live(replicas: &Value, holder: &str, noted: &str) -> State {
-        let metadata = json!({"labels": {LABEL: holder}, "annotations": {ANNOTATION: noted}, "managedFields": [
+        let (labels, annotations) = (json!({SCALED_DOWN_BY_LABEL: holder}), json!({ANNOTATION: noted}));
+        let metadata = json!({"labels": labels, "annotations": annotations, "managedFields": [
             {"manager": "argocd-controller", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
         ]});
         serde_json::from_value(json!({"metadata": metadata, "spec": {"replicas": replicas}})).unwrap()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Failure, Fault};
+use drover::labels::COPY_LABEL;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::core::PartialObjectMeta;
@@ -12,7 +13,7 @@ use snafu::{ResultExt, Snafu};
 use tracing::{info, warn};
 
 use super::back::{BackError, Standing, put_back};
-use super::secrets::{LABEL, Pieces};
+use super::secrets::Pieces;
 use crate::exclusive::Turn;
 use crate::request::Server;
 
@@ -140,7 +141,7 @@ async fn settle(server: &Server, found: Found) -> Result<(), LeftError> {
 /// The copies, the newest first: of two of one object that is the one that counts. Where this user may not look, none.
 async fn find(client: &Client, namespace: &str) -> Result<Vec<Found>, LeftError> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    match secrets.list_metadata(&ListParams::default().labels(LABEL)).await.map_err(ApiError::from) {
+    match secrets.list_metadata(&ListParams::default().labels(COPY_LABEL)).await.map_err(ApiError::from) {
         Err(error) if error.code() == Some(403) => {
             warn!("failed to look for copies of objects that a restore left in the namespace {namespace:?}: {error}");
             Ok(Vec::new())
@@ -162,7 +163,7 @@ fn found_in(namespace: &str, secrets: &[PartialObjectMeta<Secret>]) -> Vec<Found
 
 #[cfg(test)]
 mod tests {
-    use drover::resources::PART_OF_LABEL;
+    use drover::labels;
     use serde_json::json;
 
     use super::*;
@@ -173,7 +174,7 @@ mod tests {
             let annotations =
                 json!({"drover.dev/object": path, "drover.dev/object-uid": "u", "drover.dev/pieces": "2"});
             serde_json::from_value(
-                json!({"metadata": {"labels": {LABEL: id, PART_OF_LABEL: "drover"}, "annotations": annotations}}),
+                json!({"metadata": {"labels": labels::ours(COPY_LABEL, id), "annotations": annotations}}),
             )
             .unwrap()
         };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read, Write};
 
-use drover::resources::PART_OF_LABEL;
+use drover::labels::{self, COPY_LABEL};
 use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
@@ -23,8 +23,6 @@ use super::{KeepError, Original, PackSnafu, SecretSnafu};
 use crate::request::{RequestError, Server};
 use crate::types::segment;
 
-/// The label of a piece: the id of its copy.
-pub(super) const LABEL: &str = "drover.dev/copy";
 /// On a piece: the path of the object on the API server.
 const OBJECT_ANNOTATION: &str = "drover.dev/object";
 /// On a piece: the UID of the object.
@@ -73,17 +71,13 @@ impl Pieces {
     }
 
     fn secret(&self, index: usize, piece: &[u8], original: &Original) -> Secret {
-        let text = |pairs: &[(&str, &str)]| {
-            let owned = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            owned.collect::<BTreeMap<_, _>>()
-        };
         let (path, uid, count) = (original.path.as_str(), original.uid.as_str(), self.count.to_string());
         let annotations = [(OBJECT_ANNOTATION, path), (UID_ANNOTATION, uid), (PIECES_ANNOTATION, count.as_str())];
         Secret {
             metadata: ObjectMeta {
                 name: Some(self.name(index)),
-                labels: Some(text(&[(PART_OF_LABEL, "drover"), (LABEL, self.id.as_str())])),
-                annotations: Some(text(&annotations)),
+                labels: Some(labels::ours(COPY_LABEL, &self.id)),
+                annotations: Some(annotations.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
                 ..ObjectMeta::default()
             },
             data: Some(BTreeMap::from([(KEY.to_owned(), ByteString(piece.to_vec()))])),
@@ -94,9 +88,9 @@ impl Pieces {
     /// Those of the copy that a Secret is a piece of, and path and UID of the object; none where it is no piece. What an archive
     /// brings is none: no restore writes what carries drover's label.
     pub(super) fn of(namespace: &str, piece: &PartialObjectMeta<Secret>) -> Option<(Self, String, String)> {
-        piece.labels().get(PART_OF_LABEL).filter(|part_of| *part_of == "drover")?;
+        let label = |name: &str| piece.labels().get(name);
         let annotation = |name: &str| piece.annotations().get(name).cloned();
-        let id = piece.labels().get(LABEL)?.clone();
+        let id = label(COPY_LABEL).filter(|_| labels::is_ours(label))?.clone();
         let count = annotation(PIECES_ANNOTATION)?.parse::<usize>().ok().filter(|count| *count <= PIECES)?;
         let pieces = Self { namespace: namespace.to_owned(), id, count };
         Some((pieces, annotation(OBJECT_ANNOTATION)?, annotation(UID_ANNOTATION)?))
@@ -150,7 +144,7 @@ impl Pieces {
 
     /// The command that deletes it by hand.
     pub(super) fn deleting(&self) -> String {
-        format!("kubectl -n {} delete secrets -l {LABEL}={}", self.namespace, self.id)
+        format!("kubectl -n {} delete secrets -l {COPY_LABEL}={}", self.namespace, self.id)
     }
 
     fn name(&self, index: usize) -> String {
@@ -186,6 +180,8 @@ fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use drover::labels::PART_OF_LABEL;
+
     use super::*;
 
     fn pieces() -> Pieces {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use drover::resources::PART_OF_LABEL;
+use drover::labels::{DROVER, PART_OF_LABEL};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::{LocalObjectReference, PodTemplateSpec, ServiceAccount};
@@ -91,7 +91,7 @@ async fn labelled<K>(server: &Server, what: &'static str) -> Result<Vec<K>, Grou
 where
     K: kube::Resource<DynamicType = ()> + DeserializeOwned,
 {
-    let path = format!("{}?labelSelector={PART_OF_LABEL}%3Ddrover", K::url_path(&(), None));
+    let path = format!("{}?labelSelector={PART_OF_LABEL}%3D{DROVER}", K::url_path(&(), None));
     Ok(asked::at(server, &path, what).await?.unwrap_or_default())
 }
 

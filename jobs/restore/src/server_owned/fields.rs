@@ -3,6 +3,7 @@
 //! The facts are those of Kubernetes 1.30 to 1.34: what `PrepareForCreate` and `PrepareForUpdate` of a type's strategy set,
 //! what its validation refuses, and what its controller writes.
 
+use drover::labels::JOB_NAME_LABEL;
 use serde_json::Value;
 
 use self::Becomes::{Change, Dropped, Live, Server};
@@ -103,7 +104,6 @@ const DAEMON_SETS: (&str, &str) = ("apps", "daemonsets");
 const AUTOSCALERS: (&str, &str) = ("autoscaling", "horizontalpodautoscalers");
 const CLUSTER_ROLES: (&str, &str) = ("rbac.authorization.k8s.io", "clusterroles");
 
-const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
 const GENERATED: &str = "the server makes it of the Job's UID, which is another one then, and lets nobody change it";
@@ -122,7 +122,7 @@ static FIELDS: &[Field] = &[
     field(JOBS, &["spec", "selector"], Server, GENERATED).when(is_generated),
     field(JOBS, &["spec", "template", "metadata", "labels", UID_LABEL], Server, GENERATED).when(is_generated),
     field(JOBS, &["spec", "template", "metadata", "labels", OLD_UID_LABEL], Server, GENERATED).when(is_generated),
-    field(JOBS, &["spec", "template", "metadata", "labels", JOB_NAME], Server, NAMED_BY_JOB).when(is_generated),
+    field(JOBS, &["spec", "template", "metadata", "labels", JOB_NAME_LABEL], Server, NAMED_BY_JOB).when(is_generated),
     field(JOBS, &["spec", "template", "metadata", "labels", "job-name"], Server, NAMED_BY_JOB).when(is_generated),
     field(JOBS, &["metadata", "labels", UID_LABEL], Server, GENERATED).when(is_generated),
     field(JOBS, &["metadata", "labels", OLD_UID_LABEL], Server, GENERATED).when(is_generated),

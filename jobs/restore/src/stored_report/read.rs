@@ -1,6 +1,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use drover::cluster::ApiError;
+use drover::labels::RESTORE_LABEL;
 use drover::resources::Restore;
 use flate2::bufread::GzDecoder;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -9,8 +10,8 @@ use kube::{Api, Client, ResourceExt};
 use snafu::{OptionExt, ResultExt, Snafu, ensure};
 
 use super::{
-    KEY, ListPiecesSnafu, NoReportSnafu, NoRestoreSnafu, PIECES_ANNOTATION, REPORT_ANNOTATION, RESTORE_LABEL,
-    ReadRestoreSnafu, ReportError, UnreadableSnafu, piece_name,
+    KEY, ListPiecesSnafu, NoReportSnafu, NoRestoreSnafu, PIECES_ANNOTATION, REPORT_ANNOTATION, ReadRestoreSnafu,
+    ReportError, UnreadableSnafu, piece_name,
 };
 use crate::report::{Note, ObjectResult, Source, Told};
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use drover::cluster::ApiError;
-use drover::resources::{PART_OF_LABEL, Restore};
+use drover::labels::{self, RESTORE_LABEL};
+use drover::resources::Restore;
 use drover::task;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -19,8 +20,8 @@ use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
 use super::{
-    AbortedSnafu, KEY, ListPiecesSnafu, PIECE, PIECES_ANNOTATION, PackSnafu, REPORT_ANNOTATION, RESTORE_LABEL,
-    ReportError, WritePieceSnafu, piece_name,
+    AbortedSnafu, KEY, ListPiecesSnafu, PIECE, PIECES_ANNOTATION, PackSnafu, REPORT_ANNOTATION, ReportError,
+    WritePieceSnafu, piece_name,
 };
 use crate::cluster_job::JOB;
 use crate::report::{self, Note, Source};
@@ -75,7 +76,7 @@ fn pack(finished: &Finished, folder: &Path) -> io::Result<(File, u64)> {
 
 fn config_map(restore: &Restore, index: usize, pieces: usize, report: Uuid, piece: Vec<u8>) -> ConfigMap {
     let uid = restore.uid().unwrap_or_default();
-    let text = |pairs: [(&str, String); 2]| BTreeMap::from(pairs.map(|(name, value)| (name.to_owned(), value)));
+    let annotations = [(REPORT_ANNOTATION, report.to_string()), (PIECES_ANNOTATION, pieces.to_string())];
     let owner = OwnerReference {
         api_version: Restore::api_version(&()).into_owned(),
         kind: Restore::kind(&()).into_owned(),
@@ -86,8 +87,8 @@ fn config_map(restore: &Restore, index: usize, pieces: usize, report: Uuid, piec
     ConfigMap {
         metadata: ObjectMeta {
             name: Some(piece_name(&uid, index)),
-            labels: Some(text([(PART_OF_LABEL, "drover".to_owned()), (RESTORE_LABEL, uid)])),
-            annotations: Some(text([(REPORT_ANNOTATION, report.to_string()), (PIECES_ANNOTATION, pieces.to_string())])),
+            labels: Some(labels::ours(RESTORE_LABEL, &uid)),
+            annotations: Some(annotations.map(|(name, value)| (name.to_owned(), value)).into()),
             owner_references: Some(vec![owner]),
             ..ObjectMeta::default()
         },

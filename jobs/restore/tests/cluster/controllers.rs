@@ -1,3 +1,5 @@
+pub(crate) use drover::labels::SCALED_DOWN_BY_LABEL as LABEL;
+use drover::labels::{DROVER, PART_OF_LABEL};
 use drover_testbed::proxy::{Answered, Proxy};
 use http::Method;
 use kube::Api;
@@ -8,7 +10,6 @@ use crate::support::{
     Archive, Run, api, config_map, live, namespace, old_owner, run, run_asking, run_through, testbed, until,
 };
 
-pub(crate) const LABEL: &str = "drover.dev/scaled-down-by";
 pub(crate) const ANNOTATION: &str = "drover.dev/replicas-before-restore";
 
 /// A Deployment; one that is paused makes no pods.
@@ -139,7 +140,7 @@ async fn what_is_not_to_be_scaled_stays_as_it_is_and_is_named() {
     // A Deployment of drover's would tell the other tests that drover runs here.
     let mut ours = deployment(home, "ours", 2, true);
     ours["kind"] = json!("StatefulSet");
-    ours["metadata"]["labels"] = json!({"app.kubernetes.io/part-of": "drover"});
+    ours["metadata"]["labels"] = json!({PART_OF_LABEL: DROVER});
     ours["spec"].as_object_mut().unwrap().remove("paused");
     ours["spec"]["serviceName"] = json!("ours");
     assert_eq!(run("apply", &Archive::of(&[namespace(home)], None)).await.code, 0);

@@ -4,6 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use drover::labels::COPY_LABEL;
 use drover_testbed::proxy::{Answered, Proxy};
 use http::Method;
 use k8s_openapi::ByteString;
@@ -65,7 +66,7 @@ async fn drovers(name: &str) -> (Api<DynamicObject>, impl AsyncFn()) {
 }
 
 async fn copies(secrets: &Api<DynamicObject>) -> Vec<DynamicObject> {
-    secrets.list(&ListParams::default().labels("drover.dev/copy")).await.unwrap().items
+    secrets.list(&ListParams::default().labels(COPY_LABEL)).await.unwrap().items
 }
 
 #[tokio::test]

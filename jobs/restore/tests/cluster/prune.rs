@@ -1,3 +1,4 @@
+use drover::labels::{DROVER, PART_OF_LABEL};
 use drover_testbed::proxy::{Answered, Proxy};
 use drover_testbed::seconds_pass;
 use http::Method;
@@ -302,7 +303,7 @@ async fn nothing_is_pruned_when_objects_failed() {
 
 #[tokio::test]
 async fn what_carries_drovers_label_is_never_pruned_or_written() {
-    let ours = json!({"labels": {"app.kubernetes.io/part-of": "drover"}});
+    let ours = json!({"labels": {PART_OF_LABEL: DROVER}});
     let objects = [namespace("ours-a"), config_map("ours-a", "live", &json!(null))];
     let archive = Archive::of(&objects, Some(&set("ours")));
     create(&objects[0].1).await;

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use drover::archive::{Key, Writer};
+use drover::labels::SCALED_DOWN_BY_LABEL as LABEL;
 use drover::lease::{Acquired, Holder, RESTORES, Settings, Wait};
 use drover::resources::{DEFAULT_NAMESPACE, Restore};
 use drover_testbed::proxy::{Held, Proxy};
@@ -26,7 +27,6 @@ use serde_json::{Value, json};
 
 use crate::nats::until;
 
-const LABEL: &str = "drover.dev/scaled-down-by";
 const ANNOTATION: &str = "drover.dev/replicas-before-restore";
 
 /// Where everything is that is restored.

@@ -11,6 +11,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use drover::labels::{DROVER, JOB_NAME_LABEL, PART_OF_LABEL};
 use drover::queue as drover_queue;
 use drover::resources::{Backup, BackupSpec, BackupStatus, DEFAULT_NAMESPACE, Restore, RestoreSpec};
 use drover_testbed::{Options, Service, Testbed, binaries, prepare};
@@ -126,7 +127,7 @@ impl Cluster {
 
     /// The pod of a Job, as soon as there is one.
     async fn pod_of(&self, job: &Job) -> String {
-        let labels = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", job.name_any()));
+        let labels = ListParams::default().labels(&format!("{JOB_NAME_LABEL}={}", job.name_any()));
         until("the Job has a pod", async || !self.pods().list(&labels).await.unwrap().items.is_empty()).await;
         self.pods().list(&labels).await.unwrap().items[0].name_any()
     }
@@ -243,7 +244,7 @@ pub(crate) fn template(name: &str) -> Value {
         "metadata": {
             "name": name,
             "annotations": annotations,
-            "labels": {"app.kubernetes.io/part-of": "drover", "app.kubernetes.io/component": name},
+            "labels": {PART_OF_LABEL: DROVER, "app.kubernetes.io/component": name},
         },
         "spec": {
             "schedule": "0 0 1 1 *",
@@ -251,7 +252,7 @@ pub(crate) fn template(name: &str) -> Value {
             "concurrencyPolicy": "Forbid",
             "failedJobsHistoryLimit": 9,
             "jobTemplate": {"spec": {"backoffLimit": 0, "template": {
-                "metadata": {"labels": {"app.kubernetes.io/part-of": "drover"}},
+                "metadata": {"labels": {PART_OF_LABEL: DROVER}},
                 "spec": {
                     "restartPolicy": "Never",
                     "containers": [{"name": "job", "image": "drover", "command": [format!("/{name}")]}],

@@ -1,6 +1,7 @@
 //! The job, killed between the deletion of an object and its being created again, which is refused from then on: the next
 //! job puts back what was there, also where no Restore waits any more.
 
+use drover::labels::COPY_LABEL;
 use drover::lease::RESTORES;
 use drover::resources::DEFAULT_NAMESPACE;
 use drover_testbed::proxy::Proxy;
@@ -95,7 +96,7 @@ impl Scene {
 
     async fn copies(&self) -> usize {
         let secrets: Api<Secret> = Api::namespaced(self.site.client.clone(), DEFAULT_NAMESPACE);
-        secrets.list(&ListParams::default().labels("drover.dev/copy")).await.unwrap().items.len()
+        secrets.list(&ListParams::default().labels(COPY_LABEL)).await.unwrap().items.len()
     }
 
     async fn is_as_it_was(&self) {

@@ -2,6 +2,7 @@
 //! recorded it.
 
 use async_nats::jetstream;
+use drover::labels::BACKUP_UID_LABEL;
 use drover::resources::{Backup, BackupRun, RunState, definitions};
 use drover::runs::status_of;
 use drover_testbed::{Options, Service, prepare};
@@ -47,7 +48,7 @@ async fn put_run(site: &Site, backup: &Backup, recorded: &BackupRun) {
     let mut run = BackupRun::new(&recorded.name_any(), recorded.spec.clone());
     run.spec.backup_uid.clone_from(&uid);
     run.metadata.labels.clone_from(&recorded.metadata.labels);
-    run.labels_mut().insert("drover.dev/backup-uid".to_owned(), uid);
+    run.labels_mut().insert(BACKUP_UID_LABEL.to_owned(), uid);
     let runs: Api<BackupRun> = Api::all(site.client.clone());
     runs.create(&PostParams::default(), &run).await.unwrap();
     let status = Patch::Merge(json!({"status": recorded.status}));

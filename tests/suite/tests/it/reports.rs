@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use drover::archive::{Key, Writer};
+use drover::labels::RESTORE_LABEL;
 use drover::resources::{DEFAULT_NAMESPACE, RestoreSpec, RestoreStatus};
 use drover_testbed::{Options, Service};
 use drover_tests::{Site, message};
@@ -81,7 +82,7 @@ fn names_the_first(words: &str) {
 
 async fn pieces(site: &Site) -> Vec<ConfigMap> {
     let maps: Api<ConfigMap> = Api::namespaced(site.client.clone(), DEFAULT_NAMESPACE);
-    maps.list(&ListParams::default().labels("drover.dev/restore")).await.unwrap().items
+    maps.list(&ListParams::default().labels(RESTORE_LABEL)).await.unwrap().items
 }
 
 async fn failed_objects_end_a_restore(site: &Site) {
@@ -136,7 +137,7 @@ async fn a_later_try_takes_the_place_of_an_earlier_one(site: &Site) {
     site.job("restore").succeed().await;
     let (document, _) = report(site, "ignores").await;
     assert_eq!((&document["counts"]["unchanged"], &document["counts"]["failed"]), (&json!(5), &json!(25)));
-    let of_it = |map: &&ConfigMap| map.labels()["drover.dev/restore"] == uid;
+    let of_it = |map: &&ConfigMap| map.labels()[RESTORE_LABEL] == uid;
     assert_eq!(pieces(site).await.iter().filter(of_it).count(), 1);
 }
 
@@ -157,7 +158,7 @@ async fn a_report_that_no_config_map_could_hold_is_cut(site: &Site) {
     assert_eq!(document["objects"].as_array().map(Vec::len), Some(count));
     assert_eq!(document["counts"]["failed"], count);
     let uid = site.restores().get("many").await.unwrap().uid();
-    let of_it = |map: &&ConfigMap| Some(&map.labels()["drover.dev/restore"]) == uid.as_ref();
+    let of_it = |map: &&ConfigMap| Some(&map.labels()[RESTORE_LABEL]) == uid.as_ref();
     assert_eq!(pieces(site).await.iter().filter(of_it).count(), 2);
 }
 

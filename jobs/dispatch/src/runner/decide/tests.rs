@@ -10,6 +10,7 @@ mod stages;
 
 use std::collections::BTreeMap;
 
+use drover::labels::{DROVER, PART_OF_LABEL};
 use drover::queue::{CONSUMERS, Survey, Waiting};
 use drover::resources::{
     Backup, BackupRun, BackupRunSpec, BackupRunStatus, BackupSpec, BackupStatus, Restore, RestoreSpec, RestoreStatus,
@@ -64,7 +65,7 @@ impl Fixture {
         let object = json!({
             "apiVersion": "batch/v1", "kind": "CronJob",
             "metadata": {"name": name, "uid": format!("uid-{name}"), "creationTimestamp": at(0).to_string(),
-                "annotations": annotations, "labels": {"app.kubernetes.io/part-of": "drover"}},
+                "annotations": annotations, "labels": {PART_OF_LABEL: DROVER}},
             "spec": {"schedule": "*/5 * * * *", "jobTemplate": {"spec": {"template": {"spec": {"containers": [
                 {"name": name, "image": format!("drover:{version}")}]}}}}},
         });

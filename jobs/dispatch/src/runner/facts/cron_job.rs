@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use drover::labels::BACKUP_UID_LABEL;
 use drover::resources::Backup;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::DynamicObject;
@@ -8,7 +9,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::Value;
 
 use crate::runner::template::{self, Template};
-use crate::runner::words::{BACKUP_ANNOTATION, BACKUP_UID_LABEL, CONSUMER_ANNOTATION, RESTORE, SETUP, SNAPSHOT};
+use crate::runner::words::{BACKUP_ANNOTATION, CONSUMER_ANNOTATION, RESTORE, SETUP, SNAPSHOT};
 
 /// A CronJob: a stage's, a Backup's, or somebody else's.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -6,9 +6,6 @@ use serde_json::Value;
 
 use super::Obstacle;
 
-/// The label of a Job's pods.
-pub(crate) const JOB_LABEL: &str = "batch.kubernetes.io/job-name";
-
 /// What a container says that is about to start.
 const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 

@@ -1,7 +1,8 @@
 //! Who lives in a cluster that an older archive does not know: drover, its users' Backups, and users with things of
 //! their own in namespaces that Rancher's ResourceSet catches.
 
-use drover::resources::{BackupSpec, DEFAULT_NAMESPACE, PART_OF_LABEL, S3Location, StorageLocation};
+use drover::labels::PART_OF_LABEL;
+use drover::resources::{BackupSpec, DEFAULT_NAMESPACE, S3Location, StorageLocation};
 use drover_testbed::rancher;
 use drover_tests::{BUCKET, Site, object};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use drover::resources::{
-    BackupPolicy, BackupPolicySpec, DEFAULT_NAMESPACE, FurtherLocation, PART_OF_LABEL, Restore, S3Location,
-};
+use drover::labels::PART_OF_LABEL;
+use drover::resources::{BackupPolicy, BackupPolicySpec, DEFAULT_NAMESPACE, FurtherLocation, Restore, S3Location};
 use drover_testbed::{Options, Service, rancher};
 use drover_tests::{Site, message, object, versions, write_archive};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
