@@ -1,14 +1,41 @@
-//! The annotations of drover on Backups and Restores: each stands here, and any other one is refused. What nobody reads may
-//! have been meant to narrow a restore, which would then do everything.
+//! The annotations that drover writes or reads, each of which stands here alone.
+//!
+//! | annotation | of | written by | read by |
+//! | --- | --- | --- | --- |
+//! | [`ALLOW_ANNOTATION`] | Backup | its user | snapshot, upload, retention-prune, dispatch |
+//! | [`HEARTBEAT_ANNOTATION`] | Backup | its user | heartbeat, restore |
+//! | [`PRUNE_ANNOTATION`], [`CREDENTIALS_ANNOTATION`], [`EXEMPT_ANNOTATION`], [`RECREATE_ANNOTATION`], [`REQUIRE_ANNOTATION`], [`PLACE_ANNOTATION`] | Restore | its user | restore |
+//! | [`LATEST_OF_ANNOTATION`] | Restore | its user | restore, retention-prune |
+//! | [`CLUSTER_ANNOTATION`] | Restore | its user | restore |
+//! | [`RESOLVED_ANNOTATION`] | Restore | restore | restore, retention-prune, heartbeat |
+//! | [`RESOLVED_PLACE_ANNOTATION`] | Restore | restore | restore |
+//! | [`CONSUMER_ANNOTATION`] | CronJob of a stage | the manifests | dispatch |
+//! | [`BACKUP_ANNOTATION`] | CronJob of a Backup | dispatch | dispatch |
+//! | [`ATTEMPTS_ANNOTATION`], [`NEXT_ATTEMPT_ANNOTATION`], [`COUNTED_ANNOTATION`] | CronJob | dispatch | dispatch |
+//! | [`ATTEMPTED_ANNOTATION`] | CronJob, Job | dispatch | dispatch |
+//! | [`STARTED_BY_ANNOTATION`], [`POD_ANNOTATION`] | Job | dispatch | dispatch |
+//! | [`INSTANTIATE_ANNOTATION`] | Job | `kubectl create job --from` | dispatch |
+//! | [`ADDED_TO_ANNOTATION`] | file of ResourceSets | the manifests | `dispatch setup` |
+//! | [`REPLICAS_ANNOTATION`] | controller that a restore scaled down | restore | restore |
+//! | [`OBJECT_ANNOTATION`], [`OBJECT_UID_ANNOTATION`], [`LEAVING_ANNOTATION`] | Secret with the copy of an object | restore | restore |
+//! | [`REPORT_ANNOTATION`] | ConfigMap with the report of a Restore | restore | `restore report` |
+//! | [`PIECES_ANNOTATION`] | both of these | restore | restore |
+//! | [`TOKEN_UID_ANNOTATION`] | Secret with a token | Kubernetes; restore where the live one has it | restore |
+//! | [`FORCE_DEPLOY_ANNOTATION`] | Cluster of Rancher's management | restore | Rancher |
+//!
+//! What else Kubernetes annotates by itself, and a restore leaves to it, are rows of `jobs/restore/src/server_owned`. Those of
+//! tools, which nothing that is made of a template keeps, are rows of `jobs/dispatch/src/runner/template.rs`.
 
-use kube::{Resource, ResourceExt};
-use snafu::Snafu;
+pub mod known;
 
-use crate::archives::{CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION};
-use crate::exit::{Exit, Fault};
-use crate::nearest::Search;
-use crate::resources::{Backup, HEARTBEAT_ANNOTATION, RESOLVED_ANNOTATION, Restore};
-use crate::runs::ALLOW_ANNOTATION;
+/// What the names of drover's annotations begin with.
+const PREFIX: &str = "drover.dev/";
+
+/// On a Backup: what drover otherwise refuses is allowed, for as long as it stands there, by words with commas between them.
+pub const ALLOW_ANNOTATION: &str = "drover.dev/allow";
+
+/// On a Backup: the name of a Secret in drover's namespace whose member `url` is that of a heartbeat monitor.
+pub const HEARTBEAT_ANNOTATION: &str = "drover.dev/heartbeat";
 
 /// On a Restore: `all` deletes also what prune holds back.
 pub const PRUNE_ANNOTATION: &str = "drover.dev/prune";
@@ -34,184 +61,72 @@ pub const RESOLVED_PLACE_ANNOTATION: &str = "drover.dev/backup-place";
 /// On a Restore: `authentic` refuses an archive of which nothing proves who made it.
 pub const REQUIRE_ANNOTATION: &str = "drover.dev/require";
 
-/// Who sets an annotation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum SetBy {
-    /// Whoever wants a backup or a restore.
-    User,
-    /// drover itself.
-    Drover,
-}
+/// On a Restore of the [latest](crate::resources::LATEST) archive: the Backup of which.
+pub const LATEST_OF_ANNOTATION: &str = "drover.dev/latest-of";
 
-/// An annotation, and who sets it.
-type Known = (&'static str, SetBy);
+/// On such a Restore: the cluster of which, by the UID of its namespace kube-system.
+pub const CLUSTER_ANNOTATION: &str = "drover.dev/cluster-uid";
 
-/// Those of Backups.
-const ON_BACKUPS: &[Known] = &[(ALLOW_ANNOTATION, SetBy::User), (HEARTBEAT_ANNOTATION, SetBy::User)];
+/// On such a Restore: the file name of the archive that was chosen.
+pub const RESOLVED_ANNOTATION: &str = "drover.dev/backup-filename";
 
-/// Those of Restores.
-const ON_RESTORES: &[Known] = &[
-    (CLUSTER_ANNOTATION, SetBy::User),
-    (CREDENTIALS_ANNOTATION, SetBy::User),
-    (EXEMPT_ANNOTATION, SetBy::User),
-    (LATEST_OF_ANNOTATION, SetBy::User),
-    (PLACE_ANNOTATION, SetBy::User),
-    (PRUNE_ANNOTATION, SetBy::User),
-    (RECREATE_ANNOTATION, SetBy::User),
-    (REQUIRE_ANNOTATION, SetBy::User),
-    (RESOLVED_ANNOTATION, SetBy::Drover),
-    (RESOLVED_PLACE_ANNOTATION, SetBy::Drover),
-];
+/// On a stage's CronJob: the consumer that its Jobs drain.
+pub const CONSUMER_ANNOTATION: &str = "drover.dev/consumer";
 
-/// What the names of drover's annotations begin with.
-const PREFIX: &str = "drover.dev/";
+/// On a Backup's CronJob: the Backup's name, which a label might be too short for.
+pub const BACKUP_ANNOTATION: &str = "drover.dev/backup";
 
-/// An annotation of drover that this version does not know.
-#[derive(Clone, Debug, Eq, PartialEq, Snafu)]
-#[snafu(display(
-    "failed to tell what the annotation {name:?} asks for: this version of drover knows none{near}; {remedy}"
-))]
-pub struct UnknownAnnotation {
-    name: String,
-    /// What it may be instead, as the end of a sentence.
-    near: String,
-    /// What to do.
-    remedy: String,
-}
+/// On a CronJob: how many of its Jobs in a row did not do their work.
+pub const ATTEMPTS_ANNOTATION: &str = "drover.dev/attempts";
 
-impl Fault for UnknownAnnotation {
-    fn exit(&self) -> Exit {
-        Exit::Usage
-    }
-}
+/// On a CronJob: when the next Job is started for work that is not new.
+pub const NEXT_ATTEMPT_ANNOTATION: &str = "drover.dev/next-attempt";
+
+/// On a CronJob: end and UID of the last Job that is counted in [`ATTEMPTS_ANNOTATION`].
+pub const COUNTED_ANNOTATION: &str = "drover.dev/counted";
+
+/// On a Job: the work that it was started for; on a CronJob: the work that its Jobs since the last success were started for.
+/// What is not in it is new, and starts a Job at once.
+pub const ATTEMPTED_ANNOTATION: &str = "drover.dev/attempted";
+
+/// On a Job: who started it.
+pub const STARTED_BY_ANNOTATION: &str = "drover.dev/started-by";
+
+/// On a Job: the digest of the pod that its CronJob said when it was made.
+pub const POD_ANNOTATION: &str = "drover.dev/pod";
+
+/// On a Job: `manual` where a person made it of a CronJob.
+pub const INSTANTIATE_ANNOTATION: &str = "cronjob.kubernetes.io/instantiate";
+
+/// On a file that makes no ResourceSet of its own: the names of those that its content is added to, with commas between them.
+pub const ADDED_TO_ANNOTATION: &str = "drover.dev/added-to";
+
+/// On a controller that a restore scaled down: the count that it gets back.
+pub const REPLICAS_ANNOTATION: &str = "drover.dev/replicas-before-restore";
+
+/// On a piece of a copy: the path of the object on the API server.
+pub const OBJECT_ANNOTATION: &str = "drover.dev/object";
+
+/// On a piece of a copy: the UID of the object.
+pub const OBJECT_UID_ANNOTATION: &str = "drover.dev/object-uid";
+
+/// On a piece of a copy: that the object was still being deleted when the restore that did it ended.
+pub const LEAVING_ANNOTATION: &str = "drover.dev/leaving";
+
+/// On a piece of a report: the id of the report that it is of.
+pub const REPORT_ANNOTATION: &str = "drover.dev/report";
+
+/// On a piece of a copy or a report: how many there are of that one.
+pub const PIECES_ANNOTATION: &str = "drover.dev/pieces";
+
+/// On a Secret with a token: the UID of its ServiceAccount.
+pub const TOKEN_UID_ANNOTATION: &str = "kubernetes.io/service-account.uid";
+
+/// On a Cluster: `true` has Rancher deploy its agent again.
+pub const FORCE_DEPLOY_ANNOTATION: &str = "io.cattle.agent.force.deploy";
 
 /// Whether an annotation has a name of drover's. The API server takes capitals for another name, and a person does not.
 #[must_use]
 pub fn is_ours(name: &str) -> bool {
     name.get(..PREFIX.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX))
-}
-
-/// Refuses a Backup with an annotation of drover that is none.
-///
-/// # Errors
-/// With the first such annotation, the names nearest to it, and what to do.
-pub fn check_backup(backup: &Backup) -> Result<(), UnknownAnnotation> {
-    let Some(name) = first_unknown(backup, ON_BACKUPS) else { return Ok(()) };
-    let near = near(&name, ON_BACKUPS, ON_RESTORES, "Restore");
-    let remedy = format!(
-        "no backup is made before it is correct, or gone: kubectl annotate backups.resources.cattle.io {} {name}-",
-        backup.name_any()
-    );
-    Err(UnknownAnnotation { name, near, remedy })
-}
-
-/// Refuses a Restore with an annotation of drover that is none.
-///
-/// # Errors
-/// As [`check_backup`].
-pub fn check_restore(restore: &Restore) -> Result<(), UnknownAnnotation> {
-    let Some(name) = first_unknown(restore, ON_RESTORES) else { return Ok(()) };
-    let near = near(&name, ON_RESTORES, ON_BACKUPS, "Backup");
-    let remedy = "nothing was changed; correct it, delete this Restore and apply it again".to_owned();
-    Err(UnknownAnnotation { name, near, remedy })
-}
-
-fn first_unknown<K: Resource>(object: &K, known: &[Known]) -> Option<String> {
-    let mut ours = object.annotations().keys().filter(|name| is_ours(name));
-    ours.find(|name| !has(known, name)).cloned()
-}
-
-fn has(known: &[Known], name: &str) -> bool {
-    known.iter().any(|(known, _)| *known == name)
-}
-
-/// The names nearest to one that is not known, of those that a person sets; or that it is one of the other kind's.
-fn near(name: &str, known: &[Known], others: &[Known], other: &str) -> String {
-    if has(others, name) {
-        return format!(" here, it is one of a {other}");
-    }
-    let mut search = Search::for_name(name);
-    for (known, _) in known.iter().filter(|(_, set_by)| *set_by == SetBy::User) {
-        search.see((*known).to_owned());
-    }
-    search.end().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::resources::{BackupSpec, RestoreSpec};
-
-    fn backup(annotation: &str) -> Backup {
-        let mut backup = Backup::new("daily", BackupSpec::default());
-        backup.annotations_mut().insert(annotation.to_owned(), String::new());
-        backup
-    }
-
-    fn restore(annotation: &str) -> Restore {
-        let mut restore = Restore::new("back", RestoreSpec::default());
-        restore.annotations_mut().insert(annotation.to_owned(), String::new());
-        restore
-    }
-
-    #[test]
-    fn each_kind_takes_its_own_annotations_and_those_of_others() {
-        for (name, _) in ON_BACKUPS {
-            assert_eq!(check_backup(&backup(name)), Ok(()), "{name}");
-        }
-        for (name, _) in ON_RESTORES {
-            assert_eq!(check_restore(&restore(name)), Ok(()), "{name}");
-        }
-        for name in
-            ["kubectl.kubernetes.io/last-applied-configuration", "example.io/drover.dev", "drover.development/a"]
-        {
-            assert_eq!((check_backup(&backup(name)), check_restore(&restore(name))), (Ok(()), Ok(())), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_typo_is_refused_with_the_nearest_name_first() {
-        for (typo, nearest) in [
-            ("drover.dev/prunes", PRUNE_ANNOTATION),
-            ("drover.dev/Prune", PRUNE_ANNOTATION),
-            ("Drover.dev/prune", PRUNE_ANNOTATION),
-            ("drover.dev/latest-off", LATEST_OF_ANNOTATION),
-            ("drover.dev/restore-credential", CREDENTIALS_ANNOTATION),
-        ] {
-            let error = check_restore(&restore(typo)).unwrap_err();
-            let words = error.to_string();
-            assert!(words.contains(&format!("{typo:?}")), "{words}");
-            assert!(words.contains(&format!("none; the nearest there: {nearest:?}")), "{words}");
-            assert!(words.ends_with("delete this Restore and apply it again"), "{words}");
-            assert_eq!(error.exit(), Exit::Usage);
-        }
-    }
-
-    #[test]
-    fn what_narrows_a_restore_in_another_version_never_means_everything() {
-        for name in ["drover.dev/only", "drover.dev/plan", "drover.dev/"] {
-            assert!(check_restore(&restore(name)).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_backup_is_told_how_to_take_the_typo_away() {
-        let words = check_backup(&backup("drover.dev/alow")).unwrap_err().to_string();
-        assert!(words.contains("the nearest there: \"drover.dev/allow\""), "{words}");
-        assert!(words.ends_with("kubectl annotate backups.resources.cattle.io daily drover.dev/alow-"), "{words}");
-    }
-
-    #[test]
-    fn an_annotation_of_the_other_kind_is_told_as_such() {
-        let words = check_restore(&restore(ALLOW_ANNOTATION)).unwrap_err().to_string();
-        assert!(words.contains("knows none here, it is one of a Backup; "), "{words}");
-        let words = check_backup(&backup(PRUNE_ANNOTATION)).unwrap_err().to_string();
-        assert!(words.contains("it is one of a Restore; "), "{words}");
-    }
-
-    #[test]
-    fn what_drover_sets_itself_is_offered_to_nobody() {
-        let words = check_restore(&restore("drover.dev/backup-filenam")).unwrap_err().to_string();
-        assert!(!words.contains(&format!("{RESOLVED_ANNOTATION:?}")), "{words}");
-    }
 }

@@ -8,16 +8,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 pub use self::latest::{Latest, LatestError, latest};
+use crate::annotations::LATEST_OF_ANNOTATION;
 use crate::exit::{Chain, Exit, Fault};
 use crate::resources::Restore;
 use crate::runs::{ArchiveName, split_archive_name};
 use crate::storage::{self, Label, Listed, Storage};
-
-/// On a Restore of [`LATEST`](crate::resources::LATEST): the Backup of which.
-pub const LATEST_OF_ANNOTATION: &str = "drover.dev/latest-of";
-
-/// On such a Restore: the cluster of which, by the UID of its namespace kube-system.
-pub const CLUSTER_ANNOTATION: &str = "drover.dev/cluster-uid";
 
 /// The Backup of which a Restore wants the latest archive, where it says one.
 #[must_use]

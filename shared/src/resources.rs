@@ -18,7 +18,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde::Serialize;
 
-pub use backup::{Backup, BackupSpec, BackupStatus, BackupType, HEARTBEAT_ANNOTATION};
+pub use backup::{Backup, BackupSpec, BackupStatus, BackupType};
 pub use backup_archive::{
     ArchiveHold, ArchivePlace, ArchiveState, BackupArchive, BackupArchiveSpec, BackupArchiveStatus, ChangedRetention,
     PlaceState, RetentionRecord, RetentionRule,
@@ -34,7 +34,7 @@ pub use location::{
     ServerSideEncryption, StorageLocation,
 };
 pub use resource_set::{ControllerReference, ResourceSelector, ResourceSet};
-pub use restore::{LATEST, RESOLVED_ANNOTATION, Restore, RestoreSpec, RestoreStatus};
+pub use restore::{LATEST, Restore, RestoreSpec, RestoreStatus};
 
 /// The namespace where Rancher's users keep the Secrets that Backups and Restores name, and where drover runs.
 pub const DEFAULT_NAMESPACE: &str = "cattle-resources-system";

@@ -19,7 +19,7 @@ mod store;
 mod wholeness;
 
 pub use again::again;
-pub use allowed::{ALLOW_ANNOTATION, ALLOW_MISSING_TYPES, ALLOW_UNKNOWN_ARCHIVES, Allowed};
+pub use allowed::{ALLOW_MISSING_TYPES, ALLOW_UNKNOWN_ARCHIVES, Allowed};
 pub use begun::{begun_at, recorded_at};
 pub use due::{Due, due, expected_at, schedule_of};
 pub use encryption::{Encryption, KeysInClear};

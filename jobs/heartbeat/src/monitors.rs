@@ -1,8 +1,9 @@
 //! Which monitors a Backup or Restore has: those of the file, and the one that its annotation names.
 
+use drover::annotations::HEARTBEAT_ANNOTATION as ANNOTATION;
 use drover::cluster;
 use drover::exit::{Exit, Fault};
-use drover::resources::{Backup, HEARTBEAT_ANNOTATION as ANNOTATION};
+use drover::resources::Backup;
 use kube::{Client, ResourceExt};
 use snafu::{OptionExt, ResultExt, Snafu};
 

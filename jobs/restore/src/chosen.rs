@@ -1,13 +1,16 @@
 //! Which archive a Restore means, and where it lies.
 
-use drover::annotations::{PLACE_ANNOTATION, RESOLVED_PLACE_ANNOTATION, check_restore};
-use drover::archives::{self, CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION, Latest, backup_of, latest_of};
+use drover::annotations::known::check_restore;
+use drover::annotations::{
+    CLUSTER_ANNOTATION, LATEST_OF_ANNOTATION, PLACE_ANNOTATION, RESOLVED_ANNOTATION, RESOLVED_PLACE_ANNOTATION,
+};
+use drover::archives::{self, Latest, backup_of, latest_of};
 use drover::cluster::{self, ApiError};
 use drover::exit::{Exit, Failure, Fault};
 use drover::ledger::{Ledger, Lines};
 use drover::places::{Target, targets};
 use drover::policy::Policies;
-use drover::resources::{Backup, BackupSpec, LATEST, Place, RESOLVED_ANNOTATION, Restore};
+use drover::resources::{Backup, BackupSpec, LATEST, Place, Restore};
 use drover::runs::RunStore;
 use drover::storage::Storage;
 use kube::api::{Patch, PatchParams};

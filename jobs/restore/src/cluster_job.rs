@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use drover::annotations::UnknownAnnotation;
+use drover::annotations::known::UnknownAnnotation;
 use drover::archive::ReadError;
 use drover::clock;
 use drover::cluster::Events;

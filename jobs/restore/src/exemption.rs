@@ -34,6 +34,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use drover::annotations::EXEMPT_ANNOTATION;
 use drover::cluster::Events;
 use drover::exit::{Chain, Exit, Fault};
 use drover::resources::Restore;
@@ -239,7 +240,7 @@ impl Exemption {
             let User { name, .. } = self.user.get_or_try_init(|| user::ask(server)).await?;
             let words = format!(
                 "webhooks are asked about what is written: {name:?} may be others too, so it is exempt only from those \
-                 that are named (drover.dev/exempt-webhooks)"
+                 that are named ({EXEMPT_ANNOTATION})"
             );
             self.teller.warn("NotExempted", words).await;
             lock(&self.webhooks).clear();

@@ -1,5 +1,6 @@
 //! The objects that a restore does not simply put back: one table, with the reason that people read.
 
+use drover::annotations::{FORCE_DEPLOY_ANNOTATION, TOKEN_UID_ANNOTATION as TOKEN_UID};
 use drover::labels;
 use serde_json::{Map, Value};
 
@@ -105,7 +106,6 @@ impl SpecialCase {
 }
 
 const MANAGEMENT: &str = "management.cattle.io";
-const TOKEN_UID: &str = "kubernetes.io/service-account.uid";
 
 /// The groups whose objects a restore works with.
 const OWN_GROUPS: [&str; 2] = ["resources.cattle.io", "drover.dev"];
@@ -236,7 +236,7 @@ static SPECIAL_CASES: [SpecialCase; 19] = [
     },
     SpecialCase {
         matches: |subject| is(subject, MANAGEMENT, "clusters"),
-        treatment: Treatment::Change(|object, _| annotate(object, "io.cattle.agent.force.deploy", "true")),
+        treatment: Treatment::Change(|object, _| annotate(object, FORCE_DEPLOY_ANNOTATION, "true")),
         reason: "annotated io.cattle.agent.force.deploy, so that Rancher deploys its agent again",
         named: true,
     },

@@ -15,10 +15,6 @@ pub(crate) use self::read::StoredReport;
 pub(crate) use self::write::store;
 use drover::cluster::ApiError;
 
-/// On a piece: the id of the report that it is of.
-const REPORT_ANNOTATION: &str = "drover.dev/report";
-/// On a piece: how many there are of that report.
-const PIECES_ANNOTATION: &str = "drover.dev/pieces";
 /// The entry of a ConfigMap that holds the piece.
 const KEY: &str = "report.jsonl.gz";
 /// Bytes of a piece. A ConfigMap holds a MiB, of which some is its name and labels.

@@ -444,7 +444,7 @@ mod tests {
         };
         let held = BTreeMap::from([hold(1), hold(2)]);
         let mut backup = Backup::new("daily", drover::resources::BackupSpec::default());
-        backup.annotations_mut().insert(drover::runs::ALLOW_ANNOTATION.to_owned(), "fewer-objects".to_owned());
+        backup.annotations_mut().insert(drover::annotations::ALLOW_ANNOTATION.to_owned(), "fewer-objects".to_owned());
         let words = held_words(&backup, &lines, &held, &History::default());
         let command =
             "kubectl annotate backups.resources.cattle.io daily --overwrite drover.dev/allow=fewer-objects,loss-1";

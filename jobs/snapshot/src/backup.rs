@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use drover::annotations::check_backup;
+use drover::annotations::known::check_backup;
 use drover::clock;
 use drover::cluster::{self, ApiError, ClusterOptions};
 use drover::coexistence::{self, Operator};

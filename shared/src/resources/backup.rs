@@ -3,9 +3,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, Conditions, StorageLocation};
-
-/// On a Backup: the name of a Secret in drover's namespace whose member `url` is that of a heartbeat monitor.
-pub const HEARTBEAT_ANNOTATION: &str = "drover.dev/heartbeat";
+use crate::annotations::HEARTBEAT_ANNOTATION;
 
 /// A backup that is wanted: of what, how often, and where to.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]

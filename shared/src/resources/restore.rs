@@ -3,6 +3,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Conditions, StorageLocation};
+use crate::annotations::RESOLVED_ANNOTATION;
 
 /// A restore that is wanted: from which archive, and how.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -62,9 +63,6 @@ pub struct RestoreStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
 }
-
-/// On a Restore of [`LATEST`]: the file name of the archive that was chosen, written by drover.
-pub const RESOLVED_ANNOTATION: &str = "drover.dev/backup-filename";
 
 /// What `backupFilename` of a Restore says for the newest verified archive.
 pub const LATEST: &str = "latest";

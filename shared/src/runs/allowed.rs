@@ -1,10 +1,7 @@
 use super::first_named;
+use crate::annotations::ALLOW_ANNOTATION;
 use crate::cluster::Events;
 use crate::resources::{Backup, Losses};
-
-/// The annotation of a Backup that allows, for as long as it stands there, what drover otherwise refuses: words with commas
-/// between them.
-pub const ALLOW_ANNOTATION: &str = "drover.dev/allow";
 
 /// The word that lets a snapshot with far fewer objects than the last one count as good.
 pub(super) const ALLOW_FEWER_OBJECTS: &str = "fewer-objects";

@@ -337,7 +337,7 @@ mod tests {
         let began = lacking(1).spec.started_at;
         expects(&backup, vec![lacking(1)], Some(&began));
         check(&backup, &History::of(&backup, vec![lacking(1)]), now, Some(NOW));
-        let allowed = [(crate::runs::ALLOW_ANNOTATION.to_owned(), ALLOW_MISSING_TYPES.to_owned())];
+        let allowed = [(crate::annotations::ALLOW_ANNOTATION.to_owned(), ALLOW_MISSING_TYPES.to_owned())];
         backup.metadata.annotations = Some(allowed.into());
         check(&backup, &History::of(&backup, vec![lacking(1)]), now, None);
         expects(&backup, vec![lacking(1)], Some(&began));

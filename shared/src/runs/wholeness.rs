@@ -4,7 +4,8 @@ use kube::ResourceExt;
 use super::history::is_stored;
 use super::losses::has_counted;
 use super::losses::open_losses;
-use super::{ALLOW_ANNOTATION, ALLOW_MISSING_TYPES, Allowed, History, status_of};
+use super::{ALLOW_MISSING_TYPES, Allowed, History, status_of};
+use crate::annotations::ALLOW_ANNOTATION;
 use crate::archive::Contents;
 use crate::conditions::{WHOLE, reason};
 use crate::resources::{

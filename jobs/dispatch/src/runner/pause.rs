@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use drover::annotations::{ATTEMPTED_ANNOTATION, ATTEMPTS_ANNOTATION, COUNTED_ANNOTATION, NEXT_ATTEMPT_ANNOTATION};
 use drover::clock::{TOLERANCE, is_future};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::facts::{Job, Outcome};
-use super::words::{ATTEMPTED_ANNOTATION, ATTEMPTS_ANNOTATION, COUNTED_ANNOTATION, NEXT_ATTEMPT_ANNOTATION};
 
 /// The first pause.
 const SHORTEST: SignedDuration = SignedDuration::from_secs(10);

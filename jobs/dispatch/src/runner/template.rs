@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use drover::annotations::{ATTEMPTED_ANNOTATION, BACKUP_ANNOTATION, POD_ANNOTATION, STARTED_BY_ANNOTATION};
 use drover::digest::Sha256;
 use drover::labels::{self, BACKUP_UID_LABEL};
 use drover::resources::Backup;
@@ -11,7 +12,6 @@ use serde_json::{Map, Value, json};
 
 use super::facts::CronJob;
 use super::pause::text_of;
-use super::words::{ATTEMPTED_ANNOTATION, BACKUP_ANNOTATION, POD_ANNOTATION, STARTED_BY_ANNOTATION};
 
 /// The spec and the labels of a stage's CronJob.
 #[derive(Clone, Debug, PartialEq)]

@@ -208,8 +208,8 @@ fn is_not_installed(error: &watcher::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use drover::annotations::ALLOW_ANNOTATION;
     use drover::resources::BackupSpec;
-    use drover::runs::ALLOW_ANNOTATION;
 
     use super::*;
 

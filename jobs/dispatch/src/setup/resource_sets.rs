@@ -4,6 +4,7 @@ mod added;
 
 use std::path::{Path, PathBuf};
 
+use drover::annotations::ADDED_TO_ANNOTATION;
 use drover::cluster::{self, ApiError};
 use drover::exit::{Exit, Failure, Fault};
 use drover::resources::ResourceSet;
@@ -78,7 +79,7 @@ enum Error {
     OtherKind { path: PathBuf, kind: String, api_version: String },
     #[snafu(display(
         "failed to add the selectors of {part:?} to the ResourceSet {name:?}: no file of the folder has it; take the name \
-         out of the annotation drover.dev/added-to, or add the file"
+         out of the annotation {ADDED_TO_ANNOTATION}, or add the file"
     ))]
     NoSuchSet { part: String, name: String },
     #[snafu(display("failed to look for the ResourceSet {name:?}"))]

@@ -1,8 +1,8 @@
+use drover::annotations::REPLICAS_ANNOTATION;
 use drover::exit::{Exit, Fault};
 use snafu::Snafu;
 
 use super::Controller;
-use super::state::ANNOTATION;
 use crate::discovery::DiscoveryError;
 use crate::request::RequestError;
 
@@ -88,7 +88,7 @@ pub(crate) enum ControllersError {
     /// Counts that could not be put back.
     #[snafu(display(
         "failed to put back the replicas of {}; the next restore job does, or by hand, each with the COUNT of its \
-         annotation {ANNOTATION}: {}",
+         annotation {REPLICAS_ANNOTATION}: {}",
         join(left, ", ", Controller::to_string),
         join(left, "; ", Controller::command)
     ))]

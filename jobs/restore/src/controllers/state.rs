@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use drover::annotations::REPLICAS_ANNOTATION;
 use drover::labels::{self, SCALED_DOWN_BY_LABEL};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-
-/// On such a controller: the count that it gets back.
-pub(crate) const ANNOTATION: &str = "drover.dev/replicas-before-restore";
 
 /// Who scales down without a Restore.
 pub(crate) const COMMAND_LINE: &str = "command-line";
@@ -108,7 +106,7 @@ impl State {
     }
 
     fn noted_count(&self) -> Option<i64> {
-        self.metadata.annotation(ANNOTATION)?.parse().ok().filter(|count| *count >= 0)
+        self.metadata.annotation(REPLICAS_ANNOTATION)?.parse().ok().filter(|count| *count >= 0)
     }
 
     /// Whether the controller has seen its spec as it is, and counts no replicas any more. One that keeps no status is
@@ -134,12 +132,12 @@ impl State {
     }
 
     fn held(&self, holder: &str, count: i64) -> Value {
-        self.patch(&json!({SCALED_DOWN_BY_LABEL: holder}), &json!({ANNOTATION: count.to_string()}), 0)
+        self.patch(&json!({SCALED_DOWN_BY_LABEL: holder}), &json!({REPLICAS_ANNOTATION: count.to_string()}), 0)
     }
 
     /// The merge patch that puts the count back and takes the note away.
     pub(crate) fn put_back(&self) -> Value {
-        self.patch(&json!({SCALED_DOWN_BY_LABEL: null}), &json!({ANNOTATION: null}), self.count())
+        self.patch(&json!({SCALED_DOWN_BY_LABEL: null}), &json!({REPLICAS_ANNOTATION: null}), self.count())
     }
 
     /// Refused by the server where the object is another one by now, or was changed.
@@ -160,7 +158,7 @@ pub(crate) fn hold_down(object: &mut Map<String, Value>, holder: &str) {
     let archived: State = serde_json::from_value(Value::Object(object.clone())).unwrap_or_default();
     set(object, &["spec", "replicas"], Value::from(0));
     set(object, &["metadata", "labels", SCALED_DOWN_BY_LABEL], Value::from(holder));
-    set(object, &["metadata", "annotations", ANNOTATION], Value::from(archived.count().to_string()));
+    set(object, &["metadata", "annotations", REPLICAS_ANNOTATION], Value::from(archived.count().to_string()));
 }
 
 /// Sets a member deep in an object; what is in the way of it and no map is no controller, and the server says so.
@@ -187,7 +185,7 @@ mod tests {
         let labels: Map<String, Value> =
             holder.map(|holder| (SCALED_DOWN_BY_LABEL.to_owned(), holder.into())).into_iter().collect();
         let annotations: Map<String, Value> =
-            noted.map(|noted| (ANNOTATION.to_owned(), noted.into())).into_iter().collect();
+            noted.map(|noted| (REPLICAS_ANNOTATION.to_owned(), noted.into())).into_iter().collect();
         let metadata = json!({"uid": "u", "resourceVersion": "7", "labels": labels, "annotations": annotations});
         serde_json::from_value(json!({"metadata": metadata, "spec": {"replicas": replicas}})).unwrap()
     }
@@ -195,7 +193,7 @@ mod tests {
     fn scaled(holder: &str, count: &str) -> Value {
         let metadata = json!({
             "uid": "u", "resourceVersion": "7",
-            "labels": {SCALED_DOWN_BY_LABEL: holder}, "annotations": {ANNOTATION: count},
+            "labels": {SCALED_DOWN_BY_LABEL: holder}, "annotations": {REPLICAS_ANNOTATION: count},
         });
         json!({"metadata": metadata, "spec": {"replicas": 0}})
     }
@@ -259,7 +257,7 @@ mod tests {
         let expected = json!({
             "metadata": {
                 "uid": "u", "resourceVersion": "7",
-                "labels": {SCALED_DOWN_BY_LABEL: null}, "annotations": {ANNOTATION: null},
+                "labels": {SCALED_DOWN_BY_LABEL: null}, "annotations": {REPLICAS_ANNOTATION: null},
             },
             "spec": {"replicas": 3},
         });
@@ -301,14 +299,15 @@ mod tests {
     fn a_controller_of_the_archive_is_held_down_and_gets_the_archives_count() {
         let expected = |count: &str| {
             let metadata =
-                json!({"labels": {SCALED_DOWN_BY_LABEL: "me", "a": "b"}, "annotations": {ANNOTATION: count}});
+                json!({"labels": {SCALED_DOWN_BY_LABEL: "me", "a": "b"}, "annotations": {REPLICAS_ANNOTATION: count}});
             json!({"metadata": metadata, "spec": {"replicas": 0}})
         };
         let labels = json!({"a": "b"});
         held(json!({"metadata": {"labels": labels}, "spec": {"replicas": 5}}), &expected("5"));
         held(json!({"metadata": {"labels": labels}}), &expected("1"));
         held(json!({"metadata": {"labels": labels, "annotations": null}, "spec": {"replicas": 0}}), &expected("0"));
-        let metadata = json!({"labels": {SCALED_DOWN_BY_LABEL: "dead", "a": "b"}, "annotations": {ANNOTATION: "4"}});
+        let metadata =
+            json!({"labels": {SCALED_DOWN_BY_LABEL: "dead", "a": "b"}, "annotations": {REPLICAS_ANNOTATION: "4"}});
         held(json!({"metadata": metadata, "spec": {"replicas": 0}}), &expected("4"));
     }
 }

@@ -261,14 +261,14 @@ impl Kept<'_> {
 
 #[cfg(test)]
 mod tests {
+    use drover::annotations::REPLICAS_ANNOTATION;
     use drover::labels::SCALED_DOWN_BY_LABEL;
     use serde_json::{Value, json};
 
-    use super::super::state::ANNOTATION;
     use super::*;
 
     fn live(replicas: &Value, holder: &str, noted: &str) -> State {
-        let (labels, annotations) = (json!({SCALED_DOWN_BY_LABEL: holder}), json!({ANNOTATION: noted}));
+        let (labels, annotations) = (json!({SCALED_DOWN_BY_LABEL: holder}), json!({REPLICAS_ANNOTATION: noted}));
         let metadata = json!({"labels": labels, "annotations": annotations, "managedFields": [
             {"manager": "argocd-controller", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
         ]});

@@ -163,6 +163,7 @@ fn found_in(namespace: &str, secrets: &[PartialObjectMeta<Secret>]) -> Vec<Found
 
 #[cfg(test)]
 mod tests {
+    use drover::annotations::{OBJECT_ANNOTATION, OBJECT_UID_ANNOTATION, PIECES_ANNOTATION};
     use drover::labels;
     use serde_json::json;
 
@@ -171,8 +172,7 @@ mod tests {
     #[test]
     fn pieces_of_one_copy_are_found_once_and_the_newest_copy_first() {
         let piece = |id: &str, path: &str| {
-            let annotations =
-                json!({"drover.dev/object": path, "drover.dev/object-uid": "u", "drover.dev/pieces": "2"});
+            let annotations = json!({OBJECT_ANNOTATION: path, OBJECT_UID_ANNOTATION: "u", PIECES_ANNOTATION: "2"});
             serde_json::from_value(
                 json!({"metadata": {"labels": labels::ours(COPY_LABEL, id), "annotations": annotations}}),
             )

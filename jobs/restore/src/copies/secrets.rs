@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read, Write};
 
+use drover::annotations::{LEAVING_ANNOTATION, OBJECT_ANNOTATION, OBJECT_UID_ANNOTATION, PIECES_ANNOTATION};
 use drover::labels::{self, COPY_LABEL};
 use flate2::Compression;
 use flate2::bufread::GzDecoder;
@@ -23,14 +24,6 @@ use super::{KeepError, Original, PackSnafu, SecretSnafu};
 use crate::request::{RequestError, Server};
 use crate::types::segment;
 
-/// On a piece: the path of the object on the API server.
-const OBJECT_ANNOTATION: &str = "drover.dev/object";
-/// On a piece: the UID of the object.
-const UID_ANNOTATION: &str = "drover.dev/object-uid";
-/// On a piece: how many there are of that copy.
-const PIECES_ANNOTATION: &str = "drover.dev/pieces";
-/// On a piece: that the object was still being deleted when the restore that did it ended.
-const LEAVING_ANNOTATION: &str = "drover.dev/leaving";
 /// The entry of a Secret that holds the piece.
 const KEY: &str = "object.json.gz";
 /// Bytes of a piece. A Secret holds a MiB.
@@ -72,7 +65,8 @@ impl Pieces {
 
     fn secret(&self, index: usize, piece: &[u8], original: &Original) -> Secret {
         let (path, uid, count) = (original.path.as_str(), original.uid.as_str(), self.count.to_string());
-        let annotations = [(OBJECT_ANNOTATION, path), (UID_ANNOTATION, uid), (PIECES_ANNOTATION, count.as_str())];
+        let annotations =
+            [(OBJECT_ANNOTATION, path), (OBJECT_UID_ANNOTATION, uid), (PIECES_ANNOTATION, count.as_str())];
         Secret {
             metadata: ObjectMeta {
                 name: Some(self.name(index)),
@@ -93,7 +87,7 @@ impl Pieces {
         let id = label(COPY_LABEL).filter(|_| labels::is_ours(label))?.clone();
         let count = annotation(PIECES_ANNOTATION)?.parse::<usize>().ok().filter(|count| *count <= PIECES)?;
         let pieces = Self { namespace: namespace.to_owned(), id, count };
-        Some((pieces, annotation(OBJECT_ANNOTATION)?, annotation(UID_ANNOTATION)?))
+        Some((pieces, annotation(OBJECT_ANNOTATION)?, annotation(OBJECT_UID_ANNOTATION)?))
     }
 
     /// What creates the object again; none where not all of it is there, or it is no copy.

@@ -43,9 +43,8 @@ fn by_bucket(s3: &S3Location, namespace: &str) -> Option<SecretName> {
 
 #[cfg(test)]
 mod tests {
-    use drover::resources::{
-        BackupPolicySpec, BackupSpec, FurtherLocation, HEARTBEAT_ANNOTATION, LocalLocation, RestoreSpec, RestoreStatus,
-    };
+    use drover::annotations::HEARTBEAT_ANNOTATION;
+    use drover::resources::{BackupPolicySpec, BackupSpec, FurtherLocation, LocalLocation, RestoreSpec, RestoreStatus};
 
     use super::*;
 

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use drover::annotations::PRUNE_ANNOTATION;
+
 use super::{Candidate, Doubts, Usage, together};
 use crate::ground::Ground;
 use crate::order::{self, Rank};
@@ -24,7 +26,7 @@ pub(crate) enum Verdict {
 impl Verdict {
     /// It stays for this reason, and what takes it all the same is said.
     pub(super) fn hold_back(reason: &str) -> Self {
-        Self::HoldBack(format!("{reason}; the annotation drover.dev/prune: all (--prune=all) deletes it too"))
+        Self::HoldBack(format!("{reason}; the annotation {PRUNE_ANNOTATION}: all (--prune=all) deletes it too"))
     }
 }
 

@@ -1,5 +1,6 @@
 use std::io::{self, BufRead, BufReader, Read};
 
+use drover::annotations::{PIECES_ANNOTATION, REPORT_ANNOTATION};
 use drover::cluster::ApiError;
 use drover::labels::RESTORE_LABEL;
 use drover::resources::Restore;
@@ -10,8 +11,7 @@ use kube::{Api, Client, ResourceExt};
 use snafu::{OptionExt, ResultExt, Snafu, ensure};
 
 use super::{
-    KEY, ListPiecesSnafu, NoReportSnafu, NoRestoreSnafu, PIECES_ANNOTATION, REPORT_ANNOTATION, ReadRestoreSnafu,
-    ReportError, UnreadableSnafu, piece_name,
+    KEY, ListPiecesSnafu, NoReportSnafu, NoRestoreSnafu, ReadRestoreSnafu, ReportError, UnreadableSnafu, piece_name,
 };
 use crate::report::{Note, ObjectResult, Source, Told};
 

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use drover::annotations::{PIECES_ANNOTATION, REPORT_ANNOTATION};
 use drover::cluster::ApiError;
 use drover::labels::{self, RESTORE_LABEL};
 use drover::resources::Restore;
@@ -19,10 +20,7 @@ use snafu::ResultExt;
 use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
-use super::{
-    AbortedSnafu, KEY, ListPiecesSnafu, PIECE, PIECES_ANNOTATION, PackSnafu, REPORT_ANNOTATION, ReportError,
-    WritePieceSnafu, piece_name,
-};
+use super::{AbortedSnafu, KEY, ListPiecesSnafu, PIECE, PackSnafu, ReportError, WritePieceSnafu, piece_name};
 use crate::cluster_job::JOB;
 use crate::report::{self, Note, Source};
 use crate::restoration::Finished;

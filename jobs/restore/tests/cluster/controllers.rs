@@ -1,3 +1,4 @@
+pub(crate) use drover::annotations::REPLICAS_ANNOTATION as ANNOTATION;
 pub(crate) use drover::labels::SCALED_DOWN_BY_LABEL as LABEL;
 use drover::labels::{DROVER, PART_OF_LABEL};
 use drover_testbed::proxy::{Answered, Proxy};
@@ -9,8 +10,6 @@ use serde_json::{Value, json};
 use crate::support::{
     Archive, Run, api, config_map, live, namespace, old_owner, run, run_asking, run_through, testbed, until,
 };
-
-pub(crate) const ANNOTATION: &str = "drover.dev/replicas-before-restore";
 
 /// A Deployment; one that is paused makes no pods.
 pub(crate) fn deployment(home: &str, name: &str, replicas: u32, paused: bool) -> Value {

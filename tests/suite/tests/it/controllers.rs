@@ -9,6 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use drover::annotations::REPLICAS_ANNOTATION as ANNOTATION;
 use drover::archive::{Key, Writer};
 use drover::labels::SCALED_DOWN_BY_LABEL as LABEL;
 use drover::lease::{Acquired, Holder, RESTORES, Settings, Wait};
@@ -26,8 +27,6 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::nats::until;
-
-const ANNOTATION: &str = "drover.dev/replicas-before-restore";
 
 /// Where everything is that is restored.
 const HOME: &str = "cattle-system";

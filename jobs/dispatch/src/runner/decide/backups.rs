@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use drover::annotations::check_backup as check_backup_annotations;
+use drover::annotations::known::check_backup as check_backup_annotations;
 use drover::conditions::reason;
 use drover::exit::Chain;
 use drover::policy::Settings;

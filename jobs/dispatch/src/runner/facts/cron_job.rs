@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use drover::annotations::{BACKUP_ANNOTATION, CONSUMER_ANNOTATION, is_ours};
 use drover::labels::BACKUP_UID_LABEL;
 use drover::resources::Backup;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -9,7 +10,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::Value;
 
 use crate::runner::template::{self, Template};
-use crate::runner::words::{BACKUP_ANNOTATION, CONSUMER_ANNOTATION, RESTORE, SETUP, SNAPSHOT};
+use crate::runner::words::{RESTORE, SETUP, SNAPSHOT};
 
 /// A CronJob: a stage's, a Backup's, or somebody else's.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,7 +46,7 @@ impl CronJob {
     pub(crate) fn of(object: &DynamicObject) -> Self {
         let owner = owner(object);
         let name = object.name_any();
-        let annotations = object.annotations().iter().filter(|(name, _)| name.starts_with("drover.dev/"));
+        let annotations = object.annotations().iter().filter(|(name, _)| is_ours(name));
         let annotations: BTreeMap<_, _> = annotations.map(|(name, value)| (name.clone(), value.clone())).collect();
         let is_stage =
             [SNAPSHOT, RESTORE, SETUP].contains(&name.as_str()) || annotations.contains_key(CONSUMER_ANNOTATION);

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use drover::annotations::{ATTEMPTED_ANNOTATION, INSTANTIATE_ANNOTATION, POD_ANNOTATION, STARTED_BY_ANNOTATION};
 use drover::clock::is_future;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1 as batch;
@@ -7,10 +8,6 @@ use kube::ResourceExt;
 
 use crate::runner::pause::marks_of;
 use crate::runner::template;
-use crate::runner::words::{ATTEMPTED_ANNOTATION, POD_ANNOTATION, STARTED_BY_ANNOTATION};
-
-/// The annotation with which kubectl marks a Job that a person makes of a CronJob.
-const INSTANTIATE_ANNOTATION: &str = "cronjob.kubernetes.io/instantiate";
 
 /// A Job of a CronJob.
 #[derive(Clone, Debug, Eq, PartialEq)]

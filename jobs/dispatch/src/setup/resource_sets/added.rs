@@ -1,19 +1,16 @@
 //! What comes on top of ResourceSets, such as the selectors of the component `kubewarden`: the content of files whose
 //! annotation names the sets that it is added to. Pure.
 
+use drover::annotations::ADDED_TO_ANNOTATION;
 use drover::resources::ResourceSet;
 use kube::ResourceExt;
 use snafu::OptionExt;
 
 use super::{Error, NoSuchSetSnafu};
 
-/// The annotation of a file that makes no ResourceSet of its own: the names of those that its content is added to, with
-/// commas between them.
-const ADDED_TO: &str = "drover.dev/added-to";
-
 /// The ResourceSets of these files, with what others of the files add to them.
 pub(super) fn whole(files: Vec<ResourceSet>) -> Result<Vec<ResourceSet>, Error> {
-    let is_added = |file: &ResourceSet| file.annotations().contains_key(ADDED_TO);
+    let is_added = |file: &ResourceSet| file.annotations().contains_key(ADDED_TO_ANNOTATION);
     let (parts, mut sets): (Vec<_>, Vec<_>) = files.into_iter().partition(is_added);
     for part in &parts {
         for name in added_to(part) {
@@ -25,7 +22,7 @@ pub(super) fn whole(files: Vec<ResourceSet>) -> Result<Vec<ResourceSet>, Error> 
 }
 
 fn added_to(part: &ResourceSet) -> impl Iterator<Item = &str> {
-    let names = part.annotations().get(ADDED_TO).map_or("", String::as_str);
+    let names = part.annotations().get(ADDED_TO_ANNOTATION).map_or("", String::as_str);
     names.split(',').map(str::trim).filter(|name| !name.is_empty())
 }
 
@@ -47,7 +44,7 @@ mod tests {
 
     fn file(name: &str, added_to: Option<&str>, api_versions: &[&str]) -> ResourceSet {
         let selectors: Vec<_> = api_versions.iter().map(|version| json!({"apiVersion": version})).collect();
-        let annotations = added_to.map_or_else(|| json!({}), |names| json!({ADDED_TO: names}));
+        let annotations = added_to.map_or_else(|| json!({}), |names| json!({ADDED_TO_ANNOTATION: names}));
         let controller = json!({"apiVersion": "apps/v1", "resource": "deployments", "namespace": "a", "name": "b"});
         let set = json!({"apiVersion": "resources.cattle.io/v1", "kind": "ResourceSet",
             "metadata": {"name": name, "annotations": annotations},

@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Instant;
 
-use drover::resources::{Backup, BackupSpec, HEARTBEAT_ANNOTATION};
+use drover::annotations::HEARTBEAT_ANNOTATION;
+use drover::resources::{Backup, BackupSpec};
 use drover_tests::monitor_server::{Behaviour, CHECK, Server, TOKEN};
 use kube::ResourceExt;
 use kube::api::PostParams;

@@ -1,6 +1,6 @@
+use drover::annotations::ALLOW_ANNOTATION;
 use drover::conditions::WHOLE;
 use drover::resources::{BackupStatus, ConditionStatus, Conditions, Losses, Ready, RunState};
-use drover::runs::ALLOW_ANNOTATION;
 use drover::runs::report::inspected;
 use kube::ResourceExt;
 use serde_json::{Value, json};
