@@ -54,5 +54,11 @@ pub const HEARTBEAT_CONSUMER: &str = "heartbeat";
 /// Every consumer that [`setup`] makes.
 pub const CONSUMERS: [&str; 3] = [UPLOAD_CONSUMER, RETENTION_PRUNE_CONSUMER, HEARTBEAT_CONSUMER];
 
+/// The subjects of all events of Backups.
+pub const BACKUP_EVENTS: &str = "drover.backup.>";
+
+/// The subjects of all events of Restores.
+pub const RESTORE_EVENTS: &str = "drover.restore.>";
+
 /// What stands before the subject of a message whose copy is kept because nobody can or may work on it.
 const DEAD_PREFIX: &str = "drover.dead.";

@@ -7,7 +7,9 @@
 //! `setup` reads no artifact either, but it does lay down how streams are made, and so could have them copied: its key is
 //! as good as an administrator's of the queue, and no other job has it.
 
-use super::{DEAD_PREFIX, HEARTBEAT_CONSUMER, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER};
+use super::{
+    BACKUP_EVENTS, DEAD_PREFIX, HEARTBEAT_CONSUMER, RESTORE_EVENTS, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER,
+};
 use crate::artifacts::{self, BUCKET};
 use crate::events::{Kind, encode_token};
 
@@ -83,8 +85,8 @@ fn dispatch() -> User {
         .asks(&format!("STREAM.INFO.{STREAM}"), "whether the queue is as it should be")
         .asks(&format!("STREAM.INFO.{}", artifacts::STREAM), "whether the object store is as it should be")
         .asks(&format!("CONSUMER.INFO.{STREAM}.*"), "how much there is to do")
-        .hears("drover.backup.>", "to look at the queue when something happens")
-        .hears("drover.restore.>", "to look at the Restores when something happens")
+        .hears(BACKUP_EVENTS, "to look at the queue when something happens")
+        .hears(RESTORE_EVENTS, "to look at the Restores when something happens")
 }
 
 fn setup() -> User {

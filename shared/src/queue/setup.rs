@@ -10,7 +10,10 @@ use snafu::Snafu;
 
 use super::failure::error_code;
 use super::settings::Settings;
-use super::{HEARTBEAT_CONSUMER, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER, nats};
+use super::{
+    BACKUP_EVENTS, DEAD_PREFIX, HEARTBEAT_CONSUMER, RESTORE_EVENTS, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER,
+    nats,
+};
 use crate::artifacts;
 use crate::events::{Kind, SIZE_LIMIT};
 use crate::exit::{Exit, Fault};
@@ -56,7 +59,7 @@ fn events_stream(config: Config, settings: &Settings) -> Config {
     Config {
         name: STREAM.to_owned(),
         description: Some("Events of drover's runs, and copies of messages that could not be worked on".to_owned()),
-        subjects: ["drover.backup.>", "drover.restore.>", "drover.dead.>"].map(str::to_owned).to_vec(),
+        subjects: vec![BACKUP_EVENTS.to_owned(), RESTORE_EVENTS.to_owned(), format!("{DEAD_PREFIX}>")],
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
         num_replicas: settings.replicas.into(),

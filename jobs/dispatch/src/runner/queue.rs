@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_nats::connection::State as ConnectionState;
 use drover::exit::Chain;
-use drover::queue::{self, CONSUMERS, Connection, NatsOptions};
+use drover::queue::{self, BACKUP_EVENTS, CONSUMERS, Connection, NatsOptions, RESTORE_EVENTS};
 use futures::StreamExt;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
@@ -39,9 +39,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Why it is away that answered before.
 const LOST: &str = "the connection is lost";
 
-/// All events of drover: each may be work for somebody.
-const EVENTS: [&str; 2] = ["drover.backup.>", "drover.restore.>"];
-
 /// Follows the queue for ever. While NATS is away, that is what is known of it.
 pub(crate) async fn follow(options: NatsOptions, shared: Arc<Shared>) {
     let options = NatsOptions { ping_interval: Some(PING_EVERY), ..options };
@@ -69,7 +66,8 @@ pub(crate) async fn follow(options: NatsOptions, shared: Arc<Shared>) {
 async fn follow_connection(connection: &Connection, shared: &Shared, words: &str) {
     let away = |reason: String| Queue::Away { reason, words: words.to_owned() };
     let mut subscriptions = Vec::new();
-    for subject in EVENTS {
+    // Each may be work for somebody.
+    for subject in [BACKUP_EVENTS, RESTORE_EVENTS] {
         match connection.client.subscribe(subject).await {
             Ok(subscription) => subscriptions.push(subscription),
             Err(error) => return learn(shared, away(Chain(&error).to_string())),
