@@ -7,10 +7,11 @@ use snafu::{ResultExt, Snafu};
 
 use crate::cluster::ApiError;
 use crate::exit::{Exit, Fault};
+use crate::job::name::RESTORE;
 use crate::resources::Restore;
 
 /// The CronJob that stands for the installation: the one that carries Restores out.
-const CRON_JOB: &str = "restore";
+const CRON_JOB: &str = RESTORE;
 
 /// Why it is not known since when drover is installed.
 #[derive(Debug, Snafu)]

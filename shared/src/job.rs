@@ -1,5 +1,6 @@
 //! The few steps that every job begins and ends with.
 
+pub mod name;
 mod options;
 mod store;
 

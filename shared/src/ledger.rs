@@ -22,7 +22,7 @@ use kube::ResourceExt;
 
 pub use self::line::line_name;
 use self::line::{is_same, line_of_run};
-pub use self::store::{Error, Ledger, PRUNE_MANAGER};
+pub use self::store::{Error, Ledger};
 use crate::clock::is_future;
 use crate::resources::{
     ArchiveHold, ArchivePlace, BackupArchive, BackupArchiveStatus, BackupRun, PlaceState, RetentionRecord,

@@ -38,18 +38,19 @@ pub use self::settings::Settings;
 pub use self::setup::{SetupError, setup};
 pub use self::survey::{Survey, SurveyError, Waiting, survey};
 pub use self::telling::{away_words, connect_telling};
+use crate::job::name::{HEARTBEAT, RETENTION_PRUNE, UPLOAD};
 
 /// The stream of all events.
 pub const STREAM: &str = "DROVER";
 
 /// The durable consumer of the stage that uploads.
-pub const UPLOAD_CONSUMER: &str = "upload";
+pub const UPLOAD_CONSUMER: &str = UPLOAD;
 
 /// The durable consumer of the stage that deletes expired archives.
-pub const RETENTION_PRUNE_CONSUMER: &str = "retention-prune";
+pub const RETENTION_PRUNE_CONSUMER: &str = RETENTION_PRUNE;
 
 /// The durable consumer of the stage that tells monitors.
-pub const HEARTBEAT_CONSUMER: &str = "heartbeat";
+pub const HEARTBEAT_CONSUMER: &str = HEARTBEAT;
 
 /// Every consumer that [`setup`] makes.
 pub const CONSUMERS: [&str; 3] = [UPLOAD_CONSUMER, RETENTION_PRUNE_CONSUMER, HEARTBEAT_CONSUMER];

@@ -21,7 +21,6 @@ mod shared;
 mod state;
 mod template;
 mod watch;
-mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -41,7 +41,7 @@ use context::Context;
 use stage::Stage;
 
 /// The job's name, and its field manager.
-const JOB: &str = "heartbeat";
+const JOB: &str = drover::job::name::HEARTBEAT;
 
 /// How long the drain before an audit may take: with the audit's own bound it is less than the deadline of the Job. What is
 /// untold by then waits for the next one.

@@ -5,6 +5,7 @@ use drover::cluster;
 use drover::conditions::READY;
 use drover::events::{Data, Event, Kind};
 use drover::exit::{Exit, Failure};
+use drover::job::name::{SNAPSHOT, UPLOAD};
 use drover::queue::Outcome;
 use drover::resources::{Backup, BackupRun, Restore, RunState, rfc3339};
 use drover::runs::{History, lacking, recorded_at, status_of};
@@ -20,7 +21,7 @@ use crate::tell::tell;
 use crate::turn::Turn;
 
 /// The stages before an archive is stored: what fails there leaves the run without one.
-const STORING: [&str; 2] = ["snapshot", "upload"];
+const STORING: [&str; 2] = [SNAPSHOT, UPLOAD];
 
 /// How long something is told. A queue may stand still from Friday's evening to Monday, and what failed then must be told
 /// all the same; what is older is of a time before drover had monitors, or long dealt with. How a Backup stands by now says

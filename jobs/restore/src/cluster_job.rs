@@ -34,7 +34,7 @@ use crate::wishes::{WishError, Wishes};
 use crate::{JobOptions, chosen, line, stored_report, wishes};
 
 /// The job's name, and its field manager.
-pub(crate) const JOB: &str = "restore";
+pub(crate) const JOB: &str = drover::job::name::RESTORE;
 
 /// Why a Restore was not carried out.
 #[derive(Debug, Snafu)]

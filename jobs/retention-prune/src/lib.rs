@@ -30,7 +30,7 @@ pub use sweep::sweep;
 pub use table::print as print_plans;
 
 /// The job's name, its field manager, and its stage's name in events.
-const JOB: &str = drover::ledger::PRUNE_MANAGER;
+const JOB: &str = drover::job::name::RETENTION_PRUNE;
 
 /// Does what the arguments ask for.
 ///

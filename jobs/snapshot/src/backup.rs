@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::{outcome, report, room, turn};
 
 /// The job's name, and its field manager.
-pub(crate) const JOB: &str = "snapshot";
+pub(crate) const JOB: &str = drover::job::name::SNAPSHOT;
 
 /// A snapshot that is asked for.
 struct Asked {

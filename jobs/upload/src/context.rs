@@ -21,7 +21,7 @@ use crate::away;
 use crate::refusals::Refusals;
 
 /// The job's name, its field manager, and its stage's name in events.
-pub(crate) const JOB: &str = "upload";
+pub(crate) const JOB: &str = drover::job::name::UPLOAD;
 
 /// What every message's handling needs.
 pub(crate) struct Context {

@@ -9,6 +9,8 @@
 
 use crate::digest::Sha256;
 
+use crate::job::name::HEARTBEAT;
+
 /// The Lease that whoever restores a cluster holds, under the Rancher backup operator's own name for it.
 pub const RESTORES: &str = "restore-controller";
 
@@ -30,7 +32,7 @@ pub fn of_backup(backup: &str) -> String {
 /// The name of the Lease of what monitors are told about `member`, a Backup or Restore as heartbeat notes it.
 #[must_use]
 pub fn of_monitors(member: &str) -> String {
-    name_for("heartbeat", member)
+    name_for(HEARTBEAT, member)
 }
 
 /// The name of the Lease for what is called `name`, after a `prefix` that says what kind of thing it is.

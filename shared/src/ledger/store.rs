@@ -11,16 +11,13 @@ use super::line::{line_of_run, place_of, places_with, selector};
 use super::{Lines, held_of, line_name, places_of};
 use crate::cluster::ApiError;
 use crate::exit::{Exit, Fault};
+use crate::job::name::RETENTION_PRUNE;
 use crate::resources::{ArchiveHold, BackupArchive, BackupArchiveStatus, BackupRun, Place};
 use crate::runs::parse_archive_name;
 use crate::status;
 
 /// Lines asked for at once.
 const PAGE: u32 = 500;
-
-/// The field manager of what retention-prune notes. Whoever else holds an archive writes as it, for what two managers have
-/// applied neither can take back.
-pub const PRUNE_MANAGER: &str = "retention-prune";
 
 /// Why the ledger could not be read or written.
 #[derive(Debug, Snafu)]
@@ -175,7 +172,7 @@ impl Ledger {
     pub async fn hold(&self, backup: &str, filename: &str, held: &ArchiveHold) -> Result<(), Error> {
         let Some(name) = parse_archive_name(filename, backup) else { return Ok(()) };
         let (as_prune, name) =
-            (Self { manager: PRUNE_MANAGER, ..self.clone() }, line_name(backup, filename, name.time));
+            (Self { manager: RETENTION_PRUNE, ..self.clone() }, line_name(backup, filename, name.time));
         let noted = as_prune.note(&name, |line| {
             let status = line.status.clone().unwrap_or_default();
             (held_of(line) != Some(held)).then(|| BackupArchiveStatus { held: Some(held.clone()), ..status })

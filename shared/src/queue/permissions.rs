@@ -12,6 +12,7 @@ use super::{
 };
 use crate::artifacts::{self, BUCKET};
 use crate::events::{Kind, encode_token};
+use crate::job::name::{DISPATCH, HEARTBEAT, RESTORE, RETENTION_PRUNE, SETUP, SNAPSHOT, UPLOAD};
 
 /// A job as a user of NATS.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,7 +35,7 @@ pub struct Permission {
 }
 
 /// The jobs that use NATS.
-pub const JOBS: [&str; 7] = ["snapshot", "upload", "retention-prune", "restore", "heartbeat", "dispatch", "setup"];
+pub const JOBS: [&str; 7] = [SNAPSHOT, UPLOAD, RETENTION_PRUNE, RESTORE, HEARTBEAT, DISPATCH, SETUP];
 
 /// Every user, in the order of [`JOBS`].
 #[must_use]
@@ -43,7 +44,7 @@ pub fn users() -> Vec<User> {
 }
 
 fn snapshot() -> User {
-    User::of("snapshot")
+    User::of(SNAPSHOT)
         .tells([Kind::BackupStarted, Kind::BackupSnapshotted, Kind::BackupFailed])
         .sends(format!("$O.{BUCKET}.C.*"), "chunks of an artifact")
         .sends(format!("$O.{BUCKET}.M.*"), "the description that makes an artifact exist")
@@ -52,7 +53,7 @@ fn snapshot() -> User {
 }
 
 fn upload() -> User {
-    User::of("upload")
+    User::of(UPLOAD)
         // A run whose message was lost has it sent again by the upload's sweep.
         .tells([Kind::BackupSnapshotted, Kind::BackupUploaded, Kind::BackupFailed])
         .drains(UPLOAD_CONSUMER)
@@ -66,20 +67,20 @@ fn upload() -> User {
 }
 
 fn retention_prune() -> User {
-    User::of("retention-prune").tells([Kind::BackupPruned, Kind::BackupFailed]).drains(RETENTION_PRUNE_CONSUMER)
+    User::of(RETENTION_PRUNE).tells([Kind::BackupPruned, Kind::BackupFailed]).drains(RETENTION_PRUNE_CONSUMER)
 }
 
 fn restore() -> User {
-    User::of("restore").tells([Kind::RestoreStarted, Kind::RestoreCompleted, Kind::RestoreFailed])
+    User::of(RESTORE).tells([Kind::RestoreStarted, Kind::RestoreCompleted, Kind::RestoreFailed])
 }
 
 /// It tells nobody in here anything.
 fn heartbeat() -> User {
-    User::of("heartbeat").drains(HEARTBEAT_CONSUMER)
+    User::of(HEARTBEAT).drains(HEARTBEAT_CONSUMER)
 }
 
 fn dispatch() -> User {
-    User::of("dispatch")
+    User::of(DISPATCH)
         // For a Job that died without a word.
         .tells([Kind::BackupFailed, Kind::RestoreFailed])
         .asks(&format!("STREAM.INFO.{STREAM}"), "whether the queue is as it should be")
@@ -90,7 +91,7 @@ fn dispatch() -> User {
 }
 
 fn setup() -> User {
-    let user = [STREAM, artifacts::STREAM].into_iter().fold(User::of("setup"), |user, stream| {
+    let user = [STREAM, artifacts::STREAM].into_iter().fold(User::of(SETUP), |user, stream| {
         user.asks(&format!("STREAM.INFO.{stream}"), "how the stream is made")
             .asks(&format!("STREAM.CREATE.{stream}"), "to make it")
             .asks(&format!("STREAM.UPDATE.{stream}"), "to change it")

@@ -6,6 +6,7 @@ use super::{Encryption, Wholeness, missing_words, schedule_of};
 use crate::clock::is_future;
 use crate::coexistence;
 use crate::conditions::{ENCRYPTED, PRUNED, READY, RECONCILING, STALLED, UPLOADED, VERIFIED, WHOLE, reason};
+use crate::job::name::UPLOAD;
 use crate::policy::Settings;
 use crate::resources::{
     Backup, BackupRun, BackupStatus, BackupType, ConditionStatus, Conditions, Place, Ready, StorageLocation, rfc3339,
@@ -44,7 +45,7 @@ pub fn failed(backup: &Backup, stage: &str, reason: &str, is_final: bool, now: T
         conditions.renew(READY, now);
         conditions.set(RECONCILING, (!is_final).into(), reason::FAILED, stage, now);
         conditions.set(STALLED, is_final.into(), reason::FAILED, &format!("{stage}: {reason}"), now);
-        if stage == "upload" {
+        if stage == UPLOAD {
             conditions.set(UPLOADED, ConditionStatus::False, reason::FAILED, reason, now);
         }
     })

@@ -23,7 +23,7 @@ use super::facts::{CronJob, Job, stable};
 use super::shared::Shared;
 
 /// The field manager of all that is written here.
-const MANAGER: &str = "dispatch";
+const MANAGER: &str = drover::job::name::DISPATCH;
 
 /// Whoever does what was decided.
 pub(crate) struct Actor {

@@ -1,18 +1,21 @@
 //! Names of CronJobs and Jobs: the same for the same thing, so that it is never made twice.
 
 use drover::digest::Sha256;
-
-use super::words::OWN_NAMES;
+use drover::queue::JOBS;
 
 /// The longest name of a CronJob: its Jobs get eleven characters more.
 const CRON_JOB_LIMIT: usize = 52;
+
+/// The workload of drover's that is no job.
+const NATS: &str = "nats";
 
 /// Characters of the digest that tells shortened names, and the Jobs of a CronJob, apart.
 const DIGEST_LENGTH: usize = 10;
 
 /// The name of a Backup's CronJob: the Backup's own, where a CronJob can have it.
 pub(crate) fn cron_job_name(backup: &str) -> String {
-    let fits = backup.len() <= CRON_JOB_LIMIT && !backup.contains('.') && !OWN_NAMES.contains(&backup);
+    let is_own = backup == NATS || JOBS.contains(&backup);
+    let fits = backup.len() <= CRON_JOB_LIMIT && !backup.contains('.') && !is_own;
     if fits { backup.to_owned() } else { hashed_name(backup) }
 }
 

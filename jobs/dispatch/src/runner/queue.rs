@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_nats::connection::State as ConnectionState;
 use drover::exit::Chain;
+use drover::job::name::DISPATCH;
 use drover::queue::{self, BACKUP_EVENTS, CONSUMERS, Connection, NatsOptions, RESTORE_EVENTS};
 use futures::StreamExt;
 use tokio::time::{sleep, timeout};
@@ -51,7 +52,7 @@ pub(crate) async fn follow(options: NatsOptions, shared: Arc<Shared>) {
             }
             ready(())
         };
-        match queue::connect_telling(&options, "dispatch", tell).await {
+        match queue::connect_telling(&options, DISPATCH, tell).await {
             Ok(connection) => {
                 shared.connected(connection.clone());
                 follow_connection(&connection, &shared, &words).await;

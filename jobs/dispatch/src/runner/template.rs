@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use drover::annotations::{ATTEMPTED_ANNOTATION, BACKUP_ANNOTATION, POD_ANNOTATION, STARTED_BY_ANNOTATION};
 use drover::digest::Sha256;
+use drover::job::name::DISPATCH;
 use drover::labels::{self, BACKUP_UID_LABEL};
 use drover::resources::Backup;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -119,7 +120,7 @@ pub(crate) fn job(
     let mut template = spec["jobTemplate"].clone();
     let mut metadata = template["metadata"].take();
     strip(&mut metadata);
-    set(&mut metadata, "annotations", STARTED_BY_ANNOTATION, "dispatch");
+    set(&mut metadata, "annotations", STARTED_BY_ANNOTATION, DISPATCH);
     set(&mut metadata, "annotations", POD_ANNOTATION, &cron_job.pod);
     if !marks.is_empty() {
         set(&mut metadata, "annotations", ATTEMPTED_ANNOTATION, &text_of(marks));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use drover::exit::Failure;
+use drover::job::name::SETUP;
 use drover::queue::{self, NatsOptions, Settings};
 
 use super::resource_sets;
@@ -37,7 +38,7 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
 }
 
 async fn set_up(nats: &NatsOptions, settings: &Settings) -> Result<(), Failure> {
-    let connection = queue::connect(nats, "setup").await?;
+    let connection = queue::connect(nats, SETUP).await?;
     queue::setup(&connection.jetstream, settings).await?;
     Ok(())
 }

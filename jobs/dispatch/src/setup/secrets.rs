@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use drover::clock;
 use drover::cluster::{self, ApiError};
 use drover::exit::{Chain, Exit, Failure, Fault};
+use drover::job::name::SETUP;
 use drover::resources::DEFAULT_NAMESPACE;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -87,7 +88,7 @@ async fn read(api: &Api<Secret>, namespace: &str) -> Result<(Found, BTreeMap<Str
 
 /// Whether NATS cannot start without this Secret.
 fn is_needed(name: &str) -> bool {
-    [AUTHORITY, SERVER].contains(&name) || name == secret_of("setup")
+    [AUTHORITY, SERVER].contains(&name) || name == secret_of(SETUP)
 }
 
 /// Writes keys of a Secret, unless somebody has changed it meanwhile.

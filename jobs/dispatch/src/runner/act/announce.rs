@@ -2,6 +2,7 @@ use drover::clock;
 use drover::cluster;
 use drover::conditions::reason;
 use drover::events::{Data, Event, Kind};
+use drover::job::name::SNAPSHOT;
 use drover::queue::RETENTION_PRUNE_CONSUMER;
 use drover::resources::{Backup, BackupRun, Restore, RunState, StageState};
 use drover::runs::report::pruned;
@@ -82,13 +83,13 @@ impl Actor {
 fn has_gone_on(run: &BackupRun, stage: &str) -> bool {
     let status = status_of(run);
     let is_taken = status.snapshot.is_some_and(|snapshot| snapshot.state == StageState::Completed);
-    matches!(status.state, RunState::Completed | RunState::Failed) || (stage == "snapshot" && is_taken)
+    matches!(status.state, RunState::Completed | RunState::Failed) || (stage == SNAPSHOT && is_taken)
 }
 
 fn of_run(death: &Death, run: &BackupRun) -> Event {
     let status = status_of(run);
     let attempts = match death.stage.as_str() {
-        "snapshot" => status.snapshot.unwrap_or_default().attempts,
+        SNAPSHOT => status.snapshot.unwrap_or_default().attempts,
         _ => status.upload.unwrap_or_default().attempts,
     };
     let mut event = failed_event(&death.stage, run, attempts, &death.told());

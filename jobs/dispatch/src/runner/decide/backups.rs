@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use drover::annotations::known::check_backup as check_backup_annotations;
 use drover::conditions::reason;
 use drover::exit::Chain;
+use drover::job::name::SNAPSHOT;
 use drover::policy::Settings;
 use drover::resources::{Backup, BackupType, RunState, Trigger, TriggerKind};
 use drover::runs::{self, History, check_backup_name, recorded_at, schedule_of, status_of};
@@ -21,7 +22,6 @@ use crate::runner::facts::{CronJob, Obstacle};
 use crate::runner::pause::{Pause, Success, length};
 use crate::runner::rights::lacked;
 use crate::runner::template::{self, Template, Timing};
-use crate::runner::words::SNAPSHOT;
 
 /// How long the CronJob's own controller has to start the Job of a scheduled time.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);

@@ -3,6 +3,7 @@
 
 use drover::clock::is_future;
 use drover::conditions::{PRUNED, READY, reason};
+use drover::job::name::{RESTORE, SNAPSHOT};
 use drover::queue::{RETENTION_PRUNE_CONSUMER, UPLOAD_CONSUMER};
 use drover::resources::{Backup, BackupRun, BackupType, ConditionStatus, Conditions, Restore, StageState};
 use drover::runs::status_of;
@@ -14,7 +15,6 @@ use super::status::{is_blocked_by, tells_obstacle};
 use super::world::World;
 use super::{Action, Death, Decision, Victim};
 use crate::runner::facts::{CronJob, Job, Obstacle, Outcome, stable};
-use crate::runner::words::{RESTORE, SNAPSHOT};
 
 /// What a Job last wrote may be seen later than its end.
 const LAG: SignedDuration = SignedDuration::from_secs(5);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use drover::conditions::reason;
 use drover::installation;
+use drover::job::name::RESTORE;
 use drover::resources::Restore;
 use drover::restores::{behind, given_up_at, is_at_work, is_given_up};
 use jiff::Timestamp;
@@ -16,7 +17,6 @@ use super::world::World;
 use super::{Decision, deaths, obstacles, status};
 use crate::runner::facts::{CronJob, Obstacle};
 use crate::runner::pause::Success;
-use crate::runner::words::RESTORE;
 
 pub(super) fn decide(world: &World<'_>, decision: &mut Decision) {
     let cron_job = world.state.cron_jobs.get(RESTORE).filter(|cron_job| !cron_job.is_deleted);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use drover::job::name::SETUP;
 use drover::queue::{Survey, UPLOAD_CONSUMER, Waiting};
 use drover::resources::BackupRun;
 use drover::runs::{recorded_at, status_of};
@@ -14,7 +15,6 @@ use super::{Decision, deaths};
 use crate::runner::facts::CronJob;
 use crate::runner::pause::Success;
 use crate::runner::state::Queue;
-use crate::runner::words::SETUP;
 
 /// What a Job of dispatch drains and nothing more: the rest is what the CronJob's own Jobs do.
 const DRAIN_ONLY: &str = "--drain-only";

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drover::annotations::{BACKUP_ANNOTATION, CONSUMER_ANNOTATION, is_ours};
+use drover::job::name::{RESTORE, SETUP, SNAPSHOT};
 use drover::labels::BACKUP_UID_LABEL;
 use drover::resources::Backup;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -10,7 +11,6 @@ use kube::{Resource, ResourceExt};
 use serde_json::Value;
 
 use crate::runner::template::{self, Template};
-use crate::runner::words::{RESTORE, SETUP, SNAPSHOT};
 
 /// A CronJob: a stage's, a Backup's, or somebody else's.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use drover::annotations::{ATTEMPTED_ANNOTATION, INSTANTIATE_ANNOTATION, POD_ANNOTATION, STARTED_BY_ANNOTATION};
 use drover::clock::is_future;
+use drover::job::name::DISPATCH;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1 as batch;
 use kube::ResourceExt;
@@ -73,7 +74,7 @@ impl Job {
             uid: job.uid().unwrap_or_default(),
             created,
             owner,
-            is_ours: annotation(STARTED_BY_ANNOTATION) == "dispatch",
+            is_ours: annotation(STARTED_BY_ANNOTATION) == DISPATCH,
             is_by_hand: annotation(INSTANTIATE_ANNOTATION) == "manual",
             pod: Some(annotation(POD_ANNOTATION).to_owned())
                 .filter(|pod| !pod.is_empty())
