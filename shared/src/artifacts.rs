@@ -234,48 +234,29 @@ fn is_id(id: &str) -> bool {
 
 /// Why the store cannot be used.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum StoreError {
-    /// `setup` did not make it.
     #[snafu(display("failed to {verb} artifact store: stream {STREAM:?} does not exist; run `setup` first"))]
-    Missing {
-        /// What was tried.
-        verb: &'static str,
-    },
-    /// NATS does not answer.
+    Missing { verb: &'static str },
     #[snafu(display(
         "failed to {verb} the artifact store: {} does not answer, or not permitted; try again when it does",
         nats()
     ))]
     Away {
-        /// What was tried.
         verb: &'static str,
         /// Name of the artifact, or of the bucket.
         name: String,
-        /// What the connection or the server said.
         source: async_nats::Error,
     },
-    /// Somebody else wrote there.
     #[snafu(display("failed to read artifact {name:?}: its description in the object store is none; purge it"))]
-    Decode {
-        /// Name of the artifact.
-        name: String,
-        /// Where it stopped.
-        source: serde_json::Error,
-    },
-    /// A link to another object, which drover never makes.
+    Decode { name: String, source: serde_json::Error },
     #[snafu(display(
         "failed to read artifact {name:?}: it is a link to another object, which drover never makes; purge it"
     ))]
-    Link {
-        /// Name of the artifact.
-        name: String,
-    },
+    Link { name: String },
     /// An id that could name the chunks of others.
     #[snafu(display("failed to use id {id:?} of an artifact's chunks: it is none; was the run's status edited?"))]
-    Id {
-        /// The id.
-        id: String,
-    },
+    Id { id: String },
 }
 
 impl Fault for StoreError {

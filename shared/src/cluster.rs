@@ -143,47 +143,24 @@ impl Fault for ApiError {
 
 /// Why a question to the cluster failed.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// No configuration, or none that works.
     #[snafu(display("failed to find a cluster; set KUBECONFIG or run in a pod"))]
-    FindCluster {
-        /// What is missing.
-        source: kube::config::InferConfigError,
-    },
-    /// A client cannot be made of the configuration.
+    FindCluster { source: kube::config::InferConfigError },
     #[snafu(display("failed to make a client of the kubeconfig"))]
-    MakeClient {
-        /// What is wrong with it.
-        source: ApiError,
-    },
-    /// An object cannot be read.
+    MakeClient { source: ApiError },
     #[snafu(display("failed to read {object}"))]
-    ReadObject {
-        /// Kind and name.
-        object: String,
-        /// What the server said.
-        source: ApiError,
-    },
-    /// A Secret is not there.
+    ReadObject { object: String, source: ApiError },
     #[snafu(display(
         "failed to find the Secret {name:?} in the namespace {namespace:?}; create it, or correct its name"
     ))]
-    FindSecret {
-        /// Its name.
-        name: String,
-        /// Its namespace.
-        namespace: String,
-    },
-    /// A Secret may not be read.
+    FindSecret { name: String, namespace: String },
     #[snafu(display("failed to read the Secret {name:?} in the namespace {namespace:?}{help}"))]
     ReadSecret {
-        /// Its name.
         name: String,
-        /// Its namespace.
         namespace: String,
         /// What to do about it, where that is known.
         help: String,
-        /// What the server said.
         source: ApiError,
     },
 }

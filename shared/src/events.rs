@@ -288,57 +288,24 @@ impl fmt::Display for Event {
 
 /// Why a message is no event of ours.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum EventError {
-    /// More bytes than any event has.
     #[snafu(display("failed to read event: it has {bytes} bytes, more than {SIZE_LIMIT}"))]
-    TooLarge {
-        /// How many it has.
-        bytes: usize,
-    },
-    /// It is no JSON, or lacks an attribute.
+    TooLarge { bytes: usize },
     #[snafu(display("failed to read event: it is no CloudEvent in JSON with the data of a run"))]
-    Decode {
-        /// Where it stopped.
-        source: serde_json::Error,
-    },
-    /// It could not be written as JSON.
+    Decode { source: serde_json::Error },
     #[snafu(display("failed to write event as JSON"))]
-    Encode {
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// Another version of CloudEvents.
+    Encode { source: serde_json::Error },
     #[snafu(display("failed to read event: specversion {version:?} is not {SPEC_VERSION:?}"))]
-    Version {
-        /// The version it names.
-        version: String,
-    },
-    /// A type that is not known: of a newer drover, or not drover's.
+    Version { version: String },
     #[snafu(display("failed to read event: type {type_name:?} is not known; is its sender newer than this job?"))]
-    Type {
-        /// The type it names.
-        type_name: String,
-    },
-    /// Its id is of another run than its data.
+    Type { type_name: String },
     #[snafu(display("failed to read event: id {id:?} does not begin with {expected:?}, the run of its data"))]
-    Id {
-        /// The id that it has.
-        id: String,
-        /// How it should begin.
-        expected: String,
-    },
-    /// The name of the Backup or Restore is missing or too long.
+    Id { id: String, expected: String },
     #[snafu(display("failed to read event: the name has {length} bytes, not 1 to {NAME_LIMIT}"))]
-    Name {
-        /// Its length in bytes.
-        length: usize,
-    },
-    /// A digest that is none.
+    Name { length: usize },
     #[snafu(display("failed to read event: {digest:?} is no SHA-256 in hex"))]
-    Digest {
-        /// What stands in its place.
-        digest: String,
-    },
+    Digest { digest: String },
 }
 
 impl Fault for EventError {

@@ -115,19 +115,12 @@ fn show_help(command: &mut Command, argument: &str) -> ExitCode {
 
 /// Why a job could not start.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// The runtime.
     #[snafu(display("failed to start the runtime"))]
-    StartRuntime {
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The signals.
+    StartRuntime { source: std::io::Error },
     #[snafu(display("failed to listen for signals"))]
-    ListenForSignals {
-        /// What the system said.
-        source: std::io::Error,
-    },
+    ListenForSignals { source: std::io::Error },
 }
 
 impl crate::exit::Fault for Error {

@@ -91,63 +91,26 @@ pub enum Acquired {
 
 /// Why a lease could not be taken or given back.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum LeaseError {
-    /// The API server did not let us read or write it.
     #[snafu(display(
         "failed to {verb} lease \"{namespace}/{name}\": not permitted; grant get, create and update on leases of \
          coordination.k8s.io in that namespace"
     ))]
-    Permit {
-        /// What was tried.
-        verb: &'static str,
-        /// Namespace of the Lease.
-        namespace: String,
-        /// Name of the Lease.
-        name: String,
-        /// The server's answer.
-        source: kube::Error,
-    },
+    Permit { verb: &'static str, namespace: String, name: String, source: kube::Error },
     /// The API server refused it: the namespace is missing, or a name is not valid.
     #[snafu(display("failed to {verb} lease \"{namespace}/{name}\": refused; check that the namespace exists"))]
-    Refuse {
-        /// What was tried.
-        verb: &'static str,
-        /// Namespace of the Lease.
-        namespace: String,
-        /// Name of the Lease.
-        name: String,
-        /// The server's answer.
-        source: kube::Error,
-    },
+    Refuse { verb: &'static str, namespace: String, name: String, source: kube::Error },
     /// The API server cannot be reached or has trouble of its own.
     #[snafu(display(
         "failed to {verb} lease \"{namespace}/{name}\": the API server is away; try again when it answers"
     ))]
-    Reach {
-        /// What was tried.
-        verb: &'static str,
-        /// Namespace of the Lease.
-        namespace: String,
-        /// Name of the Lease.
-        name: String,
-        /// What the connection or the server said.
-        source: kube::Error,
-    },
-    /// The API server does not answer.
+    Reach { verb: &'static str, namespace: String, name: String, source: kube::Error },
     #[snafu(display(
         "failed to {verb} lease \"{namespace}/{name}\": {} did not answer for {patience:?}; try again when it does",
         crate::cluster::api_server()
     ))]
-    Silent {
-        /// What was tried.
-        verb: &'static str,
-        /// Namespace of the Lease.
-        namespace: String,
-        /// Name of the Lease.
-        name: String,
-        /// How long it was waited for.
-        patience: Duration,
-    },
+    Silent { verb: &'static str, namespace: String, name: String, patience: Duration },
 }
 
 impl Fault for LeaseError {

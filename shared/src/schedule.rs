@@ -95,93 +95,52 @@ pub fn due(schedule: &Schedule, last: Option<Timestamp>, created: Timestamp, now
 
 /// Why a schedule cannot be read. The schedule is quoted, cut to its first 100 characters.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum ScheduleError {
-    /// There is nothing in it.
     #[snafu(display(
         "failed to read the schedule: it is empty; give five fields, such as \"0 3 * * *\", or \"@daily\""
     ))]
     Empty,
-    /// More or fewer fields than five.
     #[snafu(display(
         "failed to read the schedule {schedule:?}: it has {found} fields; give five (minute, hour, day of month, month, \
          day of week), such as \"0 3 * * *\""
     ))]
-    CountFields {
-        /// The schedule.
-        schedule: String,
-        /// How many there are.
-        found: usize,
-    },
-    /// One of the five fields cannot be read.
+    CountFields { schedule: String, found: usize },
     #[snafu(display("failed to read the schedule {schedule:?}: {field} {value:?} {problem}; allowed: {allowed}"))]
     ReadField {
-        /// The schedule.
         schedule: String,
-        /// Which field.
         field: &'static str,
         /// The part of it that is wrong.
         value: String,
-        /// What is wrong with it.
         problem: String,
-        /// What the field may hold.
         allowed: &'static str,
     },
-    /// The day that it names is in none of its months.
     #[snafu(display(
         "failed to read the schedule {schedule:?}: none of its months has such a day, so it would never run"
     ))]
-    FindDay {
-        /// The schedule.
-        schedule: String,
-    },
-    /// An `@` name that does not exist.
+    FindDay { schedule: String },
     #[snafu(display(
         "failed to read the schedule {schedule:?}: no such name; allowed: @yearly, @annually, @monthly, @weekly, @daily, \
          @midnight, @hourly and \"@every 1h30m\""
     ))]
-    FindName {
-        /// The schedule.
-        schedule: String,
-    },
-    /// The duration after `@every` cannot be read.
+    FindName { schedule: String },
     #[snafu(display(
         "failed to read the schedule {schedule:?}: {problem}; give hours, minutes and seconds, such as \"@every 1h30m\""
     ))]
-    ReadInterval {
-        /// The schedule.
-        schedule: String,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// The duration after `@every` is under a minute.
+    ReadInterval { schedule: String, problem: &'static str },
     #[snafu(display(
         "failed to accept the schedule {schedule:?}: a backup cannot be due more often than every minute"
     ))]
-    AcceptInterval {
-        /// The schedule.
-        schedule: String,
-    },
-    /// `CRON_TZ=` without a schedule behind it.
+    AcceptInterval { schedule: String },
     #[snafu(display(
         "failed to read the schedule {schedule:?}: nothing follows the time zone; give \"CRON_TZ=Europe/Berlin 0 3 * * *\""
     ))]
-    FindFields {
-        /// The schedule.
-        schedule: String,
-    },
-    /// A time zone that the database lacks.
+    FindFields { schedule: String },
     #[snafu(display(
         "failed to find the time zone {zone:?} of the schedule {schedule:?}; give a name of the IANA database, such as \
          \"Europe/Berlin\""
     ))]
-    FindZone {
-        /// The schedule.
-        schedule: String,
-        /// The zone.
-        zone: String,
-        /// What the database says.
-        source: jiff::Error,
-    },
+    FindZone { schedule: String, zone: String, source: jiff::Error },
 }
 
 impl Fault for ScheduleError {

@@ -18,40 +18,17 @@ const CONFLICT_TRIES: usize = 10;
 
 /// Why a status was not written.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// The object cannot be read.
     #[snafu(display("failed to read {kind} {name:?}"))]
-    Read {
-        /// Its kind.
-        kind: String,
-        /// Its name.
-        name: String,
-        /// What the server said.
-        source: ApiError,
-    },
-    /// The status cannot be written.
+    Read { kind: String, name: String, source: ApiError },
     #[snafu(display("failed to write the status of {kind} {name:?}"))]
-    Write {
-        /// The object's kind.
-        kind: String,
-        /// Its name.
-        name: String,
-        /// What the server said.
-        source: ApiError,
-    },
-    /// The cluster's definition lacks a field of the status.
+    Write { kind: String, name: String, source: ApiError },
     #[snafu(display(
         "failed to write the status of {kind} {name:?}: the cluster's definition of {kind} is not of this version of \
          drover; apply the foundation again"
     ))]
-    Undeclared {
-        /// The object's kind.
-        kind: String,
-        /// Its name.
-        name: String,
-        /// What the server said.
-        source: ApiError,
-    },
+    Undeclared { kind: String, name: String, source: ApiError },
 }
 
 impl Error {

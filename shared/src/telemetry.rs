@@ -39,17 +39,12 @@ pub enum LogFormat {
 /// Why logging could not start.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(crate)))]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// The filter cannot be read.
     #[snafu(display(
         "failed to read the log filter {filter:?}; write a level such as \"info\" or \"info,drover=debug\""
     ))]
-    ParseFilter {
-        /// The filter as it was given.
-        filter: String,
-        /// What is wrong with it.
-        source: tracing_subscriber::filter::ParseError,
-    },
+    ParseFilter { filter: String, source: tracing_subscriber::filter::ParseError },
 }
 
 impl Fault for Error {

@@ -9,24 +9,18 @@ use crate::object::{Object, ParseError, depth_within};
 /// Why a content is not that of its entry.
 #[derive(Clone, Debug, Eq, PartialEq, Snafu)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum ContentError {
-    /// It is not one object of well-formed JSON.
     #[snafu(transparent)]
-    Parse {
-        /// What is wrong with it.
-        source: ParseError,
-    },
-    /// The object is not the one that the path names.
+    Parse { source: ParseError },
     #[snafu(display("the object's {member} is {found:?} where the path says {expected:?}"))]
     Mismatch {
-        /// The member.
         member: &'static str,
         /// What the object says; empty where it says nothing.
         found: String,
         /// What the path says; empty where it says nothing.
         expected: String,
     },
-    /// The object does not say of what kind it is.
     #[snafu(display("the object has no \"kind\""))]
     KindMissing,
 }

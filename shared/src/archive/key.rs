@@ -143,47 +143,31 @@ impl fmt::Display for Key {
 /// Why a path is none of an archive.
 #[derive(Clone, Debug, Eq, PartialEq, Snafu)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum PathError {
-    /// It begins with `/`.
     #[snafu(display("the path is absolute"))]
     Absolute,
-    /// It holds a segment `..`.
     #[snafu(display("the path leaves the archive's root through \"..\""))]
     LeavesRoot,
-    /// It holds an empty segment or one that is `.`.
     #[snafu(display("the path holds an empty segment or \".\""))]
     Segment,
     /// It holds a NUL or another control character. A backslash is a character as any: names of RBAC objects may hold it,
     /// as in "CORP\\admins", and nothing here unpacks an archive where it would separate folders.
     #[snafu(display("the path holds a control character"))]
     Character,
-    /// It is not UTF-8.
     #[snafu(display("the path is not UTF-8"))]
     NotUtf8,
     /// It is longer than any system can unpack.
     #[snafu(display("the path is longer than {PATH_BYTES} bytes"))]
     TooLong,
-    /// It is of another shape.
     #[snafu(display("the path is not <plural>.<group>#<version>/[<namespace>/]<name>.json"))]
     Format,
-    /// Its first segment is no type.
     #[snafu(display("{text:?} is not a type such as \"secrets.#v1\" or \"clusters.management.cattle.io#v3\""))]
-    Type {
-        /// That segment.
-        text: String,
-    },
-    /// Its second segment of three is no namespace.
+    Type { text: String },
     #[snafu(display("{text:?} cannot be the name of a namespace"))]
-    Namespace {
-        /// That segment.
-        text: String,
-    },
-    /// Its last segment is no name.
+    Namespace { text: String },
     #[snafu(display("{text:?} cannot be the name of an object"))]
-    Name {
-        /// That segment.
-        text: String,
-    },
+    Name { text: String },
 }
 
 impl Fault for PathError {

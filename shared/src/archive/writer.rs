@@ -237,68 +237,26 @@ impl<W: Write> Write for Output<W> {
 /// Why an entry was not written.
 #[derive(Debug, Snafu)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum WriteError {
-    /// The output failed while an entry was written.
     #[snafu(display("failed to write entry {path:?} of the archive"))]
-    Output {
-        /// The entry.
-        path: String,
-        /// What the output said.
-        source: io::Error,
-    },
-    /// The output failed at the archive's end.
+    Output { path: String, source: io::Error },
     #[snafu(display("failed to write the end of the archive"))]
-    Finish {
-        /// What the output said.
-        source: io::Error,
-    },
-    /// The archive was finished before.
+    Finish { source: io::Error },
     #[snafu(display("failed to write to an archive that was finished"))]
     Closed,
-    /// The object's names make no path.
     #[snafu(display("failed to archive {path:?}: the archive's format has no place for it; exclude it"))]
-    Path {
-        /// The path that it would have.
-        path: String,
-        /// What is wrong with it.
-        source: PathError,
-    },
-    /// The object is one that no reader accepts.
+    Path { path: String, source: PathError },
     #[snafu(display("failed to archive {path:?}: a restore would refuse it; exclude it"))]
-    Content {
-        /// The entry.
-        path: String,
-        /// What is wrong with it.
-        source: ContentError,
-    },
-    /// The object is larger than readers accept.
+    Content { path: String, source: ContentError },
     #[snafu(display("failed to archive {path:?}: {bytes} bytes are more than a restore accepts; exclude it"))]
-    TooLarge {
-        /// The entry.
-        path: String,
-        /// Its size.
-        bytes: u64,
-    },
-    /// What was listed has no JSON form.
+    TooLarge { path: String, bytes: u64 },
     #[snafu(display("failed to write down what was listed; this is a fault of drover"))]
-    Encode {
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// The object cannot be encrypted.
+    Encode { source: serde_json::Error },
     #[snafu(display("failed to encrypt {path:?}"))]
-    Seal {
-        /// The entry.
-        path: String,
-        /// Why.
-        source: SealError,
-    },
-    /// The entry is in the archive already.
+    Seal { path: String, source: SealError },
     #[snafu(display("failed to archive {path:?} a second time: it was listed twice"))]
-    Doubled {
-        /// The entry.
-        path: String,
-    },
+    Doubled { path: String },
 }
 
 impl Fault for WriteError {

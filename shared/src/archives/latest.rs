@@ -19,71 +19,41 @@ use crate::storage::{self, Label, Storage};
 
 /// Why there is no latest archive.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum LatestError {
-    /// The place refuses.
     #[snafu(transparent)]
-    Look {
-        /// Why.
-        source: storage::Error,
-    },
-    /// There is none.
+    Look { source: storage::Error },
     #[snafu(display(
         "failed to find an archive of the Backup {backup:?}{of_cluster} at {place}, where {others} others lie; `restore list` \
          shows them"
     ))]
     None {
-        /// The Backup.
         backup: String,
         /// The cluster that was asked for, in words.
         of_cluster: String,
-        /// The place.
         place: String,
-        /// How many other files lie there.
         others: usize,
     },
-    /// There are some of several clusters.
     #[snafu(display(
         "failed to choose the latest archive of the Backup {backup:?} at {place}: archives of several clusters lie there: \
          {clusters}. Say which in the annotation {CLUSTER_ANNOTATION}"
     ))]
     SeveralClusters {
-        /// The Backup.
         backup: String,
-        /// The place.
         place: String,
         /// Each cluster with the number of its archives and the newest one's time.
         clusters: String,
     },
-    /// There are newer ones than drover stored.
     #[snafu(display(
         "failed to choose the latest archive of the Backup {backup:?} at {place}: {newest:?} is the newest that drover's \
          ledger has; newer there and not in it: {count}, the newest {unknown:?}; name the one to restore in `backupFilename`"
     ))]
-    NewerUnknown {
-        /// The Backup.
-        backup: String,
-        /// The place.
-        place: String,
-        /// The newest archive of the ledger.
-        newest: String,
-        /// The newest of the others.
-        unknown: String,
-        /// How many others there are.
-        count: usize,
-    },
-    /// None of them was verified.
+    NewerUnknown { backup: String, place: String, newest: String, unknown: String, count: usize },
     #[snafu(display(
         "failed to find a verified archive of the Backup {backup:?} at {place}: none of the archives there ({count}) is: not in \
          the ledger with its size, no SHA-256 beside it, or lacking types; name the one to restore in `backupFilename`"
     ))]
-    NoneVerified {
-        /// The Backup.
-        backup: String,
-        /// The place.
-        place: String,
-        /// How many there are.
-        count: usize,
-    },
+    NoneVerified { backup: String, place: String, count: usize },
 }
 
 impl Fault for LatestError {

@@ -125,53 +125,25 @@ fn differs(
 
 /// Why an artifact could not be read. Its name, which holds the id of a run, is left out of what is told.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum GetError {
     /// There is none, or not all of it: it was dropped after its upload, or has expired.
     #[snafu(display("failed to get the artifact: it is not, or no longer wholly, in the object store; back up again"))]
-    Missing {
-        /// Name of the artifact.
-        name: String,
-    },
-    /// It is not what its run recorded.
+    Missing { name: String },
     #[snafu(display(
         "failed to get the artifact: its {what} is {found}, and {expected} by the record of its run; back up again, \
          and see who else writes to the object store"
     ))]
-    Differs {
-        /// Name of the artifact.
-        name: String,
-        /// What differs.
-        what: &'static str,
-        /// What the run recorded.
-        expected: String,
-        /// What is there.
-        found: String,
-    },
-    /// Nothing comes.
+    Differs { name: String, what: &'static str, expected: String, found: String },
     #[snafu(display(
         "failed to get the artifact: nothing came from {} for {patience:?}; try again when it answers",
         nats()
     ))]
-    Away {
-        /// Name of the artifact.
-        name: String,
-        /// How long it was waited for.
-        patience: Duration,
-    },
-    /// Its description could not be read.
+    Away { name: String, patience: Duration },
     #[snafu(display("failed to get the description of an artifact"))]
-    Describe {
-        /// Why.
-        source: StoreError,
-    },
-    /// Where it is written to failed.
+    Describe { source: StoreError },
     #[snafu(display("failed to write the artifact; see whether there is room"))]
-    Write {
-        /// Name of the artifact.
-        name: String,
-        /// Why.
-        source: std::io::Error,
-    },
+    Write { name: String, source: std::io::Error },
 }
 
 impl Fault for GetError {

@@ -219,77 +219,37 @@ fn is_full(code: ErrorCode) -> bool {
 
 /// Why an artifact could not be put. Its name, which holds the id of a run, is another one at each try, and is not told.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum PutError {
-    /// What makes the bytes failed.
     #[snafu(display("failed to put the artifact: its bytes could not be made"))]
-    Produce {
-        /// Name of the artifact.
-        name: String,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// There is no room.
+    Produce { name: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[snafu(display(
         "failed to put the artifact: the object store {BUCKET:?} is full; see why uploads do not empty it \
          (`nats object ls {BUCKET}`), or give it more room with `setup`"
     ))]
-    Full {
-        /// Name of the artifact.
-        name: String,
-        /// The server's answer.
-        source: PublishError,
-    },
-    /// The name is taken.
+    Full { name: String, source: PublishError },
     #[snafu(display(
         "failed to put the artifact: one of that name exists; another process works on this run, or the leftover of \
          a former try was not purged"
     ))]
-    Exists {
-        /// Name of the artifact.
-        name: String,
-    },
-    /// The server takes only smaller messages.
+    Exists { name: String },
     #[snafu(display(
         "failed to put the artifact: the server takes no message of {CHUNK_SIZE} bytes; raise its `max_payload` to \
          the usual 1 MiB"
     ))]
-    Payload {
-        /// Name of the artifact.
-        name: String,
-        /// What was too large.
-        source: PublishError,
-    },
-    /// NATS does not answer.
+    Payload { name: String, source: PublishError },
     #[snafu(display(
         "failed to put the artifact: {} does not answer, or not permitted; try again when it does",
         nats()
     ))]
-    Away {
-        /// Name of the artifact.
-        name: String,
-        /// What the connection or the server said.
-        source: PublishError,
-    },
-    /// Chunks lie in another order than they were sent in.
+    Away { name: String, source: PublishError },
     #[snafu(display("failed to put the artifact: the server stored chunks out of order; try again"))]
-    Order {
-        /// Name of the artifact.
-        name: String,
-    },
-    /// The description could not be written as JSON.
+    Order { name: String },
     #[snafu(display("failed to describe the artifact"))]
-    Describe {
-        /// Name of the artifact.
-        name: String,
-        /// Why.
-        source: serde_json::Error,
-    },
+    Describe { name: String, source: serde_json::Error },
     /// An id that could name the chunks of others.
     #[snafu(display("failed to use id {id:?} of an artifact's chunks: it is none; was the run's status edited?"))]
-    Id {
-        /// The id.
-        id: String,
-    },
+    Id { id: String },
 }
 
 impl Fault for PutError {

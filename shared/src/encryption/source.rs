@@ -21,52 +21,32 @@ pub const CONFIGURATION_KEY: &str = "encryption-provider-config.yaml";
 /// Why there is no configuration.
 #[derive(Debug, Snafu)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum SourceError {
-    /// The Secret cannot be read.
     #[snafu(display("failed to read the encryption configuration that spec.encryptionConfigSecretName names"))]
     ReadSecret {
-        /// Why.
         #[snafu(source(from(cluster::Error, Box::new)))]
         source: Box<cluster::Error>,
     },
-    /// The Secret holds something else.
     #[snafu(display(
         "failed to find {CONFIGURATION_KEY:?} in the data of the Secret {name:?} in the namespace {namespace:?}; \
          `kubectl create secret generic {name} --from-file={CONFIGURATION_KEY}` makes one that has it"
     ))]
-    FindKey {
-        /// Its name.
-        name: String,
-        /// Its namespace.
-        namespace: String,
-    },
-    /// What the Secret holds is refused.
+    FindKey { name: String, namespace: String },
     #[snafu(display(
         "failed to use the encryption configuration of the Secret {name:?} in the namespace {namespace:?}"
     ))]
     UseSecret {
-        /// Its name.
         name: String,
-        /// Its namespace.
         namespace: String,
-        /// What is wrong with it.
         #[snafu(source(from(ConfigurationError, Box::new)))]
         source: Box<ConfigurationError>,
     },
-    /// The file cannot be read.
     #[snafu(display("failed to read the encryption configuration {path:?}"))]
-    ReadFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// What the file holds is refused.
+    ReadFile { path: PathBuf, source: io::Error },
     #[snafu(display("failed to use the encryption configuration {path:?}"))]
     UseFile {
-        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
         #[snafu(source(from(ConfigurationError, Box::new)))]
         source: Box<ConfigurationError>,
     },

@@ -21,49 +21,23 @@ const PAGE: u32 = 500;
 
 /// Why the ledger could not be read or written.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// Its definition is not there.
     #[snafu(display(
         "failed to find the definition of BackupArchive, the ledger of what was stored; apply your overlay's \
          foundation again"
     ))]
     NotInstalled,
-    /// The lines of a Backup cannot be listed.
     #[snafu(display("failed to list the BackupArchives of the Backup {backup:?}"))]
-    List {
-        /// The Backup.
-        backup: String,
-        /// What the server said.
-        source: ApiError,
-    },
-    /// The lines of all Backups cannot be listed.
+    List { backup: String, source: ApiError },
     #[snafu(display("failed to list the BackupArchives"))]
-    ListAll {
-        /// What the server said.
-        source: ApiError,
-    },
-    /// A line cannot be read.
+    ListAll { source: ApiError },
     #[snafu(display("failed to read the BackupArchive {name:?}"))]
-    Read {
-        /// The line.
-        name: String,
-        /// What the server said.
-        source: ApiError,
-    },
-    /// A line cannot be written.
+    Read { name: String, source: ApiError },
     #[snafu(display("failed to write the BackupArchive {name:?}"))]
-    Write {
-        /// The line.
-        name: String,
-        /// What the server said.
-        source: ApiError,
-    },
-    /// What became of an archive cannot be written.
+    Write { name: String, source: ApiError },
     #[snafu(display("failed to note in the ledger what became of an archive"))]
-    Note {
-        /// What failed.
-        source: status::Error,
-    },
+    Note { source: status::Error },
 }
 
 impl Fault for Error {

@@ -11,11 +11,10 @@ use crate::exit::{Exit, Fault};
 #[derive(Clone, Debug, Eq, PartialEq, Snafu)]
 #[snafu(module, visibility(pub(super)))]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum ParseError {
-    /// The bytes are not JSON.
     #[snafu(display("failed to read JSON: {problem} at line {line} column {column}"))]
     Malformed {
-        /// What is wrong there.
         problem: &'static str,
         /// Line of the first byte that is wrong, from 1.
         line: usize,
@@ -25,59 +24,33 @@ pub enum ParseError {
     /// A string holds half of a surrogate pair, or a number is larger than any that can be held.
     #[snafu(display("failed to read JSON: {problem} at byte {offset}"))]
     Unreadable {
-        /// What is wrong there.
         problem: &'static str,
         /// Where it begins, in bytes from 0.
         offset: usize,
     },
-    /// Nested deeper than the limit.
     #[snafu(display(
         "failed to accept JSON that is nested more than {limit} levels deep; Kubernetes' own types stay below 50"
     ))]
-    TooDeep {
-        /// The levels that are accepted.
-        limit: usize,
-    },
-    /// The JSON is a string, a number or a list.
+    TooDeep { limit: usize },
     #[snafu(display("failed to find an object: {place} is another kind of JSON value"))]
-    NotAnObject {
-        /// Where an object was expected.
-        place: &'static str,
-    },
-    /// A key stands twice in one object.
+    NotAnObject { place: &'static str },
     #[snafu(display("failed to accept key {key:?}, which {place} holds twice: readers differ in which one counts"))]
     DoubledKey {
-        /// Where it stands.
         place: &'static str,
         /// The key, shortened.
         key: String,
     },
-    /// More members than an object can have in earnest.
     #[snafu(display("failed to accept more than {limit} members in {place}"))]
-    TooManyMembers {
-        /// Where they stand.
-        place: &'static str,
-        /// The members that are accepted.
-        limit: usize,
-    },
-    /// A key that means something to the JSON library itself.
+    TooManyMembers { place: &'static str, limit: usize },
     #[snafu(display("failed to accept a key at byte {offset} that is reserved by the JSON library"))]
     ReservedKey {
         /// Where it begins, in bytes from 0.
         offset: usize,
     },
-    /// `metadata.name` is missing or empty.
     #[snafu(display("failed to find \"metadata.name\" in the object"))]
     NameMissing,
-    /// A member is there and is of the wrong type.
     #[snafu(display("failed to read {member:?}, which should be {expected}"))]
-    MemberType {
-        /// The member.
-        member: &'static str,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// The answer to a LIST has no items.
+    MemberType { member: &'static str, expected: &'static str },
     #[snafu(display("failed to find a list in the server's answer at line {line} column {column}"))]
     NotAList {
         /// Line at which that was known, from 1.

@@ -209,78 +209,34 @@ fn is_final(error: &async_nats::ConnectError) -> bool {
 
 /// Why there is no connection to NATS.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum ConnectError {
-    /// No server is named.
     #[snafu(display("failed to connect to NATS: no address; set --nats-url or NATS_URL"))]
     NoAddress,
-    /// An address that is none.
     #[snafu(display("failed to read the NATS address \"{address}\"; write nats://HOST:PORT or tls://HOST:PORT"))]
-    Address {
-        /// The address.
-        address: Address,
-    },
-    /// A login with an escape in it.
+    Address { address: Address },
     #[snafu(display(
         "failed to read user and password in the NATS address \"{address}\": they contain a \"%\"; set NATS_USER and \
          NATS_PASSWORD instead"
     ))]
-    Escaped {
-        /// The address.
-        address: Address,
-    },
-    /// The credentials cannot be read.
+    Escaped { address: Address },
     #[snafu(display("failed to read the NATS credentials {file:?}; see --nats-credentials"))]
-    Credentials {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The NKey cannot be read.
+    Credentials { file: PathBuf, source: std::io::Error },
     #[snafu(display("failed to read the NKey in {file:?}; see --nats-nkey"))]
-    Nkey {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: NkeyError,
-    },
-    /// The certificates cannot be read.
+    Nkey { file: PathBuf, source: NkeyError },
     #[snafu(display("failed to read the certificates {file:?}; see --nats-ca"))]
-    ReadCa {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// There is no certificate in the file.
+    ReadCa { file: PathBuf, source: std::io::Error },
     #[snafu(display("failed to find a certificate in {file:?}; --nats-ca wants certificates in PEM"))]
-    EmptyCa {
-        /// The file.
-        file: PathBuf,
-    },
-    /// A server answered, and refused.
+    EmptyCa { file: PathBuf },
     #[snafu(display(
         "failed to connect to NATS at {addresses}: refused; check user, password, NKey or credentials, and --nats-ca"
     ))]
-    Refused {
-        /// The addresses.
-        addresses: String,
-        /// The server's answer.
-        source: async_nats::ConnectError,
-    },
-    /// No server answered.
+    Refused { addresses: String, source: async_nats::ConnectError },
     #[snafu(display(
         "failed to connect to NATS at {addresses} within {seconds} s: {reason}; check that it runs and that NATS_URL is \
          right"
     ))]
-    Away {
-        /// The addresses.
-        addresses: String,
-        /// How long it was tried.
-        seconds: u16,
-        /// What came of the last try.
-        reason: String,
-    },
+    Away { addresses: String, seconds: u16, reason: String },
 }
 
 impl Fault for ConnectError {

@@ -406,24 +406,15 @@ impl<H: Handler> Drain<'_, H> {
 
 /// Why a consumer could not be drained.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum DrainError {
-    /// `setup` did not make it.
     #[snafu(display("failed to drain consumer {consumer:?}: it does not exist; run `setup` first"))]
-    Missing {
-        /// Name of the consumer.
-        consumer: String,
-    },
-    /// NATS does not answer.
+    Missing { consumer: String },
     #[snafu(display(
         "failed to drain consumer {consumer:?}: {} does not answer, or not permitted; try again when it does",
         nats()
     ))]
-    Away {
-        /// Name of the consumer.
-        consumer: String,
-        /// What the connection or the server said.
-        source: async_nats::Error,
-    },
+    Away { consumer: String, source: async_nats::Error },
 }
 
 impl DrainError {

@@ -32,14 +32,10 @@ pub(super) fn sign_in(file: &Path, nonce: &[u8]) -> Result<Auth, AuthError> {
 
 /// Why an NKey cannot be used.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum NkeyError {
-    /// The file cannot be read.
     #[snafu(display("failed to read the file"))]
-    Read {
-        /// Why.
-        source: std::io::Error,
-    },
-    /// What is in it is none.
+    Read { source: std::io::Error },
     #[snafu(display("failed to find the seed of a user's key, which begins with SU"))]
     Seed,
 }

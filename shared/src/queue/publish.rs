@@ -54,25 +54,16 @@ pub(super) async fn send(
 
 /// Why an event was not published.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum PublishError {
-    /// It could not be written.
     #[snafu(display("failed to publish event"))]
-    Write {
-        /// Why.
-        source: EventError,
-    },
-    /// The stream did not take it.
+    Write { source: EventError },
     #[snafu(display(
         "failed to publish on {subject:?}: stream {STREAM:?} of {} did not take it; check that it answers, has room, and that \
          `setup` ran",
         nats()
     ))]
-    Send {
-        /// The subject.
-        subject: String,
-        /// What the connection or the server said.
-        source: async_nats::jetstream::context::PublishError,
-    },
+    Send { subject: String, source: async_nats::jetstream::context::PublishError },
 }
 
 impl Fault for PublishError {

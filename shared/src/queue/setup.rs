@@ -280,50 +280,23 @@ impl What {
 
 /// Why the queue could not be set up.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum SetupError {
-    /// NATS does not answer.
     #[snafu(display(
         "failed to {verb} {kind} {name:?}: JetStream of {} does not answer; check that it runs with JetStream",
         nats()
     ))]
-    Away {
-        /// What was tried.
-        verb: &'static str,
-        /// Stream or consumer.
-        kind: &'static str,
-        /// Its name.
-        name: &'static str,
-        /// What the connection said.
-        source: async_nats::Error,
-    },
-    /// There is too little room.
+    Away { verb: &'static str, kind: &'static str, name: &'static str, source: async_nats::Error },
     #[snafu(display(
         "failed to make {kind} {name:?}: the servers have not as much room; lower --artifacts-mib or --events-mib, or \
          give JetStream more (`max_file_store`)"
     ))]
-    Room {
-        /// Stream or consumer.
-        kind: &'static str,
-        /// Its name.
-        name: &'static str,
-        /// The server's answer.
-        source: async_nats::Error,
-    },
-    /// The server refused.
+    Room { kind: &'static str, name: &'static str, source: async_nats::Error },
     #[snafu(display(
         "failed to {verb} {kind} {name:?}: refused; where one of that name was made for something else, delete it, and \
          see that --replicas is not more than there are servers"
     ))]
-    Refused {
-        /// What was tried.
-        verb: &'static str,
-        /// Stream or consumer.
-        kind: &'static str,
-        /// Its name.
-        name: &'static str,
-        /// The server's answer.
-        source: async_nats::Error,
-    },
+    Refused { verb: &'static str, kind: &'static str, name: &'static str, source: async_nats::Error },
 }
 
 impl Fault for SetupError {

@@ -34,34 +34,17 @@ pub struct Waiting {
 
 /// Why the queue was not asked to the end.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum SurveyError {
-    /// A stream.
     #[snafu(display("failed to ask {} for the stream {name:?}", nats()))]
-    AskForStream {
-        /// Its name.
-        name: String,
-        /// What the connection or the server said.
-        source: GetStreamError,
-    },
-    /// A consumer.
+    AskForStream { name: String, source: GetStreamError },
     #[snafu(display("failed to ask {} for the consumer {name:?}", nats()))]
-    AskForConsumer {
-        /// Its name.
-        name: String,
-        /// What the connection or the server said.
-        source: ConsumerInfoError,
-    },
-    /// The messages that a stream holds.
+    AskForConsumer { name: String, source: ConsumerInfoError },
     #[snafu(display(
         "failed to ask {} how many messages the stream {STREAM:?} holds for the consumer {name:?}",
         nats()
     ))]
-    CountMessages {
-        /// The consumer.
-        name: String,
-        /// What the connection or the server said.
-        source: InfoError,
-    },
+    CountMessages { name: String, source: InfoError },
 }
 
 /// Asks about everything that [`super::setup()`] makes and about these consumers, and changes nothing. What no set-up of

@@ -38,24 +38,16 @@ enum Rules {
 
 /// It is not known what is to be kept, so nothing expires.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum PolicyError {
-    /// A policy's time zone is not known, so nothing can be said of its days.
     #[snafu(display(
         "failed to find the time zone {zone:?} of the BackupPolicy, so nothing expires; give a name of the IANA database, \
          such as \"Europe/Berlin\""
     ))]
-    UnknownZone {
-        /// The name.
-        zone: String,
-        /// What the database says.
-        source: jiff::Error,
-    },
+    UnknownZone { zone: String, source: jiff::Error },
     /// A policy cannot be read, and may keep more than the Backup says.
     #[snafu(display("failed to tell what is to be kept, so nothing expires: {why}"))]
-    UnreadablePolicy {
-        /// Which policy, and why.
-        why: String,
-    },
+    UnreadablePolicy { why: String },
 }
 
 impl Fault for PolicyError {

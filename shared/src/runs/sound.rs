@@ -6,29 +6,18 @@ use crate::exit::{Exit, Fault};
 
 /// Why a snapshot that was written without an error is still not a good backup.
 #[derive(Debug, Eq, PartialEq, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Unsound {
-    /// There is nothing in it.
     #[snafu(display(
         "failed to find any object that the ResourceSet {resource_set:?} selects; correct its selectors, or install what \
          they select"
     ))]
-    Empty {
-        /// The ResourceSet.
-        resource_set: String,
-    },
-    /// There is far less in it than before.
+    Empty { resource_set: String },
     #[snafu(display(
         "failed to find as many objects as before: {objects} now, {before} in the last verified archive; if that is right, \
          allow it, and take the word {ALLOW_FEWER_OBJECTS} out after the next backup, for it lets any number through: {command}"
     ))]
-    FarFewer {
-        /// Objects now.
-        objects: u64,
-        /// Objects in the last verified archive.
-        before: u64,
-        /// What allows it.
-        command: String,
-    },
+    FarFewer { objects: u64, before: u64, command: String },
 }
 
 impl Fault for Unsound {

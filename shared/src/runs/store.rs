@@ -16,35 +16,16 @@ const PAGE: u32 = 500;
 
 /// Why the runs could not be read or written.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// The runs of a Backup cannot be listed.
     #[snafu(display("failed to list the BackupRuns of the Backup {backup:?}; are drover's CRDs installed?"))]
-    List {
-        /// The Backup.
-        backup: String,
-        /// What the server said.
-        source: ApiError,
-    },
-    /// The runs of all Backups cannot be listed.
+    List { backup: String, source: ApiError },
     #[snafu(display("failed to list the BackupRuns; are drover's CRDs installed?"))]
-    ListAll {
-        /// What the server said.
-        source: ApiError,
-    },
-    /// A run cannot be opened.
+    ListAll { source: ApiError },
     #[snafu(display("failed to open the BackupRun {name:?}"))]
-    Open {
-        /// The run.
-        name: String,
-        /// What the server said.
-        source: ApiError,
-    },
-    /// A run's status cannot be written.
+    Open { name: String, source: ApiError },
     #[snafu(display("failed to record the run"))]
-    Record {
-        /// What failed.
-        source: status::Error,
-    },
+    Record { source: status::Error },
 }
 
 impl Fault for Error {

@@ -7,6 +7,7 @@ use crate::exit::{Exit, Fault};
 /// Why a ResourceSet cannot be read. Selectors are counted as `kubectl explain` and JSON paths count them, from 0.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum PlanError {
     /// A regexp that Go would not read either.
     #[snafu(display(
@@ -14,59 +15,38 @@ pub enum PlanError {
          regexp of Go's RE2"
     ))]
     ReadPattern {
-        /// Which selector.
         selector: usize,
-        /// Which of its fields.
         field: &'static str,
         /// The regexp, cut to 100 characters.
         value: String,
         /// The character at which it goes wrong, from 1.
         position: usize,
-        /// What is wrong.
         problem: &'static str,
     },
-    /// An `apiVersion` that no group and version can have.
     #[snafu(display(
         "failed to read apiVersion {value:?} of resourceSelectors[{selector}]; give a group and version such as \
          \"apps/v1\", or \"v1\""
     ))]
-    ReadApiVersion {
-        /// Which selector.
-        selector: usize,
-        /// What it says.
-        value: String,
-    },
-    /// Label selectors that Kubernetes refuses.
+    ReadApiVersion { selector: usize, value: String },
     #[snafu(display("failed to read labelSelectors of resourceSelectors[{selector}]: {value:?} {problem}"))]
     ReadLabels {
-        /// Which selector.
         selector: usize,
         /// The key, value or operator.
         value: String,
-        /// What is wrong with it.
         problem: &'static str,
     },
-    /// A field selector that is no path.
     #[snafu(display(
         "failed to read fieldSelectors of resourceSelectors[{selector}]: {value:?} is no path such as \"status.phase\""
     ))]
-    ReadField {
-        /// Which selector.
-        selector: usize,
-        /// What it says.
-        value: String,
-    },
-    /// A name that no object can have.
+    ReadField { selector: usize, value: String },
     #[snafu(display(
         "failed to read {field} of resourceSelectors[{selector}]: no object can be named {value:?} (\"/\" and \"%\" are \
          not allowed)"
     ))]
     ReadName {
-        /// Which selector.
         selector: usize,
         /// `resourceNames` or `namespaces`.
         field: &'static str,
-        /// The name.
         value: String,
     },
 }

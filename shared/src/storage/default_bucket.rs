@@ -12,41 +12,21 @@ pub const CHARTS_SECRET: &str = "rancher-backup-s3";
 
 /// Why the Secret names no bucket.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum DefaultBucketError {
-    /// There is no bucket in it.
     #[snafu(display(
         "failed to find `bucketName` in the Secret {secret:?}; it names the bucket of the default location"
     ))]
-    FindBucket {
-        /// The Secret's name.
-        secret: String,
-    },
-    /// A key is no text.
+    FindBucket { secret: String },
     #[snafu(display("failed to read `{key}` in the Secret {secret:?}: it is not plain text"))]
-    ReadText {
-        /// The Secret's name.
-        secret: String,
-        /// The key.
-        key: &'static str,
-        /// Where it is none.
-        source: std::str::Utf8Error,
-    },
-    /// The switch is neither on nor off.
+    ReadText { secret: String, key: &'static str, source: std::str::Utf8Error },
     #[snafu(display("failed to read `insecureTLSSkipVerify` in the Secret {secret:?}; write \"true\" or \"false\""))]
-    ReadSwitch {
-        /// The Secret's name.
-        secret: String,
-        /// What it is instead.
-        source: std::str::ParseBoolError,
-    },
-    /// The client's settings are none.
+    ReadSwitch { secret: String, source: std::str::ParseBoolError },
     #[snafu(display(
         "failed to read `clientConfig` in the Secret {secret:?}; write it as in `storageLocation.s3` of a Backup"
     ))]
     ReadClientConfig {
-        /// The Secret's name.
         secret: String,
-        /// What is wrong with it.
         #[snafu(source(from(serde_saphyr::Error, Box::new)))]
         source: Box<serde_saphyr::Error>,
     },

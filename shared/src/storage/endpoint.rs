@@ -14,8 +14,8 @@ use crate::resources::BucketLookup;
 /// Why an endpoint cannot be used.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum EndpointProblem {
-    /// Neither http nor https.
     #[snafu(display("{scheme:?} is not spoken: write `http://`, `https://`, or nothing for https"))]
     Scheme {
         /// What stands before `://`.
@@ -23,18 +23,9 @@ pub enum EndpointProblem {
     },
     /// More than host and port; what else it holds may be a secret and is not printed.
     #[snafu(display("it holds {what}: write only host and port; {hint}"))]
-    More {
-        /// Which part of a URL it is.
-        what: &'static str,
-        /// Where that belongs.
-        hint: &'static str,
-    },
-    /// No host name or port.
+    More { what: &'static str, hint: &'static str },
     #[snafu(display("it is not a host name with an optional port from 1 to 65535"))]
-    Host {
-        /// What the parser says.
-        source: <Url as FromStr>::Err,
-    },
+    Host { source: <Url as FromStr>::Err },
     /// White space or a control character, which a URL would lose, or port 0.
     #[snafu(display("it is not a host name with an optional port from 1 to 65535"))]
     Character,

@@ -18,46 +18,23 @@ use crate::nearest::Nearest;
 /// Why a place could not be opened.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum OpenError {
-    /// No HTTP client could be built.
     #[snafu(display("failed to prepare the connection to {place}"))]
-    Build {
-        /// The place, for people.
-        place: String,
-        /// What is wrong.
-        source: BuildProblem,
-    },
-    /// No credentials in the environment.
+    Build { place: String, source: BuildProblem },
     #[snafu(display(
         "failed to find credentials for {place}: name a Secret in `credentialSecretName`, or give the pod an IAM role; on the \
          command line set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     ))]
-    FindCredentials {
-        /// The place, for people.
-        place: String,
-        /// What the SDK says.
-        source: CredentialsError,
-    },
-    /// The service that gives credentials to this pod failed.
+    FindCredentials { place: String, source: CredentialsError },
     #[snafu(display(
         "failed to get the pod's own credentials for {place}; check its IAM role, or name a Secret in \
          `credentialSecretName`; on the command line set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or leave the \
          metadata service of the machine out (AWS_EC2_METADATA_DISABLED=true)"
     ))]
-    GetCredentials {
-        /// The place, for people.
-        place: String,
-        /// What the SDK says.
-        source: CredentialsError,
-    },
-    /// The service cannot be reached.
+    GetCredentials { place: String, source: CredentialsError },
     #[snafu(display("failed to reach {place}"))]
-    Reach {
-        /// The place, for people.
-        place: String,
-        /// Why not.
-        source: Reason,
-    },
+    Reach { place: String, source: Reason },
 }
 
 impl Fault for OpenError {
@@ -73,127 +50,40 @@ impl Fault for OpenError {
 /// Why something could not be done at a place.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// The name is none of an archive.
     #[snafu(display("failed to use {name:?} as the name of an archive"))]
-    UseName {
-        /// The name.
-        name: String,
-        /// What is wrong with it.
-        source: NameProblem,
-    },
+    UseName { name: String, source: NameProblem },
     /// The local file that is to be stored, or into which an archive is fetched, failed.
     #[snafu(display("failed to use the local file of the archive {name:?}"))]
-    UseLocalFile {
-        /// The archive's name.
-        name: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// An archive could not be stored.
+    UseLocalFile { name: String, source: io::Error },
     #[snafu(display("failed to store {name:?} at {place}"))]
-    Store {
-        /// The archive's name.
-        name: String,
-        /// The place, for people.
-        place: String,
-        /// Why not.
-        source: Reason,
-    },
-    /// Another archive has the name.
+    Store { name: String, place: String, source: Reason },
     #[snafu(display(
         "failed to store {name:?} at {place}: another whole archive of that name lies there, {recorded}, and is kept; where \
          another cluster writes there, give each a folder of its own"
     ))]
-    Another {
-        /// The name.
-        name: String,
-        /// The place, for people.
-        place: String,
-        /// What the other one is.
-        recorded: Content,
-    },
-    /// There is no archive of this name.
+    Another { name: String, place: String, recorded: Content },
     #[snafu(display("failed to find {name:?} at {place}{nearest}"))]
-    Find {
-        /// The name.
-        name: String,
-        /// The place, for people.
-        place: String,
-        /// Names of archives that are there.
-        nearest: Nearest,
-        /// What the place says.
-        source: Reason,
-    },
-    /// An archive could not be read.
+    Find { name: String, place: String, nearest: Nearest, source: Reason },
     #[snafu(display("failed to read {name:?} at {place}"))]
-    Read {
-        /// The archive's name.
-        name: String,
-        /// The place, for people.
-        place: String,
-        /// Why not.
-        source: Reason,
-    },
-    /// The archives could not be listed.
+    Read { name: String, place: String, source: Reason },
     #[snafu(display("failed to list the archives at {place}"))]
-    List {
-        /// The place, for people.
-        place: String,
-        /// Why not.
-        source: Reason,
-    },
-    /// The archive is marked as a bad copy.
+    List { place: String, source: Reason },
     #[snafu(display(
         "failed to read {name:?} at {place}: it is marked as a bad copy, see {mark:?} there; use another archive or store \
          this one anew"
     ))]
-    Marked {
-        /// The archive's name.
-        name: String,
-        /// The place, for people.
-        place: String,
-        /// The name of the mark beside it.
-        mark: String,
-    },
-    /// An archive could not be removed.
+    Marked { name: String, place: String, mark: String },
     #[snafu(display("failed to remove {name:?} at {place}"))]
-    Remove {
-        /// The archive's name.
-        name: String,
-        /// The place, for people.
-        place: String,
-        /// Why not.
-        source: Reason,
-    },
+    Remove { name: String, place: String, source: Reason },
     /// An archive could not be marked as a bad copy, or its mark not be lifted.
     #[snafu(display("failed to change the mark of a bad copy beside {name:?} at {place}"))]
-    Mark {
-        /// The archive's name.
-        name: String,
-        /// The place, for people.
-        place: String,
-        /// Why not.
-        source: Reason,
-    },
-    /// What uploads that were cut off left could not be removed.
+    Mark { name: String, place: String, source: Reason },
     #[snafu(display("failed to remove what forgotten uploads left at {place}"))]
-    Tidy {
-        /// The place, for people.
-        place: String,
-        /// Why not.
-        source: Reason,
-    },
-    /// What was read back is not what was stored.
+    Tidy { place: String, source: Reason },
     #[snafu(display("failed to verify {name:?} at {place}: {difference}"))]
-    Verify {
-        /// The archive's name.
-        name: String,
-        /// The place, for people.
-        place: String,
-        /// What came back.
-        difference: Box<Difference>,
-    },
+    Verify { name: String, place: String, difference: Box<Difference> },
 }
 
 /// What came back instead of what was stored.
@@ -287,19 +177,12 @@ impl fmt::Display for Found {
 
 /// Why a place did not do what was asked.
 #[derive(Clone, Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Reason {
-    /// A service of S3.
     #[snafu(transparent)]
-    Service {
-        /// Why.
-        source: Refusal,
-    },
-    /// A folder of this machine.
+    Service { source: Refusal },
     #[snafu(transparent)]
-    Folder {
-        /// Why.
-        source: FolderRefusal,
-    },
+    Folder { source: FolderRefusal },
 }
 
 impl Reason {

@@ -35,19 +35,12 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Why no client could be built.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum BuildProblem {
-    /// The certificates do not make a configuration.
     #[snafu(context(false), display("failed to set up TLS"))]
-    Tls {
-        /// What rustls says.
-        source: rustls::Error,
-    },
-    /// No roots in the system, say.
+    Tls { source: rustls::Error },
     #[snafu(context(false), display("failed to set up the HTTP client; does the system have root certificates?"))]
-    Client {
-        /// What reqwest says.
-        source: reqwest::Error,
-    },
+    Client { source: reqwest::Error },
 }
 
 /// No byte went either way for too long.

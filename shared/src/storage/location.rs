@@ -17,99 +17,48 @@ use crate::resources::{
 
 /// Why a location cannot be used; all of them are for the user to correct.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum LocationError {
-    /// `endpoint` is no host and port.
     #[snafu(display("failed to read `endpoint` of the storage location"))]
-    ReadEndpoint {
-        /// What is wrong with it.
-        source: EndpointProblem,
-    },
-    /// `bucketName` is no name of a bucket.
+    ReadEndpoint { source: EndpointProblem },
     #[snafu(display(
         "failed to use {bucket:?} as `bucketName` of the storage location: a bucket's name has 3 to 63 letters, digits, \
          dots, hyphens and underscores"
     ))]
-    UseBucket {
-        /// The name.
-        bucket: String,
-    },
-    /// `folder` means another place than it seems to.
+    UseBucket { bucket: String },
     #[snafu(display("failed to use {folder:?} as `folder` of the storage location"))]
-    UseFolder {
-        /// The folder.
-        folder: String,
-        /// What is wrong with it.
-        source: FolderProblem,
-    },
-    /// The folder before the file name in `backupFilename` means another place than it seems to.
+    UseFolder { folder: String, source: FolderProblem },
     #[snafu(display("failed to use the folder {folder:?} of `backupFilename`"))]
-    UseSubfolder {
-        /// The folder.
-        folder: String,
-        /// What is wrong with it.
-        source: FolderProblem,
-    },
-    /// `region` is no name of a region.
+    UseSubfolder { folder: String, source: FolderProblem },
     #[snafu(display("failed to use {region:?} as `region` of the storage location: write it as in \"eu-central-1\""))]
-    UseRegion {
-        /// The region.
-        region: String,
-    },
-    /// `endpointCA` is no certificate.
+    UseRegion { region: String },
     #[snafu(display(
         "failed to read `endpointCA` of the storage location: it must be the base64 of a certificate in PEM"
     ))]
-    ReadCertificate {
-        /// What is wrong with it.
-        source: CertificateProblem,
-    },
-    /// The Secret was not given.
+    ReadCertificate { source: CertificateProblem },
     #[snafu(display(
         "failed to find the Secret {secret:?} with the credentials of the storage location; create it with the keys \
          `accessKey` and `secretKey`, or correct `credentialSecretName` and `credentialSecretNamespace`"
     ))]
-    FindSecret {
-        /// Its name.
-        secret: String,
-    },
-    /// The Secret lacks a key, or the key is empty.
+    FindSecret { secret: String },
     #[snafu(display("failed to find `{key}` in the Secret {secret:?}; it needs the keys `accessKey` and `secretKey`"))]
-    FindSecretKey {
-        /// The Secret's name.
-        secret: String,
-        /// The key that it lacks.
-        key: &'static str,
-    },
-    /// A further place names a bucket and a volume, or neither.
+    FindSecretKey { secret: String, key: &'static str },
     #[snafu(display("failed to use the place {name:?}: it names {what}; name either `s3` or `local`"))]
     ChoosePlace {
-        /// The place's name.
         name: String,
         /// Both or neither.
         what: &'static str,
     },
-    /// `local.volume` is no name of a volume.
     #[snafu(display(
         "failed to use {volume:?} as `local.volume` of the place {name:?}: a volume's name has 1 to 63 lower-case \
          letters, digits and hyphens, the hyphens inside"
     ))]
-    UseVolume {
-        /// The place's name.
-        name: String,
-        /// The volume's name.
-        volume: String,
-    },
-    /// What the Secret holds cannot be a key of S3.
+    UseVolume { name: String, volume: String },
     #[snafu(display(
         "failed to read `{key}` in the Secret {secret:?}: it is not plain text; was it encoded with base64 twice, or from \
          another file?"
     ))]
-    ReadSecretKey {
-        /// The Secret's name.
-        secret: String,
-        /// The key.
-        key: &'static str,
-    },
+    ReadSecretKey { secret: String, key: &'static str },
 }
 
 impl Fault for LocationError {

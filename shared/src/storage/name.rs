@@ -16,23 +16,19 @@ const LONGEST_KEY: usize = 1024;
 
 /// Why a name is not that of an archive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum NameProblem {
-    /// There is nothing in it.
     #[snafu(display("it is empty"))]
     Empty,
-    /// It is longer than a file system takes.
     #[snafu(display("it is longer than {LONGEST_NAME} bytes"))]
     Long,
-    /// It holds a separator of folders.
     #[snafu(display("it is more than a file name: put the folder into the storage location"))]
     Separator,
     /// It begins with a dot, as what drover has not finished writing does, or climbs.
     #[snafu(display("it begins with a dot or holds `..`"))]
     Dots,
-    /// It holds a control character.
     #[snafu(display("it holds a control character"))]
     Control,
-    /// It is what drover writes beside an archive.
     #[snafu(display("it ends with `.sha256` or `.bad`, as what drover writes beside an archive"))]
     Companion,
 }
@@ -98,14 +94,13 @@ pub(super) fn is_plain(name: &str) -> bool {
 /// Why a folder in a bucket cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Snafu)]
 #[snafu(context(suffix(FolderSnafu)))]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum FolderProblem {
     /// With the longest name of an archive it is longer than a key may be.
     #[snafu(display("it is longer than {} bytes", LONGEST_KEY - LONGEST_NAME - 1))]
     Long,
-    /// It holds `..`, which leads elsewhere.
     #[snafu(display("`..` is no folder of a place"))]
     Dots,
-    /// It holds a backslash or a control character.
     #[snafu(display("it holds a backslash or a control character"))]
     Character,
 }

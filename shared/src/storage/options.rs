@@ -31,31 +31,16 @@ pub struct StorageOptions {
 
 /// Why a place cannot be told.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum LocateError {
-    /// The Secret of its credentials.
     #[snafu(display("failed to read the credentials of the storage location"))]
-    ReadCredentials {
-        /// Why.
-        source: cluster::Error,
-    },
-    /// The Secret of the default bucket.
+    ReadCredentials { source: cluster::Error },
     #[snafu(display("failed to read which bucket is the default location; see --default-s3-secret"))]
-    ReadDefault {
-        /// Why.
-        source: cluster::Error,
-    },
-    /// What that Secret says.
+    ReadDefault { source: cluster::Error },
     #[snafu(display("failed to use the default location"))]
-    UseDefault {
-        /// What is wrong with it.
-        source: DefaultBucketError,
-    },
-    /// The location itself.
+    UseDefault { source: DefaultBucketError },
     #[snafu(display("failed to use the storage location"))]
-    Resolve {
-        /// What is wrong with it.
-        source: LocationError,
-    },
+    Resolve { source: LocationError },
 }
 
 impl Fault for LocateError {

@@ -38,28 +38,17 @@ pub(super) enum Trust {
 
 /// Why the text of `endpointCA` is no certificate.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum CertificateProblem {
-    /// Neither PEM nor base64.
     #[snafu(display("it is neither PEM nor base64 of PEM"))]
-    Decode {
-        /// What the decoder says.
-        source: base64::DecodeError,
-    },
-    /// PEM that is cut off or damaged.
+    Decode { source: base64::DecodeError },
     #[snafu(display("its PEM is damaged"))]
-    Pem {
-        /// What the parser says.
-        source: rustls::pki_types::pem::Error,
-    },
+    Pem { source: rustls::pki_types::pem::Error },
     /// No certificate in it: a private key alone, say.
     #[snafu(display("there is no certificate in it"))]
     Empty,
-    /// PEM around something that is no certificate.
     #[snafu(display("what its PEM holds is no X.509 certificate"))]
-    Certificate {
-        /// What the parser says.
-        source: rustls::Error,
-    },
+    Certificate { source: rustls::Error },
 }
 
 /// Reads the certificates of `endpointCA`: base64 of PEM, as Rancher documents it, or PEM itself.
