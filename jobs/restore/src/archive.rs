@@ -16,20 +16,10 @@ use crate::types::{Type, Types};
 /// Why an object of an archive that was read and checked cannot be used all the same.
 #[derive(Debug, Snafu)]
 pub(crate) enum ArchiveError {
-    /// The spool cannot be read any more.
     #[snafu(display("failed to read an object back from the temporary file; is its disk in order?"))]
-    Load {
-        /// The cause.
-        source: io::Error,
-    },
-    /// The object is not what it must be.
+    Load { source: io::Error },
     #[snafu(display("failed to read the object {name:?} of the archive"))]
-    Parse {
-        /// Its name.
-        name: String,
-        /// The cause.
-        source: serde_json::Error,
-    },
+    Parse { name: String, source: serde_json::Error },
 }
 
 impl Fault for ArchiveError {

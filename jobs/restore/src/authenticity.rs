@@ -14,42 +14,24 @@ use crate::recorded::Evidence;
 #[derive(Debug, Eq, PartialEq, Snafu)]
 #[snafu(visibility(pub(crate)))]
 pub(crate) enum AuthenticityError {
-    /// Its MAC is of no key.
     #[snafu(display(
         "failed to trust the archive {filename:?}: no key of the encryption configuration made the MAC that is recorded beside \
          it, so somebody changed the archive or the MAC, or the configuration lacks the key; nothing was changed. Restore \
          another archive, or add the key that the archive was made with; who trusts this one applies a copy of the file alone \
          by hand, with `restore apply`"
     ))]
-    WrongMac {
-        /// The archive's file name.
-        filename: String,
-    },
-    /// Nothing proves who made it, and that is asked for.
+    WrongMac { filename: String },
     #[snafu(display(
         "failed to accept the archive {filename:?}: {by} asks for an authentic one, and nothing proves who made this one: \
          {why}, and this cluster recorded no digest of it; nothing was changed. Restore another archive or, where this one \
          is trusted, take that back"
     ))]
-    Unproved {
-        /// The archive's file name.
-        filename: String,
-        /// What asks for it.
-        by: String,
-        /// Why nothing proves it.
-        why: &'static str,
-    },
-    /// It may be asked for.
+    Unproved { filename: String, by: String, why: &'static str },
     #[snafu(display(
         "failed to tell whether the archive {filename:?}, of which nothing proves who made it, may be restored; nothing was \
          changed: {why}"
     ))]
-    UnknownPolicy {
-        /// The archive's file name.
-        filename: String,
-        /// Why it is not known.
-        why: String,
-    },
+    UnknownPolicy { filename: String, why: String },
 }
 
 impl Fault for AuthenticityError {

@@ -24,36 +24,17 @@ use crate::cluster_job::{Context, JOB};
 /// Why it is not known which archive is meant.
 #[derive(Debug, Snafu)]
 pub(crate) enum ChoiceError {
-    /// The latest one of what?
     #[snafu(display(
         "failed to tell of which Backup the latest archive is meant: name it in the annotation {LATEST_OF_ANNOTATION}"
     ))]
     NoBackup,
-    /// An annotation names a place that no policy knows.
     #[snafu(display(
         "failed to find the place {place:?} that the annotation {annotation} names among those of the Backup {backup:?}: \
          {known}; correct it, or the BackupPolicy"
     ))]
-    UnknownPlace {
-        /// The annotation.
-        annotation: &'static str,
-        /// The name.
-        place: String,
-        /// The Backup.
-        backup: String,
-        /// The names of the places that there are.
-        known: String,
-    },
-    /// What was chosen cannot be noted.
+    UnknownPlace { annotation: &'static str, place: String, backup: String, known: String },
     #[snafu(display("failed to note on the Restore {restore:?} that the latest archive is {filename:?}"))]
-    Note {
-        /// The Restore.
-        restore: String,
-        /// The archive.
-        filename: String,
-        /// What the server said.
-        source: ApiError,
-    },
+    Note { restore: String, filename: String, source: ApiError },
 }
 
 impl Fault for ChoiceError {

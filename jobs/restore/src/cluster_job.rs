@@ -42,53 +42,26 @@ pub(crate) const JOB: &str = drover::job::name::RESTORE;
 pub(crate) enum JobError {
     /// Its encryption configuration is missing or refused, and stays so until somebody mends it.
     #[snafu(display("failed to prepare the decryption; nothing was changed"))]
-    Encryption {
-        /// Why.
-        source: encryption::SourceError,
-    },
-    /// The spool.
+    Encryption { source: encryption::SourceError },
     #[snafu(display("failed to use the spool folder; give it room, or name another with --spool"))]
-    UseSpool {
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The archive's reading is gone.
+    UseSpool { source: std::io::Error },
     #[snafu(display("failed to wait for the archive to be read; this is a fault of drover"))]
-    JoinReading {
-        /// How it ended.
-        source: tokio::task::JoinError,
-    },
-    /// The archive is refused.
+    JoinReading { source: tokio::task::JoinError },
     #[snafu(display("failed to read the archive {filename:?}; nothing was changed"))]
-    ReadArchive {
-        /// Its file name.
-        filename: String,
-        /// What is wrong with it.
-        source: ReadError,
-    },
-    /// Objects failed.
+    ReadArchive { filename: String, source: ReadError },
     #[snafu(display("{words}"))]
     ObjectsFailed {
         /// The counts, and the causes.
         words: String,
     },
-    /// Another restore is at work.
     #[snafu(display(
         "failed to begin: {holder:?} restores this cluster, and what waits is left to the next job; nothing was changed"
     ))]
-    Busy {
-        /// Who holds the Lease.
-        holder: String,
-    },
-    /// The Lease went to somebody else.
+    Busy { holder: String },
     #[snafu(display("failed to keep the Lease of restores; whoever took it goes on"))]
     LoseLease,
-    /// Somebody ended it, or took the Lease.
     #[snafu(display("failed to finish: {words}; the next job goes on"))]
-    Interrupted {
-        /// The counts, in words.
-        words: String,
-    },
+    Interrupted { words: String },
 }
 
 impl JobError {

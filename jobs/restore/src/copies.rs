@@ -59,34 +59,18 @@ pub(crate) enum KeptCopy {
 /// Why there is no copy; then nothing is deleted.
 #[derive(Debug, Snafu)]
 pub(crate) enum KeepError {
-    /// It cannot be packed.
     #[snafu(display("it cannot be changed, and was not deleted to be created again: failed to pack a copy of it"))]
-    Pack {
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The server refused the Secret.
+    Pack { source: std::io::Error },
     #[snafu(display(
         "it cannot be changed, and was not deleted to be created again: failed to keep a copy of it in a Secret of the \
          namespace {namespace:?}; see what refuses Secrets there"
     ))]
-    Secret {
-        /// drover's namespace.
-        namespace: String,
-        /// What the server said.
-        source: RequestError,
-    },
-    /// The file cannot be written.
+    Secret { namespace: String, source: RequestError },
     #[snafu(display(
         "it cannot be changed, and was not deleted to be created again: failed to keep a copy of it in the file {path:?}; \
          have the archive in a folder that can be written"
     ))]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    File { path: PathBuf, source: std::io::Error },
 }
 
 impl KeepError {

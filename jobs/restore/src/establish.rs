@@ -25,20 +25,10 @@ const READS_AT_ONCE: usize = 16;
 /// Why it is not known whether the definitions are ready.
 #[derive(Debug, Snafu)]
 pub(crate) enum EstablishError {
-    /// The server does not say.
     #[snafu(display("failed to see whether the definition {name:?} is established"))]
-    Get {
-        /// Its name.
-        name: String,
-        /// The cause.
-        source: RequestError,
-    },
-    /// The server does not say what it serves.
+    Get { name: String, source: RequestError },
     #[snafu(transparent)]
-    Discover {
-        /// The cause.
-        source: DiscoveryError,
-    },
+    Discover { source: DiscoveryError },
 }
 
 impl Fault for EstablishError {

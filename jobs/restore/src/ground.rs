@@ -24,51 +24,26 @@ use crate::request::{RequestError, Server};
 /// Why it is not known what drover stands on.
 #[derive(Debug, Snafu)]
 pub(crate) enum GroundError {
-    /// What names Secrets cannot be read.
     #[snafu(display(
         "failed to read the {what}, and so which Secrets drover works with; nothing was changed. May this user read them?"
     ))]
-    Read {
-        /// What it is.
-        what: &'static str,
-        /// What the server said.
-        source: RequestError,
-    },
-    /// The server sent something else.
+    Read { what: &'static str, source: RequestError },
     #[snafu(display("failed to read the server's answer about the {what}; nothing was changed. Try again"))]
-    Answer {
-        /// What was asked for.
-        what: &'static str,
-    },
-    /// One of those that name Secrets is not as it should be.
+    Answer { what: &'static str },
     #[snafu(display(
         "failed to read the {kind} {name:?}, and so which Secrets it names; nothing was changed. Correct it, or delete it"
     ))]
-    Parse {
-        /// Its kind.
-        kind: String,
-        /// Its name.
-        name: String,
-        /// The cause.
-        source: serde_json::Error,
-    },
-    /// Nobody knows which Secrets policies name.
+    Parse { kind: String, name: String, source: serde_json::Error },
     #[snafu(display(
         "failed to find the definition of BackupPolicy, so it is not known which Secrets policies name; nothing was \
          changed. Apply your overlay's foundation again"
     ))]
     FindPolicies,
-    /// drover runs, and not there.
     #[snafu(display(
         "failed to find drover in the namespace {namespace:?}: it runs in {runs_in:?}, and what it stands on is to be kept \
          there; nothing was changed. Use --drover-namespace {runs_in}"
     ))]
-    Elsewhere {
-        /// Where it is said to run.
-        namespace: String,
-        /// Where it does.
-        runs_in: String,
-    },
+    Elsewhere { namespace: String, runs_in: String },
 }
 
 impl Fault for GroundError {

@@ -21,24 +21,12 @@ use crate::report::printable;
 /// Why an archive that was read cannot be summed up.
 #[derive(Debug, Snafu)]
 pub(crate) enum InspectError {
-    /// What it says of its making cannot be read.
     #[snafu(display("failed to read the entry filters/drover.json of the archive"))]
-    Contents {
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// Its ResourceSet is none.
+    Contents { source: serde_json::Error },
     #[snafu(display("failed to read the ResourceSet of the archive"))]
-    ResourceSet {
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// The spool cannot be read any more.
+    ResourceSet { source: serde_json::Error },
     #[snafu(display("failed to read an object back from the temporary file; is its disk in order?"))]
-    Load {
-        /// The cause.
-        source: io::Error,
-    },
+    Load { source: io::Error },
 }
 
 impl Fault for InspectError {

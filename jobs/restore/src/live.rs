@@ -36,30 +36,12 @@ const READS_AT_ONCE: usize = 16;
 /// Why it is not known what is live.
 #[derive(Debug, Snafu)]
 pub(crate) enum LiveError {
-    /// A type could not be listed.
     #[snafu(transparent)]
-    List {
-        /// The cause.
-        source: PagesError,
-    },
-    /// An object could not be read.
+    List { source: PagesError },
     #[snafu(display("failed to read the live {plural} {name:?}"))]
-    Get {
-        /// Its plural name.
-        plural: String,
-        /// Its name.
-        name: String,
-        /// The cause.
-        source: RequestError,
-    },
-    /// What was listed could not be compared.
+    Get { plural: String, name: String, source: RequestError },
     #[snafu(display("failed to compare the live {plural:?} with the archive"))]
-    Compare {
-        /// Its plural name.
-        plural: String,
-        /// The cause.
-        source: CompareError,
-    },
+    Compare { plural: String, source: CompareError },
 }
 
 impl LiveError {

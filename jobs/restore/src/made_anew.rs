@@ -104,31 +104,15 @@ pub(crate) struct Named(Vec<ObjectName>);
 /// Why a restore that names objects does not begin.
 #[derive(Debug, Snafu)]
 pub(crate) enum NamedError {
-    /// The archive has none of that name.
     #[snafu(display(
         "failed to find {name:?} in the archive, which is named to be made anew ({ANNOTATION}, --recreate){nearest}; \
          nothing was changed. Correct the name, or leave it out, then {again}"
     ))]
-    Unknown {
-        /// The name.
-        name: String,
-        /// What may be meant.
-        nearest: Nearest,
-        /// How the restore is run once more.
-        again: Again,
-    },
-    /// The spool cannot be read any more.
+    Unknown { name: String, nearest: Nearest, again: Again },
     #[snafu(display("failed to read an object back from the temporary file; is its disk in order?"))]
-    Load {
-        /// The cause.
-        source: io::Error,
-    },
-    /// The thread that looked for them ended early.
+    Load { source: io::Error },
     #[snafu(display("failed to wait for the objects that are named to be found"))]
-    Aborted {
-        /// The cause.
-        source: tokio::task::JoinError,
-    },
+    Aborted { source: tokio::task::JoinError },
 }
 
 impl Fault for NamedError {

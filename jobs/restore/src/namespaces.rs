@@ -37,40 +37,16 @@ const MADE: &str = "made: the archive has objects in it and no Namespace object"
 /// Why it is not known whether the namespaces are there.
 #[derive(Debug, Snafu)]
 pub(crate) enum NamespacesError {
-    /// They cannot be listed.
     #[snafu(transparent)]
-    List {
-        /// The cause.
-        source: PagesError,
-    },
-    /// The server sent something else than a list.
+    List { source: PagesError },
     #[snafu(display("failed to read the server's list of namespaces"))]
-    ReadList {
-        /// The cause.
-        source: ParseError,
-    },
-    /// A live namespace is none.
+    ReadList { source: ParseError },
     #[snafu(display("failed to read a namespace that the server sent"))]
-    ReadOne {
-        /// The cause.
-        source: serde_json::Error,
-    },
-    /// One that is being deleted cannot be looked at.
+    ReadOne { source: serde_json::Error },
     #[snafu(display("failed to see whether the namespace {name:?}, which is being deleted, is gone"))]
-    Look {
-        /// Its name.
-        name: String,
-        /// The cause.
-        source: RequestError,
-    },
-    /// The server did not answer when one was to be made.
+    Look { name: String, source: RequestError },
     #[snafu(display("failed to make the namespace {name:?}, which objects of the archive lie in"))]
-    Make {
-        /// Its name.
-        name: String,
-        /// The cause.
-        source: RequestError,
-    },
+    Make { name: String, source: RequestError },
 }
 
 impl Fault for NamespacesError {

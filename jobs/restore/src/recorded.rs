@@ -20,46 +20,20 @@ const PAGE: u32 = 500;
 /// Why an archive is not trusted.
 #[derive(Debug, Snafu)]
 pub(crate) enum RecordedError {
-    /// It is not the one that was stored.
     #[snafu(display(
         "failed to trust the archive {filename:?}: its SHA-256 is {found}, and its {kind} {name:?} recorded {recorded} when \
          it was made; nothing was changed. Find out who changed the file and restore another one; who trusts this one \
          applies it by hand, with `restore apply`"
     ))]
-    Differs {
-        /// The archive's file name.
-        filename: String,
-        /// The SHA-256 of what was fetched.
-        found: Sha256,
-        /// What recorded another one.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-        /// The SHA-256 that it recorded.
-        recorded: String,
-    },
-    /// It is not the one that was stored, by what was recorded beside it.
+    Differs { filename: String, found: Sha256, kind: &'static str, name: String, recorded: String },
     #[snafu(display(
         "failed to trust the archive {filename:?}: its SHA-256 is {found}, and {recorded} is recorded beside it at {place}, \
          from when it was stored; nothing was changed. Find out who changed the file and restore another one; who trusts \
          this one applies it by hand, with `restore apply`"
     ))]
-    DiffersFromLabel {
-        /// The archive's file name.
-        filename: String,
-        /// The SHA-256 of what was fetched.
-        found: Sha256,
-        /// The place.
-        place: String,
-        /// The SHA-256 that is recorded there.
-        recorded: Sha256,
-    },
-    /// The runs cannot be read.
+    DiffersFromLabel { filename: String, found: Sha256, place: String, recorded: Sha256 },
     #[snafu(display("failed to read the BackupRuns, to compare the archive's digest with; may this user list them?"))]
-    List {
-        /// What the server said.
-        source: ApiError,
-    },
+    List { source: ApiError },
 }
 
 impl Fault for RecordedError {

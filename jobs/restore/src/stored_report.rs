@@ -28,69 +28,25 @@ fn piece_name(uid: &str, index: usize) -> String {
 /// Why there is no report.
 #[derive(Debug, Snafu)]
 pub(crate) enum ReportError {
-    /// The results cannot be packed.
     #[snafu(display("failed to pack the report"))]
-    Pack {
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The thread that packs ended early.
+    Pack { source: std::io::Error },
     #[snafu(display("failed to wait for the report to be packed"))]
-    Aborted {
-        /// The cause.
-        source: tokio::task::JoinError,
-    },
-    /// A piece cannot be written.
+    Aborted { source: tokio::task::JoinError },
     #[snafu(display("failed to write the ConfigMap {name:?} in the namespace {namespace:?}"))]
-    WritePiece {
-        /// The piece.
-        name: String,
-        /// drover's namespace.
-        namespace: String,
-        /// What the server said.
-        source: ApiError,
-    },
-    /// The pieces cannot be read.
+    WritePiece { name: String, namespace: String, source: ApiError },
     #[snafu(display("failed to read the ConfigMaps of the report in the namespace {namespace:?}"))]
-    ListPieces {
-        /// drover's namespace.
-        namespace: String,
-        /// What the server said.
-        source: ApiError,
-    },
-    /// The Restore cannot be read.
+    ListPieces { namespace: String, source: ApiError },
     #[snafu(display("failed to read the Restore {name:?}"))]
-    ReadRestore {
-        /// Its name.
-        name: String,
-        /// What the server said.
-        source: ApiError,
-    },
-    /// There is no such Restore.
+    ReadRestore { name: String, source: ApiError },
     #[snafu(display("failed to find the Restore {name:?}; `kubectl get restores.resources.cattle.io` lists them"))]
-    NoRestore {
-        /// Its name.
-        name: String,
-    },
-    /// It has none yet.
+    NoRestore { name: String },
     #[snafu(display(
         "failed to find a report of the Restore {name:?} in the namespace {namespace:?}: no try of it has come to writing \
          yet, or drover runs in another namespace (--drover-namespace)"
     ))]
-    NoReport {
-        /// Its name.
-        name: String,
-        /// Where it was looked for.
-        namespace: String,
-    },
-    /// What there is cannot be read.
+    NoReport { name: String, namespace: String },
     #[snafu(display("failed to read the report of the Restore {name:?}"))]
-    Unreadable {
-        /// Its name.
-        name: String,
-        /// What is wrong with it.
-        source: ReadError,
-    },
+    Unreadable { name: String, source: ReadError },
 }
 
 impl Fault for ReportError {

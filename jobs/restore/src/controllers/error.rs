@@ -13,79 +13,30 @@ const NAMED: usize = 20;
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
 pub(crate) enum ControllersError {
-    /// The archive's ResourceSet cannot be read.
     #[snafu(display("failed to read the ResourceSet of the archive"))]
-    Parse {
-        /// The cause.
-        source: serde_json::Error,
-    },
-    /// The server does not say whether one runs.
+    Parse { source: serde_json::Error },
     #[snafu(display("failed to see whether the controller {controller} runs; nothing was changed"))]
-    Look {
-        /// Which one.
-        controller: Box<Controller>,
-        /// The cause.
-        source: RequestError,
-    },
-    /// One cannot be scaled down.
+    Look { controller: Box<Controller>, source: RequestError },
     #[snafu(display("failed to scale the controller {controller} down; nothing of the archive was written"))]
-    ScaleDown {
-        /// Which one.
-        controller: Box<Controller>,
-        /// The cause.
-        source: RequestError,
-    },
-    /// The server does not say whether its pods are gone.
+    ScaleDown { controller: Box<Controller>, source: RequestError },
     #[snafu(display("failed to see whether the pods of the controller {controller} are gone"))]
-    LookForPods {
-        /// Whose pods.
-        controller: Box<Controller>,
-        /// The cause.
-        source: RequestError,
-    },
-    /// Pods would go on with their work while the archive is written.
+    LookForPods { controller: Box<Controller>, source: RequestError },
     #[snafu(display(
         "failed to wait until the controllers are down: after {seconds} s these are left: {}; nothing of the archive is \
          written while they run. See why with `kubectl describe`",
         named(left)
     ))]
-    PodsRemain {
-        /// How long it was waited.
-        seconds: u64,
-        /// What is left.
-        left: Vec<String>,
-    },
-    /// One that came up in the middle cannot be scaled down again.
+    PodsRemain { seconds: u64, left: Vec<String> },
     #[snafu(display("failed to scale the controller {controller} down again; the restore did not go on"))]
-    ScaleDownAgain {
-        /// Which one.
-        controller: Box<Controller>,
-        /// The cause.
-        source: RequestError,
-    },
-    /// Nobody knows any more whether one is down.
+    ScaleDownAgain { controller: Box<Controller>, source: RequestError },
     #[snafu(display("failed to see whether the controller {controller} stays down; the restore did not go on"))]
-    LoseSight {
-        /// Which one.
-        controller: Box<Controller>,
-        /// The cause.
-        source: RequestError,
-    },
-    /// Somebody scales one up again and again.
+    LoseSight { controller: Box<Controller>, source: RequestError },
     #[snafu(display(
         "failed to keep the controller {controller} down: {times} times it came up while the restore was at work, and the \
          last time it {last}. Until the restore has ended, switch off what scales it: the self-heal of Argo CD (sync \
          policy), Flux (`flux suspend`), an autoscaler (KEDA: annotation autoscaling.keda.sh/paused: \"true\")"
     ))]
-    ComesUp {
-        /// Which one.
-        controller: Box<Controller>,
-        /// How often.
-        times: u32,
-        /// What happened to it the last time.
-        last: String,
-    },
-    /// Counts that could not be put back.
+    ComesUp { controller: Box<Controller>, times: u32, last: String },
     #[snafu(display(
         "failed to put back the replicas of {}; the next restore job does, or by hand, each with the COUNT of its \
          annotation {REPLICAS_ANNOTATION}: {}",
@@ -98,28 +49,12 @@ pub(crate) enum ControllersError {
         /// The cause of the first one.
         source: RequestError,
     },
-    /// The server does not say what it serves.
     #[snafu(transparent)]
-    Discover {
-        /// The cause.
-        source: DiscoveryError,
-    },
-    /// Controllers that a restore left behind cannot be looked for.
+    Discover { source: DiscoveryError },
     #[snafu(display("failed to look for {plural:?} that a restore left scaled down"))]
-    Find {
-        /// The type.
-        plural: String,
-        /// The cause.
-        source: RequestError,
-    },
-    /// The server sent something else than a list.
+    Find { plural: String, source: RequestError },
     #[snafu(display("failed to read the server's list of {plural:?}"))]
-    Read {
-        /// The type.
-        plural: String,
-        /// The cause.
-        source: serde_json::Error,
-    },
+    Read { plural: String, source: serde_json::Error },
 }
 
 impl Fault for ControllersError {

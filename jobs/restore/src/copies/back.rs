@@ -11,38 +11,16 @@ use crate::shape::{Identity, Shape};
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
 pub(crate) enum BackError {
-    /// The live object cannot be looked at.
     #[snafu(display("failed to see whether it is there"))]
-    Look {
-        /// What the server said.
-        source: RequestError,
-    },
-    /// It cannot be created.
+    Look { source: RequestError },
     #[snafu(display("failed to create it"))]
-    Create {
-        /// What the server said.
-        source: RequestError,
-    },
-    /// It is there without its finalizers.
+    Create { source: RequestError },
     #[snafu(display("failed to give it its finalizers back"))]
-    GiveFinalizers {
-        /// What the server said.
-        source: RequestError,
-    },
-    /// The object or its copy is not what it must be.
+    GiveFinalizers { source: RequestError },
     #[snafu(display("failed to read {what}"))]
-    Parse {
-        /// Which of them.
-        what: &'static str,
-        /// The cause.
-        source: serde_json::Error,
-    },
-    /// The copy cannot be fetched.
+    Parse { what: &'static str, source: serde_json::Error },
     #[snafu(display("failed to read its copy"))]
-    ReadCopy {
-        /// What the server said.
-        source: RequestError,
-    },
+    ReadCopy { source: RequestError },
     /// Somebody changed the copy, or took a part of it away.
     #[snafu(display("failed to find all of its copy as it was written"))]
     Incomplete,

@@ -20,30 +20,19 @@ use crate::request::Server;
 /// Why copies are left.
 #[derive(Debug, Snafu)]
 pub(crate) enum LeftError {
-    /// They cannot be looked for.
     #[snafu(display(
         "failed to look in the namespace {namespace:?} for copies of objects that a restore deleted to create them again"
     ))]
-    List {
-        /// drover's namespace.
-        namespace: String,
-        /// What the server said.
-        source: ApiError,
-    },
-    /// An object is still missing.
+    List { namespace: String, source: ApiError },
     #[snafu(display(
         "failed to put back {path:?}, which a restore deleted to create it again and was ended before it did; {copy} holds \
          it, and the next restore job tries again. Mend what refuses it or, where nobody wants it any more, delete the \
          copy: {deleting}"
     ))]
     PutBack {
-        /// The path of the object.
         path: String,
-        /// Where the copy is.
         copy: String,
-        /// The command that deletes the copy.
         deleting: String,
-        /// Why.
         #[snafu(source(from(BackError, Box::new)))]
         source: Box<BackError>,
     },

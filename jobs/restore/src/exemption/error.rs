@@ -8,68 +8,22 @@ use crate::request::RequestError;
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
 pub(crate) enum ExemptionError {
-    /// The server does not say who asks.
     #[snafu(display("failed to see which user the restore runs as"))]
-    AskUser {
-        /// The cause.
-        source: RequestError,
-    },
-    /// The server sent something else.
+    AskUser { source: RequestError },
     #[snafu(display("failed to read which user the restore runs as"))]
-    ReadUser {
-        /// The cause.
-        source: serde_json::Error,
-    },
-    /// A configuration cannot be read.
+    ReadUser { source: serde_json::Error },
     #[snafu(display("failed to read {plural} {name:?}"))]
-    Get {
-        /// Its type.
-        plural: &'static str,
-        /// Its name.
-        name: String,
-        /// The cause.
-        source: RequestError,
-    },
-    /// All configurations cannot be listed.
+    Get { plural: &'static str, name: String, source: RequestError },
     #[snafu(display("failed to list {plural}, and to see whether a restore left the condition {NAME:?} in them"))]
-    List {
-        /// Their type.
-        plural: &'static str,
-        /// The cause.
-        source: RequestError,
-    },
-    /// The server sent something else.
+    List { plural: &'static str, source: RequestError },
     #[snafu(display("failed to read the server's answer about {plural}"))]
-    Parse {
-        /// The type.
-        plural: &'static str,
-        /// The cause.
-        source: serde_json::Error,
-    },
-    /// A configuration cannot be written.
+    Parse { plural: &'static str, source: serde_json::Error },
     #[snafu(display("failed to {verb} the condition {NAME:?} of {plural} {name:?}"))]
-    Write {
-        /// What was tried.
-        verb: &'static str,
-        /// Its type.
-        plural: &'static str,
-        /// Its name.
-        name: String,
-        /// The cause.
-        source: RequestError,
-    },
-    /// Others write it all the time.
+    Write { verb: &'static str, plural: &'static str, name: String, source: RequestError },
     #[snafu(display(
         "failed to {verb} the condition {NAME:?} of {plural} {name:?}: somebody else keeps changing it; stop what writes it"
     ))]
-    Contended {
-        /// What was tried.
-        verb: &'static str,
-        /// Its type.
-        plural: &'static str,
-        /// Its name.
-        name: String,
-    },
+    Contended { verb: &'static str, plural: &'static str, name: String },
 }
 
 impl Fault for ExemptionError {

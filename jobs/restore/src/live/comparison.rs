@@ -22,30 +22,14 @@ use crate::special_cases::{Subject, Treatment, is_ours, special_case};
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
 pub(crate) enum CompareError {
-    /// The server sent something else.
     #[snafu(display("failed to read what the server sent"))]
-    Page {
-        /// The cause.
-        source: drover::object::ParseError,
-    },
-    /// An object of the server or of the archive.
+    Page { source: drover::object::ParseError },
     #[snafu(display("failed to read an object"))]
-    Object {
-        /// The cause.
-        source: serde_json::Error,
-    },
-    /// The archive's objects cannot be loaded.
+    Object { source: serde_json::Error },
     #[snafu(display("failed to load an object of the archive"))]
-    Load {
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The comparing thread ended early.
+    Load { source: std::io::Error },
     #[snafu(display("failed to wait for the comparison"))]
-    Aborted {
-        /// The cause.
-        source: tokio::task::JoinError,
-    },
+    Aborted { source: tokio::task::JoinError },
 }
 
 /// What was seen of one live object.

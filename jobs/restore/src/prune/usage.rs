@@ -19,30 +19,12 @@ const LOOKS_AT_ONCE: usize = 8;
 /// Why it is not known what would be lost.
 #[derive(Debug, Snafu)]
 pub(crate) enum UsageError {
-    /// A namespace cannot be looked into.
     #[snafu(display("failed to see whether the namespace {namespace:?} has {plural}; nothing is pruned"))]
-    Look {
-        /// The namespace.
-        namespace: String,
-        /// What was looked for.
-        plural: &'static str,
-        /// The cause.
-        source: RequestError,
-    },
-    /// A type cannot be listed.
+    Look { namespace: String, plural: &'static str, source: RequestError },
     #[snafu(transparent)]
-    List {
-        /// The cause.
-        source: PagesError,
-    },
-    /// The server sent something else than a list.
+    List { source: PagesError },
     #[snafu(display("failed to read the server's list of {plural:?}"))]
-    Read {
-        /// Its plural name.
-        plural: String,
-        /// The cause.
-        source: ParseError,
-    },
+    Read { plural: String, source: ParseError },
 }
 
 impl Fault for UsageError {

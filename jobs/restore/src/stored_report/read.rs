@@ -21,12 +21,10 @@ const LINE: u64 = 64 << 10;
 /// Why a report cannot be read.
 #[derive(Debug, Snafu)]
 pub(crate) enum ReadError {
-    /// Some of it is of another try, or not there.
     #[snafu(display(
         "its pieces do not belong together: a job writes them, or was killed while it did; the next job writes them anew"
     ))]
     Mixed,
-    /// A line is not what it must be.
     #[snafu(display("line {line} is no result that this version knows"))]
     Line {
         /// Its number, from 1.
