@@ -70,14 +70,8 @@ pub(crate) struct RunnerOptions {
 /// Why the runner did not start.
 #[derive(Debug, Snafu)]
 enum Error {
-    /// The address.
     #[snafu(display("failed to listen on \"{address}\"; set --listen to another address"))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    Listen { address: SocketAddr, source: std::io::Error },
 }
 
 impl Fault for Error {

@@ -15,10 +15,8 @@ use crate::pruner::Pruner;
 /// Why plans were not printed.
 #[derive(Debug, Snafu)]
 enum Error {
-    /// There is no such Backup.
     #[snafu(display("failed to find the Backup {name:?}; kubectl get backups.resources.cattle.io lists them"))]
     FindBackup { name: String },
-    /// The output is closed, say.
     #[snafu(display("failed to print the plan"))]
     Print { source: std::io::Error },
 }

@@ -43,39 +43,18 @@ pub(crate) struct Begun {
 /// Why a Backup has no snapshot.
 #[derive(Debug, Snafu)]
 pub(crate) enum Error {
-    /// The Backups cannot be read.
     #[snafu(display("failed to read the Backups; are the CRDs of resources.cattle.io installed?"))]
-    ReadBackups {
-        /// What the server said.
-        source: ApiError,
-    },
-    /// There is no such Backup.
+    ReadBackups { source: ApiError },
     #[snafu(display("failed to find the Backup {name:?}; `kubectl get backups.resources.cattle.io` lists them"))]
-    FindBackup {
-        /// Its name.
-        name: String,
-    },
-    /// The Rancher backup operator is at work.
+    FindBackup { name: String },
     #[snafu(display("failed to begin: {message}"))]
-    NotInCharge {
-        /// Which Deployment it is, and what to do.
-        message: String,
-    },
-    /// The Lease went to somebody else.
+    NotInCharge { message: String },
     #[snafu(display("failed to keep the Lease of the Backup {backup:?}; whoever took it goes on with the run"))]
-    LoseLease {
-        /// The Backup.
-        backup: String,
-    },
-    /// The Backup was deleted while its snapshot was taken.
+    LoseLease { backup: String },
     #[snafu(display(
         "failed to finish: the Backup {backup:?} or its run was deleted meanwhile; the archive was dropped"
     ))]
-    Deleted {
-        /// The Backup.
-        backup: String,
-    },
-    /// Somebody ended it.
+    Deleted { backup: String },
     #[snafu(display("failed to finish: the job was asked to end; the next one goes on with the run"))]
     Interrupted,
 }

@@ -28,58 +28,21 @@ const PROGRESS_EVERY: std::time::Duration = std::time::Duration::from_millis(200
 /// Why an archive was not written to a file.
 #[derive(Debug, Snafu)]
 pub(crate) enum Error {
-    /// The ResourceSet's file.
     #[snafu(display("failed to read the file {path:?}"))]
-    ReadFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The ResourceSet's content.
+    ReadFile { path: PathBuf, source: std::io::Error },
     #[snafu(display("failed to read a ResourceSet of resources.cattle.io/v1 in the file {path:?}"))]
-    ParseResourceSet {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Box<serde_saphyr::Error>,
-    },
-    /// Another kind of object.
+    ParseResourceSet { path: PathBuf, source: Box<serde_saphyr::Error> },
     #[snafu(display("failed to find a ResourceSet in the file {path:?}: it holds a {kind:?} of {api_version:?}"))]
-    OtherKind {
-        /// The file.
-        path: PathBuf,
-        /// The kind in it.
-        kind: String,
-        /// Its version.
-        api_version: String,
-    },
-    /// The output is there already.
+    OtherKind { path: PathBuf, kind: String, api_version: String },
     #[snafu(display("failed to write {path:?}: the file is there already; name another, or move it away"))]
-    OutputExists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The output cannot be written.
+    OutputExists { path: PathBuf },
     #[snafu(display("failed to write the file {path:?}"))]
-    WriteFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// What proves who made the archive cannot be written.
+    WriteFile { path: PathBuf, source: std::io::Error },
     #[snafu(display(
         "failed to record beside the archive {path:?} what proves who made it; the archive is whole, and a restore of it \
          says that nothing proves it"
     ))]
-    RecordBeside {
-        /// The archive.
-        path: PathBuf,
-        /// Why.
-        source: FolderRefusal,
-    },
-    /// Somebody ended it.
+    RecordBeside { path: PathBuf, source: FolderRefusal },
     #[snafu(display("failed to finish the archive: the job was asked to end; no file was written"))]
     Interrupted,
 }

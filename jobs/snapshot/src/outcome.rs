@@ -34,12 +34,8 @@ const MISSING_NAMED: usize = 50;
 /// Why a Backup's wish cannot be fulfilled as it stands.
 #[derive(Debug, Snafu)]
 pub(crate) enum Refusal {
-    /// The ResourceSet is missing.
     #[snafu(display("failed to find the ResourceSet {name:?}; create it, or correct spec.resourceSetName"))]
-    FindResourceSet {
-        /// Its name.
-        name: String,
-    },
+    FindResourceSet { name: String },
 }
 
 impl Fault for Refusal {

@@ -30,76 +30,32 @@ const PAGES_IN_FLIGHT: usize = 1;
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(crate)))]
 pub(crate) enum Error {
-    /// The ResourceSet cannot be used.
     #[snafu(display("failed to read the ResourceSet {name:?}"))]
-    ReadResourceSet {
-        /// Its name.
-        name: String,
-        /// What is wrong with it.
-        source: PlanError,
-    },
-    /// The cluster does not say what it serves.
+    ReadResourceSet { name: String, source: PlanError },
     #[snafu(display("failed to ask the cluster what it serves"))]
-    Discover {
-        /// Why.
-        source: DiscoveryError,
-    },
-    /// The ResourceSet has no JSON form.
+    Discover { source: DiscoveryError },
     #[snafu(display("failed to write the ResourceSet into the archive"))]
-    EncodeResourceSet {
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// The cluster does not say what an API has that the ResourceSet names.
+    EncodeResourceSet { source: serde_json::Error },
     #[snafu(display("{what}; to store the rest all the same, {how}"))]
     Unknown {
-        /// Which APIs, and why.
         what: String,
-        /// What allows it.
         how: String,
         /// How the job exits.
         exit: Exit,
     },
     /// A type cannot be read, and the others could.
     #[snafu(display("failed to read all that the ResourceSet selects; to store the rest all the same, {how}"))]
-    ListType {
-        /// What allows it.
-        how: String,
-        /// Which, and why.
-        source: ListError,
-    },
-    /// A type cannot be read.
+    ListType { how: String, source: ListError },
     #[snafu(display("failed to read the cluster's objects"))]
-    List {
-        /// Which, and why.
-        source: ListError,
-    },
-    /// The server's answer is not what it should be.
+    List { source: ListError },
     #[snafu(display("failed to read the objects of {resource:?} in the API server's answer"))]
-    ReadObjects {
-        /// The type.
-        resource: String,
-        /// What is wrong with it.
-        source: ParseError,
-    },
-    /// The archive cannot be written.
+    ReadObjects { resource: String, source: ParseError },
     #[snafu(display("failed to write the archive"))]
-    Write {
-        /// Why.
-        source: archive::WriteError,
-    },
-    /// The archive's end cannot be written.
+    Write { source: archive::WriteError },
     #[snafu(display("failed to write the end of the archive"))]
-    Finish {
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The archive's thread is gone.
+    Finish { source: std::io::Error },
     #[snafu(display("failed to wait for the archive's thread; this is a fault of drover"))]
-    Join {
-        /// How it ended.
-        source: JoinError,
-    },
+    Join { source: JoinError },
 }
 
 impl Fault for Error {

@@ -19,23 +19,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Why it is not the turn of this snapshot.
 #[derive(Debug, Snafu)]
 pub(crate) enum NotNow {
-    /// A restore is at work.
     #[snafu(display("failed to begin: {holder:?} restores this cluster; try again when that has ended"))]
-    RestoreRuns {
-        /// Who holds the restore's Lease.
-        holder: String,
-    },
-    /// Another job is at work on the Backup.
+    RestoreRuns { holder: String },
     #[snafu(display(
         "failed to begin: {holder:?} works on the Backup {backup:?}, and no snapshot was made; try again when that has ended"
     ))]
-    Busy {
-        /// The Backup.
-        backup: String,
-        /// Who holds its Lease.
-        holder: String,
-    },
-    /// A restore wrote while the objects were read.
+    Busy { backup: String, holder: String },
     #[snafu(display(
         "failed to read one state of the cluster: a restore was at work meanwhile, so the archive would be half of before \
          it and half of after; the next try makes another"

@@ -33,49 +33,26 @@ const PLACES_AT_ONCE: usize = 3;
 /// Why an archive could not be brought to its places.
 #[derive(Debug, Snafu)]
 pub(crate) enum Error {
-    /// The artifact is gone, and no place has the archive either.
     #[snafu(display(
         "failed to find the artifact in the object store, and there is no verified archive at {locations}; the Backup is due \
          again"
     ))]
-    ArtifactGone {
-        /// The places.
-        locations: String,
-    },
-    /// The run does not say what was snapshotted.
+    ArtifactGone { locations: String },
     #[snafu(display(
         "failed to find the size and SHA-256 of the snapshot in the run's record; the Backup is due again"
     ))]
     IncompleteRecord,
-    /// The spool has no room, say.
     #[snafu(display("failed to write the archive to the spool folder; give it room, or name another with --spool"))]
-    Spool {
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Another archive of this Backup failed there a moment ago.
+    Spool { source: io::Error },
     #[snafu(display("failed to reach {site} a moment ago; the next Job tries it again"))]
-    KnownAway {
-        /// What is away.
-        site: String,
-    },
-    /// Others were refused there a moment ago.
+    KnownAway { site: String },
     #[snafu(display("{why}; this archive was not tried there, since others were refused a moment ago"))]
-    KnownRefused {
-        /// Why they were.
-        why: String,
-    },
-    /// The place has another name already.
+    KnownRefused { why: String },
     #[snafu(display(
         "failed to use {location:?} as a further place: it is the place {other:?} too; correct the BackupPolicy, since one \
          place holds one copy"
     ))]
-    Double {
-        /// The archive's location.
-        location: String,
-        /// The other name.
-        other: String,
-    },
+    Double { location: String, other: String },
 }
 
 impl Fault for Error {
