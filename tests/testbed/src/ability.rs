@@ -16,41 +16,22 @@ const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
 
 /// Why this machine cannot run pods.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Reason {
-    /// Another system.
     #[snafu(display("pods need Linux: set DROVER_TEST_KUBECONFIG to the kubeconfig of a cluster that may be broken"))]
     NoLinux,
-
-    /// Not root.
     #[snafu(display(
         "pods need root: run this as root, or set DROVER_TEST_KUBECONFIG to the kubeconfig of a cluster that may be broken"
     ))]
     NoRoot,
-
-    /// Root of a container.
     #[snafu(display("pods need root with all its capabilities: run this outside a container, or in a privileged one"))]
     NoCapabilities,
-
-    /// No cgroups.
     #[snafu(display("pods need cgroups with the controllers {missing}: mount them below /sys/fs/cgroup"))]
-    NoCgroups {
-        /// The controllers that are missing.
-        missing: String,
-    },
-
-    /// No container runtime.
+    NoCgroups { missing: String },
     #[snafu(display("pods need {packages} (so Debian calls them), and there is no \"apt-get\" to install them with"))]
-    NoPackages {
-        /// The packages that are missing.
-        packages: String,
-    },
-
-    /// The container runtime could not be installed.
+    NoPackages { packages: String },
     #[snafu(display("pods need what a distribution has"))]
-    Install {
-        /// Why.
-        source: packages::Error,
-    },
+    Install { source: packages::Error },
 }
 
 /// Whether a node can be had here: that of the testbed, or another cluster.

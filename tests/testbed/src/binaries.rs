@@ -18,26 +18,15 @@ static BUILT: OnceCell<Binaries> = OnceCell::const_new();
 
 /// Why binaries are not there.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// Cargo could not be run.
     #[snafu(display("failed to run {cargo:?}: install Rust, or set CARGO to its cargo"))]
-    RunCargo {
-        /// The program.
-        cargo: OsString,
-        /// Why.
-        source: std::io::Error,
-    },
-
+    RunCargo { cargo: OsString, source: std::io::Error },
     /// Cargo failed, and has said why on stderr.
     #[snafu(display("failed to build the binaries of this workspace: cargo says why above"))]
     Build,
-
-    /// The workspace has no such binary.
     #[snafu(display("failed to find the binary {name:?} in what cargo has built"))]
-    NoBinary {
-        /// The binary.
-        name: String,
-    },
+    NoBinary { name: String },
 }
 
 /// Builds the binaries of this workspace, in the profile of the caller.

@@ -53,40 +53,18 @@ enum Command {
 
 /// Why the command did not do its work.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// The programs are not to be had.
     #[snafu(transparent)]
-    Programs {
-        /// Why.
-        source: programs::Error,
-    },
-
-    /// The testbed did not start.
+    Programs { source: programs::Error },
     #[snafu(transparent)]
-    Testbed {
-        /// Why.
-        source: testbed::Error,
-    },
-
-    /// What drover needs in it could not be made.
+    Testbed { source: testbed::Error },
     #[snafu(transparent)]
-    Prepare {
-        /// Why.
-        source: prepare::Error,
-    },
-
-    /// The testbed ended by itself.
+    Prepare { source: prepare::Error },
     #[snafu(display("failed to keep the testbed up: its supervisor has ended"))]
     SupervisorEnded,
-
-    /// Signals or standard output are not to be had.
     #[snafu(display("failed to {what}"))]
-    UseTerminal {
-        /// What was tried.
-        what: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
+    UseTerminal { what: &'static str, source: std::io::Error },
 }
 
 impl Args {

@@ -12,23 +12,12 @@ use snafu::{ResultExt, Snafu};
 
 /// Why archives could not be compared.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// An archive cannot be opened.
     #[snafu(display("failed to open the archive {path:?}"))]
-    Open {
-        /// The archive.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// An archive is refused.
+    Open { path: PathBuf, source: std::io::Error },
     #[snafu(display("failed to read the archive {path:?}: {reason}"))]
-    Read {
-        /// The archive.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    Read { path: PathBuf, reason: String },
 }
 
 /// The objects of an archive: path and digest of what an object is, apart from what every cluster fills in anew.

@@ -36,73 +36,28 @@ pub struct Args {
 
 /// Why the story broke off.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// The testbed.
     #[snafu(transparent)]
-    Testbed {
-        /// Why.
-        source: testbed::Error,
-    },
-    /// What drover needs in it.
+    Testbed { source: testbed::Error },
     #[snafu(transparent)]
-    Prepare {
-        /// Why.
-        source: prepare::Error,
-    },
-    /// The objects.
+    Prepare { source: prepare::Error },
     #[snafu(transparent)]
-    Populate {
-        /// Why.
-        source: rancher::Error,
-    },
-    /// The jobs' binaries.
+    Populate { source: rancher::Error },
     #[snafu(transparent)]
-    Build {
-        /// Why.
-        source: binaries::Error,
-    },
-    /// The comparison.
+    Build { source: binaries::Error },
     #[snafu(transparent)]
-    Compare {
-        /// Why.
-        source: compare::Error,
-    },
-    /// A job.
+    Compare { source: compare::Error },
     #[snafu(display("failed to run {command:?}: it ended with {status}"))]
-    RunJob {
-        /// What was run.
-        command: String,
-        /// How it ended.
-        status: std::process::ExitStatus,
-    },
-    /// The cluster.
+    RunJob { command: String, status: std::process::ExitStatus },
     #[snafu(display("failed to {what}"))]
-    Kubernetes {
-        /// What was tried.
-        what: String,
-        /// What the server said.
-        source: kube::Error,
-    },
-    /// The machine.
+    Kubernetes { what: String, source: kube::Error },
     #[snafu(display("failed to {what}"))]
-    Machine {
-        /// What was tried.
-        what: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The bucket.
+    Machine { what: &'static str, source: std::io::Error },
     #[snafu(display("failed to read the bucket: {failure}"))]
-    Bucket {
-        /// Why.
-        failure: Failure,
-    },
-    /// What the story shows is not so.
+    Bucket { failure: Failure },
     #[snafu(display("failed to bring the cluster back as it was: {differences}"))]
-    NotAsBefore {
-        /// How it differs.
-        differences: String,
-    },
+    NotAsBefore { differences: String },
 }
 
 impl Args {

@@ -29,35 +29,14 @@ const APT: &str = "apt-get";
 pub enum Error {
     /// The cache folder, whose lock lets one process install at a time.
     #[snafu(transparent)]
-    LockCache {
-        /// Why.
-        source: programs::Error,
-    },
-
+    LockCache { source: programs::Error },
     /// They are missing and this is not Debian or its kin.
     #[snafu(display("failed to find what a node consists of: install {packages} (so Debian calls them)"))]
-    Missing {
-        /// The packages.
-        packages: String,
-    },
-
-    /// apt-get could not be run.
+    Missing { packages: String },
     #[snafu(display("failed to run \"apt-get\" to install {packages}"))]
-    RunApt {
-        /// The packages.
-        packages: String,
-        /// Why.
-        source: std::io::Error,
-    },
-
-    /// apt-get failed.
+    RunApt { packages: String, source: std::io::Error },
     #[snafu(display("failed to install {packages}: install them by hand. \"apt-get\" says:\n{output}"))]
-    Install {
-        /// The packages.
-        packages: String,
-        /// What it said.
-        output: String,
-    },
+    Install { packages: String, output: String },
 }
 
 /// The packages that are missing.

@@ -19,33 +19,16 @@ const ESTABLISH_LIMIT: Duration = Duration::from_secs(30);
 
 /// Why a testbed could not be made ready for drover.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// A part of the testbed.
     #[snafu(transparent)]
-    Testbed {
-        /// Why.
-        source: testbed::Error,
-    },
-    /// An object of drover.
+    Testbed { source: testbed::Error },
     #[snafu(display("failed to install {name:?}"))]
-    Install {
-        /// Its name.
-        name: String,
-        /// What the server said.
-        source: kube::Error,
-    },
-    /// A definition that the API server does not take up.
+    Install { name: String, source: kube::Error },
     #[snafu(display("failed to see the API server serve {name:?}"))]
-    Establish {
-        /// Its name.
-        name: String,
-    },
-    /// The stream, its consumers and its buckets.
+    Establish { name: String },
     #[snafu(display("failed to set up NATS: {failure}"))]
-    SetUpNats {
-        /// Why.
-        failure: Failure,
-    },
+    SetUpNats { failure: Failure },
 }
 
 /// Installs drover's custom resource definitions and its namespace, and sets NATS up, as far as the testbed has them.

@@ -147,74 +147,31 @@ impl Program {
 /// Why a program is not there.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(crate)))]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// There is no Go toolchain to build with.
     #[snafu(display(
         "failed to find the Go toolchain on the PATH, which makes once what is missing, {what}: install Go {} or \
          newer, or put programs of these names on the PATH",
         build::GO_VERSION
     ))]
-    FindGo {
-        /// The programs that are missing, or what else.
-        what: String,
-    },
-
-    /// No folder to keep the programs in.
+    FindGo { what: String },
     #[snafu(display("failed to choose a cache folder: set DROVER_CACHE, XDG_CACHE_HOME or HOME"))]
     ChooseCache,
-
-    /// The cache folder cannot be used.
     #[snafu(display("failed to prepare the cache folder {path:?}: make it writable or set DROVER_CACHE to another"))]
-    PrepareCache {
-        /// The folder or file in it.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-
+    PrepareCache { path: PathBuf, source: std::io::Error },
     /// Another process may be building and the lock on the cache cannot be taken.
     #[snafu(display("failed to lock {path:?}"))]
-    LockCache {
-        /// The lock file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-
-    /// The Go toolchain could not be run.
+    LockCache { path: PathBuf, source: std::io::Error },
     #[snafu(display("failed to run {go:?} for {program:?}"))]
-    RunGo {
-        /// The toolchain's program.
-        go: PathBuf,
-        /// What was to be built.
-        program: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
-
-    /// The Go toolchain failed.
+    RunGo { go: PathBuf, program: &'static str, source: std::io::Error },
     #[snafu(display(
         "failed to build {program:?}; it needs Go {} or newer and access to its Go modules. \
          The last lines of the build were:\n{output}",
         build::GO_VERSION
     ))]
-    Build {
-        /// What was to be built.
-        program: &'static str,
-        /// The last lines of what the toolchain said.
-        output: String,
-    },
-
-    /// The new program could not be put in its place.
+    Build { program: &'static str, output: String },
     #[snafu(display("failed to put {program:?} in the cache as {path:?}"))]
-    KeepProgram {
-        /// The program.
-        program: &'static str,
-        /// Where it should have gone.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    KeepProgram { program: &'static str, path: PathBuf, source: std::io::Error },
 }
 
 /// Finds or builds programs and tells where they are.

@@ -37,35 +37,22 @@ use crate::testbed::{self, Testbed};
 
 /// Why there is no proxy.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// The testbed has no control plane.
     #[snafu(transparent)]
-    Testbed {
-        /// Why.
-        source: testbed::Error,
-    },
-    /// The kubeconfig cannot be used.
+    Testbed { source: testbed::Error },
     #[snafu(display("failed to read the kubeconfig of whom the proxy asks as"))]
     ReadKubeconfig {
-        /// Why.
         #[snafu(source(from(KubeconfigError, Box::new)))]
         source: Box<KubeconfigError>,
     },
-    /// No client can be made.
     #[snafu(display("failed to make a client of the API server"))]
     MakeClient {
-        /// Why.
         #[snafu(source(from(kube::Error, Box::new)))]
         source: Box<kube::Error>,
     },
-    /// No port or no file is to be had.
     #[snafu(display("failed to {what}"))]
-    UseMachine {
-        /// What was tried.
-        what: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
+    UseMachine { what: &'static str, source: std::io::Error },
 }
 
 /// A request that the API server has answered.

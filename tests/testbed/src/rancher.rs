@@ -18,17 +18,10 @@ const AT_ONCE: usize = 16;
 
 /// Why the objects could not be made.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// One of them.
     #[snafu(display("failed to make {kind} {name:?}"))]
-    Make {
-        /// Its kind.
-        kind: String,
-        /// Its name.
-        name: String,
-        /// What the server said.
-        source: kube::Error,
-    },
+    Make { kind: String, name: String, source: kube::Error },
 }
 
 /// A type of Rancher's, as its definition makes it.

@@ -33,33 +33,22 @@ use crate::webhook::{self, Answer, Webhook};
 
 /// Why the stand-in does not stand in.
 #[derive(Debug, Snafu)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// Its server.
     #[snafu(transparent)]
-    Serve {
-        /// Why.
-        source: webhook::Error,
-    },
-    /// What it looks at first.
+    Serve { source: webhook::Error },
     #[snafu(display("failed to look at the cluster for the first time"))]
     Look {
-        /// What the API server said.
         #[snafu(source(from(kube::Error, Box::new)))]
         source: Box<kube::Error>,
     },
-    /// Its configurations.
     #[snafu(display("failed to register the webhooks of {NAME:?}"))]
     Register {
-        /// What the API server said.
         #[snafu(source(from(kube::Error, Box::new)))]
         source: Box<kube::Error>,
     },
-    /// They would be no objects of Kubernetes.
     #[snafu(display("failed to make a configuration of the webhooks of {NAME:?}"))]
-    Make {
-        /// Why.
-        source: serde_json::Error,
-    },
+    Make { source: serde_json::Error },
 }
 
 /// A request that it answered.

@@ -62,40 +62,16 @@ pub fn play_role() -> Option<ExitCode> {
 /// Why a supervisor does not do as it is told.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(crate)))]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// The supervisor could not be started.
     #[snafu(display("failed to start the supervisor {executable:?}"))]
-    StartSupervisor {
-        /// The binary.
-        executable: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-
-    /// The binary of the supervisor could not be built.
+    StartSupervisor { executable: PathBuf, source: std::io::Error },
     #[snafu(display("failed to build the supervisor of the testbed"))]
-    BuildSupervisor {
-        /// Why.
-        source: crate::binaries::Error,
-    },
-
-    /// The supervisor does not run any more.
+    BuildSupervisor { source: crate::binaries::Error },
     #[snafu(display("failed to reach the supervisor: it has ended; start another testbed"))]
     SupervisorEnded,
-
-    /// The namespaces of a node could not be made.
     #[snafu(display("failed to make the namespaces of the node: {reason}"))]
-    Isolate {
-        /// What the system said.
-        reason: String,
-    },
-
-    /// A program could not be started.
+    Isolate { reason: String },
     #[snafu(display("failed to start {name:?}: {reason}"))]
-    StartProgram {
-        /// The part.
-        name: String,
-        /// What the system said.
-        reason: String,
-    },
+    StartProgram { name: String, reason: String },
 }

@@ -31,34 +31,16 @@ use crate::certificates::Authority;
 /// Why a webhook is not there.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(crate)))]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// Its certificate could not be made.
     #[snafu(display("failed to make the certificate of a webhook"))]
-    MakeCertificate {
-        /// Why.
-        source: rcgen::Error,
-    },
-
-    /// Its certificate could not be read.
+    MakeCertificate { source: rcgen::Error },
     #[snafu(display("failed to read the certificate of a webhook"))]
-    ReadCertificate {
-        /// Why.
-        source: rustls::pki_types::pem::Error,
-    },
-
-    /// TLS does not take its certificate.
+    ReadCertificate { source: rustls::pki_types::pem::Error },
     #[snafu(display("failed to use the certificate of a webhook"))]
-    UseCertificate {
-        /// Why.
-        source: rustls::Error,
-    },
-
-    /// There is no port for it.
+    UseCertificate { source: rustls::Error },
     #[snafu(display("failed to listen on a port of loopback for a webhook"))]
-    Listen {
-        /// Why.
-        source: std::io::Error,
-    },
+    Listen { source: std::io::Error },
 }
 
 /// What a webhook says of a request.

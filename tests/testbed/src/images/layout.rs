@@ -15,49 +15,20 @@ use super::recipe::Recipe;
 /// Why the node has not got an image.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
+#[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum Error {
-    /// The jobs were not built.
     #[snafu(display("failed to build the jobs of the image \"drover\""))]
-    BuildJobs {
-        /// Why.
-        source: crate::binaries::Error,
-    },
-
-    /// A tool could not be run.
+    BuildJobs { source: crate::binaries::Error },
     #[snafu(display("failed to run {tool:?}: install it, and put it on the PATH"))]
-    RunTool {
-        /// The tool.
-        tool: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
-
-    /// The archive was not written.
+    RunTool { tool: &'static str, source: std::io::Error },
     #[snafu(display(
         "failed to write the image {path:?}: make room for temporary files, or set TMPDIR to another folder"
     ))]
-    WriteImage {
-        /// The archive.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-
-    /// A program of the image is not there.
+    WriteImage { path: PathBuf, source: std::io::Error },
     #[snafu(display("failed to find the program of the image {name:?}"))]
-    FindProgram {
-        /// The image.
-        name: &'static str,
-    },
-
-    /// containerd did not take it.
+    FindProgram { name: &'static str },
     #[snafu(display("failed to import the image {name:?}: {output}"))]
-    Import {
-        /// The image.
-        name: &'static str,
-        /// What its client said.
-        output: String,
-    },
+    Import { name: &'static str, output: String },
 }
 
 /// Writes an image to a file.
