@@ -22,7 +22,7 @@ pub use discovery::{Discovery, DiscoveryError, Unavailable, discover, group_of};
 pub use error::PlanError;
 pub use pattern::{Pattern, PatternError};
 pub use plan::{Plan, Request, TypePlan, Unknown, plan};
-pub use resource_type::ResourceType;
+pub use resource_type::{ResourceType, segment};
 
 pub(crate) use plan::field_condition;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use drover::archive::TypeName;
 use drover::selection::ResourceType;
+pub(crate) use drover::selection::segment;
 
 use crate::compare::StatusRule;
 use crate::definitions::{self, Definition};
@@ -134,30 +135,6 @@ pub(crate) fn status_rule(group: &str, has_subresource: bool) -> StatusRule {
         (false, true) => StatusRule::Subresource,
         (false, false) => StatusRule::Plain,
     }
-}
-
-/// Encodes a name as one segment of a path.
-///
-/// Own code, because the set differs from every ready-made one: names of RBAC objects hold `:`, which the API server and
-/// its audit log show as it is, and everything that could end or leave the segment is encoded.
-pub(crate) fn segment(name: &str) -> String {
-    let mut encoded = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
-                encoded.push(char::from(byte));
-            }
-            _ => {
-                encoded.push('%');
-                encoded.extend([byte >> 4, byte & 0xf].map(hex_digit));
-            }
-        }
-    }
-    encoded
-}
-
-fn hex_digit(nibble: u8) -> char {
-    char::from(b"0123456789ABCDEF"[usize::from(nibble & 0xf)])
 }
 
 /// Every type that is known, found by plural name and by kind.
