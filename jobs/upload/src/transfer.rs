@@ -2,7 +2,6 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use drover::artifacts::GetError;
 use drover::digest::{Content, Sha256};
@@ -11,7 +10,7 @@ use drover::places::Target;
 use drover::progress::Progress;
 use drover::resources::{Artifact, BackupRun, SnapshotStage};
 use drover::runs::status_of;
-use drover::storage::{self, Parcel, Storage, Verification};
+use drover::storage::{self, Parcel, READS, Storage, Verification, pauses_between_reads};
 use futures::future::{BoxFuture, join_all};
 use futures::{StreamExt, stream};
 use snafu::{OptionExt, ResultExt, Snafu};
@@ -20,12 +19,6 @@ use tracing::{info, warn};
 
 use crate::context::Context;
 use crate::spool::SpoolFile;
-
-/// How often an artifact or a copy is read that is not what it should be.
-const READS: u32 = 3;
-
-/// The pause before a copy is read again; it doubles each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How many places an archive is brought to at once: each has two parts of it on their way.
 const PLACES_AT_ONCE: usize = 3;
@@ -317,12 +310,8 @@ async fn fetch_from_places(
 /// Copies the archive into a spool; none where the place does not have it as it was, each time that it was read.
 async fn fetch_from(context: &Context, storage: &Storage, archive: &Archive) -> Result<Option<SpoolFile>, Failure> {
     let location = storage.path_of(&archive.filename);
-    let mut storage = storage.clone();
-    for number in 0..READS {
-        if number > 0 {
-            sleep(FIRST_PAUSE * 2_u32.pow(number - 1)).await;
-            storage = storage.anew();
-        }
+    let (mut storage, mut pauses) = (storage.clone(), pauses_between_reads());
+    loop {
         let mut spool = SpoolFile::create(&context.spool).context(SpoolSnafu)?;
         match storage.fetch_to(&archive.filename, spool.writer()).await {
             Ok(found) if found == archive.content => {
@@ -333,8 +322,10 @@ async fn fetch_from(context: &Context, storage: &Storage, archive: &Archive) -> 
             Err(error) if error.is_missing() || error.exit() == Exit::DataRefused => warn!("{}", Chain(&error)),
             Err(error) => return Err(error.into()),
         }
+        let Some(pause) = pauses.next() else { return Ok(None) };
+        sleep(pause).await;
+        storage = storage.anew();
     }
-    Ok(None)
 }
 
 /// Stores what lies in the spool at the places.

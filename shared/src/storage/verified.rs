@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use snafu::ResultExt;
 use tokio::fs::File;
 
@@ -22,11 +23,13 @@ use crate::exit::{Chain, Exit, Fault};
 /// How often an archive is stored in one try.
 pub(super) const STORES: u32 = 3;
 
-/// How often it is read back after it was stored.
-pub(super) const READS: u32 = 3;
+/// How often an archive is read that is not what it should be.
+pub const READS: usize = 3;
 
-/// The pause before it is read again; it doubles each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The pauses before it is read again.
+pub fn pauses_between_reads() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(500)).with_max_times(READS - 1).build()
+}
 
 impl Storage {
     /// Writes an archive, reads it back and compares it.
@@ -117,12 +120,12 @@ impl Storage {
         on_read: impl Fn(u64),
     ) -> Result<Found, Error> {
         let mut found = self.found(name, expected.bytes, on_read).await?;
-        for number in 1..READS {
+        for pause in pauses_between_reads() {
             if found == Found::Content(expected) {
                 break;
             }
             tracing::warn!(name, place = %self.location, %found, "not the archive came back; reading it again");
-            tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(number - 1)).await;
+            tokio::time::sleep(pause).await;
             found = self.anew().found(name, expected.bytes, |_| ()).await?;
         }
         Ok(found)

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{ConstantBuilder, Retryable};
 use drover::archive::Key;
 use drover::resources::ControllerReference;
 
@@ -15,9 +16,7 @@ use crate::types::{Type, Types};
 
 /// How often an object that somebody else keeps changing is looked at and patched again: a controller that rolls out
 /// writes its status every few hundred milliseconds.
-const CONFLICTS: usize = 20;
-/// Between two such tries.
-const PAUSE: Duration = Duration::from_millis(50);
+const CONFLICTS: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_millis(50)).with_max_times(20);
 
 /// An object with a count of replicas.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -114,18 +113,15 @@ impl Controller {
         server: &Server,
         patch: impl Fn(&State) -> Option<serde_json::Value>,
     ) -> Result<Option<i64>, RequestError> {
-        let mut conflicts = 0;
-        loop {
+        let once = async || {
             let Some(state) = self.look(server).await? else { return Ok(None) };
             let Some(body) = patch(&state) else { return Ok(None) };
             match server.merge_patch(&self.path(), body.to_string().into_bytes()).await {
-                Ok(_) => return Ok(Some(state.count())),
-                Err(error) if error.is_not_found() => return Ok(None),
-                Err(error) if error.is_conflict() && conflicts < CONFLICTS => conflicts += 1,
-                Err(error) => return Err(error),
+                Err(error) if error.is_not_found() => Ok(None),
+                written => written.map(|_| Some(state.count())),
             }
-            tokio::time::sleep(PAUSE).await;
-        }
+        };
+        once.retry(CONFLICTS).when(RequestError::is_conflict).await
     }
 
     /// Puts the count back, if it is still `holder` who holds it down.

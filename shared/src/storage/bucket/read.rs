@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::types::{EncodingType, Object};
 use aws_smithy_types::byte_stream::ByteStream;
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytes::Bytes;
 use futures::stream::{BoxStream, iter, try_unfold};
 use futures::{StreamExt, TryStreamExt};
@@ -20,11 +21,9 @@ use super::super::opened::Opened;
 use super::super::refusal::{Permission, Refusal};
 use super::Bucket;
 
-/// How often in a row an answer that breaks off without a byte is taken up again.
-const MOST_RESUMES: u32 = 4;
-
-/// The pause before an answer is taken up again; it doubles each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// How often in a row an answer that breaks off without a byte is taken up again, and after which pauses.
+const RESUMES: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(500)).with_max_times(4);
 
 impl Bucket {
     /// Opens an archive for reading. An answer that breaks off is taken up where it stopped.
@@ -65,7 +64,7 @@ struct Reading {
     tag: Option<String>,
     offset: u64,
     body: ByteStream,
-    resumes: u32,
+    resumes: ExponentialBackoff,
 }
 
 impl Reading {
@@ -73,14 +72,14 @@ impl Reading {
         let answer = get(&bucket, &key, None, 0).await?;
         let size = answer.content_length().and_then(|length| u64::try_from(length).ok());
         let size = size.ok_or_else(|| Refusal::incomplete("content length"))?;
-        Ok(Self { bucket, key, size, tag: answer.e_tag, offset: 0, body: answer.body, resumes: 0 })
+        Ok(Self { bucket, key, size, tag: answer.e_tag, offset: 0, body: answer.body, resumes: RESUMES.build() })
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         while self.offset < self.size {
             match self.body.next().await {
                 Some(Ok(chunk)) => {
-                    self.resumes = 0;
+                    self.resumes = RESUMES.build();
                     self.offset += chunk.len() as u64;
                     return Ok(Some(chunk));
                 }
@@ -93,12 +92,9 @@ impl Reading {
 
     /// Asks for the rest, unless that was in vain too often: then `refusal` stands.
     async fn resume(&mut self, refusal: Refusal) -> Result<(), Refusal> {
-        if self.resumes >= MOST_RESUMES {
-            return Err(refusal);
-        }
+        let Some(pause) = self.resumes.next() else { return Err(refusal) };
         tracing::warn!(key = self.key, offset = self.offset, %refusal, "the answer broke off; asking for the rest");
-        tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(self.resumes)).await;
-        self.resumes += 1;
+        tokio::time::sleep(pause).await;
         self.body = get(&self.bucket, &self.key, self.tag.clone(), self.offset).await?.body;
         Ok(())
     }
