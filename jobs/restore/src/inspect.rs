@@ -12,6 +12,7 @@ use drover::resources::{ControllerReference, ResourceSet};
 use drover::runs::KeysInClear;
 use serde::Serialize;
 use snafu::{ResultExt, Snafu};
+use tabwriter::TabWriter;
 
 use crate::authenticity::Mac;
 use crate::entries::Entries;
@@ -192,17 +193,17 @@ impl<'a> Inspection<'a> {
     }
 
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        let titles: Vec<String> = self.types.iter().map(|summary| printable(&summary.title())).collect();
-        let width = titles.iter().map(|title| title.chars().count()).max().unwrap_or_default();
-        for (title, summary) in titles.iter().zip(&self.types) {
-            write!(out, "  {title:width$}  {:>8}  {:>12} bytes", summary.objects, summary.bytes)?;
+        let mut table = TabWriter::new(out);
+        for summary in &self.types {
+            let title = printable(&summary.title());
+            write!(table, "  {title}\t{:>8}\t{:>12} bytes", summary.objects, summary.bytes)?;
             if summary.encrypted > 0 {
                 let words = in_words(&summary.encryption);
-                write!(out, "  {} encrypted, {}", summary.encrypted, printable(&words))?;
+                write!(table, "\t{} encrypted, {}", summary.encrypted, printable(&words))?;
             }
-            writeln!(out)?;
+            writeln!(table)?;
         }
-        Ok(())
+        table.flush()
     }
 }
 

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use drover::archive::{Key, TypeName};
 use serde::{Deserialize, Serialize};
+use tabwriter::TabWriter;
 
 use crate::archive::Archive;
 use crate::causes::{cause, name_of};
@@ -247,12 +248,12 @@ pub(crate) fn text(out: &mut dyn Write, source: &dyn Source, mode: Mode) -> io::
         named(out, source, mode, outcome)?;
     }
     let (rows, total) = rows(source)?;
-    let width = rows.keys().map(|name| name.chars().count()).max().unwrap_or_default();
+    let mut table = TabWriter::new(out);
     for (name, counts) in &rows {
-        writeln!(out, "{name:width$}  {}", in_words(counts, mode))?;
+        writeln!(table, "{name}\t{}", in_words(counts, mode))?;
     }
-    let total_title = "total";
-    writeln!(out, "{total_title:width$}  {}", in_words(&total, mode))
+    writeln!(table, "total\t{}", in_words(&total, mode))?;
+    table.flush()
 }
 
 /// Names the objects of one outcome; objects of one type in a row with one cause share a line.
