@@ -160,7 +160,10 @@ impl Controllers {
                 Ok(Found::NotToBeScaled(reason)) => {
                     info!("{controller} of controllerReferences stays as it is: {reason}");
                 }
-                Err(source) => return Err(LookSnafu { controller: Box::new(controller) }.into_error(source)),
+                Err(source) => {
+                    let state = "runs; nothing was changed";
+                    return Err(LookSnafu { controller: Box::new(controller), state }.into_error(source));
+                }
             }
         }
         Ok(Self { found })
@@ -214,7 +217,8 @@ impl Controllers {
                 return Ok(false);
             }
             let scaled = controller.change(server, |state| state.scale_down(&hold.by)).await;
-            let scaled = scaled.with_context(|_| ScaleDownSnafu { controller: Box::new(controller.clone()) })?;
+            let how = "down; nothing of the archive was written";
+            let scaled = scaled.with_context(|_| ScaleDownSnafu { controller: Box::new(controller.clone()), how })?;
             done.extend(scaled.map(|count| (controller, count)));
         }
         hold.tell("ControllersScaledDown", "scaled down before the first write, from their replicas", &done).await;

@@ -22,10 +22,8 @@ use crate::report::printable;
 /// Why an archive that was read cannot be summed up.
 #[derive(Debug, Snafu)]
 pub(crate) enum InspectError {
-    #[snafu(display("failed to read the entry filters/drover.json of the archive"))]
-    Contents { source: serde_json::Error },
-    #[snafu(display("failed to read the ResourceSet of the archive"))]
-    ResourceSet { source: serde_json::Error },
+    #[snafu(display("failed to read the {what} of the archive"))]
+    Parse { what: &'static str, source: serde_json::Error },
     #[snafu(display("failed to read an object back from the temporary file; is its disk in order?"))]
     Load { source: io::Error },
 }
@@ -33,7 +31,7 @@ pub(crate) enum InspectError {
 impl Fault for InspectError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Contents { .. } | Self::ResourceSet { .. } => Exit::DataRefused,
+            Self::Parse { .. } => Exit::DataRefused,
             Self::Load { .. } => Exit::Failure,
         }
     }
@@ -125,6 +123,7 @@ impl<'a> Inspection<'a> {
         let types = types(spool);
         let keys_in_clear = keys_in_clear(spool).context(LoadSnafu)?;
         let base = std::path::Path::new(file).file_name().and_then(|name| name.to_str());
+        let set = spool.resource_set().map(ResourceSetInspection::new);
         Ok(Self {
             file: file.to_owned(),
             name: base.and_then(FileName::parse),
@@ -140,8 +139,8 @@ impl<'a> Inspection<'a> {
             objects: types.iter().map(|summary| summary.objects).sum(),
             object_bytes: types.iter().map(|summary| summary.bytes).sum(),
             types,
-            resource_set: spool.resource_set().map(ResourceSetInspection::new).transpose().context(ResourceSetSnafu)?,
-            contents: spool.contents().context(ContentsSnafu)?,
+            resource_set: set.transpose().context(ParseSnafu { what: "ResourceSet" })?,
+            contents: spool.contents().context(ParseSnafu { what: "entry filters/drover.json" })?,
             entries: Entries(spool),
         })
     }

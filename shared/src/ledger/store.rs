@@ -32,10 +32,8 @@ pub enum Error {
     List { backup: String, source: ApiError },
     #[snafu(display("failed to list the BackupArchives"))]
     ListAll { source: ApiError },
-    #[snafu(display("failed to read the BackupArchive {name:?}"))]
-    Read { name: String, source: ApiError },
-    #[snafu(display("failed to write the BackupArchive {name:?}"))]
-    Write { name: String, source: ApiError },
+    #[snafu(display("failed to {verb} the BackupArchive {name:?}"))]
+    Ask { verb: &'static str, name: String, source: ApiError },
     #[snafu(display("failed to note in the ledger what became of an archive"))]
     Note { source: status::Error },
 }
@@ -44,10 +42,7 @@ impl Fault for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::NotInstalled => Exit::Usage,
-            Self::List { source, .. }
-            | Self::ListAll { source }
-            | Self::Read { source, .. }
-            | Self::Write { source, .. } => source.exit(),
+            Self::List { source, .. } | Self::ListAll { source } | Self::Ask { source, .. } => source.exit(),
             Self::Note { source } => source.exit(),
         }
     }
@@ -117,7 +112,7 @@ impl Ledger {
         match self.api.get_opt(name).await.map_err(ApiError::from) {
             // A line that is not there is no error here: this one says that there is no such path.
             Err(error) if error.code() == Some(404) => NotInstalledSnafu.fail(),
-            found => found.context(ReadSnafu { name }),
+            found => found.context(AskSnafu { verb: "read", name }),
         }
     }
 
@@ -174,7 +169,7 @@ impl Ledger {
         let written = self.api.patch(&name, &PatchParams::apply(self.manager).force(), &Patch::Apply(&patch)).await;
         match written.map_err(ApiError::from) {
             Err(error) if error.code() == Some(404) => NotInstalledSnafu.fail(),
-            written => written.context(WriteSnafu { name }),
+            written => written.context(AskSnafu { verb: "write", name }),
         }
     }
 

@@ -29,14 +29,14 @@ async fn create(sets: &Api<ResourceSet>, set: &ResourceSet) -> Result<(), Error>
         Ok(Some(_)) => return Ok(()),
         // The answer of a server that knows nothing of the whole group.
         Err(error) if error.code() == Some(404) => return MissingDefinitionSnafu { name }.fail(),
-        Err(source) => return Err(Error::Read { name, source }),
+        Err(source) => return Err(Error::Ask { verb: "look for", name, source }),
     }
     match sets.create(&PostParams::default(), set).await.map_err(ApiError::from) {
         Ok(_) => tracing::info!(name, "ResourceSet created"),
         // Somebody was quicker, and what is there stays.
         Err(error) if error.code() == Some(409) => {}
         Err(error) if error.code() == Some(404) => return MissingDefinitionSnafu { name }.fail(),
-        Err(source) => return Err(Error::Create { name, source }),
+        Err(source) => return Err(Error::Ask { verb: "create", name, source }),
     }
     Ok(())
 }
@@ -82,22 +82,20 @@ enum Error {
          out of the annotation {ADDED_TO_ANNOTATION}, or add the file"
     ))]
     NoSuchSet { part: String, name: String },
-    #[snafu(display("failed to look for the ResourceSet {name:?}"))]
-    Read { name: String, source: ApiError },
+    #[snafu(display("failed to {verb} the ResourceSet {name:?}"))]
+    Ask { verb: &'static str, name: String, source: ApiError },
     #[snafu(display(
         "failed to create the ResourceSet {name:?}: the cluster has no such type yet; apply drover's definitions \
          (manifests/crds), and the next run creates it"
     ))]
     MissingDefinition { name: String },
-    #[snafu(display("failed to create the ResourceSet {name:?}"))]
-    Create { name: String, source: ApiError },
 }
 
 impl Fault for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::MissingDefinition { .. } => Exit::Unavailable,
-            Self::Read { source, .. } | Self::Create { source, .. } => source.exit(),
+            Self::Ask { source, .. } => source.exit(),
             Self::ReadFile { .. } | Self::Parse { .. } | Self::OtherKind { .. } | Self::NoSuchSet { .. } => Exit::Usage,
         }
     }

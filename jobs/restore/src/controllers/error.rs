@@ -15,10 +15,10 @@ const NAMED: usize = 20;
 pub(crate) enum ControllersError {
     #[snafu(display("failed to read the ResourceSet of the archive"))]
     Parse { source: serde_json::Error },
-    #[snafu(display("failed to see whether the controller {controller} runs; nothing was changed"))]
-    Look { controller: Box<Controller>, source: RequestError },
-    #[snafu(display("failed to scale the controller {controller} down; nothing of the archive was written"))]
-    ScaleDown { controller: Box<Controller>, source: RequestError },
+    #[snafu(display("failed to see whether the controller {controller} {state}"))]
+    Look { controller: Box<Controller>, state: &'static str, source: RequestError },
+    #[snafu(display("failed to scale the controller {controller} {how}"))]
+    ScaleDown { controller: Box<Controller>, how: &'static str, source: RequestError },
     #[snafu(display("failed to see whether the pods of the controller {controller} are gone"))]
     LookForPods { controller: Box<Controller>, source: RequestError },
     #[snafu(display(
@@ -27,10 +27,6 @@ pub(crate) enum ControllersError {
         named(left)
     ))]
     PodsRemain { seconds: u64, left: Vec<String> },
-    #[snafu(display("failed to scale the controller {controller} down again; the restore did not go on"))]
-    ScaleDownAgain { controller: Box<Controller>, source: RequestError },
-    #[snafu(display("failed to see whether the controller {controller} stays down; the restore did not go on"))]
-    LoseSight { controller: Box<Controller>, source: RequestError },
     #[snafu(display(
         "failed to keep the controller {controller} down: {times} times it came up while the restore was at work, and the \
          last time it {last}. Until the restore has ended, switch off what scales it: the self-heal of Argo CD (sync \
@@ -66,8 +62,6 @@ impl Fault for ControllersError {
             Self::Discover { source } => source.exit(),
             Self::Look { source, .. }
             | Self::ScaleDown { source, .. }
-            | Self::ScaleDownAgain { source, .. }
-            | Self::LoseSight { source, .. }
             | Self::LookForPods { source, .. }
             | Self::PutBack { source, .. }
             | Self::Find { source, .. } => {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::error::{LoseSightSnafu, ScaleDownAgainSnafu};
+use super::error::{LookSnafu, ScaleDownSnafu};
 use super::state::State;
 use super::{Controller, Controllers, ControllersError, Hold};
 use crate::outcome::{Outside, Result as ObjectResult};
@@ -200,7 +200,8 @@ impl<'a> Guard<'a> {
                 let is_held = scales || live.replicas() == Some(0);
                 is_held.then(|| live.scale_down_again(holder, count))
             };
-            let context = |_: &mut RequestError| ScaleDownAgainSnafu { controller: Box::new(kept.controller.clone()) };
+            let how = "down again; the restore did not go on";
+            let context = |_: &mut RequestError| ScaleDownSnafu { controller: Box::new(kept.controller.clone()), how };
             kept.controller.change(&self.server, patch).await.with_context(context)?;
         }
         Ok(())
@@ -212,7 +213,8 @@ impl Kept<'_> {
     async fn look(&self, server: &Server, holder: &str, within: Option<Duration>) -> Result<Look, ControllersError> {
         let look = self.controller.look(server);
         let Some(within) = within.filter(|_| self.seen.elapsed() < BLIND_FOR) else {
-            let context = |_: &mut RequestError| LoseSightSnafu { controller: Box::new(self.controller.clone()) };
+            let state = "stays down; the restore did not go on";
+            let context = |_: &mut RequestError| LookSnafu { controller: Box::new(self.controller.clone()), state };
             return Ok(judge(look.await.with_context(context)?.as_ref(), holder));
         };
         match tokio::time::timeout(within, look).await {

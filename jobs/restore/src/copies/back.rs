@@ -11,16 +11,10 @@ use crate::shape::{Identity, Shape};
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
 pub(crate) enum BackError {
-    #[snafu(display("failed to see whether it is there"))]
-    Look { source: RequestError },
-    #[snafu(display("failed to create it"))]
-    Create { source: RequestError },
-    #[snafu(display("failed to give it its finalizers back"))]
-    GiveFinalizers { source: RequestError },
+    #[snafu(display("failed to {step}"))]
+    Request { step: &'static str, source: RequestError },
     #[snafu(display("failed to read {what}"))]
     Parse { what: &'static str, source: serde_json::Error },
-    #[snafu(display("failed to read its copy"))]
-    ReadCopy { source: RequestError },
     /// Somebody changed the copy, or took a part of it away.
     #[snafu(display("failed to find all of its copy as it was written"))]
     Incomplete,
@@ -30,10 +24,7 @@ impl BackError {
     /// Whether another try may help.
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::Look { source }
-            | Self::Create { source }
-            | Self::GiveFinalizers { source }
-            | Self::ReadCopy { source } => source.is_transient() || source.is_conflict(),
+            Self::Request { source, .. } => source.is_transient() || source.is_conflict(),
             Self::Parse { .. } | Self::Incomplete => false,
         }
     }
@@ -72,7 +63,7 @@ pub(crate) async fn put_back(
 ) -> Result<Standing, BackError> {
     let live = match server.get(path).await {
         Err(error) if error.is_not_found() => None,
-        live => Some(live.context(LookSnafu)?),
+        live => Some(live.context(RequestSnafu { step: "see whether it is there" })?),
     };
     let shape = live.as_deref().map(Shape::split).transpose().context(ParseSnafu { what: "the live object" })?;
     match (decide(shape.as_ref(), uid), body) {
@@ -100,7 +91,7 @@ async fn create(server: &Server, path: &str, body: &[u8]) -> Result<Standing, Ba
     let collection = path.rsplit_once('/').map_or(path, |(collection, _)| collection);
     match server.create(collection, body.to_vec()).await {
         Err(error) if error.is_already_exists() => Ok(Standing::There),
-        created => created.map(Standing::PutBack).context(CreateSnafu),
+        created => created.map(Standing::PutBack).context(RequestSnafu { step: "create it" }),
     }
 }
 
@@ -110,7 +101,7 @@ async fn give_finalizers(server: &Server, path: &str, live: &Identity, body: &[u
         let Identity { uid, resource_version, .. } = live;
         let patch = json!({"metadata": {"finalizers": finalizers, "uid": uid, "resourceVersion": resource_version}});
         let patched = server.merge_patch(path, patch.to_string().into_bytes()).await;
-        patched.context(GiveFinalizersSnafu)?;
+        patched.context(RequestSnafu { step: "give it its finalizers back" })?;
     }
     Ok(Standing::There)
 }

@@ -19,7 +19,7 @@ use kube::core::PartialObjectMeta;
 use serde_json::json;
 use snafu::ResultExt;
 
-use super::back::{BackError, ReadCopySnafu};
+use super::back::{BackError, RequestSnafu};
 use super::{KeepError, Original, PackSnafu, SecretSnafu};
 use crate::request::{RequestError, Server};
 use crate::types::segment;
@@ -96,7 +96,7 @@ impl Pieces {
         for index in 0..self.count {
             let piece = match server.get(&self.path(index)).await {
                 Err(error) if error.is_not_found() => return Ok(None),
-                piece => piece.context(ReadCopySnafu)?,
+                piece => piece.context(RequestSnafu { step: "read its copy" })?,
             };
             let piece: Option<Secret> = serde_json::from_slice(&piece).ok();
             let data = piece.and_then(|piece| piece.data?.remove(KEY));
