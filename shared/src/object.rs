@@ -137,7 +137,7 @@ impl<'a> Object<'a> {
     /// `kind` is what discovery says of the listed type, since the items of a LIST need not say it themselves.
     #[must_use]
     pub fn is_vanishing(&self, kind: &str) -> bool {
-        if find(&self.metadata, "deletionTimestamp").is_none_or(is_null) {
+        if find(&self.metadata, "deletionTimestamp").is_none_or(|time| time.get() == "null") {
             return false;
         }
         if kind == "Namespace" && self.api_version().is_none_or(|version| version == "v1") {
@@ -232,10 +232,6 @@ fn head_and_tail(dotted_path: &str) -> (&str, Option<&str>) {
         Some((head, tail)) => (head, Some(tail)),
         None => (dotted_path, None),
     }
-}
-
-fn is_null(value: &RawValue) -> bool {
-    value.get() == "null"
 }
 
 /// Whether there is nothing in a list. What is no list counts as something: when in doubt an object is backed up.

@@ -256,7 +256,9 @@ async fn judge_and_tell(
         info!("too new to be judged");
         return Ok(Audited::Fresh);
     }
-    failures.extend(set_condition(context, backup, &facts, &reasons, now).await.err());
+    let change = |backup: &Backup| Some(with_condition(backup, &facts, &reasons, now));
+    let noted = set_backup_status(context.client.clone(), &backup.name_any(), JOB, change).await;
+    failures.extend(noted.err().map(Failure::from));
     if reasons.is_empty() {
         info!("fresh");
         return Ok(Audited::Fresh);
@@ -271,17 +273,6 @@ fn reasons(verdicts: &[(&Monitor, Verdict)]) -> Vec<String> {
         Verdict::Fresh | Verdict::TooEarly => Vec::new(),
     };
     verdicts.iter().map(|(_, verdict)| of(verdict)).max_by_key(Vec::len).unwrap_or_default()
-}
-
-async fn set_condition(
-    context: &Context,
-    backup: &Backup,
-    facts: &Facts,
-    reasons: &[String],
-    now: Timestamp,
-) -> Result<(), Failure> {
-    let change = |backup: &Backup| Some(with_condition(backup, facts, reasons, now));
-    Ok(set_backup_status(context.client.clone(), &backup.name_any(), JOB, change).await?)
 }
 
 /// The Backup's status with the condition. Its words say nothing of how old the archive is, so that they stay as long as

@@ -132,7 +132,7 @@ async fn of_restore(context: &Context, event: &Event, phase: Phase) -> Result<Ou
         info!("nobody to tell: the Restore is gone");
         return Ok(Outcome::Done);
     };
-    if phase == Phase::Done && !is_ready(&restore) {
+    if phase == Phase::Done && restore.conditions().is_none_or(|conditions| !conditions.is_true(READY)) {
         return Ok(Outcome::Refused { reason: "the Restore does not say that it is done".to_owned() });
     }
     let ping = about_restore(event, phase, &restore);
@@ -152,10 +152,6 @@ fn about_restore(event: &Event, phase: Phase, restore: &Restore) -> Ping {
 
 fn is_it(expected: &str, found: Option<&String>) -> bool {
     expected.is_empty() || found.is_some_and(|found| found == expected)
-}
-
-fn is_ready(restore: &Restore) -> bool {
-    restore.conditions().is_some_and(|conditions| conditions.is_true(READY))
 }
 
 fn mark(event: &Event, phase: Phase) -> Mark {

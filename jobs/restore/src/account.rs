@@ -63,16 +63,12 @@ impl<'a> Account<'a> {
             Self::Held { api_versions, definitions, .. } => {
                 // A definition of the archive tells of its type alone, and better than what else has its group.
                 let was_served = was_served_by(definitions, resource).unwrap_or_else(|| {
-                    is_always_served(&resource.group) || api_versions.contains(&resource.api_version())
+                    BUILT_IN_GROUPS.contains(&resource.group.as_str()) || api_versions.contains(&resource.api_version())
                 });
                 if plan.named.is_empty() && was_served { Told::Perhaps } else { Told::Not }
             }
         }
     }
-}
-
-fn is_always_served(group: &str) -> bool {
-    BUILT_IN_GROUPS.contains(&group)
 }
 
 /// Whether a type was served in this version, as the archive's definition of it says; none where it holds none of it.

@@ -64,12 +64,6 @@ pub(crate) enum JobError {
     Interrupted { words: String },
 }
 
-impl JobError {
-    const fn is_interruption(&self) -> bool {
-        matches!(self, Self::Interrupted { .. })
-    }
-}
-
 impl Fault for JobError {
     fn exit(&self) -> Exit {
         match self {
@@ -206,7 +200,7 @@ async fn restore_one(context: &Context, restore: &Restore, turn: &Turn) -> Resul
     match done {
         // Whoever took the Lease tells how it ends.
         _ if context.lost.is_cancelled() => Err(JobError::LoseLease.into()),
-        Err(failure) if is_deleted && failure.find::<JobError>().is_some_and(JobError::is_interruption) => {
+        Err(failure) if is_deleted && matches!(failure.find::<JobError>(), Some(JobError::Interrupted { .. })) => {
             report::stopped(context, restore, &failure.to_string()).await
         }
         Ok(words) => report::ended(context, restore, &Ending::Completed { words }).await,

@@ -54,12 +54,8 @@ impl Seal {
         let mut next = || parts.next().and_then(|part| std::str::from_utf8(part).ok());
         let (provider, _version, key) = (next()?, next()?, next()?);
         // Without a fourth part the name did not end.
-        next_exists(parts).then(|| Self { provider: shown(provider.as_bytes()), key: shown(key.as_bytes()) })
+        parts.next().is_some().then(|| Self { provider: shown(provider.as_bytes()), key: shown(key.as_bytes()) })
     }
-}
-
-fn next_exists<T>(mut parts: impl Iterator<Item = T>) -> bool {
-    parts.next().is_some()
 }
 
 impl fmt::Display for Seal {

@@ -34,7 +34,7 @@ pub async fn connect_telling<F: Future<Output = ()>>(
     };
     match &outcome {
         Ok(_) if is_told => tell(ANSWERS.to_owned()).await,
-        Err(error) if !(is_told && error.is_away()) => tell(error.words()).await,
+        Err(error) if !(is_told && matches!(error, ConnectError::Away { .. })) => tell(error.words()).await,
         _ => {}
     }
     outcome
@@ -51,11 +51,6 @@ fn away_at(addresses: &str) -> String {
 }
 
 impl ConnectError {
-    /// Whether no server answered.
-    const fn is_away(&self) -> bool {
-        matches!(self, Self::Away { .. })
-    }
-
     /// What is said of what waits for the connection: of servers that do not answer the same from try to try.
     #[must_use]
     pub fn words(&self) -> String {

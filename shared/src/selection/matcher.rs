@@ -54,7 +54,8 @@ pub(super) struct Matcher {
 impl Matcher {
     /// Compiles the selector that stands at `index`.
     pub(super) fn new(index: usize, selector: &ResourceSelector) -> Result<Self, PlanError> {
-        check_api_version(index, &selector.api_version)?;
+        let value = &selector.api_version;
+        ensure!(is_api_version(value), ReadApiVersionSnafu { selector: index, value: excerpt(value) });
         check_names(index, "resourceNames", &selector.resource_names)?;
         check_names(index, "namespaces", &selector.namespaces)?;
         for path in selector.field_selectors.keys() {
@@ -154,11 +155,6 @@ fn check_names(selector: usize, field: &'static str, names: &[String]) -> Result
         Some(name) => ReadNameSnafu { selector, field, value: excerpt(name) }.fail(),
         None => Ok(()),
     }
-}
-
-fn check_api_version(selector: usize, value: &str) -> Result<(), PlanError> {
-    ensure!(is_api_version(value), ReadApiVersionSnafu { selector, value: excerpt(value) });
-    Ok(())
 }
 
 /// A version, with a group and a slash in front or without. It becomes part of a path.

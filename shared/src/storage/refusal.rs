@@ -192,7 +192,8 @@ impl Refusal {
 
     /// Tells why a connection failed.
     pub(super) fn of_connection(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self { kind: connection_kind(error), detail: innermost(error) }
+        let kind = causes(error).find_map(kind_of_cause).unwrap_or(RefusalKind::Away);
+        Self { kind, detail: innermost(error) }
     }
 
     /// Whether the place keeps what was to be removed: a lock, or a policy that denies it.
@@ -309,10 +310,6 @@ fn is_region(text: &str) -> bool {
 fn element(body: &str, name: &str) -> Option<String> {
     let (_, rest) = body.split_once(&format!("<{name}>"))?;
     rest.split_once('<').map(|(text, _)| text.to_owned())
-}
-
-fn connection_kind(error: &(dyn std::error::Error + 'static)) -> RefusalKind {
-    causes(error).find_map(kind_of_cause).unwrap_or(RefusalKind::Away)
 }
 
 fn kind_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<RefusalKind> {

@@ -71,7 +71,7 @@ pub(crate) fn cron_job(template: &Template, backup: &Backup, timing: &Timing) ->
         spec.pointer_mut(metadata).map(strip);
     }
     set(&mut spec["jobTemplate"]["metadata"], "labels", BACKUP_UID_LABEL, &uid);
-    add_argument(&mut spec["jobTemplate"]["spec"], &backup_argument(&backup.name_any()));
+    add_argument(&mut spec["jobTemplate"]["spec"], &format!("--backup={}", backup.name_any()));
     let labels = template.labels.iter().filter(|(name, _)| !is_of_a_tool(name));
     let mut labels: BTreeMap<_, _> = labels.map(|(name, value)| (name.clone(), value.clone())).collect();
     labels.extend(labels::ours(BACKUP_UID_LABEL, &uid));
@@ -102,11 +102,6 @@ pub(crate) fn owner(backup: &Backup) -> OwnerReference {
         uid: backup.uid().unwrap_or_default(),
         ..OwnerReference::default()
     }
-}
-
-/// The argument that names the Backup.
-pub(crate) fn backup_argument(backup: &str) -> String {
-    format!("--backup={backup}")
 }
 
 /// A Job of a CronJob's spec, as `kubectl create job --from` makes it, with a further argument.

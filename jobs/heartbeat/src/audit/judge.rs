@@ -2,7 +2,7 @@
 
 use drover::resources::ConditionStatus;
 use drover::schedule::Schedule;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::monitor::Freshness;
 
@@ -82,7 +82,8 @@ pub(crate) enum Verdict {
 /// Judges.
 pub(crate) fn judge(facts: &Facts, freshness: Freshness, now: Timestamp) -> Verdict {
     let is_new = now.duration_since(facts.created) <= freshness.grace;
-    if facts.archive.is_none() && is_new && !is_failed(facts) && facts.suspended_by.is_none() {
+    let is_failed = matches!(facts.ready, Some((ConditionStatus::False, _)));
+    if facts.archive.is_none() && is_new && !is_failed && facts.suspended_by.is_none() {
         return Verdict::TooEarly;
     }
     let reasons: Vec<String> = [
@@ -100,10 +101,6 @@ pub(crate) fn judge(facts: &Facts, freshness: Freshness, now: Timestamp) -> Verd
     .chain(facts.lacking.clone())
     .collect();
     if reasons.is_empty() { Verdict::Fresh } else { Verdict::Stale(reasons) }
-}
-
-fn is_failed(facts: &Facts) -> bool {
-    matches!(facts.ready, Some((ConditionStatus::False, _)))
 }
 
 /// A Backup that is at work is no less fresh for it: its newest archive says whether it takes too long.
@@ -136,17 +133,13 @@ fn too_old(facts: &Facts, freshness: Freshness, now: Timestamp) -> Option<String
     let age = now.duration_since(begun);
     let since = drover::resources::rfc3339(begun);
     if let Some(most) = freshness.max_age {
-        return (age > most).then(|| format!("its newest archive is of {since}, older than {}", told(most)));
+        return (age > most).then(|| format!("its newest archive is of {since}, older than {most:#}"));
     }
     let Timing::On(schedule) = &facts.timing else { return None };
     let next = schedule.next(begun)?;
     let awaited = next.checked_add(freshness.grace).ok()?;
     let next = drover::resources::rfc3339(next);
     (now > awaited).then(|| format!("its newest archive is of {since}, and the one that was due at {next} is missing"))
-}
-
-fn told(duration: SignedDuration) -> String {
-    format!("{duration:#}")
 }
 
 fn not_there(facts: &Facts) -> Option<String> {
@@ -182,6 +175,8 @@ fn not_decrypted(facts: &Facts) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     fn at(text: &str) -> Timestamp {

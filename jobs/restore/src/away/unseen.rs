@@ -49,7 +49,7 @@ impl Unseen {
             return;
         }
         for position in facts.positions() {
-            if !is_wanted(plan.action(position)) {
+            if !matches!(plan.action(position), Action::Create | Action::Update | Action::Unchanged) {
                 continue;
             }
             let known = facts.type_at(facts.entry(position).type_index);
@@ -71,8 +71,4 @@ impl Unseen {
         let mut owners = named.filter_map(|(owner, mark)| mark.and(*owner));
         owners.find_map(|owner| self.why(&facts.owners().get(owner as usize)?.kind))
     }
-}
-
-const fn is_wanted(action: Action) -> bool {
-    matches!(action, Action::Create | Action::Update | Action::Unchanged)
 }
