@@ -1,16 +1,18 @@
 //! The ResourceSets that come with drover: created where they are missing, and their users' from then on.
 
 mod added;
+mod error;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use drover::annotations::ADDED_TO_ANNOTATION;
 use drover::cluster::{self, ApiError};
-use drover::exit::{Exit, Failure, Fault};
+use drover::exit::Failure;
 use drover::resources::ResourceSet;
 use kube::api::PostParams;
 use kube::{Api, Resource, ResourceExt};
-use snafu::{ResultExt, Snafu, ensure};
+use snafu::{ResultExt, ensure};
+
+use error::{Error, MissingDefinitionSnafu, OtherKindSnafu, ParseSnafu, ReadFileSnafu};
 
 /// Creates the ResourceSets of a folder that the cluster does not have.
 pub(super) async fn create_missing(folder: &Path) -> Result<(), Failure> {
@@ -68,41 +70,10 @@ fn read_file(path: &Path) -> Result<ResourceSet, Error> {
     serde_saphyr::from_str(&text).map_err(Box::new).context(ParseSnafu { path })
 }
 
-/// Why a ResourceSet was not created.
-#[derive(Debug, Snafu)]
-enum Error {
-    #[snafu(display("failed to read {path:?}; see --resource-sets"))]
-    ReadFile { path: PathBuf, source: std::io::Error },
-    #[snafu(display("failed to read a ResourceSet of resources.cattle.io/v1 in the file {path:?}"))]
-    Parse { path: PathBuf, source: Box<serde_saphyr::Error> },
-    #[snafu(display("failed to find a ResourceSet in the file {path:?}: it holds a {kind:?} of {api_version:?}"))]
-    OtherKind { path: PathBuf, kind: String, api_version: String },
-    #[snafu(display(
-        "failed to add the selectors of {part:?} to the ResourceSet {name:?}: no file of the folder has it; take the name \
-         out of the annotation {ADDED_TO_ANNOTATION}, or add the file"
-    ))]
-    NoSuchSet { part: String, name: String },
-    #[snafu(display("failed to {verb} the ResourceSet {name:?}"))]
-    Ask { verb: &'static str, name: String, source: ApiError },
-    #[snafu(display(
-        "failed to create the ResourceSet {name:?}: the cluster has no such type yet; apply drover's definitions \
-         (manifests/crds), and the next run creates it"
-    ))]
-    MissingDefinition { name: String },
-}
-
-impl Fault for Error {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::MissingDefinition { .. } => Exit::Unavailable,
-            Self::Ask { source, .. } => source.exit(),
-            Self::ReadFile { .. } | Self::Parse { .. } | Self::OtherKind { .. } | Self::NoSuchSet { .. } => Exit::Usage,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use drover::exit::{Exit, Fault};
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use drover::resources::ResourceSet;
 use kube::ResourceExt;
 use snafu::OptionExt;
 
-use super::{Error, NoSuchSetSnafu};
+use super::error::{Error, NoSuchSetSnafu};
 
 /// The ResourceSets of these files, with what others of the files add to them.
 pub(super) fn whole(files: Vec<ResourceSet>) -> Result<Vec<ResourceSet>, Error> {
