@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{self as core, ContainerState, ContainerStateTer
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::Obstacle;
+use super::obstacle::Obstacle;
 
 /// What a container says that is about to start.
 const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
