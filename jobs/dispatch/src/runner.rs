@@ -12,6 +12,7 @@ mod charge;
 mod decide;
 mod facts;
 mod health;
+mod marks;
 mod metrics;
 mod names;
 mod pause;

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::facts::{Job, Outcome};
+use super::marks::{marks_of, text_of};
 
 /// The first pause.
 const SHORTEST: SignedDuration = SignedDuration::from_secs(10);
@@ -134,14 +135,4 @@ impl Pause {
             COUNTED_ANNOTATION: counted,
         })
     }
-}
-
-/// Marks as an annotation holds them.
-pub(crate) fn text_of(marks: &BTreeSet<String>) -> String {
-    marks.iter().map(String::as_str).collect::<Vec<_>>().join(",")
-}
-
-/// Marks out of an annotation.
-pub(crate) fn marks_of(text: &str) -> BTreeSet<String> {
-    text.split(',').filter(|mark| !mark.is_empty()).map(str::to_owned).collect()
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use drover::annotations::{ATTEMPTED_ANNOTATION, BACKUP_ANNOTATION, POD_ANNOTATION, STARTED_BY_ANNOTATION};
-use drover::digest::Sha256;
 use drover::job::name::DISPATCH;
 use drover::labels::{self, BACKUP_UID_LABEL};
 use drover::resources::Backup;
@@ -11,15 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use serde_json::{Map, Value, json};
 
-use super::facts::CronJob;
-use super::pause::text_of;
-
-/// The spec and the labels of a stage's CronJob.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Template {
-    pub(crate) spec: Value,
-    pub(crate) labels: BTreeMap<String, String>,
-}
+use super::facts::{CronJob, Template};
+use super::marks::text_of;
 
 /// Whose labels and annotations say that a tool applied this very object, and make that tool delete what it did not apply.
 const TOOLS: [&str; 14] = [
@@ -128,22 +120,6 @@ pub(crate) fn job(
         "apiVersion": "batch/v1", "kind": "CronJob", "name": cron_job.name, "uid": cron_job.uid, "controller": true,
     }]);
     json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"] })
-}
-
-/// The digest of what drover lays down of a Backup's CronJob: equal digests, equal CronJobs. The template is a live object
-/// and so has its defaults already, and what is made of it gets none.
-pub(crate) fn digest(spec: &Value, labels: &BTreeMap<String, String>) -> String {
-    // Values hold their keys sorted.
-    Sha256::of(json!([spec, labels]).to_string()).to_string()
-}
-
-/// The digest of a pod's spec but for the arguments, which say what a Job does and not how it runs.
-pub(crate) fn pod_digest(pod: &Value) -> String {
-    let mut pod = pod.clone();
-    if let Some(container) = pod.pointer_mut("/containers/0").and_then(Value::as_object_mut) {
-        container.remove("args");
-    }
-    Sha256::of(pod.to_string()).to_string()
 }
 
 fn add_argument(job: &mut Value, argument: &str) {
@@ -267,14 +243,6 @@ mod tests {
             add_argument(&mut job, argument);
             assert_eq!(job["template"]["spec"]["containers"][0]["args"], expected, "{asked}");
         }
-    }
-
-    #[test]
-    fn pods_that_differ_in_their_arguments_alone_have_one_digest() {
-        let pod = |image: &str, args: Value| json!({"containers": [{"image": image, "args": args}]});
-        let digest = |image: &str, args: Value| pod_digest(&pod(image, args));
-        assert_eq!(digest("a", json!(["--drain-only"])), digest("a", json!([])));
-        assert_ne!(digest("a", json!([])), digest("b", json!([])));
     }
 
     #[test]

@@ -18,10 +18,10 @@ use super::status::News;
 use super::turn::{Work, take_turn};
 use super::world::World;
 use super::{Action, Adoption, Decision, deaths, obstacles, status};
-use crate::runner::facts::{CronJob, Obstacle};
+use crate::runner::facts::{CronJob, Obstacle, Template, digest};
 use crate::runner::pause::{Pause, Success, length};
 use crate::runner::rights::lacked;
-use crate::runner::template::{self, Template, Timing};
+use crate::runner::template::{self, Timing};
 
 /// How long the CronJob's own controller has to start the Job of a scheduled time.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);
@@ -117,7 +117,7 @@ fn keep_cron_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, te
         }
     }
     let (spec, labels) = template::cron_job(template, case.backup, timing);
-    let digest = template::digest(&spec, &labels);
+    let digest = digest(&spec, &labels);
     match case.place {
         Place::Taken(cron_job) if is_as_wanted(world, cron_job, &digest) => {}
         Place::Taken(cron_job) | Place::Left(cron_job) => {

@@ -151,7 +151,7 @@ impl Fixture {
             is_ours: true,
             is_by_hand: false,
             pod,
-            attempted: crate::runner::pause::marks_of(attempted),
+            attempted: crate::runner::marks::marks_of(attempted),
             outcome,
         };
         self.state.jobs.put(name.to_owned(), job);
@@ -205,7 +205,7 @@ impl Fixture {
                         cron_job.owner = cron_job.left_by.take();
                         cron_job.owner.as_mut().unwrap().uid = adoption.owner.uid;
                     }
-                    cron_job.digest = crate::runner::template::digest(&spec, &labels);
+                    cron_job.digest = crate::runner::facts::digest(&spec, &labels);
                     self.state.cron_jobs.put(name, cron_job);
                 }
                 Action::Note { name, annotations, .. } => self.note(&name, &annotations),

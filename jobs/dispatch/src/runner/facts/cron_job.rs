@@ -10,7 +10,7 @@ use kube::core::DynamicObject;
 use kube::{Resource, ResourceExt};
 use serde_json::Value;
 
-use crate::runner::template::{self, Template};
+use super::digests::{digest, pod_digest};
 
 /// A CronJob: a stage's, a Backup's, or somebody else's.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +32,13 @@ pub(crate) struct CronJob {
     pub(crate) pod: String,
     /// Spec and labels, of a stage's CronJob only.
     pub(crate) template: Option<Arc<Template>>,
+}
+
+/// The spec and the labels of a stage's CronJob.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Template {
+    pub(crate) spec: Value,
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 /// The Backup that a CronJob belongs to.
@@ -57,8 +64,8 @@ impl CronJob {
             uid: object.uid().unwrap_or_default(),
             created: object.creation_timestamp().map(|time| time.0),
             is_deleted: object.metadata.deletion_timestamp.is_some(),
-            digest: template::digest(spec, object.labels()),
-            pod: template::pod_digest(spec.pointer("/jobTemplate/spec/template/spec").unwrap_or(&Value::Null)),
+            digest: digest(spec, object.labels()),
+            pod: pod_digest(spec.pointer("/jobTemplate/spec/template/spec").unwrap_or(&Value::Null)),
             template: (is_stage && owner.is_none()).then(template),
             left_by: left_by(object),
             owner,

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1 as batch;
 use kube::ResourceExt;
 
-use crate::runner::pause::marks_of;
-use crate::runner::template;
+use super::digests::pod_digest;
+use crate::runner::marks::marks_of;
 
 /// A Job of a CronJob.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -93,7 +93,7 @@ impl Job {
 /// Kubernetes' own controller says nothing of the CronJob, but its Jobs are what that said.
 fn pod_of(job: &batch::Job) -> String {
     let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    template::pod_digest(&serde_json::to_value(pod).unwrap_or_default())
+    pod_digest(&serde_json::to_value(pod).unwrap_or_default())
 }
 
 fn outcome(status: Option<&batch::JobStatus>, created: Timestamp) -> Outcome {

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::{Fixture, Outcome, at, failed};
 use crate::runner::decide::Action;
+use crate::runner::facts::Template;
 use crate::runner::state::Charge;
-use crate::runner::template::Template;
 
 /// The spec of a Backup's CronJob as it is made now.
 fn made(fixture: &Fixture, name: &str) -> Option<serde_json::Value> {
