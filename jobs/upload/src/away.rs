@@ -2,11 +2,10 @@
 
 use drover::cluster;
 use drover::exit::Failure;
+use drover::job::name::UPLOAD as JOB;
 use drover::resources::{Backup, BackupRun};
 use drover::runs::{History, RunStore};
 use kube::Client;
-
-use crate::context::JOB;
 
 /// Each Backup whose newest archive waits for its upload.
 pub(crate) async fn waiting(client: &Client) -> Result<Vec<Backup>, Failure> {

@@ -6,6 +6,7 @@ use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events};
 use drover::exit::Failure;
 use drover::job::connect_to_store;
+use drover::job::name::UPLOAD as JOB;
 use drover::lease::Holder;
 use drover::ledger::Ledger;
 use drover::places::Target;
@@ -19,9 +20,6 @@ use uuid::Uuid;
 
 use crate::away;
 use crate::refusals::Refusals;
-
-/// The job's name, its field manager, and its stage's name in events.
-pub(crate) const JOB: &str = drover::job::name::UPLOAD;
 
 /// What every message's handling needs.
 pub(crate) struct Context {

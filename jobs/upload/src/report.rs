@@ -4,6 +4,7 @@ use drover::clock;
 use drover::conditions::{READY, RECONCILING, STALLED};
 use drover::events::Kind;
 use drover::exit::{Chain, Exit, Failure, warn_of};
+use drover::job::name::UPLOAD as JOB;
 use drover::ledger;
 use drover::places::Target;
 use drover::resources::{Backup, BackupRun, BackupRunStatus, BackupStatus, Place, RunState, StageState, UploadStage};
@@ -13,7 +14,7 @@ use futures::future::BoxFuture;
 use kube::ResourceExt;
 use tracing::warn;
 
-use crate::context::{Context, JOB};
+use crate::context::Context;
 use crate::transfer::{Archive, Tried};
 
 pub(crate) fn stage_of(run: &BackupRun) -> UploadStage {

@@ -1,12 +1,13 @@
 use drover::cluster;
 use drover::events::Kind;
 use drover::exit::Failure;
+use drover::job::name::UPLOAD as JOB;
 use drover::resources::Backup;
 use drover::runs::{event, status_of};
 use kube::ResourceExt;
 use tracing::info;
 
-use crate::context::{Context, JOB};
+use crate::context::Context;
 
 /// Sends a new message for every run that waits for its upload and whose message has not come, and gives how many that were.
 ///
