@@ -188,7 +188,7 @@ async fn configuration(context: &Context, backup: &Backup) -> Result<Option<Arc<
 
 /// When one end of a pipe fails the other sees it close; the reason of the end that failed is the one to tell.
 fn first_reason<T>(
-    written: Result<T, crate::pipeline::Error>,
+    written: Result<T, crate::pipeline::error::Error>,
     put: Result<Put, artifacts::PutError>,
 ) -> Result<(T, Put), Failure> {
     match (written, put) {

@@ -81,7 +81,7 @@ pub(crate) async fn failed(
     left: Option<Artifact>,
 ) {
     let reason = failure.to_string();
-    let missing_right = failure.find::<pipeline::Error>().and_then(pipeline::Error::missing_right);
+    let missing_right = failure.find::<pipeline::error::Error>().and_then(pipeline::error::Error::missing_right);
     let ended_at = now_text();
     let recorded = context.runs.record(run, |run| {
         let stage = SnapshotStage { missing_right: missing_right.map(str::to_owned), ..stage_of(run) };

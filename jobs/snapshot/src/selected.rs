@@ -11,7 +11,7 @@ use snafu::ResultExt;
 use tracing::{info, warn};
 
 use crate::no_place::NoPlace;
-use crate::pipeline::{DiscoverSnafu, EncodeResourceSetSnafu, Error, ReadResourceSetSnafu, UnknownSnafu};
+use crate::pipeline::error::{DiscoverSnafu, EncodeResourceSetSnafu, Error, ReadResourceSetSnafu, UnknownSnafu};
 
 /// Characters of the reason for which a type was left out: a server may say a whole page, and all reasons are to have room
 /// in the archive and in a condition. What gives a right that is missing fits.
