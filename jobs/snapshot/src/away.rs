@@ -2,12 +2,13 @@
 
 use drover::clock;
 use drover::exit::Failure;
+use drover::job::name::SNAPSHOT as JOB;
 use drover::policy::Policies;
 use drover::resources::Backup;
 use drover::runs::{self, RunStore};
 use kube::Client;
 
-use crate::backup::{JOB, find_backup, list_backups};
+use crate::backup::find::{find_backup, list_backups};
 
 /// The Backup of that name or, without one, each, where it is due.
 pub(crate) async fn waiting(client: &Client, name: Option<&str>) -> Result<Vec<Backup>, Failure> {

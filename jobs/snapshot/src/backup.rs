@@ -1,26 +1,31 @@
+pub(crate) mod begun;
+pub(crate) mod error;
+pub(crate) mod find;
+
 use std::time::Duration;
 
 use drover::annotations::known::check_backup;
 use drover::clock;
-use drover::cluster::{self, ApiError, ClusterOptions};
+use drover::cluster::ClusterOptions;
 use drover::coexistence::{self, Operator};
 use drover::events::Kind;
-use drover::exit::{Exit, Failure, Fault};
-use drover::lease::{Lease, Version};
+use drover::exit::Failure;
+use drover::job::name::SNAPSHOT as JOB;
+use drover::lease::Lease;
 use drover::queue::NatsOptions;
 use drover::resources::{Backup, BackupRun, Trigger};
 use drover::runs::{self, Due, History, Opening, check_archive_name, event, status_of};
 use futures::TryFutureExt;
 use kube::{Client, ResourceExt};
-use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span};
 
+use begun::Begun;
+use error::Error;
+use find::{find_backup, list_backups};
+
 use crate::context::Context;
 use crate::{outcome, report, room, turn};
-
-/// The job's name, and its field manager.
-pub(crate) const JOB: &str = drover::job::name::SNAPSHOT;
 
 /// A snapshot that is asked for.
 struct Asked {
@@ -28,46 +33,6 @@ struct Asked {
     trigger: Trigger,
     /// How long to wait for others, where the Backup was named; none where it is made because it is due.
     patience: Option<Duration>,
-}
-
-/// A snapshot that has begun.
-pub(crate) struct Begun {
-    pub(crate) backup: Backup,
-    /// The runs before it.
-    pub(crate) history: History,
-    pub(crate) run: BackupRun,
-    /// The Lease of restores as it was before the first object was read.
-    pub(crate) before: Version,
-}
-
-/// Why a Backup has no snapshot.
-#[derive(Debug, Snafu)]
-pub(crate) enum Error {
-    #[snafu(display("failed to read the Backups; are the CRDs of resources.cattle.io installed?"))]
-    ReadBackups { source: ApiError },
-    #[snafu(display("failed to find the Backup {name:?}; `kubectl get backups.resources.cattle.io` lists them"))]
-    FindBackup { name: String },
-    #[snafu(display("failed to begin: {message}"))]
-    NotInCharge { message: String },
-    #[snafu(display("failed to keep the Lease of the Backup {backup:?}; whoever took it goes on with the run"))]
-    LoseLease { backup: String },
-    #[snafu(display(
-        "failed to finish: the Backup {backup:?} or its run was deleted meanwhile; the archive was dropped"
-    ))]
-    Deleted { backup: String },
-    #[snafu(display("failed to finish: the job was asked to end; the next one goes on with the run"))]
-    Interrupted,
-}
-
-impl Fault for Error {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::ReadBackups { source } => source.exit(),
-            Self::FindBackup { .. } | Self::NotInCharge { .. } | Self::Deleted { .. } => Exit::Usage,
-            Self::LoseLease { .. } => Exit::Unavailable,
-            Self::Interrupted => Exit::Failure,
-        }
-    }
 }
 
 /// Makes the snapshot of one Backup, or of each that is due. One Backup's failure does not hold up another's.
@@ -120,17 +85,6 @@ async fn leave_to(operator: &Operator, client: &Client, name: Option<&str>) -> R
     }
     info!("nothing to do: {message}");
     Ok(())
-}
-
-pub(crate) async fn list_backups(client: &Client) -> Result<Vec<Backup>, Error> {
-    let mut backups: Vec<Backup> = cluster::list(client).await.context(ReadBackupsSnafu)?;
-    backups.retain(|backup| backup.metadata.deletion_timestamp.is_none());
-    Ok(backups)
-}
-
-pub(crate) async fn find_backup(client: &Client, name: &str) -> Result<Backup, Error> {
-    let found = cluster::find(client, name).await.context(ReadBackupsSnafu)?;
-    found.ok_or_else(|| Error::FindBackup { name: name.to_owned() })
 }
 
 /// Every Backup that is due, and why. One whose schedule cannot be read says so on itself, and the others go on.

@@ -2,6 +2,7 @@ use drover::artifacts::Store;
 use drover::cluster::{ClusterOptions, Events, host_name};
 use drover::exit::Failure;
 use drover::job::connect_to_store;
+use drover::job::name::SNAPSHOT as JOB;
 use drover::lease::{self, Holder, Onlooker};
 use drover::listing::{Account, SNAPSHOT_ACCOUNT};
 use drover::policy::Policies;
@@ -13,7 +14,6 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::away;
-use crate::backup::JOB;
 
 /// What every Backup's snapshot needs.
 pub(crate) struct Context {

@@ -1,3 +1,5 @@
+pub(crate) mod taken;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +10,22 @@ use drover::digest::Sha256;
 use drover::encryption::{self, Configuration};
 use drover::events::Kind;
 use drover::exit::{Exit, Failure, Fault};
+use drover::job::name::SNAPSHOT as JOB;
 use drover::resources::{
     Artifact, Backup, BackupRun, BackupRunStatus, BackupType, ResourceSet, RunState, SnapshotStage, StageState,
 };
 use drover::runs::{
-    self, ALLOW_MISSING_TYPES, Allowed, Encryption, History, Wholeness, artifact_name, check_sound, event, losses,
-    now_text, schedule_of, status_of,
+    self, ALLOW_MISSING_TYPES, Allowed, History, Wholeness, artifact_name, check_sound, event, losses, now_text,
+    schedule_of, status_of,
 };
 use kube::ResourceExt;
 use snafu::Snafu;
 use tracing::{info, warn};
 
-use crate::backup::{Begun, Error, JOB};
+use taken::{Taken, stage_of};
+
+use crate::backup::begun::Begun;
+use crate::backup::error::Error;
 use crate::context::Context;
 use crate::pipeline::{Counts, Made, write_archive};
 use crate::selected::{MissingTypes, Selected};
@@ -84,15 +90,6 @@ async fn failed(
     let left = purge(context, artifact).await;
     report::failed(context, backup, run, &failure, left).await;
     Err(failure)
-}
-
-/// A snapshot that lies in the object store, whole.
-pub(crate) struct Taken {
-    pub(crate) put: Put,
-    pub(crate) encryption: Encryption,
-    pub(crate) wholeness: Wholeness,
-    /// What the run's record says of it.
-    stage: SnapshotStage,
 }
 
 /// Purges what a dead job left, and records where the new artifact's chunks will lie before the first one is sent.
@@ -310,10 +307,6 @@ fn is_last_trace(history: &History, run: &BackupRun) -> bool {
     let is_newer_archive =
         |other: &BackupRun| other.spec.number > run.spec.number && stage_of(other).state == StageState::Completed;
     status_of(run).upload.is_some_and(|stage| stage.was_refused_everywhere()) && !history.iter().any(is_newer_archive)
-}
-
-pub(crate) fn stage_of(run: &BackupRun) -> SnapshotStage {
-    status_of(run).snapshot.unwrap_or_default()
 }
 
 fn to_i64(count: u64) -> i64 {

@@ -6,17 +6,17 @@ use drover::clock;
 use drover::coexistence::Operator;
 use drover::events::Kind;
 use drover::exit::{Chain, Exit, Failure, warn_of};
+use drover::job::name::SNAPSHOT as JOB;
 use drover::resources::{Artifact, Backup, BackupRun, BackupRunStatus, BackupStatus, SnapshotStage};
 use drover::runs::{Allowed, Encryption, event, failed_event, now_text, report, set_backup_status, status_of};
 use kube::{Client, ResourceExt};
 use tracing::{info, warn};
 
 use crate::away;
-use crate::backup::JOB;
 use crate::context::Context;
-use crate::outcome::{Taken, stage_of};
+use crate::outcome::taken::{Taken, stage_of};
 use crate::pipeline;
-use crate::turn::NotNow;
+use crate::turn::not_now::NotNow;
 
 /// The run has begun.
 pub(crate) async fn started(context: &Context, backup: &Backup, run: &BackupRun) -> Result<(), Failure> {
@@ -116,7 +116,7 @@ pub(crate) async fn refused(context: &Context, backup: &Backup, error: &(dyn Err
 
 /// No run of the Backup could be opened. Where it is another's turn the others say what they do.
 pub(crate) async fn not_begun(context: &Context, backup: &Backup, failure: &Failure) {
-    if failure.find::<NotNow>().is_some() || failure.find::<crate::backup::Error>().is_some() {
+    if failure.find::<NotNow>().is_some() || failure.find::<crate::backup::error::Error>().is_some() {
         return;
     }
     tell_not_begun(context, backup, failure.to_string(), is_final(failure), "NotBegun").await;

@@ -12,7 +12,7 @@ use drover::runs::{
 use kube::ResourceExt;
 use tracing::{info, warn};
 
-use crate::backup::list_backups;
+use crate::backup::find::list_backups;
 use crate::context::Context;
 use crate::outcome::{drop_artifact, purge_leftovers};
 

@@ -1,42 +1,23 @@
 //! Whose turn it is: one job at a time works on a Backup, and none reads while a restore writes.
 
+pub(crate) mod not_now;
+
 use std::time::Duration;
 
-use drover::exit::{Chain, Exit, Failure, Fault};
+use drover::exit::{Chain, Failure};
 use drover::lease::{self, Acquired, Lease, Onlooker, Sight, Version, Wait};
 use drover::resources::Backup;
 use kube::ResourceExt;
-use snafu::Snafu;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
+
+use not_now::NotNow;
 
 use crate::context::Context;
 use crate::report;
 
 /// How often a restore is looked at that is waited for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Why it is not the turn of this snapshot.
-#[derive(Debug, Snafu)]
-pub(crate) enum NotNow {
-    #[snafu(display("failed to begin: {holder:?} restores this cluster; try again when that has ended"))]
-    RestoreRuns { holder: String },
-    #[snafu(display(
-        "failed to begin: {holder:?} works on the Backup {backup:?}, and no snapshot was made; try again when that has ended"
-    ))]
-    Busy { backup: String, holder: String },
-    #[snafu(display(
-        "failed to read one state of the cluster: a restore was at work meanwhile, so the archive would be half of before \
-         it and half of after; the next try makes another"
-    ))]
-    Overtaken,
-}
-
-impl Fault for NotNow {
-    fn exit(&self) -> Exit {
-        Exit::Unavailable
-    }
-}
 
 /// Waits until no restore is at work, for as long as `patience`.
 pub(crate) async fn after_restores(context: &Context, backup: &Backup, patience: Duration) -> Result<Version, Failure> {
