@@ -19,6 +19,7 @@ mod table;
 use drover::clock;
 use drover::exit::{Exit, Failure, Fault};
 use drover::job::StageOptions;
+use drover::job::name::RETENTION_PRUNE as JOB;
 use drover::queue::{self, RETENTION_PRUNE_CONSUMER};
 use tokio_util::sync::CancellationToken;
 
@@ -28,9 +29,6 @@ pub use pruner::{Pruner, Turn};
 pub use report::{Deletion, Outcome, Retained};
 pub use sweep::sweep;
 pub use table::print as print_plans;
-
-/// The job's name, its field manager, and its stage's name in events.
-const JOB: &str = drover::job::name::RETENTION_PRUNE;
 
 /// Does what the arguments ask for.
 ///

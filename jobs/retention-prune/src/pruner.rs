@@ -6,6 +6,7 @@ use drover::cluster::{self, ClusterOptions, Events};
 use drover::coexistence::{self, Operator};
 use drover::conditions::WHOLE;
 use drover::exit::{Exit, Failure};
+use drover::job::name::RETENTION_PRUNE as JOB;
 use drover::lease::{self, Acquired, Holder, Wait};
 use drover::ledger::{self, Ledger, Lines, held_of};
 use drover::places::{Target, targets};
@@ -21,7 +22,6 @@ use jiff::Timestamp;
 use kube::{Client, ResourceExt};
 use tracing::{Instrument, info, info_span, warn};
 
-use crate::JOB;
 use crate::place::{Effort, Site, Trouble};
 use crate::report::{self, Outcome};
 

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use drover::conditions::{PRUNED, reason};
 use drover::events::{Data, Event, Kind, Pruned, PrunedArchive};
 use drover::exit::{Exit, Failure, warn_of};
+use drover::job::name::RETENTION_PRUNE as JOB;
 use drover::ledger::{Lines, places_of};
 use drover::resources::{ArchiveHold, Backup, Losses, rfc3339};
 use drover::retention::{Judged, Plan};
@@ -16,7 +17,6 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use uuid::Uuid;
 
-use crate::JOB;
 use crate::pruner::Pruner;
 
 /// What a prune of a Backup did, at all of its places.
