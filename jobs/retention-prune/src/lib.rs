@@ -10,6 +10,7 @@
 
 mod arguments;
 mod message;
+mod outcome;
 mod place;
 mod pruner;
 mod report;
@@ -25,8 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use arguments::Arguments;
 use message::Stage;
+pub use outcome::{Deletion, Outcome, Retained};
 pub use pruner::{Pruner, Turn};
-pub use report::{Deletion, Outcome, Retained};
 pub use sweep::sweep;
 pub use table::print as print_plans;
 

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tracing::{info, warn};
 
-use crate::report::{Deletion, Outcome, Retained};
+use crate::outcome::{Deletion, Outcome, Retained};
 
 /// How many archives are asked about at once.
 const QUESTIONS: usize = 8;

@@ -22,8 +22,9 @@ use jiff::Timestamp;
 use kube::{Client, ResourceExt};
 use tracing::{Instrument, info, info_span, warn};
 
+use crate::outcome::{Outcome, held_words};
 use crate::place::{Effort, Site, Trouble};
-use crate::report::{self, Outcome};
+use crate::report;
 
 /// Whoever deletes expired archives.
 pub struct Pruner {
@@ -266,7 +267,7 @@ impl Pruner {
         let again = again(&self.options.namespace, backup);
         let mut outcome = Outcome { waits_until: case.waits_until(), allow_unknown, again, ..Outcome::default() };
         if case.can_expire() {
-            outcome.held = report::held_words(backup, &case.lines, &case.held, &case.history);
+            outcome.held = held_words(backup, &case.lines, &case.held, &case.history);
         }
         for target in &case.targets {
             let site = target.site();
