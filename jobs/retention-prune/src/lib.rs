@@ -9,9 +9,11 @@
 //! ```
 
 mod arguments;
+mod case;
 mod message;
 mod outcome;
 mod place;
+mod prune;
 mod pruner;
 mod report;
 mod sweep;
@@ -27,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 pub use arguments::Arguments;
 use message::Stage;
 pub use outcome::{Deletion, Outcome, Retained};
-pub use pruner::{Pruner, Turn};
+pub use prune::Turn;
+pub use pruner::Pruner;
 pub use sweep::sweep;
 pub use table::print as print_plans;
 

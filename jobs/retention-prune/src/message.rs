@@ -12,7 +12,8 @@ use kube::ResourceExt;
 use tracing::info;
 
 use crate::place::Effort;
-use crate::pruner::{Pruner, Turn};
+use crate::prune::Turn;
+use crate::pruner::Pruner;
 
 /// The stage: after each new archive its Backup is pruned.
 pub(crate) struct Stage<'a> {

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::place::Effort;
-use crate::pruner::{Pruner, Turn};
+use crate::prune::Turn;
+use crate::pruner::Pruner;
 
 /// When a multipart upload counts as forgotten: as long as its artifact is kept another try may go on with it.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(72);
