@@ -18,6 +18,7 @@ mod pruner;
 mod report;
 mod sweep;
 mod table;
+mod trouble;
 
 use drover::clock;
 use drover::exit::{Exit, Failure, Fault};

@@ -15,6 +15,7 @@ use kube::ResourceExt;
 use tracing::{info, warn};
 
 use crate::outcome::{Deletion, Outcome, Retained};
+use crate::trouble::Trouble;
 
 /// How many archives are asked about at once.
 const QUESTIONS: usize = 8;
@@ -22,34 +23,6 @@ const QUESTIONS: usize = 8;
 /// How many archives in a row a place may keep before the others are left for the schedule's look: where a policy forbids
 /// every deletion, each new archive would else have all the old ones tried again.
 const RETAINED_IN_A_ROW: usize = 3;
-
-/// What failed while a place was pruned.
-#[derive(Debug)]
-pub(crate) struct Trouble {
-    pub(crate) failure: Failure,
-    /// Whether the place itself does not answer. That the ledger cannot be written says nothing of the place.
-    pub(crate) is_away: bool,
-}
-
-impl Trouble {
-    /// Something failed at the place.
-    pub(crate) fn of_place(failure: impl Into<Failure>) -> Self {
-        let failure = failure.into();
-        Self { is_away: failure.exit() == Exit::Unavailable, failure }
-    }
-}
-
-impl From<storage::Error> for Trouble {
-    fn from(error: storage::Error) -> Self {
-        Self::of_place(error)
-    }
-}
-
-impl From<ledger::Error> for Trouble {
-    fn from(error: ledger::Error) -> Self {
-        Self { failure: error.into(), is_away: false }
-    }
-}
 
 /// How hard to try to delete.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -364,14 +337,6 @@ mod tests {
         check(Retained, Deleted, false);
         check(Verified, Retained, false);
         check(Deleted, Deleted, false);
-    }
-
-    #[test]
-    fn only_the_place_itself_can_be_away() {
-        let away = Trouble::of_place(Failure::new(Exit::Unavailable, "no answer"));
-        let refused = Trouble::of_place(Failure::new(Exit::Usage, "denied"));
-        assert!(away.is_away && !refused.is_away);
-        assert!(!Trouble::from(ledger::Error::NotInstalled).is_away);
     }
 
     #[test]

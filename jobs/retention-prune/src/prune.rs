@@ -17,9 +17,10 @@ use tracing::{Instrument, info, info_span, warn};
 
 use crate::case::Case;
 use crate::outcome::{Outcome, held_words};
-use crate::place::{Effort, Trouble};
+use crate::place::Effort;
 use crate::pruner::Pruner;
 use crate::report;
+use crate::trouble::Trouble;
 
 /// What became of the wish to prune a Backup.
 #[derive(Debug)]
