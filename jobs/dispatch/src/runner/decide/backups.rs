@@ -13,11 +13,12 @@ use drover::runs::{self, History, check_backup_name, recorded_at, schedule_of, s
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use super::decision::{Action, Adoption, Decision};
 use super::place::{Place, place};
 use super::status::News;
 use super::turn::{Work, take_turn};
 use super::world::World;
-use super::{Action, Adoption, Decision, deaths, obstacles, status};
+use super::{deaths, obstacles, status};
 use crate::runner::facts::{CronJob, Obstacle, Template, digest};
 use crate::runner::pause::{Pause, Success, length};
 use crate::runner::rights::lacked;

@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::backups::Case;
-use super::status::{is_blocked_by, tells_obstacle};
+use super::decision::{Action, Death, Decision, Victim};
+use super::told::{is_blocked_by, tells_obstacle};
 use super::world::World;
-use super::{Action, Death, Decision, Victim};
 use crate::runner::facts::{CronJob, Job, Obstacle, Outcome, stable};
 
 /// What a Job last wrote may be seen later than its end.

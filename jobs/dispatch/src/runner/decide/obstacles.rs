@@ -4,9 +4,10 @@ use drover::conditions::reason;
 use drover::resources::Conditions;
 
 use super::backups::{self, Case};
-use super::status::is_blocked_by;
+use super::decision::Decision;
+use super::told::is_blocked_by;
 use super::world::World;
-use super::{Decision, deaths, stages, starting};
+use super::{deaths, stages, starting};
 use crate::runner::facts::{CronJob, Obstacle};
 use crate::runner::state::Queue;
 

@@ -11,10 +11,11 @@ use drover::restores::{behind, given_up_at, is_at_work, is_given_up};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::decision::Decision;
 use super::status::News;
 use super::turn::{Work, take_turn};
 use super::world::World;
-use super::{Decision, deaths, obstacles, status};
+use super::{deaths, obstacles, status};
 use crate::runner::facts::{CronJob, Obstacle};
 use crate::runner::pause::Success;
 

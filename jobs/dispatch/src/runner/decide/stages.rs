@@ -9,9 +9,10 @@ use drover::resources::BackupRun;
 use drover::runs::{recorded_at, status_of};
 use jiff::{SignedDuration, Timestamp};
 
+use super::deaths;
+use super::decision::Decision;
 use super::turn::{Work, take_turn};
 use super::world::World;
-use super::{Decision, deaths};
 use crate::runner::facts::CronJob;
 use crate::runner::pause::Success;
 use crate::runner::state::Queue;

@@ -4,8 +4,8 @@
 use drover::conditions::reason;
 use jiff::SignedDuration;
 
+use super::decision::{Action, Decision};
 use super::world::World;
-use super::{Action, Decision};
 use crate::runner::facts::{CronJob, Job, Obstacle, Pod, stable};
 
 /// How long a pod may take to begin before it is said that it does not, although nothing says why.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::decision::{Action, Decision};
+use super::starting;
 use super::world::World;
-use super::{Action, Decision, starting};
 use crate::runner::facts::CronJob;
 use crate::runner::names::job_name;
 use crate::runner::pause::{Pause, Success, length};
