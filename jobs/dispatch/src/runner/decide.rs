@@ -2,6 +2,7 @@
 //! minute, so whatever was not done, or was undone, is done then; and it is the same whoever decides it.
 
 mod backups;
+mod case;
 mod deaths;
 mod decision;
 mod obstacles;

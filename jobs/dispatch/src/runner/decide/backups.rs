@@ -3,23 +3,19 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use drover::annotations::known::check_backup as check_backup_annotations;
-use drover::conditions::reason;
-use drover::exit::Chain;
 use drover::job::name::SNAPSHOT;
-use drover::policy::Settings;
-use drover::resources::{Backup, BackupType, RunState, Trigger, TriggerKind};
-use drover::runs::{self, History, check_backup_name, recorded_at, schedule_of, status_of};
+use drover::resources::{RunState, Trigger, TriggerKind};
+use drover::runs::{self, recorded_at, status_of};
 use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt;
 
+use super::case::Case;
 use super::decision::{Action, Adoption, Decision};
-use super::place::{Place, place};
+use super::place::Place;
 use super::status::News;
 use super::turn::{Work, take_turn};
 use super::world::World;
 use super::{deaths, obstacles, status};
-use crate::runner::facts::{CronJob, Obstacle, Template, digest};
+use crate::runner::facts::{CronJob, Template, digest};
 use crate::runner::pause::{Pause, Success, length};
 use crate::runner::rights::lacked;
 use crate::runner::template::{self, Timing};
@@ -30,76 +26,19 @@ const GRACE: SignedDuration = SignedDuration::from_mins(5);
 /// How long a run may be left in the middle whose maker is no Job: somebody's own process may be at work on it.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
 
-/// A Backup, and what follows from what is known of it.
-pub(super) struct Case<'a> {
-    pub(super) backup: &'a Backup,
-    pub(super) settings: Settings,
-    pub(super) history: History,
-    pub(super) timing: Result<Timing, Obstacle>,
-    pub(super) place: Place<'a>,
-}
-
 pub(super) fn decide(world: &World<'_>, decision: &mut Decision, next_upload: Option<Timestamp>) {
     let template = world.state.cron_jobs.get(SNAPSHOT).and_then(|cron_job| cron_job.template.as_deref());
     for backup in world.backups() {
         let case = Case::of(world, backup);
+        let work = work(world, &case);
         let mut next_try = next_upload.filter(|_| case.history.awaiting_upload().next().is_some());
         if let Some(template) = template {
             keep_cron_job(world, decision, &case, template);
-            next_try = start_job(world, decision, &case, template).or(next_try);
+            next_try = start_job(world, decision, &case, &work, template).or(next_try);
         }
-        let obstacle = obstacles::of_backup(world, decision, &case, template.is_some());
+        let obstacle = obstacles::of_backup(world, decision, &case, work.is_wanted, template.is_some());
         status::tell_backup(world, decision, &case, News { obstacle, next_try });
     }
-}
-
-impl<'a> Case<'a> {
-    fn of(world: &World<'a>, backup: &'a Backup) -> Self {
-        let settings = world.state.settings.settings(backup);
-        Self {
-            backup,
-            history: world.history(backup),
-            timing: timing(backup, &settings, world.is_ours()),
-            place: place(world, backup),
-            settings,
-        }
-    }
-
-    pub(super) fn cron_job(&self) -> Option<&'a CronJob> {
-        match self.place {
-            Place::Taken(cron_job) => Some(cron_job),
-            _ => None,
-        }
-    }
-}
-
-/// When the Backup's CronJob runs. Kubernetes reads schedules as Rancher's operator does, but for the time zone, which has
-/// a field of its own and is always said: the default would be the zone of Kubernetes' own controller.
-fn timing(backup: &Backup, settings: &Settings, is_ours: bool) -> Result<Timing, Obstacle> {
-    if let Some(refusal) = refused(backup) {
-        return Err(refusal);
-    }
-    if backup.kind_of_backup() == BackupType::OneTime {
-        return Ok(Timing::never());
-    }
-    let schedule = schedule_of(backup, settings);
-    let schedule = schedule.map_err(|error| Obstacle::lasting(reason::SCHEDULE_REFUSED, Chain(&error).to_string()))?;
-    let text = backup.spec.schedule.as_deref().unwrap_or_default();
-    let has_zone = text.starts_with("CRON_TZ=") || text.starts_with("TZ=");
-    let text = if has_zone { text.split_once(' ').map_or("", |(_, rest)| rest) } else { text };
-    Ok(Timing {
-        schedule: text.trim().to_owned(),
-        time_zone: schedule.time_zone().filter(|zone| *zone != "UTC").unwrap_or("Etc/UTC").to_owned(),
-        is_suspended: settings.is_suspended() || !is_ours,
-    })
-}
-
-/// Why no backup is made of a Backup as it stands: its name, or an annotation that nobody knows.
-fn refused(backup: &Backup) -> Option<Obstacle> {
-    let of_name =
-        check_backup_name(backup).err().map(|error| Obstacle::lasting(reason::NAME_TOO_LONG, error.to_string()));
-    let unknown = || check_backup_annotations(backup).err();
-    of_name.or_else(|| Some(Obstacle::lasting(reason::UNKNOWN_ANNOTATION, unknown()?.to_string())))
 }
 
 /// Makes the Backup's CronJob what it is to be. One whose schedule or name is refused is kept, and runs nothing by itself.
@@ -147,24 +86,25 @@ fn is_as_wanted(world: &World<'_>, cron_job: &CronJob, digest: &str) -> bool {
 
 /// Starts a Job for a Backup that is due and that no schedule starts: a new one, one whose last run failed or was left in
 /// the middle, one whose time was missed.
-fn start_job(world: &World<'_>, decision: &mut Decision, case: &Case<'_>, template: &Template) -> Option<Timestamp> {
+fn start_job(
+    world: &World<'_>,
+    decision: &mut Decision,
+    case: &Case<'_>,
+    work: &Work,
+    template: &Template,
+) -> Option<Timestamp> {
     let cron_job = case.cron_job().filter(|_| world.is_ours())?;
     deaths::of_backup(world, case, cron_job, decision);
-    let work = work(world, case);
     let timing = Timing::never();
-    take_turn(world, decision, cron_job, &work, None, || {
+    take_turn(world, decision, cron_job, work, None, || {
         Cow::Owned(template::cron_job(template, case.backup, &timing).0)
     })
 }
 
-/// Whether a Job is to make a backup, now or after a pause.
-pub(super) fn is_wanted(world: &World<'_>, case: &Case<'_>) -> bool {
-    work(world, case).is_wanted
-}
-
+/// The making of a backup, now or after a pause.
 fn work(world: &World<'_>, case: &Case<'_>) -> Work {
     let due = runs::due(case.backup, &case.settings, &case.history, world.now);
-    let Some(due) = due.ok().flatten().filter(|_| refused(case.backup).is_none()) else {
+    let Some(due) = due.ok().flatten().filter(|_| !case.is_refused()) else {
         return Work::none(Success::Counts);
     };
     let generation = case.backup.metadata.generation.unwrap_or_default();
@@ -219,31 +159,4 @@ fn after_failures(case: &Case<'_>, now: Timestamp) -> Option<Timestamp> {
     let newest = case.history.newest().filter(|_| count > 0)?;
     let ended = recorded_at(newest, &status_of(newest).ended_at?, now)?;
     ended.checked_add(length(u32::try_from(count).unwrap_or(u32::MAX))).ok()
-}
-
-/// What keeps the Backup's CronJob from being made or from running.
-pub(super) fn refusal(world: &World<'_>, case: &Case<'_>, has_template: bool) -> Option<Obstacle> {
-    if !has_template {
-        let message =
-            format!("the CronJob {SNAPSHOT:?} of drover is missing in its namespace; apply drover's manifests again");
-        return Some(Obstacle::lasting(reason::TEMPLATE_MISSING, message));
-    }
-    if let Err(obstacle) = &case.timing {
-        return Some(obstacle.clone());
-    }
-    if let Place::Blocked(name) = &case.place {
-        let message = format!(
-            "a CronJob {name:?} that is not this Backup's stands where its own is to be; delete or rename it, or rename the \
-             Backup {:?}",
-            case.backup.name_any()
-        );
-        return Some(Obstacle::lasting(reason::NAME_TAKEN, message));
-    }
-    let name = match &case.place {
-        Place::Taken(cron_job) | Place::Left(cron_job) => &cron_job.name,
-        Place::Free(name) => name,
-        Place::Going | Place::Blocked(_) => return None,
-    };
-    let refusal = world.state.refusals.get(name)?;
-    Some(Obstacle::new(reason::REFUSED, refusal.message.clone()))
 }

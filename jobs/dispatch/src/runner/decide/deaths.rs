@@ -10,7 +10,7 @@ use drover::runs::status_of;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::backups::Case;
+use super::case::Case;
 use super::decision::{Action, Death, Decision, Victim};
 use super::told::{is_blocked_by, tells_obstacle};
 use super::world::World;

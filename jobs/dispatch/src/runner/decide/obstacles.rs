@@ -1,34 +1,39 @@
 //! What keeps Backups and Restores from running.
 
 use drover::conditions::reason;
+use drover::job::name::SNAPSHOT;
 use drover::resources::Conditions;
+use kube::ResourceExt;
 
-use super::backups::{self, Case};
+use super::case::Case;
 use super::decision::Decision;
+use super::place::Place;
 use super::told::is_blocked_by;
 use super::world::World;
-use super::{deaths, stages, starting};
+use super::{deaths, starting};
 use crate::runner::facts::{CronJob, Obstacle};
 use crate::runner::state::Queue;
 
-/// What keeps a Backup from running, or its archive from being stored.
+/// What keeps a Backup from running, or its archive from being stored. `is_wanted`: whether a Job is to make a backup, now or
+/// after a pause.
 pub(super) fn of_backup(
     world: &World<'_>,
     decision: &mut Decision,
     case: &Case<'_>,
+    is_wanted: bool,
     has_template: bool,
 ) -> Option<Obstacle> {
     if !world.is_ours() {
         return None;
     }
-    let refusal = backups::refusal(world, case, has_template);
+    let refusal = refusal(world, case, has_template);
     let own = || {
         let cron_job = case.cron_job()?;
         of_jobs(world, decision, cron_job).or_else(|| deaths::newest_of_backup(world, case, cron_job))
     };
     let own = refusal.or_else(own);
     let is_waiting = case.history.awaiting_upload().next().is_some();
-    let uploading = stages::uploading(world).filter(|_| is_waiting);
+    let uploading = world.uploading().filter(|_| is_waiting);
     let found = own.or_else(|| {
         let cron_job = uploading?;
         of_jobs(world, decision, cron_job).or_else(|| deaths::newest_of_upload(world, case, cron_job))
@@ -36,8 +41,35 @@ pub(super) fn of_backup(
     found.or_else(|| {
         let waits_for = if is_waiting { uploading } else { case.cron_job() };
         let away = nats_away(world, waits_for?, case.backup.conditions())?;
-        (is_waiting || backups::is_wanted(world, case)).then_some(away)
+        (is_waiting || is_wanted).then_some(away)
     })
+}
+
+/// What keeps the Backup's CronJob from being made or from running.
+fn refusal(world: &World<'_>, case: &Case<'_>, has_template: bool) -> Option<Obstacle> {
+    if !has_template {
+        let message =
+            format!("the CronJob {SNAPSHOT:?} of drover is missing in its namespace; apply drover's manifests again");
+        return Some(Obstacle::lasting(reason::TEMPLATE_MISSING, message));
+    }
+    if let Err(obstacle) = &case.timing {
+        return Some(obstacle.clone());
+    }
+    if let Place::Blocked(name) = &case.place {
+        let message = format!(
+            "a CronJob {name:?} that is not this Backup's stands where its own is to be; delete or rename it, or rename the \
+             Backup {:?}",
+            case.backup.name_any()
+        );
+        return Some(Obstacle::lasting(reason::NAME_TAKEN, message));
+    }
+    let name = match &case.place {
+        Place::Taken(cron_job) | Place::Left(cron_job) => &cron_job.name,
+        Place::Free(name) => name,
+        Place::Going | Place::Blocked(_) => return None,
+    };
+    let refusal = world.state.refusals.get(name)?;
+    Some(Obstacle::new(reason::REFUSED, refusal.message.clone()))
 }
 
 /// That NATS does not answer, for what needs a Job of this CronJob: said until such a Job says it itself.

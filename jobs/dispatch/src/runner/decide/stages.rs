@@ -13,7 +13,6 @@ use super::deaths;
 use super::decision::Decision;
 use super::turn::{Work, take_turn};
 use super::world::World;
-use crate::runner::facts::CronJob;
 use crate::runner::pause::Success;
 use crate::runner::state::Queue;
 
@@ -89,9 +88,4 @@ fn consumer_work(consumer: Option<&Waiting>) -> Work {
 fn set_up_work(survey: &Survey) -> Work {
     let marks = survey.missing.clone();
     Work { is_wanted: !marks.is_empty(), marks, ..Work::none(Success::Counts) }
-}
-
-/// The CronJob whose Jobs bring archives to their places.
-pub(super) fn uploading<'a>(world: &World<'a>) -> Option<&'a CronJob> {
-    world.state.cron_jobs.iter().find(|cron_job| cron_job.consumer() == Some(UPLOAD_CONSUMER))
 }

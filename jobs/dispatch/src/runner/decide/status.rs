@@ -7,7 +7,7 @@ use drover::runs::{confirmed, missing_words, schedule_of, status_of};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::backups::Case;
+use super::case::Case;
 use super::decision::{Action, BackupWish, Decision, RestoreWish, Wish};
 use super::world::World;
 use crate::runner::facts::Obstacle;

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use drover::queue::UPLOAD_CONSUMER;
 use drover::resources::{Backup, BackupRun, Trigger};
 use drover::runs::{History, is_awaiting_upload, status_of};
 use jiff::Timestamp;
@@ -61,6 +62,11 @@ impl<'a> World<'a> {
     fn runs_of(&self, backup: &Backup) -> impl Iterator<Item = &'a BackupRun> {
         let runs = self.runs.get(backup.metadata.uid.as_deref().unwrap_or_default());
         runs.into_iter().flatten().copied()
+    }
+
+    /// The CronJob whose Jobs bring archives to their places.
+    pub(super) fn uploading(&self) -> Option<&'a CronJob> {
+        self.state.cron_jobs.iter().find(|cron_job| cron_job.consumer() == Some(UPLOAD_CONSUMER))
     }
 
     /// The pods of a Job, oldest first.
