@@ -2,25 +2,20 @@
 //! minute, so whatever was not done, or was undone, is done then; and it is the same whoever decides it.
 
 mod backups;
-mod case;
-mod deaths;
 mod decision;
+mod known;
 mod obstacles;
-mod place;
 mod restores;
 mod stages;
-mod starting;
 mod status;
 #[cfg(test)]
 mod tests;
-mod told;
 mod turn;
-mod world;
 
 use jiff::Timestamp;
 
 pub(crate) use decision::{Action, Adoption, Death, Decision, Victim};
-use world::World;
+use known::World;
 
 use super::state::{Charge, State};
 

@@ -8,13 +8,11 @@ use drover::resources::{RunState, Trigger, TriggerKind};
 use drover::runs::{self, recorded_at, status_of};
 use jiff::{SignedDuration, Timestamp};
 
-use super::case::Case;
 use super::decision::{Action, Adoption, Decision};
-use super::place::Place;
-use super::status::News;
+use super::known::{Case, Place, World};
+use super::obstacles::{self, deaths};
+use super::status::{self, News};
 use super::turn::{Work, take_turn};
-use super::world::World;
-use super::{deaths, obstacles, status};
 use crate::runner::facts::{CronJob, Template, digest};
 use crate::runner::pause::{Pause, Success, length};
 use crate::runner::rights::lacked;

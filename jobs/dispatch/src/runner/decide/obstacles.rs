@@ -1,22 +1,21 @@
 //! What keeps Backups and Restores from running.
 
+pub(crate) mod deaths;
+pub(crate) mod starting;
+
 use drover::conditions::reason;
 use drover::job::name::SNAPSHOT;
 use drover::resources::Conditions;
 use kube::ResourceExt;
 
-use super::case::Case;
 use super::decision::Decision;
-use super::place::Place;
-use super::told::is_blocked_by;
-use super::world::World;
-use super::{deaths, starting};
+use super::known::{Case, Place, World, is_blocked_by};
 use crate::runner::facts::{CronJob, Obstacle};
 use crate::runner::state::Queue;
 
 /// What keeps a Backup from running, or its archive from being stored. `is_wanted`: whether a Job is to make a backup, now or
 /// after a pause.
-pub(super) fn of_backup(
+pub(crate) fn of_backup(
     world: &World<'_>,
     decision: &mut Decision,
     case: &Case<'_>,
@@ -73,7 +72,7 @@ fn refusal(world: &World<'_>, case: &Case<'_>, has_template: bool) -> Option<Obs
 }
 
 /// That NATS does not answer, for what needs a Job of this CronJob: said until such a Job says it itself.
-pub(super) fn nats_away(world: &World<'_>, cron_job: &CronJob, conditions: Option<&Conditions>) -> Option<Obstacle> {
+pub(crate) fn nats_away(world: &World<'_>, cron_job: &CronJob, conditions: Option<&Conditions>) -> Option<Obstacle> {
     let Queue::Away { words, .. } = &world.state.queue else { return None };
     let is_said = conditions.is_some_and(|conditions| is_blocked_by(conditions, reason::NATS_AWAY));
     let is_at_work = world.jobs_of(cron_job).iter().any(|job| job.is_active());
@@ -81,7 +80,7 @@ pub(super) fn nats_away(world: &World<'_>, cron_job: &CronJob, conditions: Optio
 }
 
 /// What keeps the Jobs of a CronJob from being made or from running.
-pub(super) fn of_jobs(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob) -> Option<Obstacle> {
+pub(crate) fn of_jobs(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob) -> Option<Obstacle> {
     if let Some(refusal) = world.state.refusals.get(&cron_job.name) {
         return Some(Obstacle::new(reason::REFUSED, refusal.message.clone()));
     }

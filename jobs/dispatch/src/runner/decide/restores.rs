@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::decision::Decision;
-use super::status::News;
+use super::known::World;
+use super::obstacles::{self, deaths};
+use super::status::{self, News};
 use super::turn::{Work, take_turn};
-use super::world::World;
-use super::{deaths, obstacles, status};
 use crate::runner::facts::{CronJob, Obstacle};
 use crate::runner::pause::Success;
 

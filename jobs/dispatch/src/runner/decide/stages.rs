@@ -9,10 +9,10 @@ use drover::resources::BackupRun;
 use drover::runs::{recorded_at, status_of};
 use jiff::{SignedDuration, Timestamp};
 
-use super::deaths;
 use super::decision::Decision;
+use super::known::World;
+use super::obstacles::deaths;
 use super::turn::{Work, take_turn};
-use super::world::World;
 use crate::runner::pause::Success;
 use crate::runner::state::Queue;
 

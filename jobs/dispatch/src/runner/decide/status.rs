@@ -7,9 +7,8 @@ use drover::runs::{confirmed, missing_words, schedule_of, status_of};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::case::Case;
 use super::decision::{Action, BackupWish, Decision, RestoreWish, Wish};
-use super::world::World;
+use super::known::{Case, World};
 use crate::runner::facts::Obstacle;
 
 /// What is told of one, beside who is in charge.

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::decision::{Action, Decision};
-use super::starting;
-use super::world::World;
+use super::known::World;
+use super::obstacles::starting;
 use crate::runner::facts::CronJob;
 use crate::runner::names::job_name;
 use crate::runner::pause::{Pause, Success, length};

@@ -10,7 +10,7 @@ use drover::runs::report::tells_damage;
 use drover::runs::with_confirmed;
 use jiff::Timestamp;
 
-use crate::runner::decide::told::{blocking, is_blocked_by, said_stalled, tells_obstacle};
+use crate::runner::decide::known::{blocking, is_blocked_by, said_stalled, tells_obstacle};
 use crate::runner::facts::Obstacle;
 
 /// What is said of what waited, once that is over.

@@ -4,8 +4,8 @@
 use drover::conditions::reason;
 use jiff::SignedDuration;
 
-use super::decision::{Action, Decision};
-use super::world::World;
+use crate::runner::decide::decision::{Action, Decision};
+use crate::runner::decide::known::World;
 use crate::runner::facts::{CronJob, Job, Obstacle, Pod, stable};
 
 /// How long a pod may take to begin before it is said that it does not, although nothing says why.
@@ -13,12 +13,12 @@ const SLOW: SignedDuration = SignedDuration::from_secs(45);
 
 /// Whether a Job cannot start, and is not what its CronJob says any more: what kept it from running may be mended by now, for
 /// all Jobs but this one.
-pub(super) fn is_left_over(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob, job: &Job) -> bool {
+pub(crate) fn is_left_over(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob, job: &Job) -> bool {
     job.is_active() && job.pod != cron_job.pod && hindrance(world, decision, job).is_some()
 }
 
 /// Deletes the Jobs of a CronJob that are left over. A person's stays, and is in nobody's way.
-pub(super) fn delete_left_over(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob) {
+pub(crate) fn delete_left_over(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob) {
     for job in world.jobs_of(cron_job).iter().filter(|job| !job.is_by_hand) {
         if is_left_over(world, decision, cron_job, job) {
             decision.act(Action::Delete { name: job.name.clone(), uid: job.uid.clone() });
@@ -28,7 +28,7 @@ pub(super) fn delete_left_over(world: &World<'_>, decision: &mut Decision, cron_
 
 /// What keeps a Job that has not ended from running, in words that are the same for the next one. Of one that is of what its
 /// CronJob said before that is told as long as it has not begun: it is in the way of one that is not.
-pub(super) fn obstacle(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob, job: &Job) -> Option<Obstacle> {
+pub(crate) fn obstacle(world: &World<'_>, decision: &mut Decision, cron_job: &CronJob, job: &Job) -> Option<Obstacle> {
     let of_before = || {
         let has_begun = world.pods_of(job).last().is_some_and(|pod| pod.has_begun);
         let message = format!(

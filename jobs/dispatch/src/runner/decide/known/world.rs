@@ -9,9 +9,9 @@ use crate::runner::facts::{CronJob, Event, Job, Pod};
 use crate::runner::state::{Charge, State};
 
 /// What is known, in the order in which it is asked for.
-pub(super) struct World<'a> {
-    pub(super) state: &'a State,
-    pub(super) now: Timestamp,
+pub(crate) struct World<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) now: Timestamp,
     jobs: BTreeMap<&'a str, Vec<&'a Job>>,
     runs: BTreeMap<&'a str, Vec<&'a BackupRun>>,
     pods: BTreeMap<&'a str, Vec<&'a Pod>>,
@@ -19,7 +19,7 @@ pub(super) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub(super) fn of(state: &'a State, now: Timestamp) -> Self {
+    pub(crate) fn of(state: &'a State, now: Timestamp) -> Self {
         let mut jobs = group(state.jobs.iter().filter_map(|job| Some((job.owner.as_deref()?, job))));
         for jobs in jobs.values_mut() {
             jobs.sort_by_key(|job| (job.created, &job.name));
@@ -43,17 +43,17 @@ impl<'a> World<'a> {
     }
 
     /// The Jobs of a CronJob, oldest first.
-    pub(super) fn jobs_of(&self, cron_job: &CronJob) -> &[&'a Job] {
+    pub(crate) fn jobs_of(&self, cron_job: &CronJob) -> &[&'a Job] {
         self.jobs.get(cron_job.uid.as_str()).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The runs of a Backup.
-    pub(super) fn history(&self, backup: &Backup) -> History {
+    pub(crate) fn history(&self, backup: &Backup) -> History {
         History::of(backup, self.runs_of(backup).map(BackupRun::clone))
     }
 
     /// The runs that wait for their upload, each with its Backup.
-    pub(super) fn awaiting_upload(&self) -> impl Iterator<Item = (&'a Backup, &'a BackupRun)> {
+    pub(crate) fn awaiting_upload(&self) -> impl Iterator<Item = (&'a Backup, &'a BackupRun)> {
         let waiting = |run: &&BackupRun| is_awaiting_upload(run);
         self.backups().flat_map(move |backup| self.runs_of(backup).filter(waiting).map(move |run| (backup, run)))
     }
@@ -65,32 +65,32 @@ impl<'a> World<'a> {
     }
 
     /// The CronJob whose Jobs bring archives to their places.
-    pub(super) fn uploading(&self) -> Option<&'a CronJob> {
+    pub(crate) fn uploading(&self) -> Option<&'a CronJob> {
         self.state.cron_jobs.iter().find(|cron_job| cron_job.consumer() == Some(UPLOAD_CONSUMER))
     }
 
     /// The pods of a Job, oldest first.
-    pub(super) fn pods_of(&self, job: &Job) -> &[&'a Pod] {
+    pub(crate) fn pods_of(&self, job: &Job) -> &[&'a Pod] {
         self.pods.get(job.uid.as_str()).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The newest telling Event about the object of this UID.
-    pub(super) fn event_about(&self, uid: &str) -> Option<&'a Event> {
+    pub(crate) fn event_about(&self, uid: &str) -> Option<&'a Event> {
         self.events.get(uid).copied()
     }
 
     /// Whether drover starts anything.
-    pub(super) fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         self.state.charge == Charge::Ours
     }
 
     /// The Backups that are there to stay.
-    pub(super) fn backups(&self) -> impl Iterator<Item = &'a Backup> {
+    pub(crate) fn backups(&self) -> impl Iterator<Item = &'a Backup> {
         self.state.lasting_backups()
     }
 
     /// Whether a Job that opened this run or tried it last has not ended. A run of 0.1 tells its Job's name alone.
-    pub(super) fn is_at_work_on(&self, run: &BackupRun) -> bool {
+    pub(crate) fn is_at_work_on(&self, run: &BackupRun) -> bool {
         let Trigger { by, job_uid, .. } = &run.spec.trigger;
         let last = status_of(run).snapshot.and_then(|stage| stage.job_uid);
         let is_its = |job: &Job| match [job_uid, &last] {

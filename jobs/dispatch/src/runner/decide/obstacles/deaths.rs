@@ -10,17 +10,15 @@ use drover::runs::status_of;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::case::Case;
-use super::decision::{Action, Death, Decision, Victim};
-use super::told::{is_blocked_by, tells_obstacle};
-use super::world::World;
+use crate::runner::decide::decision::{Action, Death, Decision, Victim};
+use crate::runner::decide::known::{Case, World, is_blocked_by, tells_obstacle};
 use crate::runner::facts::{CronJob, Job, Obstacle, Outcome, stable};
 
 /// What a Job last wrote may be seen later than its end.
 const LAG: SignedDuration = SignedDuration::from_secs(5);
 
 /// Announces the death of a Backup's Job.
-pub(super) fn of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob, decision: &mut Decision) {
+pub(crate) fn of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob, decision: &mut Decision) {
     let Some(job) = silent_job(world, case, cron_job, decision).filter(|job| is_news(world, job)) else { return };
     let run = case.history.interrupted().map(ResourceExt::name_any);
     let victim = Victim::Backup { name: case.backup.name_any(), run };
@@ -28,7 +26,7 @@ pub(super) fn of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob, 
 }
 
 /// Announces the death of a stage's Job.
-pub(super) fn of_stage(world: &World<'_>, cron_job: &CronJob, decision: &mut Decision) {
+pub(crate) fn of_stage(world: &World<'_>, cron_job: &CronJob, decision: &mut Decision) {
     let victims = match cron_job.consumer() {
         Some(UPLOAD_CONSUMER) => victims_of_upload,
         Some(RETENTION_PRUNE_CONSUMER) => victims_of_prune,
@@ -70,7 +68,7 @@ fn has_spoken_of_prune(world: &World<'_>, backup: &Backup, job: &Job) -> bool {
 }
 
 /// Announces the death of a Job that carries out Restores.
-pub(super) fn of_restores(world: &World<'_>, cron_job: &CronJob, waiting: &[&Restore], decision: &mut Decision) {
+pub(crate) fn of_restores(world: &World<'_>, cron_job: &CronJob, waiting: &[&Restore], decision: &mut Decision) {
     let Some(job) = newest_failed(world, cron_job, decision).filter(|job| is_news(world, job)) else { return };
     let silent = waiting.iter().filter(|restore| !has_spoken_of_restore(world, restore, job));
     let victims = silent.map(|restore| Victim::Restore { name: restore.name_any() }).collect();
@@ -78,7 +76,7 @@ pub(super) fn of_restores(world: &World<'_>, cron_job: &CronJob, waiting: &[&Res
 }
 
 /// The Backup's newest Job, if it died without a word.
-pub(super) fn newest_of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob) -> Option<Obstacle> {
+pub(crate) fn newest_of_backup(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob) -> Option<Obstacle> {
     silent_job(world, case, cron_job, &mut Decision::default()).map(|job| obstacle(world, cron_job, job))
 }
 
@@ -90,7 +88,7 @@ fn silent_job<'a>(world: &World<'a>, case: &Case<'_>, cron_job: &CronJob, decisi
 }
 
 /// The newest Job that uploads, if it died without a word about an archive of this Backup.
-pub(super) fn newest_of_upload(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob) -> Option<Obstacle> {
+pub(crate) fn newest_of_upload(world: &World<'_>, case: &Case<'_>, cron_job: &CronJob) -> Option<Obstacle> {
     let job = newest_failed(world, cron_job, &mut Decision::default())?;
     let mut left = case.history.awaiting_upload();
     let is_silent = left.any(|run| !has_spoken_of_upload(world, run, job));
@@ -98,7 +96,7 @@ pub(super) fn newest_of_upload(world: &World<'_>, case: &Case<'_>, cron_job: &Cr
 }
 
 /// The newest Job that carries out Restores, if it died without a word about this one.
-pub(super) fn newest_of_restore(world: &World<'_>, cron_job: &CronJob, restore: &Restore) -> Option<Obstacle> {
+pub(crate) fn newest_of_restore(world: &World<'_>, cron_job: &CronJob, restore: &Restore) -> Option<Obstacle> {
     let job = newest_failed(world, cron_job, &mut Decision::default())?;
     (!has_spoken_of_restore(world, restore, job)).then(|| obstacle(world, cron_job, job))
 }

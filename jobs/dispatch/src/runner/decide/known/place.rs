@@ -9,7 +9,7 @@ use crate::runner::names::{cron_job_name, hashed_name};
 
 /// Where a Backup's CronJob is.
 #[derive(Debug, PartialEq)]
-pub(super) enum Place<'a> {
+pub(crate) enum Place<'a> {
     /// It is there.
     Taken(&'a CronJob),
     /// It is not, and would be called so.
@@ -23,7 +23,7 @@ pub(super) enum Place<'a> {
 }
 
 /// Finds it. One that is not the Backup's is left alone, whatever it is called.
-pub(super) fn place<'a>(world: &World<'a>, backup: &Backup) -> Place<'a> {
+pub(crate) fn place<'a>(world: &World<'a>, backup: &Backup) -> Place<'a> {
     let (name, uid) = (backup.name_any(), backup.uid().unwrap_or_default());
     let own =
         world.state.cron_jobs.iter().find(|cron_job| cron_job.owner.as_ref().is_some_and(|owner| owner.uid == uid));
