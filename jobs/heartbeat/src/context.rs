@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use drover::cluster::{ClusterOptions, Events};
 use drover::exit::Failure;
+use drover::job::name::HEARTBEAT as JOB;
 use drover::runs::RunStore;
 use drover::storage::StorageOptions;
 use kube::Client;
 
-use crate::JOB;
 use crate::memory::Memories;
 use crate::monitor::Monitor;
 use crate::monitors::Monitors;

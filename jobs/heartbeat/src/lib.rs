@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use drover::exit::Failure;
 use drover::job::StageOptions;
+use drover::job::name::HEARTBEAT as JOB;
 use drover::queue::{self, HEARTBEAT_CONSUMER, NatsOptions};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -39,9 +40,6 @@ use tracing::{error, warn};
 pub use arguments::Arguments;
 use context::Context;
 use stage::Stage;
-
-/// The job's name, and its field manager.
-const JOB: &str = drover::job::name::HEARTBEAT;
 
 /// How long the drain before an audit may take: with the audit's own bound it is less than the deadline of the Job. What is
 /// untold by then waits for the next one.

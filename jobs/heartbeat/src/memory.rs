@@ -10,6 +10,7 @@ use backon::{ExponentialBuilder, Retryable};
 use drover::clock::{self, is_future};
 use drover::cluster::ApiError;
 use drover::exit::{Exit, Fault};
+use drover::job::name::HEARTBEAT as JOB;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
@@ -18,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use snafu::{OptionExt, ResultExt, Snafu};
 
-use crate::JOB;
 use crate::monitor::Monitor;
 use crate::ping::Concern;
 use crate::service::Service;
