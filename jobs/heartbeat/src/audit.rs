@@ -30,7 +30,7 @@ use self::judge::{Facts, Verdict, judge};
 use self::sites::Sites;
 use self::telling::Finding;
 use crate::context::Context;
-use crate::memory::{self, Memory, MemoryError};
+use crate::memory::{self, Memory, known};
 use crate::message::refused;
 use crate::monitor::Monitor;
 use crate::monitors::{OfBackup, annotated_name};
@@ -87,15 +87,6 @@ pub(crate) async fn audit(context: &Context, shutdown: &CancellationToken) -> Re
     };
     error!("{unread}");
     tally.and(unread).conclude()
-}
-
-/// What is remembered, and why it is not known what. Nothing counts as told then: a monitor that hears something twice is
-/// better than one that hears of no failure.
-fn known(read: Result<BTreeMap<String, String>, MemoryError>) -> (BTreeMap<String, String>, Option<Failure>) {
-    match read {
-        Ok(memories) => (memories, None),
-        Err(error) => (BTreeMap::new(), Some(error.into())),
-    }
 }
 
 /// What comes of the looks at all Backups of these names that end within the limit.

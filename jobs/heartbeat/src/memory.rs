@@ -9,7 +9,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use drover::clock::{self, is_future};
 use drover::cluster::ApiError;
-use drover::exit::{Exit, Fault};
+use drover::exit::{Exit, Failure, Fault};
 use drover::job::name::HEARTBEAT as JOB;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -283,6 +283,17 @@ impl Memories {
         let written = self.api.patch(CONFIG_MAP, &parameters, &patch).await.map_err(ApiError::from);
         written.context(WriteSnafu { namespace: &self.namespace })?;
         Ok(())
+    }
+}
+
+/// What is remembered, and why it is not known what. Nothing counts as told then: a monitor that hears something twice is
+/// better than one that hears of no failure.
+pub(crate) fn known(
+    read: Result<BTreeMap<String, String>, MemoryError>,
+) -> (BTreeMap<String, String>, Option<Failure>) {
+    match read {
+        Ok(memories) => (memories, None),
+        Err(error) => (BTreeMap::new(), Some(error.into())),
     }
 }
 

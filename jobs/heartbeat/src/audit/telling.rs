@@ -11,9 +11,8 @@ use kube::ResourceExt;
 use tracing::info;
 
 use super::judge::{Facts, Timing, Verdict};
-use super::known;
 use crate::context::Context;
-use crate::memory::{self, Memory, Phase, Told, member};
+use crate::memory::{self, Memory, Phase, Told, known, member};
 use crate::message::with_results;
 use crate::monitor::Monitor;
 use crate::ping::{Concern, Origin, Ping};
