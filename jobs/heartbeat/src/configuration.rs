@@ -13,6 +13,7 @@
 
 mod document;
 mod error;
+mod name;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -30,6 +31,8 @@ use self::error::{
     PlaceholderSnafu, ReadSnafu, SameForAllSnafu, ShapeSnafu, TwiceSnafu, UrlSnafu, UseSnafu, WithoutBackupsSnafu,
 };
 pub(crate) use self::error::{ConfigurationError, Problem};
+pub(crate) use self::name::ANNOTATED;
+use self::name::NAME_BYTES;
 use crate::monitor::{DEFAULT_GRACE, Freshness, Monitor, Scope};
 use crate::requests::has_body;
 use crate::secret_url::SecretUrl;
@@ -39,12 +42,6 @@ use crate::template::Template;
 
 /// Methods of a webhook.
 const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PUT, Method::PATCH];
-
-/// The longest name, in bytes: it stands in the memory of each Backup, which has little room.
-const NAME_BYTES: usize = 63;
-
-/// How the names of monitors begin that annotations name.
-pub(crate) const ANNOTATED: &str = "secret/";
 
 /// What documentation writes where a key belongs. OneUptime answers 200 to it, as to any key.
 const PLACEHOLDERS: [&str; 4] = ["YOUR_", "<", ">", "…"];

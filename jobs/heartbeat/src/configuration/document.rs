@@ -8,8 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use super::ConfigurationError;
-use super::error::ParseSnafu;
+use super::error::{ConfigurationError, ParseSnafu};
 use crate::service::Kind;
 use crate::signal::Signal;
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use drover::exit::{Exit, Fault};
 use snafu::Snafu;
 
+use super::name::{ANNOTATED, NAME_BYTES};
 use crate::secret_url::UrlProblem;
 use crate::service::Kind;
 use crate::template::UnknownName;
@@ -28,8 +29,8 @@ pub(crate) enum Problem {
     Url { source: UrlProblem },
     #[snafu(display(
         "its name is longer than {} bytes, or begins with {:?}, as those of annotations do",
-        super::NAME_BYTES,
-        super::ANNOTATED
+        NAME_BYTES,
+        ANNOTATED
     ))]
     Name,
     #[snafu(display("its url still holds the words that stand for a key; write the key there that the service shows"))]
