@@ -31,10 +31,10 @@ use self::sites::Sites;
 use self::telling::Finding;
 use crate::context::Context;
 use crate::memory::{self, Memory, known};
-use crate::message::refused;
 use crate::monitor::Monitor;
 use crate::monitors::{OfBackup, annotated_name};
 use crate::ping::Concern;
+use crate::tell::refused;
 
 /// How long it is remembered what was told of a Restore: longer than anything is told that happened to it.
 const RESTORES_REMEMBERED: SignedDuration = SignedDuration::from_hours(4 * 24);

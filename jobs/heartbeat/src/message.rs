@@ -4,7 +4,7 @@ use drover::clock;
 use drover::cluster;
 use drover::conditions::READY;
 use drover::events::{Data, Event, Kind};
-use drover::exit::{Exit, Failure};
+use drover::exit::Failure;
 use drover::job::name::{SNAPSHOT, UPLOAD};
 use drover::queue::Outcome;
 use drover::resources::{Backup, BackupRun, Restore, RunState, rfc3339};
@@ -14,10 +14,9 @@ use tracing::{Instrument, info, info_span};
 
 use crate::context::Context;
 use crate::memory::{Mark, Phase, signal};
-use crate::monitors::AnnotationError;
-use crate::ping::{Concern, Origin, Ping};
+use crate::ping::{Concern, Origin, Ping, with_results};
 use crate::signal::Signal;
-use crate::tell::tell;
+use crate::tell::{refused, tell};
 use crate::turn::Turn;
 
 /// The stages before an archive is stored: what fails there leaves the run without one.
@@ -110,15 +109,6 @@ fn outcome(turn: Turn<()>) -> Outcome {
         Turn::Had(()) => Outcome::Done,
         Turn::Busy { holder } => Outcome::Busy { holder },
     }
-}
-
-/// Says that the monitor of an annotation cannot be used.
-pub(crate) async fn refused(context: &Context, backup: &Backup, error: AnnotationError) -> Failure {
-    let failure = Failure::from(error);
-    if failure.exit() == Exit::Usage {
-        context.events.warning(backup, "HeartbeatMisconfigured", failure.to_string()).await;
-    }
-    failure
 }
 
 async fn of_restore(context: &Context, event: &Event, phase: Phase) -> Result<Outcome, Failure> {
@@ -228,19 +218,6 @@ fn of_run(event: &Event, phase: Phase, run: Option<&BackupRun>) -> Ping {
         ..ping
     };
     if phase == Phase::Done { with_results(ping, run) } else { ping }
-}
-
-/// With what the run's record says of its archive.
-pub(crate) fn with_results(ping: Ping, run: &BackupRun) -> Ping {
-    let status = status_of(run);
-    let snapshot = status.snapshot.unwrap_or_default();
-    let places = status.upload.unwrap_or_default().places;
-    Ping {
-        objects: u64::try_from(snapshot.objects).ok(),
-        bytes: u64::try_from(snapshot.bytes).ok(),
-        places: places.into_iter().map(|place| place.location).collect(),
-        ..ping
-    }
 }
 
 /// Why it failed: what the message says of its try, and else what the run does. Of a Job that died without a word only the

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use drover::resources::BackupRun;
+use drover::runs::status_of;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -232,6 +234,19 @@ fn without_error(text: &str) -> String {
     }
     cleaned.push_str(rest);
     cleaned
+}
+
+/// With what the run's record says of its archive.
+pub(crate) fn with_results(ping: Ping, run: &BackupRun) -> Ping {
+    let status = status_of(run);
+    let snapshot = status.snapshot.unwrap_or_default();
+    let places = status.upload.unwrap_or_default().places;
+    Ping {
+        objects: u64::try_from(snapshot.objects).ok(),
+        bytes: u64::try_from(snapshot.bytes).ok(),
+        places: places.into_iter().map(|place| place.location).collect(),
+        ..ping
+    }
 }
 
 #[cfg(test)]

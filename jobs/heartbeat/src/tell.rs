@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drover::clock;
-use drover::exit::{Failure, Fault};
+use drover::exit::{Exit, Failure, Fault};
+use drover::resources::Backup;
 use futures::future::join_all;
 use kube::Resource;
 use tracing::{info, warn};
@@ -12,6 +13,7 @@ use tracing::{info, warn};
 use crate::context::Context;
 use crate::memory::{self, Mark, Memory, News, member};
 use crate::monitor::Monitor;
+use crate::monitors::AnnotationError;
 use crate::ping::{Concern, Ping};
 use crate::sender::PingError;
 use crate::signal::Signal;
@@ -99,6 +101,15 @@ pub(crate) async fn report<K: Resource<DynamicType = ()>>(
     }
     let untold = |exit| Failure::new(exit, "failed to tell every monitor; the log names each one that was not told");
     worst.map_or(Ok(()), |exit| Err(untold(exit)))
+}
+
+/// Says that the monitor of an annotation cannot be used.
+pub(crate) async fn refused(context: &Context, backup: &Backup, error: AnnotationError) -> Failure {
+    let failure = Failure::from(error);
+    if failure.exit() == Exit::Usage {
+        context.events.warning(backup, "HeartbeatMisconfigured", failure.to_string()).await;
+    }
+    failure
 }
 
 /// What is to be done for a message.
