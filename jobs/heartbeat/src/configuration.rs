@@ -33,12 +33,9 @@ use self::error::{
 pub(crate) use self::error::{ConfigurationError, Problem};
 pub(crate) use self::name::ANNOTATED;
 use self::name::NAME_BYTES;
-use crate::monitor::{DEFAULT_GRACE, Freshness, Monitor, Scope};
-use crate::requests::has_body;
-use crate::secret_url::SecretUrl;
-use crate::service::{Kind, Service, Webhook};
-use crate::signal::Signal;
-use crate::template::Template;
+use crate::monitor::{DEFAULT_GRACE, Freshness, Kind, Monitor, Scope, SecretUrl, Service, Template, Webhook};
+use crate::ping::Signal;
+use crate::sender::requests::has_body;
 
 /// Methods of a webhook.
 const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PUT, Method::PATCH];

@@ -11,18 +11,12 @@ mod audit;
 mod configuration;
 mod context;
 mod memory;
-mod message;
 mod monitor;
 mod monitors;
 mod ping;
-mod requests;
-mod secret_url;
 mod sender;
-mod service;
-mod signal;
 mod stage;
 mod tell;
-mod template;
 mod turn;
 
 use std::pin::pin;

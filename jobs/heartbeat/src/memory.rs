@@ -19,10 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use snafu::{OptionExt, ResultExt, Snafu};
 
-use crate::monitor::Monitor;
-use crate::ping::Concern;
-use crate::service::Service;
-use crate::signal::Signal;
+use crate::monitor::{Monitor, Service};
+use crate::ping::{Concern, Signal};
 
 /// The ConfigMap. The manifests bring it, so that the job needs the right to change this one alone.
 pub(crate) const CONFIG_MAP: &str = "heartbeat-told";

@@ -1,15 +1,20 @@
 //! A monitor: where it is, what it is told of, and what counts as fresh for it.
 
+mod secret_url;
+mod service;
+mod template;
+
 use std::collections::BTreeSet;
 
 use drover::selection::Pattern;
 use jiff::SignedDuration;
 use reqwest::Certificate;
 
-use crate::ping::Concern;
-use crate::secret_url::SecretUrl;
-use crate::service::Service;
-use crate::signal::Signal;
+pub(crate) use secret_url::{SecretUrl, UrlProblem};
+pub(crate) use service::{Kind, Service, Webhook};
+pub(crate) use template::{Template, UnknownName};
+
+use crate::ping::{Concern, Signal};
 
 /// How long after its time an archive may be missing before its Backup is not fresh, unless a monitor says otherwise.
 pub(crate) const DEFAULT_GRACE: SignedDuration = SignedDuration::from_hours(1);

@@ -8,9 +8,8 @@ use kube::{Client, ResourceExt};
 use snafu::{OptionExt, ResultExt, Snafu};
 
 use crate::configuration::{self, Problem};
-use crate::monitor::Monitor;
+use crate::monitor::{Kind, Monitor};
 use crate::ping::Concern;
-use crate::service::Kind;
 
 /// The member of that Secret with the URL.
 const URL: &str = "url";

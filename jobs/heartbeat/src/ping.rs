@@ -1,5 +1,7 @@
 //! What is told about a Backup or a Restore, before it is put into the words of a service.
 
+mod signal;
+
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::signal::Signal;
+pub(crate) use signal::Signal;
 
 /// Whom a ping is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,5 +1,7 @@
 //! Sending a ping: a few tries, each with its limit, and what the answer means.
 
+pub(crate) mod requests;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -17,10 +19,10 @@ use reqwest::{Client, Response, Url};
 use snafu::{IntoError, ResultExt, Snafu, ensure};
 use tracing::info;
 
-use crate::monitor::Monitor;
+use requests::{BODY_LIMIT, HttpRequest, request};
+
+use crate::monitor::{Monitor, SecretUrl};
 use crate::ping::Ping;
-use crate::requests::{BODY_LIMIT, HttpRequest, request};
-use crate::secret_url::SecretUrl;
 
 /// How often a ping is tried in one go; after that it is the queue that tries again.
 const TRIES: usize = 3;

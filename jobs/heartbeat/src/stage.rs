@@ -1,5 +1,7 @@
 //! The events of the queue, none of which holds up the others for long.
 
+mod message;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +14,6 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::context::Context;
-use crate::message;
 
 /// How long the drain waits for one event: as long as all tries take at a monitor that answers at once, whatever it says.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -14,9 +14,8 @@ use crate::context::Context;
 use crate::memory::{self, Mark, Memory, News, member};
 use crate::monitor::Monitor;
 use crate::monitors::AnnotationError;
-use crate::ping::{Concern, Ping};
+use crate::ping::{Concern, Ping, Signal};
 use crate::sender::PingError;
-use crate::signal::Signal;
 use crate::turn::Turn;
 
 /// The reason of the Event about monitors that only a person can mend.
@@ -167,8 +166,8 @@ mod tests {
     use super::*;
     use crate::configuration::short;
     use crate::memory::{Phase, Told};
+    use crate::monitor::Kind;
     use crate::ping::Origin;
-    use crate::service::Kind;
 
     const URL: &str = "https://hc-ping.com/6c0f0c1e-3b6f-4a5e-9f0c-1e3b6f4a5e9f";
 

@@ -14,8 +14,7 @@ use super::judge::{Facts, Timing, Verdict};
 use crate::context::Context;
 use crate::memory::{self, Memory, Phase, Told, known, member};
 use crate::monitor::Monitor;
-use crate::ping::{Concern, Origin, Ping, with_results};
-use crate::signal::Signal;
+use crate::ping::{Concern, Origin, Ping, Signal, with_results};
 use crate::tell::{is_withheld, report};
 use crate::turn::Turn;
 

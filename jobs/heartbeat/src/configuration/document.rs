@@ -9,8 +9,8 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::error::{ConfigurationError, ParseSnafu};
-use crate::service::Kind;
-use crate::signal::Signal;
+use crate::monitor::Kind;
+use crate::ping::Signal;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

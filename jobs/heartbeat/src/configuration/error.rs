@@ -5,9 +5,7 @@ use drover::exit::{Exit, Fault};
 use snafu::Snafu;
 
 use super::name::{ANNOTATED, NAME_BYTES};
-use crate::secret_url::UrlProblem;
-use crate::service::Kind;
-use crate::template::UnknownName;
+use crate::monitor::{Kind, UnknownName, UrlProblem};
 
 /// Why there are no monitors. No value of the file is quoted.
 #[derive(Debug, Snafu)]

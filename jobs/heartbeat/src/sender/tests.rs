@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::configuration::short;
-use crate::service::Kind;
+use crate::monitor::Kind;
 
 const LIMIT: Duration = Duration::from_millis(600);
 

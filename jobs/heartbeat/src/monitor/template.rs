@@ -123,8 +123,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::ping::Signal;
     use crate::ping::tests::whole;
-    use crate::signal::Signal;
 
     #[track_caller]
     fn check_filled(body: &Value, signal: Signal, expected: &Value) {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::secret_url::SecretUrl;
-use crate::template::Template;
+use super::secret_url::SecretUrl;
+use super::template::Template;
 
 /// The name of a kind of monitor, as a configuration writes it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

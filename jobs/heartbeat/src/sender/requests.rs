@@ -21,11 +21,8 @@ use jiff::Timestamp;
 use reqwest::Url;
 use uuid::Uuid;
 
-use crate::monitor::Monitor;
-use crate::ping::{Origin, Ping};
-use crate::secret_url::SecretUrl;
-use crate::service::{Service, Webhook};
-use crate::signal::Signal;
+use crate::monitor::{Monitor, SecretUrl, Service, Webhook};
+use crate::ping::{Origin, Ping, Signal};
 
 /// Bytes of a body that a service keeps of healthchecks' kind: what a server of one's own keeps unless it is told otherwise.
 pub(crate) const BODY_LIMIT: usize = 10_000;

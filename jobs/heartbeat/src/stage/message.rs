@@ -14,8 +14,7 @@ use tracing::{Instrument, info, info_span};
 
 use crate::context::Context;
 use crate::memory::{Mark, Phase, signal};
-use crate::ping::{Concern, Origin, Ping, with_results};
-use crate::signal::Signal;
+use crate::ping::{Concern, Origin, Ping, Signal, with_results};
 use crate::tell::{refused, tell};
 use crate::turn::Turn;
 
