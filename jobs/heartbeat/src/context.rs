@@ -7,7 +7,7 @@ use drover::runs::RunStore;
 use drover::storage::StorageOptions;
 use kube::Client;
 
-use crate::memory::Memories;
+use crate::memories::Memories;
 use crate::monitor::Monitor;
 use crate::monitors::Monitors;
 use crate::sender::Sender;

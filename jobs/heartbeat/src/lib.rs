@@ -10,6 +10,7 @@ mod arguments;
 mod audit;
 mod configuration;
 mod context;
+mod memories;
 mod memory;
 mod monitor;
 mod monitors;

@@ -12,7 +12,8 @@ use tracing::info;
 
 use super::judge::{Facts, Timing, Verdict};
 use crate::context::Context;
-use crate::memory::{self, Memory, Phase, Told, known, member};
+use crate::memories::known;
+use crate::memory::{self, Memory, Phase, Told, member};
 use crate::monitor::Monitor;
 use crate::ping::{Concern, Origin, Ping, Signal, with_results};
 use crate::tell::{is_withheld, report};

@@ -2,7 +2,8 @@ use drover::resources::BackupSpec;
 
 use super::*;
 use crate::configuration::short;
-use crate::memory::{MemoryError, Told};
+use crate::memories::MemoryError;
+use crate::memory::Told;
 
 const URL: &str = "https://hc-ping.com/6c0f0c1e-3b6f-4a5e-9f0c-1e3b6f4a5e9f";
 
