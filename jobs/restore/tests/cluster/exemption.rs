@@ -10,8 +10,8 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Archive, Run, api, change, config_map, definition, kubeconfig_of, live, make, resource, rule, run, run_asking,
-    run_through, start, testbed, thing, until,
+    Archive, EXEMPT, Run, api, change, config_map, definition, kubeconfig_of, live, make, resource, rule, run,
+    run_asking, run_through, start, testbed, thing, until,
 };
 use crate::unheard::idle;
 
@@ -75,6 +75,7 @@ fn unexempt(kubeconfig: &std::path::Path) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_passes_the_webhooks_that_it_names_and_says_how_that_ends() {
+    let exempt = EXEMPT.read().await;
     let webhook = Webhook::start(|_, _| Some(WORDS.to_owned())).await.unwrap();
     assert_eq!(run("apply", &Archive::of(&[definition(GROUP, &["v1"])], None)).await.code, 0);
     make(&configurations().await, &configuration(NAME, &webhooks(&webhook))).await;
@@ -98,6 +99,7 @@ async fn the_command_line_passes_the_webhooks_that_it_names_and_says_how_that_en
     let again = run_asking("apply", &archive, &[OPTION]).await;
     assert_eq!((again.code, again.count("unchanged")), (0, 3), "{}", again.errors);
     a_plan_says_what_a_webhook_refuses().await;
+    drop(exempt);
     what_a_killed_one_leaves_the_command_ends().await;
     assert_eq!(conditions(NAME).await, theirs);
 }
@@ -134,6 +136,7 @@ async fn a_plan_says_what_a_webhook_refuses() {
 }
 
 async fn what_a_killed_one_leaves_the_command_ends() {
+    let _alone = EXEMPT.write().await;
     let changed = changed();
     let proxy = Proxy::start(testbed().await).await.unwrap();
     let held = proxy.hold_after(4);
@@ -191,6 +194,7 @@ async fn who_may_change(open: &str, folder: &std::path::Path) -> std::path::Path
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_may_not_be_changed_leaves_the_exemption_from_the_others() {
+    let _exempt = EXEMPT.read().await;
     let (group, open, locked) = ("half.example.io", "open.half.example.io", "locked.half.example.io");
     let webhook = Webhook::start(|_, _| Some(WORDS.to_owned())).await.unwrap();
     assert_eq!(run("apply", &Archive::of(&[definition(group, &["v1"])], None)).await.code, 0);
@@ -253,6 +257,7 @@ async fn whoever_may_not_look_is_not_told_that_nobody_is_exempt() {
 /// It is tried again, conflicts with itself, and finds that the condition is there.
 #[tokio::test]
 async fn an_exemption_of_which_no_answer_told_is_waited_for_all_the_same() {
+    let _exempt = EXEMPT.read().await;
     let name = "lost.example.io";
     make(&configurations().await, &configuration(name, &idle(name))).await;
     let proxy = Proxy::start(testbed().await).await.unwrap();

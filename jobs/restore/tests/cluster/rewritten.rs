@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::exemption::{configuration, configurations};
 use crate::support::{
-    Archive, api, change, config_map, definition, live, make, run, run_through, testbed, thing, until,
+    Archive, EXEMPT, api, change, config_map, definition, live, make, run, run_through, testbed, thing, until,
 };
 use crate::unheard::idle;
 
@@ -21,8 +21,8 @@ async fn rewrite(name: &str, webhooks: &Value) {
     change(&configurations().await, name, &json!({"webhooks": webhooks})).await;
 }
 
-const GROUP: &str = "twice.example.io";
-const NAME: &str = "policy.twice.example.io";
+const GROUP: &str = "rewritten.example.io";
+const NAME: &str = "policy.rewritten.example.io";
 
 /// Is asked again from now on, and changes these objects: what a webhook does to a write, done to what was written.
 async fn is_asked_about(things: &Api<DynamicObject>, names: &[&str]) {
@@ -47,6 +47,7 @@ async fn twice(asked: Asked, things: Api<DynamicObject>, puts: Arc<AtomicUsize>)
 
 #[tokio::test]
 async fn what_a_webhook_changes_while_its_first_changes_are_mended_is_mended_too() {
+    let _exempt = EXEMPT.read().await;
     assert_eq!(run("apply", &Archive::of(&[definition(GROUP, &["v1"])], None)).await.code, 0);
     make(&configurations().await, &configuration(NAME, &idle(NAME))).await;
     let things = api("things", &format!("{GROUP}/v1"), "Thing", None).await;
@@ -99,6 +100,7 @@ async fn at_the_first_trial(asked: Asked, steps: Arc<AtomicUsize>, webhooks: Val
 
 #[tokio::test]
 async fn an_exemption_that_vanishes_before_it_is_in_force_is_put_in_again_at_once() {
+    let _exempt = EXEMPT.read().await;
     let webhook = Webhook::start(|_, _| Some(WORDS.to_owned())).await.unwrap();
     let webhooks = of_trials(&webhook);
     make(&configurations().await, &configuration(SETTLES, &webhooks)).await;

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use crate::controllers::{archive, deployment, home_of, is_at, noted};
 use crate::exemption::{conditions, configuration, configurations};
-use crate::support::{Archive, Run, command, make, testbed, until};
+use crate::support::{Archive, EXEMPT, Run, command, make, testbed, until};
 
 /// A webhook that is never asked.
 pub(crate) fn idle(name: &str) -> Value {
@@ -71,6 +71,7 @@ impl Middle {
 
 #[tokio::test]
 async fn a_restore_whose_log_nobody_reads_any_more_ends_as_if_asked_to() {
+    let _exempt = EXEMPT.read().await;
     let mut middle = Middle::of("unheard").await;
     drop(middle.child.stderr.take());
     middle.ends_well().await;
@@ -79,6 +80,7 @@ async fn a_restore_whose_log_nobody_reads_any_more_ends_as_if_asked_to() {
 /// A terminal that is closed sends the signal for its shell and for itself.
 #[tokio::test]
 async fn a_restore_whose_terminal_is_closed_ends_as_if_asked_to() {
+    let _exempt = EXEMPT.read().await;
     let mut middle = Middle::of("hung-up").await;
     Run::signal(&middle.child, Signal::HUP);
     let log = Run::first_line(&mut middle.child, "asked to end").await;
@@ -96,6 +98,7 @@ async fn has(child: &Child, set: &str, signal: u32) -> bool {
 
 #[tokio::test]
 async fn a_restore_that_is_to_outlive_its_terminal_does() {
+    let _exempt = EXEMPT.read().await;
     let program = env!("CARGO_BIN_EXE_restore");
     for (starter, catches) in [(&DYING[..], true), (&["nohup"], false)] {
         // It waits for an archive from standard input.
