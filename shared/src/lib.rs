@@ -12,6 +12,7 @@
 //! functions of their inputs and of `now`.
 
 pub mod annotations;
+pub mod api;
 pub mod archive;
 pub mod archives;
 pub mod artifacts;

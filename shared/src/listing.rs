@@ -3,11 +3,8 @@
 //! However large the cluster and its objects: a page aims at a few MiB, one that grows over a hard limit is dropped and
 //! asked for again in smaller pieces, and between the server and whoever takes the pages lies one page.
 
-mod continuation;
-mod cursor;
 mod error;
 mod permission;
-mod request;
 mod stream;
 
 use std::time::Duration;
@@ -16,10 +13,9 @@ use bytes::Bytes;
 
 pub use error::ListError;
 pub use permission::{Account, SNAPSHOT_ACCOUNT};
-pub use request::{Limits, RequestError};
 pub use stream::{Pages, pages};
 
-pub(crate) use request::ask;
+use crate::api::{Limits, PageSizes};
 
 /// One answer of the API server.
 #[derive(Debug)]
@@ -45,17 +41,11 @@ pub enum Body {
 /// quick as an unpaged list, pages of 500 take nearly twice as long.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How large a page should be, in bytes.
-    pub page_bytes: usize,
-    /// How large a page may be, in bytes; one that is larger is dropped and asked for again with fewer objects.
-    pub most_page_bytes: usize,
-    /// How many objects the first page of a type has.
-    pub first_limit: u32,
-    /// How many objects a page has at most.
-    pub most_limit: u32,
+    /// How large pages are.
+    pub sizes: PageSizes,
     /// How many types' first pages are asked for ahead, and read as long as they stay small.
     pub types_ahead: usize,
-    /// Time and tries for one page.
+    /// Time and tries for one page, and how large one object may be that is read by its name.
     pub limits: Limits,
     /// Whether the other types are read where one cannot be.
     pub goes_on: bool,
@@ -67,10 +57,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             // A buffer that grows doubles, so a page that is a little larger than four MiB would take eight.
-            page_bytes: 15 << 18,
-            most_page_bytes: 8 << 20,
-            first_limit: 100,
-            most_limit: 5_000,
+            sizes: PageSizes { page_bytes: 15 << 18, most_page_bytes: 8 << 20, first_limit: 100, most_limit: 5_000 },
             types_ahead: 4,
             limits: Limits { timeout: Duration::from_mins(2), ..Limits::default() },
             goes_on: false,

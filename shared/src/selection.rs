@@ -1,12 +1,11 @@
 //! What a ResourceSet selects of what a cluster serves.
 //!
-//! [`discover`] asks the cluster which types it serves, [`plan()`] decides which of them are listed and how, and
-//! [`TypePlan::selects`] which of the objects that come belong to the set. The rules are those of the Rancher backup
+//! Of which types a cluster serves ([`Discovery`]) [`plan()`] decides which are listed and how, and [`TypePlan::selects`]
+//! which of the objects that come belong to the set. Nothing here asks anybody. The rules are those of the Rancher backup
 //! operator, but that each type is listed once at most, that `excludeKinds` holds without `kinds` too, and that a type which
 //! is not served in the version that a selector names is taken in one that is: the version is a form of the objects, and
 //! says nothing of which are meant. A snapshot and the prune of a restore both decide by [`plan()`] alone.
 
-mod api_service;
 mod discovery;
 mod error;
 mod labels;
@@ -17,13 +16,13 @@ mod resource_type;
 #[cfg(test)]
 mod tests;
 
-pub use api_service::ApiService;
-pub use discovery::{Discovery, DiscoveryError, Unavailable, discover, group_of};
+pub use discovery::{Discovery, Unavailable, group_of};
 pub use error::PlanError;
 pub use pattern::{Pattern, PatternError};
 pub use plan::{Plan, Request, TypePlan, Unknown, plan};
 pub use resource_type::{ResourceType, segment};
 
+pub(crate) use matcher::is_api_version;
 pub(crate) use plan::field_condition;
 
 use crate::object::Object;
@@ -59,6 +58,6 @@ impl Facts for Object<'_> {
 }
 
 /// What an error quotes of a text that may be as long as an object of Kubernetes.
-fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     text.chars().take(100).collect()
 }

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use drover::api::discover;
 use drover::archive::{Contents, LeftOut, ListedType, Reason};
 use drover::exit::Chain;
 use drover::listing::{Account, ListError};
@@ -45,7 +46,7 @@ impl Selected {
         let name = set.metadata.name.as_deref().unwrap_or_default();
         let versions = || set.spec.resource_selectors.iter().map(|selector| selector.api_version.as_str());
         // Who reads the archive later wants to know its version; a snapshot does not fail for it.
-        let (discovery, server) = tokio::join!(selection::discover(client, versions()), client.apiserver_version());
+        let (discovery, server) = tokio::join!(discover(client, versions()), client.apiserver_version());
         let discovery = discovery.context(DiscoverSnafu)?;
         let plan = selection::plan(set, &discovery).context(ReadResourceSetSnafu { name })?;
         let exit = plan.unknown.iter().map(|unknown| unknown.why.exit).max();

@@ -2,8 +2,9 @@
 
 use snafu::Snafu;
 
+use super::Account;
 use super::permission::{how_to_permit, right};
-use super::{Account, RequestError};
+use crate::api::{PageError, RequestError};
 use crate::exit::{Exit, Fault};
 use crate::selection::ResourceType;
 
@@ -115,6 +116,29 @@ impl ListError {
     #[must_use]
     pub fn missing_right(&self) -> Option<&str> {
         if let Self::Permit { right, .. } = self { right.as_deref() } else { None }
+    }
+
+    /// What the server said, where it refused, or that it did not answer.
+    #[must_use]
+    pub fn request(&self) -> Option<&RequestError> {
+        match self {
+            Self::Permit { source, .. }
+            | Self::Serve { source, .. }
+            | Self::Select { source, .. }
+            | Self::Continue { source, .. }
+            | Self::Ask { source, .. } => Some(source),
+            Self::Advance { .. } | Self::Read { .. } | Self::Finish { .. } => None,
+        }
+    }
+
+    /// The error for a list that does not go on, of whoever `account` is.
+    #[must_use]
+    pub fn of_list(resource: &ResourceType, account: Option<&Account>, error: PageError) -> Self {
+        match error {
+            PageError::Ask { source } => Self::new(resource, "list", account, source),
+            PageError::Read { source } => Self::Read { resource: resource.type_name(), source },
+            PageError::Repeat => Self::Advance { resource: resource.type_name() },
+        }
     }
 
     /// The error for a request that failed, of whoever `account` is.

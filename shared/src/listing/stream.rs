@@ -12,18 +12,15 @@ use snafu::ResultExt;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::cursor::{Advance, Cursor};
-use super::error::{AdvanceSnafu, FinishSnafu, ReadSnafu};
-use super::{Body, Limits, ListError, Options, Page, RequestError, ask, continuation};
-use crate::selection::{Plan, Request, ResourceType, TypePlan, field_condition};
+use super::error::FinishSnafu;
+use super::{Body, ListError, Options, Page};
+use crate::api::{Cursor, Limits, RequestError, RestClient, Taken};
+use crate::selection::{Plan, Request, TypePlan, field_condition};
 use crate::task;
 
 /// How large a first page that is read ahead may be: several wait at a time, so they stay small. Most types of Rancher
 /// have a handful of objects, and a snapshot of them takes as long as its round trips.
 const MOST_BYTES_AHEAD: usize = 1 << 20;
-
-/// How much larger than any page a single object may be, which cannot be asked for in smaller pieces.
-const SINGLE_OBJECT_FACTOR: usize = 8;
 
 /// The pages of all types of a plan, type by type in the plan's order, until the first error. Dropping it ends what is
 /// under way.
@@ -46,7 +43,9 @@ impl Stream for Pages {
 pub fn pages(client: Client, plan: Arc<Plan>, options: Options) -> Pages {
     // One page waits here while the one before it is used and the one after it is read.
     let (sender, receiver) = mpsc::channel(1);
-    let reader = Reader { client, plan, options };
+    // Those that are asked for ahead, and the one that is read.
+    let in_flight = u32::try_from(options.types_ahead).unwrap_or(u32::MAX).saturating_add(1);
+    let reader = Reader { client: RestClient::new(client, in_flight), plan, options };
     let task = task::spawn(async move {
         if let Err(error) = reader.read_types(&sender).await {
             // Whoever is gone needs no error.
@@ -58,7 +57,7 @@ pub fn pages(client: Client, plan: Arc<Plan>, options: Options) -> Pages {
 
 #[derive(Clone)]
 struct Reader {
-    client: Client,
+    client: RestClient,
     plan: Arc<Plan>,
     options: Options,
 }
@@ -66,9 +65,16 @@ struct Reader {
 /// What was read ahead of a type.
 enum Beginning {
     /// Its first page, and where the next one begins.
-    Page(Bytes, Option<Cursor>),
+    Page(Bytes, Option<Place>),
     /// Nothing.
     None,
+}
+
+/// Where the reading of a type is.
+struct Place {
+    cursor: Cursor,
+    /// Whether the request names the one object that matters.
+    with_name: bool,
 }
 
 type Sender = mpsc::Sender<Result<Page, ListError>>;
@@ -108,11 +114,13 @@ impl Reader {
         if matches!(type_plan.request, Request::Get { .. }) {
             return Ok(Beginning::None);
         }
-        let mut cursor = Cursor::new(&self.options);
-        match self.page(type_plan, &mut cursor, MOST_BYTES_AHEAD).await? {
-            Some((body, more)) => Ok(Beginning::Page(body, more.then_some(cursor))),
-            None => Ok(Beginning::None),
-        }
+        let mut place = self.start();
+        let page = self.page(type_plan, &mut place, Some(MOST_BYTES_AHEAD)).await?;
+        Ok(page.map_or(Beginning::None, |(body, is_last)| Beginning::Page(body, (!is_last).then_some(place))))
+    }
+
+    fn start(&self) -> Place {
+        Place { cursor: Cursor::new(self.options.sizes), with_name: true }
     }
 
     /// Reads a type to its end; `false` when nobody takes the pages any more.
@@ -122,7 +130,7 @@ impl Reader {
             return self.get_objects(index, objects, sender).await;
         }
         let mut next = match beginning {
-            Beginning::None => Some(Cursor::new(&self.options)),
+            Beginning::None => Some(self.start()),
             Beginning::Page(body, next) => {
                 if !send(sender, index, Body::List(body)).await {
                     return Ok(false);
@@ -130,9 +138,9 @@ impl Reader {
                 next
             }
         };
-        while let Some(mut cursor) = next {
-            let (body, more) = self.whole_page(type_plan, &mut cursor).await?;
-            next = more.then_some(cursor);
+        while let Some(mut place) = next {
+            let Some((body, is_last)) = self.page(type_plan, &mut place, None).await? else { break };
+            next = (!is_last).then_some(place);
             if !send(sender, index, Body::List(body)).await {
                 return Ok(false);
             }
@@ -140,54 +148,39 @@ impl Reader {
         Ok(true)
     }
 
-    /// The next page, in pieces as small as it takes, and whether another follows.
-    async fn whole_page(&self, type_plan: &TypePlan, cursor: &mut Cursor) -> Result<(Bytes, bool), ListError> {
-        loop {
-            let single = if cursor.limit == 1 { SINGLE_OBJECT_FACTOR } else { 1 };
-            let most_bytes = self.options.most_page_bytes.saturating_mul(single);
-            if let Some(page) = self.page(type_plan, cursor, most_bytes).await? {
-                return Ok(page);
-            }
-            if !cursor.shrink() {
-                return Err(self.error(&type_plan.resource, "list", RequestError::Hold { bytes: most_bytes }));
-            }
-        }
-    }
-
-    /// The next page and whether another follows; `None` where it is larger than it may be.
+    /// The next page and whether it is the last one. `None` where it is larger than `most_bytes`; where there is no such
+    /// limit it comes in pieces as small as it takes.
     async fn page(
         &self,
         type_plan: &TypePlan,
-        cursor: &mut Cursor,
-        most_bytes: usize,
+        place: &mut Place,
+        most_bytes: Option<usize>,
     ) -> Result<Option<(Bytes, bool)>, ListError> {
-        let resource = &type_plan.resource;
-        let limits = Limits { most_bytes, ..self.options.limits.clone() };
+        let (resource, account) = (&type_plan.resource, self.options.account.as_ref());
         loop {
-            let (path, parameters) = list_request(type_plan, cursor);
-            match ask(&self.client, &path, Some(&parameters), &limits).await {
-                Ok(body) => return self.accept(type_plan, cursor, body).map(Some),
-                Err(RequestError::Hold { .. }) => return Ok(None),
-                Err(RequestError::Refuse { code: 410, token, .. }) if cursor.resume(token.clone()) => {
-                    tracing::info!(
-                        resource = resource.type_name(),
-                        "the list is expired; going on at its present state"
-                    );
+            let answer = self.ask(type_plan, place, most_bytes).await;
+            match &answer {
+                Err(RequestError::TooLarge { .. }) if most_bytes.is_some() => return Ok(None),
+                Err(error) if error.code() == Some(400) && drops_name(type_plan, place) => continue,
+                _ => {}
+            }
+            let taken = place.cursor.take(answer).map_err(|error| ListError::of_list(resource, account, error))?;
+            match taken {
+                Taken::Page { body, is_last } => return Ok(Some((body, is_last))),
+                Taken::TooLarge => {}
+                Taken::Expired => {
+                    let resource = resource.type_name();
+                    tracing::info!(resource, "the list is expired; going on at its present state");
                 }
-                Err(RequestError::Refuse { code: 400, .. }) if drops_name(type_plan, cursor) => {}
-                Err(error) => return Err(self.error(resource, "list", error)),
             }
         }
     }
 
-    fn accept(&self, type_plan: &TypePlan, cursor: &mut Cursor, body: Bytes) -> Result<(Bytes, bool), ListError> {
-        let resource = || type_plan.resource.type_name();
-        let token = continuation::token(&body).with_context(|_| ReadSnafu { resource: resource() })?;
-        match cursor.advance(body.len(), token, &self.options) {
-            Advance::More => Ok((body, true)),
-            Advance::End => Ok((body, false)),
-            Advance::Stuck => AdvanceSnafu { resource: resource() }.fail(),
-        }
+    async fn ask(&self, type_plan: &TypePlan, place: &Place, most_bytes: Option<usize>) -> Result<Bytes, RequestError> {
+        let (path, selecting) = list_request(type_plan, place.with_name);
+        let path = place.cursor.path(&path, selecting)?;
+        let most_bytes = most_bytes.unwrap_or_else(|| place.cursor.most_bytes());
+        self.client.get(&path, &Limits { most_bytes, ..self.options.limits.clone() }).await
     }
 
     async fn get_objects(
@@ -199,20 +192,16 @@ impl Reader {
         let resource = &self.plan.types[index].resource;
         for (namespace, name) in objects {
             let path = resource.object_path(namespace.as_deref(), name);
-            let body = match ask(&self.client, &path, None, &self.options.limits).await {
+            let body = match self.client.get(&path, &self.options.limits).await {
                 Ok(body) => body,
-                Err(error) if error.code() == Some(404) => continue,
-                Err(error) => return Err(self.error(resource, "get", error)),
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(ListError::new(resource, "get", self.options.account.as_ref(), error)),
             };
             if !send(sender, index, Body::Object(body)).await {
                 return Ok(false);
             }
         }
         Ok(true)
-    }
-
-    fn error(&self, resource: &ResourceType, verb: &'static str, source: RequestError) -> ListError {
-        ListError::new(resource, verb, self.options.account.as_ref(), source)
     }
 }
 
@@ -222,22 +211,21 @@ async fn send(sender: &Sender, type_index: usize, body: Body) -> bool {
 }
 
 /// Whether the next try is without the name that the server may not take as a field selector.
-fn drops_name(type_plan: &TypePlan, cursor: &mut Cursor) -> bool {
-    matches!(&type_plan.request, Request::List { name: Some(_), .. }) && cursor.drop_name()
+fn drops_name(type_plan: &TypePlan, place: &mut Place) -> bool {
+    matches!(&type_plan.request, Request::List { name: Some(_), .. }) && std::mem::take(&mut place.with_name)
 }
 
-fn list_request(type_plan: &TypePlan, cursor: &Cursor) -> (String, ListParams) {
+/// Path and selectors of a list.
+fn list_request(type_plan: &TypePlan, with_name: bool) -> (String, ListParams) {
     let Request::List { namespace, name, label_selector, field_selector } = &type_plan.request else {
         return (type_plan.resource.list_path(None), ListParams::default());
     };
-    let name = name.as_ref().filter(|_| cursor.with_name).map(|name| field_condition("metadata.name", name));
+    let name = name.as_ref().filter(|_| with_name).map(|name| field_condition("metadata.name", name));
     let fields: Vec<String> = field_selector.iter().cloned().chain(name).collect();
-    let parameters = ListParams {
+    let selecting = ListParams {
         label_selector: label_selector.clone(),
         field_selector: (!fields.is_empty()).then(|| fields.join(",")),
-        limit: Some(cursor.limit),
-        continue_token: cursor.token.clone(),
         ..ListParams::default()
     };
-    (type_plan.resource.list_path(namespace.as_deref()), parameters)
+    (type_plan.resource.list_path(namespace.as_deref()), selecting)
 }

@@ -158,7 +158,7 @@ fn check_names(selector: usize, field: &'static str, names: &[String]) -> Result
 }
 
 /// A version, with a group and a slash in front or without. It becomes part of a path.
-pub(super) fn is_api_version(text: &str) -> bool {
+pub(crate) fn is_api_version(text: &str) -> bool {
     let (group, version) = text.split_once('/').map_or((None, text), |(group, version)| (Some(group), version));
     let is_part = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphanumeric())

@@ -39,7 +39,7 @@ impl ResourceType {
     /// The path of the list of all objects, or of those of one namespace. Cluster-scoped types have no namespace, and
     /// one that is given for them is left out.
     #[must_use]
-    pub(crate) fn list_path(&self, namespace: Option<&str>) -> String {
+    pub fn list_path(&self, namespace: Option<&str>) -> String {
         let root = if self.group.is_empty() { "/api" } else { "/apis" };
         let (api_version, plural) = (self.api_version(), segment(&self.plural));
         match namespace.filter(|_| self.namespaced) {
@@ -54,7 +54,7 @@ impl ResourceType {
     /// The API server decodes the path before it looks at it, so a name that no object can have, such as `a/status`,
     /// leads elsewhere. [`plan()`](super::plan()) refuses such names; a caller with names from elsewhere must, too.
     #[must_use]
-    pub(crate) fn object_path(&self, namespace: Option<&str>, name: &str) -> String {
+    pub fn object_path(&self, namespace: Option<&str>, name: &str) -> String {
         format!("{}/{}", self.list_path(namespace), segment(name))
     }
 }

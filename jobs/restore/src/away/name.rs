@@ -1,6 +1,6 @@
 //! Who it is that does not answer: the configuration, the Service and what else the cluster knows of it.
 
-use drover::selection::ApiService;
+use drover::api::ApiService;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 

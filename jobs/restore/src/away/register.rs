@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use drover::selection::ApiService;
+use drover::api::ApiService;
 use serde::Deserialize;
 
 use super::cause::Away;

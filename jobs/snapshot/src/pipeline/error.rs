@@ -1,10 +1,11 @@
 use std::io::ErrorKind;
 
+use drover::api::DiscoveryError;
 use drover::archive::WriteError;
 use drover::exit::{Exit, Fault};
 use drover::listing::ListError;
 use drover::object::ParseError;
-use drover::selection::{DiscoveryError, PlanError};
+use drover::selection::PlanError;
 use snafu::Snafu;
 use tokio::task::JoinError;
 

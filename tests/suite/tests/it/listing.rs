@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::api::{PageSizes, discover};
 use drover::listing::{Body, Options as ListOptions, Pages, pages};
 use drover::resources::ResourceSet;
 use drover::selection::plan;
@@ -35,7 +36,9 @@ async fn list_that_the_server_forgets_loses_and_doubles_nothing() {
     let site = Site::start_with(options).await;
     let maps: Api<ConfigMap> = Api::namespaced(site.client.clone(), "default");
     make(&maps, 400, 10).await;
-    let options = ListOptions { first_limit: 10, most_limit: 20, ..ListOptions::default() };
+    let of_snapshots = ListOptions::default();
+    let sizes = PageSizes { first_limit: 10, most_limit: 20, ..of_snapshots.sizes };
+    let options = ListOptions { sizes, ..of_snapshots };
     let mut pages = begin(&site.client, options).await;
     let mut names = Vec::new();
     take(&mut pages, &mut names).await;
@@ -69,7 +72,7 @@ async fn make(maps: &Api<ConfigMap>, count: usize, bytes: usize) {
 
 async fn begin(client: &Client, options: ListOptions) -> Pages {
     let set: ResourceSet = serde_saphyr::from_str(SET).unwrap();
-    let discovery = discover_all(client).await;
+    let discovery = discover(client, ["v1"].into_iter()).await.unwrap();
     pages(client.clone(), Arc::new(plan(&set, &discovery).unwrap()), options)
 }
 
@@ -107,7 +110,7 @@ async fn objects_as_large_as_they_may_be_are_read_within_the_memory_limits() {
     let maps: Api<ConfigMap> = Api::namespaced(site.client.clone(), "default");
     make(&maps, 40, 1_000_000).await;
     let options = ListOptions::default();
-    let most = options.most_page_bytes;
+    let most = options.sizes.most_page_bytes;
     let mut pages = begin(&site.client, options).await;
     let mut bytes = 0;
     while let Some(page) = pages.try_next().await.unwrap() {

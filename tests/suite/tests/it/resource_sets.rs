@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use drover::api::discover_all;
 use drover::resources::{ResourceSelector, ResourceSet};
 use drover_testbed::{Options, Service};
 use drover_tests::inputs::{BASIC, FULL, Inputs};
