@@ -16,7 +16,7 @@ mod register;
 mod unseen;
 mod waits;
 
-pub(crate) use self::cause::{Away, is_told_by_another_server, plain_words, without_review};
+pub(crate) use self::cause::{Away, is_of_another_server};
 pub(crate) use self::guard::Subject;
 pub(crate) use self::register::{Register, Which};
 pub(crate) use self::unseen::Unseen;

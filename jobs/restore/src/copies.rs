@@ -12,6 +12,7 @@ mod secrets;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use drover::api::RequestError;
 use drover::exit::Chain;
 use snafu::Snafu;
 use tracing::warn;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 pub(crate) use self::back::{Standing, put_back};
 pub(crate) use self::left::{When, are_left, put_back_left};
 use self::secrets::Pieces;
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 
 /// Where copies are kept.
 #[derive(Debug)]

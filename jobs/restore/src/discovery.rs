@@ -1,12 +1,16 @@
 //! What the cluster serves, as a restore needs it: with subresources, and in two requests, since it is asked again and
 //! again while definitions become established.
 
+use drover::api::{Request, RequestError};
 use drover::exit::{Exit, Fault};
-use kube::core::discovery::v2::{APIGroupDiscoveryList, APIResourceDiscovery};
+use kube::core::discovery::v2::{ACCEPT_AGGREGATED_DISCOVERY_V2, APIGroupDiscoveryList, APIResourceDiscovery};
 use snafu::{ResultExt, Snafu, ensure};
 
 use crate::request::Server;
 use crate::types::{Type, status_rule};
+
+/// How large the answer may be, in bytes: a thousand types take about half a MiB.
+const MAX_BYTES: usize = 64 << 20;
 
 /// Why it is not known what the cluster serves.
 #[derive(Debug, Snafu)]
@@ -15,8 +19,13 @@ pub(crate) enum DiscoveryError {
     #[snafu(display("failed to see what the cluster serves; does the kubeconfig name a cluster that runs?"))]
     Ask {
         /// The cause.
-        #[snafu(source(from(kube::Error, Box::new)))]
-        source: Box<kube::Error>,
+        source: RequestError,
+    },
+    /// The server sent something else.
+    #[snafu(display("failed to read what the cluster serves; a proxy may stand in front of the API server"))]
+    Read {
+        /// The cause.
+        source: serde_json::Error,
     },
     /// An answer in the form of older servers, which looks like that of one that serves nothing.
     #[snafu(display("failed to see what the cluster serves: its API server is older than Kubernetes 1.30; update it"))]
@@ -26,8 +35,8 @@ pub(crate) enum DiscoveryError {
 impl Fault for DiscoveryError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Ask { source } if matches!(**source, kube::Error::Api(_)) => Exit::Failure,
-            Self::Ask { .. } => Exit::Unavailable,
+            Self::Ask { source } => source.exit(),
+            Self::Read { .. } => Exit::Failure,
             Self::TooOld => Exit::Usage,
         }
     }
@@ -40,8 +49,8 @@ pub(crate) async fn served(server: &Server) -> Result<Vec<Type>, DiscoveryError>
 
 /// What the cluster serves, and the API versions of which it does not know what they serve, for their server is away.
 pub(crate) async fn served_and_unknown(server: &Server) -> Result<(Vec<Type>, Vec<String>), DiscoveryError> {
-    let core = server.client().list_core_api_versions_aggregated().await.context(AskSnafu)?;
-    let groups = server.client().list_api_groups_aggregated().await.context(AskSnafu)?;
+    let core = ask(server, "/api").await?;
+    let groups = ask(server, "/apis").await?;
     ensure!(!core.items.is_empty(), TooOldSnafu);
     let unknown = unknown(&groups);
     Ok((types(core).chain(types(groups)).collect(), unknown))
@@ -56,6 +65,12 @@ fn unknown(list: &APIGroupDiscoveryList) -> Vec<String> {
     let unknown =
         groups.filter(|(_, version)| version.freshness.as_deref() == Some("Stale") && version.resources.is_empty());
     unknown.map(|(name, version)| format!("{name}/{}", version.version.as_deref().unwrap_or_default())).collect()
+}
+
+async fn ask(server: &Server, path: &str) -> Result<APIGroupDiscoveryList, DiscoveryError> {
+    let request = Request { accept: ACCEPT_AGGREGATED_DISCOVERY_V2, ..Request::get(path) };
+    let answer = server.read(request, MAX_BYTES).await.context(AskSnafu)?;
+    serde_json::from_slice(&answer).context(ReadSnafu)
 }
 
 fn types(list: APIGroupDiscoveryList) -> impl Iterator<Item = Type> {

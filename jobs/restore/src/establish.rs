@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::api::RequestError;
 use drover::exit::{Exit, Fault};
 use futures::{StreamExt, stream};
 use snafu::Snafu;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::definitions::{Definition, GROUP, PLURAL};
 use crate::discovery::{self, DiscoveryError};
 use crate::progress::Gauge;
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 use crate::types::{Type, Types};
 
 /// How long definitions may take to be established; an API server needs a second or two for hundreds of them.
@@ -34,8 +35,7 @@ pub(crate) enum EstablishError {
 impl Fault for EstablishError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Get { source, .. } if source.is_unreachable() => Exit::Unavailable,
-            Self::Get { .. } => Exit::Failure,
+            Self::Get { source, .. } => source.exit(),
             Self::Discover { source } => source.exit(),
         }
     }

@@ -35,8 +35,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drover::annotations::EXEMPT_ANNOTATION;
+use drover::api::RequestError;
 use drover::cluster::Events;
-use drover::exit::{Chain, Exit, Fault};
+use drover::exit::Chain;
 use drover::resources::Restore;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
@@ -55,7 +56,7 @@ use self::state::State;
 use self::teller::Teller;
 use self::user::User;
 pub(crate) use self::wish::{Exempt, configuration_name};
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 
 /// How long API servers may take to learn of the exemption: so long after it was put in, what a webhook refuses all the
 /// same is tried again. One clock for all requests.
@@ -281,7 +282,7 @@ impl Exemption {
             match configuration.read(server).await {
                 Ok(None) => continue,
                 Ok(Some(live)) => webhooks.extend(condition::names(&live)),
-                Err(error) if error.exit() == Exit::Unavailable => return Err(error),
+                Err(error) if error.is_unreachable() => return Err(error),
                 Err(_) => {}
             }
             found.insert(configuration.name().to_owned());
@@ -347,7 +348,7 @@ impl Exemption {
         let mut failed = None;
         for configuration in may_have {
             let Err(error) = configuration.take_out(server).await else { continue };
-            let is_away = error.exit() == Exit::Unavailable;
+            let is_away = error.is_unreachable();
             failed = Some(error);
             if is_away {
                 break;

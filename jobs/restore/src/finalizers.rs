@@ -1,8 +1,9 @@
 //! Finalizers that nobody sees to: taken away from what is being deleted and does not go.
 
+use drover::api::RequestError;
 use serde_json::json;
 
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 use crate::shape::Shape;
 
 /// Finalizers behind which Kubernetes itself does what they stand for, apart from those that end with its own domains:

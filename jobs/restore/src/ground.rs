@@ -11,6 +11,7 @@ mod named;
 
 use std::collections::BTreeSet;
 
+use drover::api::RequestError;
 use drover::exit::{Exit, Fault};
 use drover::resources::{Backup, BackupPolicy, Restore};
 use drover::storage::StorageOptions;
@@ -19,7 +20,7 @@ use snafu::{OptionExt, Snafu};
 use self::home::Home;
 use self::named::SecretName;
 use crate::controllers::Controllers;
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 
 /// Why it is not known what drover stands on.
 #[derive(Debug, Snafu)]
@@ -49,10 +50,9 @@ pub(crate) enum GroundError {
 impl Fault for GroundError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Read { source, .. } if source.is_transient() => Exit::Unavailable,
-            Self::Read { source, .. } if !source.is_forbidden() => Exit::Failure,
+            Self::Read { source, .. } => source.exit(),
             Self::Answer { .. } => Exit::Unavailable,
-            Self::Read { .. } | Self::Parse { .. } | Self::FindPolicies | Self::Elsewhere { .. } => Exit::Usage,
+            Self::Parse { .. } | Self::FindPolicies | Self::Elsewhere { .. } => Exit::Usage,
         }
     }
 }

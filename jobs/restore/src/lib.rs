@@ -34,7 +34,6 @@ mod file_name;
 mod finalizers;
 mod ground;
 mod inspect;
-mod limiter;
 mod line;
 mod list;
 mod live;

@@ -7,7 +7,9 @@ mod survey;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use drover::api::RequestError;
 use drover::exit::{Exit, Fault};
+use drover::listing::ListError;
 use futures::{StreamExt, stream};
 use snafu::{IntoError, Snafu};
 
@@ -20,10 +22,9 @@ use crate::away::{Away, Register, Unseen};
 use crate::compare::{UidMark, UidMarks};
 use crate::facts::{Facts, Owner, OwnerIndex, Position};
 use crate::ground::Ground;
-use crate::pages::PagesError;
 use crate::progress::Progress;
 use crate::prune::Candidate;
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 use crate::selected::Selection;
 use crate::shape::Shape;
 use crate::types::Type;
@@ -37,7 +38,7 @@ const READS_AT_ONCE: usize = 16;
 #[derive(Debug, Snafu)]
 pub(crate) enum LiveError {
     #[snafu(transparent)]
-    List { source: PagesError },
+    List { source: ListError },
     #[snafu(display("failed to read the live {plural} {name:?}"))]
     Get { plural: String, name: String, source: RequestError },
     #[snafu(display("failed to compare the live {plural:?} with the archive"))]
@@ -46,12 +47,17 @@ pub(crate) enum LiveError {
 
 impl LiveError {
     /// What the server said, where it said something.
-    const fn request(&self) -> Option<&RequestError> {
+    fn request(&self) -> Option<&RequestError> {
         match self {
             Self::List { source } => source.request(),
             Self::Get { source, .. } => Some(source),
             Self::Compare { .. } => None,
         }
+    }
+
+    /// Whether the server does not answer at all.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.request().is_some_and(RequestError::is_unreachable)
     }
 }
 
@@ -59,8 +65,8 @@ impl Fault for LiveError {
     fn exit(&self) -> Exit {
         match self {
             Self::List { source } => source.exit(),
-            Self::Get { source, .. } if source.is_unreachable() => Exit::Unavailable,
-            Self::Get { .. } | Self::Compare { .. } => Exit::Failure,
+            Self::Get { source, .. } => source.exit(),
+            Self::Compare { .. } => Exit::Failure,
         }
     }
 }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::api::RequestError;
 use drover::archive::Key;
 use drover::exit::{Exit, Fault};
+use drover::listing::ListError;
 use drover::object::{ListPage, ParseError};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
@@ -18,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 use crate::again::Again;
 use crate::facts::{Facts, OwnerIndex, Position};
 use crate::outcome::{Outcome, Outside, Result as ObjectResult};
-use crate::pages::{PagesError, pages};
+use crate::pages::pages;
 use crate::plan::Plan;
 use crate::progress::Gauge;
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 use crate::shape::Shape;
 use crate::types::Type;
 
@@ -38,7 +40,7 @@ const MADE: &str = "made: the archive has objects in it and no Namespace object"
 #[derive(Debug, Snafu)]
 pub(crate) enum NamespacesError {
     #[snafu(transparent)]
-    List { source: PagesError },
+    List { source: ListError },
     #[snafu(display("failed to read the server's list of namespaces"))]
     ReadList { source: ParseError },
     #[snafu(display("failed to read a namespace that the server sent"))]
@@ -53,8 +55,8 @@ impl Fault for NamespacesError {
     fn exit(&self) -> Exit {
         match self {
             Self::List { source } => source.exit(),
-            Self::Look { source, .. } | Self::Make { source, .. } if source.is_unreachable() => Exit::Unavailable,
-            Self::Look { .. } | Self::Make { .. } | Self::ReadList { .. } | Self::ReadOne { .. } => Exit::Failure,
+            Self::Look { source, .. } | Self::Make { source, .. } => source.exit(),
+            Self::ReadList { .. } | Self::ReadOne { .. } => Exit::Failure,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::api::RequestError;
 use drover::labels::SERVICE_NAME_LABEL;
 use drover::task;
 use form_urlencoded::Serializer;
@@ -22,7 +23,7 @@ use crate::archive::Archive;
 use crate::facts::Position;
 use crate::outcome::{Outcome, Result as ObjectResult, Results};
 use crate::progress::Gauge;
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 
 /// How long the servers behind them may take to be ready: pods of controllers that were scaled down start in that time.
 const READY_WITHIN: Duration = Duration::from_mins(1);

@@ -1,4 +1,5 @@
-//! Requests to the API server: limited, retried where that can help, answers as bytes.
+//! Requests of a restore to the API server: what is its own beside [`RestClient`], the exemption from webhooks, writes on
+//! trial, and whether it asks again what another server refuses.
 
 mod trial;
 
@@ -7,131 +8,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
-use drover::cluster::api_server;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use drover::api::{Limits, Request, RequestError, RestClient};
+use http::Method;
 use kube::Client;
-use kube::client::Body;
-use kube::core::Status;
-use snafu::{ResultExt, Snafu};
 
-use crate::away;
+use crate::away::is_of_another_server;
 use crate::exemption::Exemption;
-use crate::limiter::Limiter;
 use crate::server_owned::may_be_assigned_later;
 
-/// How long one attempt may take: as long as the API server gives itself.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
-/// Attempts at most; with the pauses below they give up after about half a minute.
-const ATTEMPTS: usize = 8;
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// The longest pause that the server may ask for.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(1);
+/// Each try may take as long as the API server gives itself. Eight of them give up after about half a minute.
+const LIMITS: Limits = Limits { timeout: Duration::from_mins(1), retries: 7, most_bytes: 64 << 20 };
 
-/// Why a request did not do what it was to do.
-#[derive(Debug, Snafu)]
-pub(crate) enum RequestError {
-    /// The server said no; its words.
-    #[snafu(display("{message}"))]
-    Refused {
-        /// HTTP status.
-        code: u16,
-        /// The server's word for it, such as `AlreadyExists`.
-        reason: String,
-        /// The server's sentence.
-        message: String,
-        /// The pause that it asks for.
-        retry_after: Option<Duration>,
-        /// Where a list whose token expired (410) goes on.
-        continue_token: Option<String>,
-    },
-    /// No answer came.
-    #[snafu(display("failed to ask for {path:?}"))]
-    Send {
-        /// Path of the request.
-        path: String,
-        /// The cause.
-        #[snafu(source(from(kube::Error, Box::new)))]
-        source: Box<kube::Error>,
-    },
-    /// No answer came in time.
-    #[snafu(display("{} did not answer for {path:?} within {} s", api_server(), ATTEMPT_TIMEOUT.as_secs()))]
-    Timeout {
-        /// Path of the request.
-        path: String,
-    },
-    /// The request cannot be made of this path or body.
-    #[snafu(display("failed to make a request of {path:?}"))]
-    Build {
-        /// Path of the request.
-        path: String,
-        /// The cause.
-        source: http::Error,
-    },
-}
-
-impl RequestError {
-    /// Whether the server does not answer at all: then the other objects would fare no better.
-    pub(crate) const fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Send { .. } | Self::Timeout { .. })
-    }
-
-    /// Whether the object is not there.
-    pub(crate) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { code: 404, .. })
-    }
-
-    /// Whether an object of that name is there already.
-    pub(crate) fn is_already_exists(&self) -> bool {
-        matches!(self, Self::Refused { code: 409, reason, .. } if reason == "AlreadyExists")
-    }
-
-    /// Whether somebody else changed the object in between.
-    pub(crate) fn is_conflict(&self) -> bool {
-        matches!(self, Self::Refused { code: 409, reason, .. } if reason != "AlreadyExists")
-    }
-
-    /// Whether this user may not ask that, or the server does not know who asks.
-    pub(crate) const fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Refused { code: 401 | 403, .. })
-    }
-
-    /// Whether it asks for what the object does not allow: it may have to be made anew.
-    pub(crate) fn is_invalid(&self) -> bool {
-        matches!(self, Self::Refused { code: 422, .. })
-    }
-
-    /// Whether the API server only passes on that another server, a webhook or an aggregated API, does not answer or says
-    /// no.
-    pub(crate) fn is_of_another_server(&self) -> bool {
-        matches!(self, Self::Refused { code, message, .. } if away::is_told_by_another_server(*code, message))
-    }
-
-    /// Whether another try may help.
-    pub(crate) fn is_transient(&self) -> bool {
-        match self {
-            Self::Refused { code, message, .. } => {
-                may_be_assigned_later(message).unwrap_or(matches!(code, 429 | 500 | 502 | 503 | 504))
-            }
-            Self::Send { .. } | Self::Timeout { .. } => true,
-            Self::Build { .. } => false,
-        }
-    }
-
-    const fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Refused { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
+/// Whether another try may help, also where the server could not assign what it may have in a moment.
+pub(crate) fn is_transient(error: &RequestError) -> bool {
+    let of_assigning = match error {
+        RequestError::Refused { message, .. } => may_be_assigned_later(message),
+        _ => None,
+    };
+    of_assigning.unwrap_or_else(|| error.is_transient())
 }
 
 /// The API server as a restore uses it.
+#[derive(Clone)]
 pub(crate) struct Server {
-    client: Client,
-    limiter: Arc<Limiter>,
+    rest: RestClient,
     /// Whether it asks again where another server does not answer.
     is_patient: bool,
     /// Whether nothing that it asks for is kept.
@@ -144,17 +45,14 @@ pub(crate) struct Server {
 impl Server {
     /// Talks through `client`, which must not retry by itself, with at most `in_flight` requests at a time.
     pub(crate) fn new(client: Client, in_flight: u32) -> Self {
-        let limiter = Arc::new(Limiter::new(in_flight));
         let (exemption, writes) = (Arc::default(), Arc::default());
-        Self { client, limiter, is_patient: true, is_on_trial: false, exemption, writes }
+        Self { rest: RestClient::new(client, in_flight), is_patient: true, is_on_trial: false, exemption, writes }
     }
 
     /// The same, for who asks so much that one answer about a webhook or an aggregated API has to stand for many: it asks
     /// again only where the API server itself is the cause.
     pub(crate) fn impatient(&self) -> Self {
-        let (client, limiter) = (self.client.clone(), Arc::clone(&self.limiter));
-        let (exemption, writes) = (Arc::clone(&self.exemption), Arc::clone(&self.writes));
-        Self { client, limiter, is_patient: false, is_on_trial: self.is_on_trial, exemption, writes }
+        Self { is_patient: false, ..self.clone() }
     }
 
     /// The same, but that the API server keeps nothing of what is asked for: it judges it, and that is all.
@@ -174,8 +72,7 @@ impl Server {
 
     /// The same with a limiter of its own: it does not wait behind the others' requests.
     pub(crate) fn beside(&self, in_flight: u32) -> Self {
-        let (exemption, writes) = (Arc::clone(&self.exemption), Arc::clone(&self.writes));
-        Self { exemption, writes, is_on_trial: self.is_on_trial, ..Self::new(self.client.clone(), in_flight) }
+        Self { rest: RestClient::new(self.client().clone(), in_flight), is_patient: true, ..self.clone() }
     }
 
     /// From now on writes are exempt from webhooks by this exemption, or by none; so are those of all servers that were
@@ -199,12 +96,17 @@ impl Server {
 
     /// The client, for what has an interface of its own.
     pub(crate) const fn client(&self) -> &Client {
-        &self.client
+        self.rest.client()
     }
 
     /// Reads an object.
     pub(crate) async fn get(&self, path: &str) -> Result<Bytes, RequestError> {
-        self.send(Method::GET, path, Bytes::new()).await
+        self.read(Request::get(path), LIMITS.most_bytes).await
+    }
+
+    /// Reads anything, as long as the answer is no larger.
+    pub(crate) async fn read(&self, request: Request<'_>, most_bytes: usize) -> Result<Bytes, RequestError> {
+        self.retried(&request, &Limits { most_bytes, ..LIMITS }, |error| self.asks_again(error)).await
     }
 
     /// Creates an object in a collection.
@@ -234,13 +136,13 @@ impl Server {
     /// Before the first write the exemption from webhooks is in force, and what one of them refuses all the same is tried
     /// again for a while.
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
-        let exemption = self.exemption().filter(|_| method != Method::GET);
-        let Some(exemption) = exemption else { return self.plain(method, path, body).await };
+        let Some(exemption) = self.exemption() else { return self.plain(method, path, body).await };
         // Boxed, for they are seldom under way and large.
         Box::pin(exemption.begin(self)).await;
+        let request = self.request(method, path, body);
         loop {
             let may_retry = |error: &RequestError| self.asks_again(error) && !exemption.concerns(error);
-            let answer = self.retried(&method, path, &body, may_retry).await;
+            let answer = self.retried(&request, &LIMITS, may_retry).await;
             let may_help = match &answer {
                 Ok(_) => false,
                 Err(error) => Box::pin(exemption.may_help(self, error)).await,
@@ -253,152 +155,58 @@ impl Server {
 
     /// Any request, whatever it is exempt from.
     pub(crate) async fn plain(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
-        self.retried(&method, path, &body, |error| self.asks_again(error)).await
+        self.retried(&self.request(method, path, body), &LIMITS, |error| self.asks_again(error)).await
     }
 
     fn asks_again(&self, error: &RequestError) -> bool {
-        error.is_transient() && (self.is_patient || !error.is_of_another_server())
+        is_transient(error) && (self.is_patient || !is_of_another_server(error))
     }
 
     /// One try of a request, whatever it is exempt from.
     pub(crate) async fn once(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
-        self.attempt(&method, path, body).await
+        let request = self.request(method, path, body);
+        self.note_write(&request);
+        self.rest.once(&request, &LIMITS).await
+    }
+
+    /// The request, on trial where this server is.
+    fn request<'a>(&self, method: Method, path: &'a str, body: Bytes) -> Request<'a> {
+        let is_trial = self.is_on_trial && method != Method::GET;
+        Request::new(method, if is_trial { trial::path(path) } else { Cow::Borrowed(path) }, body)
     }
 
     async fn retried(
         &self,
-        method: &Method,
-        path: &str,
-        body: &Bytes,
+        request: &Request<'_>,
+        limits: &Limits,
         may_retry: impl FnMut(&RequestError) -> bool,
     ) -> Result<Bytes, RequestError> {
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(FIRST_PAUSE)
-            .with_max_delay(LONGEST_PAUSE)
-            .with_max_times(ATTEMPTS - 1)
-            .with_jitter();
-        (|| self.attempt(method, path, body.clone()))
-            .retry(pauses)
-            .when(may_retry)
-            // None ends the retries, so that a server that asks for a pause is asked no more often than the others.
-            .adjust(|error, pause| pause.map(|pause| error.retry_after().unwrap_or(pause)))
-            .await
+        self.note_write(request);
+        self.rest.retried(request, limits, may_retry, |_, _| {}).await
     }
 
-    async fn attempt(&self, method: &Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
-        let is_write = method != Method::GET;
-        let uri = if is_write && self.is_on_trial { trial::path(path) } else { Cow::Borrowed(path) };
-        if is_write && !trial::is_path(&uri) {
+    /// Notes that something may be written from now on.
+    fn note_write(&self, request: &Request<'_>) {
+        if request.method != Method::GET && !trial::is_path(&request.path) {
             self.writes.store(true, Ordering::Relaxed);
         }
-        let request = Request::builder()
-            .method(method)
-            .uri(&*uri)
-            .header(header::CONTENT_TYPE, content_type(method))
-            .header(header::ACCEPT, "application/json")
-            .body(Body::from(body))
-            .with_context(|_| BuildSnafu { path: path.to_owned() })?;
-        let permit = self.limiter.acquire().await;
-        let answer = tokio::time::timeout(ATTEMPT_TIMEOUT, exchange(&self.client, request)).await;
-        let timeout = |_| TimeoutSnafu { path: path.to_owned() }.build();
-        let (status, headers, bytes) =
-            answer.map_err(timeout)?.with_context(|_| SendSnafu { path: path.to_owned() })?;
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            permit.throttled(retry_after(&headers).unwrap_or(FIRST_PAUSE));
-        } else {
-            permit.answered();
-        }
-        if status.is_success() { Ok(bytes) } else { Err(refusal(status, &headers, &bytes)) }
     }
-}
-
-fn content_type(method: &Method) -> &'static str {
-    if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" }
-}
-
-async fn exchange(client: &Client, request: Request<Body>) -> Result<(StatusCode, HeaderMap, Bytes), kube::Error> {
-    let (parts, body) = Response::into_parts(client.send(request).await?);
-    Ok((parts.status, parts.headers, body.collect_bytes().await?))
-}
-
-fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> RequestError {
-    let told = serde_json::from_slice::<Status>(body).ok().filter(|told| !told.message.is_empty());
-    let (reason, message, list) = told.map_or_else(
-        || (String::new(), without_status(status, body), None),
-        |told| (told.reason, away::without_review(told.message), told.metadata),
-    );
-    let continue_token = list.and_then(|list| list.continue_);
-    RefusedSnafu { code: status.as_u16(), reason, message, retry_after: retry_after(headers), continue_token }.build()
-}
-
-/// What is said of an answer that is no `Status`: what stands in front of an API server answers with a page of its own, and
-/// its aggregator in plain words.
-fn without_status(status: StatusCode, body: &[u8]) -> String {
-    let words = away::plain_words(body).map(|words| format!(": {words}")).unwrap_or_default();
-    format!("the API server answered {status}{words}")
-}
-
-/// `Retry-After` in seconds, the only form that API servers use.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn refused(code: u16, reason: &str) -> RequestError {
-        let body =
-            format!(r#"{{"kind":"Status","status":"Failure","code":{code},"reason":"{reason}","message":"no"}}"#);
-        refusal(StatusCode::from_u16(code).unwrap(), &HeaderMap::new(), body.as_bytes())
-    }
-
-    #[test]
-    fn refusals_are_told_apart() {
-        assert!(refused(409, "AlreadyExists").is_already_exists());
-        assert!(!refused(409, "AlreadyExists").is_conflict());
-        assert!(refused(409, "Conflict").is_conflict());
-        assert!(refused(404, "NotFound").is_not_found());
-        assert!(refused(429, "TooManyRequests").is_transient());
-        assert!(!refused(422, "Invalid").is_transient());
-        assert!(!refused(503, "ServiceUnavailable").is_unreachable());
-    }
-
     #[test]
     fn what_the_server_may_assign_in_a_moment_is_asked_for_again() {
-        let answer = |code, message: &str| {
-            let body = format!(r#"{{"kind":"Status","status":"Failure","code":{code},"message":"{message}"}}"#);
-            refusal(StatusCode::from_u16(code).unwrap(), &HeaderMap::new(), body.as_bytes())
+        let is_transient = |code, message: &str| {
+            let (reason, message) = (String::new(), message.to_owned());
+            is_transient(&RequestError::Refused { code, reason, message, retry_after: None, continue_token: None })
         };
         let port = "failed to allocate requested HealthCheck NodePort 30900: ";
-        assert!(answer(422, "failed to allocate IP 10.0.0.7: allocator not ready").is_transient());
-        assert!(answer(500, &format!("{port}timed out")).is_transient());
-        assert!(!answer(500, &format!("{port}provided port is already allocated")).is_transient());
-    }
-
-    #[test]
-    fn an_answer_that_is_no_status_is_told_by_its_code() {
-        let error = refusal(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>");
-        assert_eq!(error.to_string(), "the API server answered 502 Bad Gateway");
-    }
-
-    #[test]
-    fn what_another_server_says_is_told_apart() {
-        let answer = |code, body: &[u8]| refusal(StatusCode::from_u16(code).unwrap(), &HeaderMap::new(), body);
-        let away = answer(503, b"service unavailable\n");
-        assert_eq!(away.to_string(), "the API server answered 503 Service Unavailable: service unavailable");
-        assert!(away.is_transient() && away.is_of_another_server());
-        assert!(!answer(503, b"<html>").is_of_another_server());
-        assert!(!refused(500, "InternalError").is_of_another_server());
-    }
-
-    #[test]
-    fn the_pause_that_is_asked_for_is_bounded() {
-        let asked = |text: &str| retry_after(&HeaderMap::from_iter([(header::RETRY_AFTER, text.parse().unwrap())]));
-        assert_eq!(asked("3"), Some(Duration::from_secs(3)));
-        assert_eq!(asked("86400"), Some(LONGEST_RETRY_AFTER));
-        assert_eq!(asked("soon"), None);
+        assert!(is_transient(422, "failed to allocate IP 10.0.0.7: allocator not ready"));
+        assert!(is_transient(500, &format!("{port}timed out")));
+        assert!(!is_transient(500, &format!("{port}provided port is already allocated")));
+        assert!(is_transient(503, "later") && !is_transient(422, "no"));
     }
 }

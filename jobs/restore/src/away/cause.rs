@@ -1,7 +1,8 @@
 //! Who does not answer, from the words of the API server. Its sources have them: `webhook/error.go` of apiserver,
 //! `webhook_converter.go` of apiextensions-apiserver and `handler_proxy.go` of kube-aggregator, of Kubernetes 1.30 to 1.34.
 
-use crate::request::RequestError;
+use drover::api::{ANSWERED_WITH_ERROR, RequestError, SERVICE_AWAY};
+
 use crate::types::Type;
 
 /// Before the words of a webhook that could not be called: `NewInternalError` puts it there.
@@ -10,22 +11,8 @@ const INTERNAL: &str = "Internal error occurred: ";
 const FAILED_CALLING: &str = "failed calling webhook \"";
 /// Before the name of an admission webhook that answered, and said no. Its own code may be 500 too.
 const DENIED: &str = "admission webhook \"";
-/// Before the whole answer of a webhook that failed on an object, with the object in it, as Go quotes it.
-const AN_ERROR: &str = "an error on the server (\"";
-/// The kind of that answer.
-const REVIEW: &str = "AdmissionReview";
-/// What is said in its place.
-const ANSWERED: &str = "it answered with an error: ";
-/// Before what a webhook makes of the request, in its answer.
-const RESPONSE: &str = "\"response\":{";
-/// Before the words of that.
-const MESSAGE: &str = "\"message\":\"";
 /// Before the kind of objects that could not be converted.
 const CONVERSION: &str = "conversion webhook for ";
-/// The whole body where an APIService is known to be away, and what others begin with.
-const AGGREGATED: [&str; 2] = ["service unavailable", "error trying to reach service"];
-/// The longest body that is no `Status` and is repeated all the same, in characters.
-const LONGEST_PLAIN: usize = 300;
 
 /// A server that does not answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,7 +49,7 @@ impl Away {
             return None;
         }
         if let Some((webhook, said)) = words.strip_prefix(FAILED_CALLING).and_then(|rest| rest.split_once('"')) {
-            let has_answered = said.contains(ANSWERED);
+            let has_answered = said.contains(ANSWERED_WITH_ERROR);
             return (!has_answered).then(|| Self::Admission { webhook: webhook.to_owned() });
         }
         if code == 500 && words.contains(CONVERSION) {
@@ -75,7 +62,11 @@ impl Away {
 
 /// Whether another server is the cause: it was called and did not answer, or it said no with a code of its own. To ask
 /// the API server again at once is then to ask that one again.
-pub(crate) fn is_told_by_another_server(code: u16, message: &str) -> bool {
+pub(crate) fn is_of_another_server(error: &RequestError) -> bool {
+    matches!(error, RequestError::Refused { code, message, .. } if is_told_by_another_server(*code, message))
+}
+
+fn is_told_by_another_server(code: u16, message: &str) -> bool {
     let words = message.strip_prefix(INTERNAL).unwrap_or(message);
     words.starts_with(DENIED)
         || words.starts_with(FAILED_CALLING)
@@ -83,43 +74,10 @@ pub(crate) fn is_told_by_another_server(code: u16, message: &str) -> bool {
         || (code == 503 && is_plain(message))
 }
 
-/// What the API server says, with no more of a webhook's answer than its words. Of a webhook that fails on an object it
-/// repeats the whole answer, which may hold the object, and cuts it off somewhere.
-pub(crate) fn without_review(message: String) -> String {
-    let found = message.split_once(AN_ERROR).filter(|(_, answer)| answer.contains(REVIEW));
-    let Some((before, answer)) = found else { return message };
-    let answer = unquoted(answer);
-    let response = answer.rsplit_once(RESPONSE).and_then(|(_, response)| response.split_once(MESSAGE));
-    let words = response.map(|(_, words)| unquoted(words)).filter(|words| !words.is_empty());
-    let before = before.rsplit_once("failed to call webhook: ").map_or(before, |(before, _)| before);
-    format!("{before}{ANSWERED}{}", words.as_deref().unwrap_or("it did not say which"))
-}
-
-/// A text that Go or JSON quoted, up to its end or where it was cut off.
-fn unquoted(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' => break,
-            '\\' => plain.extend(characters.next()),
-            other => plain.push(other),
-        }
-    }
-    plain
-}
-
 /// Whether a message is the body of an answer that is the aggregator's own.
 fn is_plain(message: &str) -> bool {
     let body = message.rsplit_once("503 Service Unavailable: ").map_or(message, |(_, body)| body);
-    AGGREGATED.iter().any(|words| body.starts_with(words))
-}
-
-/// The words of an answer that is no `Status`: of the aggregator, which answers in plain text. Pages of proxies are none.
-pub(crate) fn plain_words(body: &[u8]) -> Option<&str> {
-    let text = str::from_utf8(body).ok()?.trim();
-    let is_short = text.chars().nth(LONGEST_PLAIN).is_none();
-    (is_short && AGGREGATED.iter().any(|words| text.starts_with(words))).then_some(text)
+    SERVICE_AWAY.iter().any(|words| body.starts_with(words))
 }
 
 #[cfg(test)]
@@ -137,26 +95,13 @@ mod tests {
         assert_eq!(is_told_by_another_server(code, message), is_told, "{message}");
     }
 
-    /// As rancher-webhook answers where it fails on an object, once whole and once cut off.
     #[test]
-    fn a_webhook_that_answered_with_an_error_is_not_away_and_the_object_is_not_repeated() {
+    fn a_webhook_that_answered_with_an_error_is_not_away() {
         let name = "rancher.cattle.io.projects.management.cattle.io";
         let before = format!("Internal error occurred: failed calling webhook \"{name}\": ");
-        let review = r#"failed to call webhook: an error on the server ("{\"kind\":\"AdmissionReview\",\"request\":{\"object\":{\"data\":{\"key\":\"secret\"}}},\"response\":{\"allowed\":false,\"status\":{\"message\":\"namespace \\\"local-p-1\\\" already exists"#;
-        for end in [r#"\",\"code\":500}}}") has prevented the request from succeeding"#, ""] {
-            let message = without_review(format!("{before}{review}{end}"));
-            assert_eq!(message, format!("{before}it answered with an error: namespace \"local-p-1\" already exists"));
-            assert_eq!(Away::told(500, &message, &known("things.io", "things")), None);
-            assert!(is_told_by_another_server(500, &message));
-        }
-        let cut =
-            r#"failed to call webhook: an error on the server ("{\"kind\":\"AdmissionReview\",\"request\":{\"uid\":"#;
-        assert_eq!(
-            without_review(format!("{before}{cut}")),
-            format!("{before}it answered with an error: it did not say which")
-        );
-        let other = "failed to call webhook: an error on the server (\"\") has prevented the request from succeeding";
-        assert_eq!(without_review(format!("{before}{other}")), format!("{before}{other}"));
+        let message = format!("{before}it answered with an error: namespace \"local-p-1\" already exists");
+        assert_eq!(Away::told(500, &message, &known("things.io", "things")), None);
+        assert!(is_told_by_another_server(500, &message));
     }
 
     #[test]
@@ -203,8 +148,7 @@ mod tests {
 
     #[test]
     fn aggregated_apis_whose_server_is_away() {
-        for body in ["service unavailable\n", "error trying to reach service: dial tcp 10.0.0.1:443: i/o timeout\n"] {
-            let words = plain_words(body.as_bytes()).unwrap();
+        for words in ["service unavailable", "error trying to reach service: dial tcp 10.0.0.1:443: i/o timeout"] {
             let message = format!("the API server answered 503 Service Unavailable: {words}");
             check(503, &message, Some(&Away::Api { api_version: "things.io/v1beta1".to_owned() }));
             assert_eq!(Away::told(503, &message, &known("", "pods")), None);
@@ -217,10 +161,6 @@ mod tests {
         check(503, "apiserver is shutting down", None);
         check(500, "etcdserver: request timed out", None);
         check(500, "Internal error occurred: resource quota evaluation timed out", None);
-        assert_eq!(plain_words(b"<html>service unavailable</html>"), None);
-        assert_eq!(plain_words(b"upstream connect error"), None);
-        assert_eq!(plain_words(&[0xff, 0xfe]), None);
-        let long = format!("service unavailable{}", "x".repeat(LONGEST_PLAIN));
-        assert_eq!(plain_words(long.as_bytes()), None);
+        check(503, "the API server answered 503 Service Unavailable: upstream connect error", None);
     }
 }

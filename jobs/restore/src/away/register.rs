@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use drover::api::ApiService;
+use drover::api::{ApiService, RequestError};
 use serde::Deserialize;
 
 use super::cause::Away;
@@ -11,7 +11,7 @@ use super::guard::{Class, Hook, Subject};
 use super::name::{Known, know};
 use super::waits::{Part, Waits};
 use crate::again::Again;
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 
 /// Before the words of what happened when a webhook was called.
 const CALLED: &str = "failed to call webhook: ";

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
+use drover::api::RequestError;
 use drover::archive::Key;
 use drover::resources::ControllerReference;
 
 use super::state::State;
 use crate::ground::Ground;
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 use crate::special_cases::OURS;
 use crate::types::{Type, Types};
 

@@ -1,10 +1,10 @@
 use drover::annotations::REPLICAS_ANNOTATION;
+use drover::api::RequestError;
 use drover::exit::{Exit, Fault};
 use snafu::Snafu;
 
 use super::Controller;
 use crate::discovery::DiscoveryError;
-use crate::request::RequestError;
 
 /// How many of the things that are waited for are named.
 const NAMED: usize = 20;
@@ -64,13 +64,7 @@ impl Fault for ControllersError {
             | Self::ScaleDown { source, .. }
             | Self::LookForPods { source, .. }
             | Self::PutBack { source, .. }
-            | Self::Find { source, .. } => {
-                if source.is_unreachable() {
-                    Exit::Unavailable
-                } else {
-                    Exit::Failure
-                }
-            }
+            | Self::Find { source, .. } => source.exit(),
         }
     }
 }
@@ -113,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_left_down_is_named_with_the_command_that_helps() {
-        let source = RequestError::Timeout { path: "/p".to_owned() };
+        let source = RequestError::Timeout { path: "/p".to_owned(), seconds: 60 };
         let error = ControllersError::PutBack { left: vec![Controller::rancher()], source };
         let command = "kubectl --namespace cattle-system scale deployments.apps/rancher --replicas=COUNT";
         assert!(error.to_string().contains(command), "{error}");

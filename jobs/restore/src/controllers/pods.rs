@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::api::RequestError;
 use drover::object::{ListPage, Object};
 use form_urlencoded::Serializer;
 use serde::Deserialize;
@@ -14,7 +15,7 @@ use tracing::info;
 use super::error::{LookForPodsSnafu, PodsRemainSnafu};
 use super::{Controller, ControllersError};
 use crate::progress::Gauge;
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 use crate::types::segment;
 
 /// Between the first two looks; each pause is twice the one before.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use drover::api::RequestError;
 use drover::exit::Chain;
 use futures::future::join_all;
 use snafu::ResultExt;
@@ -17,7 +18,7 @@ use super::error::{LookSnafu, ScaleDownSnafu};
 use super::state::State;
 use super::{Controller, Controllers, ControllersError, Hold};
 use crate::outcome::{Outside, Result as ObjectResult};
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 
 /// Between two looks; with [`LOOK_WITHIN`] what came up is seen within 5 s.
 const EVERY: Duration = Duration::from_secs(2);

@@ -1,10 +1,11 @@
 //! What becomes of an object of which there is a copy.
 
 use bytes::Bytes;
+use drover::api::RequestError;
 use serde_json::json;
 use snafu::{OptionExt, ResultExt, Snafu};
 
-use crate::request::{RequestError, Server};
+use crate::request::{Server, is_transient};
 use crate::shape::{Identity, Shape};
 
 /// Why an object cannot be put back, or it is not known whether it is there.
@@ -24,7 +25,7 @@ impl BackError {
     /// Whether another try may help.
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::Request { source, .. } => source.is_transient() || source.is_conflict(),
+            Self::Request { source, .. } => is_transient(source) || source.is_conflict(),
             Self::Parse { .. } | Self::Incomplete => false,
         }
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 
 use drover::annotations::{LEAVING_ANNOTATION, OBJECT_ANNOTATION, OBJECT_UID_ANNOTATION, PIECES_ANNOTATION};
+use drover::api::RequestError;
 use drover::labels::{self, COPY_LABEL};
 use flate2::Compression;
 use flate2::bufread::GzDecoder;
@@ -21,7 +22,7 @@ use snafu::ResultExt;
 
 use super::back::{BackError, RequestSnafu};
 use super::{KeepError, Original, PackSnafu, SecretSnafu};
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 use crate::types::segment;
 
 /// The entry of a Secret that holds the piece.

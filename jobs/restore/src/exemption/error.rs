@@ -1,8 +1,8 @@
+use drover::api::RequestError;
 use drover::exit::{Exit, Fault};
 use snafu::Snafu;
 
 use super::condition::NAME;
-use crate::request::RequestError;
 
 /// Why an exemption is not what it must be.
 #[derive(Debug, Snafu)]
@@ -26,18 +26,26 @@ pub(crate) enum ExemptionError {
     Contended { verb: &'static str, plural: &'static str, name: String },
 }
 
-impl Fault for ExemptionError {
-    fn exit(&self) -> Exit {
+impl ExemptionError {
+    /// Whether the server does not answer at all.
+    pub(super) fn is_unreachable(&self) -> bool {
+        self.request().is_some_and(RequestError::is_unreachable)
+    }
+
+    /// What the server said, or that it did not answer.
+    const fn request(&self) -> Option<&RequestError> {
         match self {
             Self::AskUser { source }
             | Self::Get { source, .. }
             | Self::List { source, .. }
-            | Self::Write { source, .. }
-                if source.is_unreachable() =>
-            {
-                Exit::Unavailable
-            }
-            _ => Exit::Failure,
+            | Self::Write { source, .. } => Some(source),
+            _ => None,
         }
+    }
+}
+
+impl Fault for ExemptionError {
+    fn exit(&self) -> Exit {
+        self.request().map_or(Exit::Failure, RequestError::exit)
     }
 }

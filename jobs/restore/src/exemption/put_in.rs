@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use drover::exit::{Chain, Exit, Fault};
+use drover::exit::Chain;
 
 use super::condition::Added;
 use super::configuration::Configuration;
@@ -49,7 +49,7 @@ impl PutIn {
                 true
             }
             Err(error) => {
-                let answers = error.exit() != Exit::Unavailable;
+                let answers = !error.is_unreachable();
                 self.failed.get_or_insert(error);
                 answers
             }
@@ -82,7 +82,7 @@ pub(super) fn is_nowhere(came_to: &Result<Option<Added>, ExemptionError>) -> boo
 mod tests {
     use super::super::configuration::of_names;
     use super::*;
-    use crate::request::RequestError;
+    use drover::api::RequestError;
 
     fn named(name: &str) -> Configuration {
         of_names(&[name.to_owned()]).remove(0)
@@ -118,7 +118,7 @@ mod tests {
     }
 
     fn unanswered() -> RequestError {
-        RequestError::Timeout { path: "/".to_owned() }
+        RequestError::Timeout { path: "/".to_owned(), seconds: 60 }
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
+use drover::api::RequestError;
 use futures::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::condition::webhook_of;
-use crate::request::{RequestError, Server};
+use crate::request::{Server, is_transient};
 
 /// How many times in a row no webhook may answer, in answers of all requests that are made at once.
 const IN_A_ROW: usize = 3;
@@ -137,7 +138,7 @@ fn told(answer: &Result<Bytes, RequestError>, webhooks: &BTreeSet<String>) -> To
         Err(error @ RequestError::Refused { message, .. }) => match webhook_of(message) {
             Some(webhook) if webhooks.contains(webhook) => Told::Asked,
             // What meets a server that is busy, or is not let in, comes to no webhook.
-            _ if error.is_transient() => Told::Nothing,
+            _ if is_transient(error) => Told::Nothing,
             None if error.is_forbidden() => Told::Nothing,
             _ => Told::NotAsked,
         },
@@ -183,7 +184,7 @@ mod tests {
             (refused(403, "secrets is forbidden: User \"a\" cannot create resource"), Told::Nothing),
             (refused(429, "too many requests"), Told::Nothing),
             (refused(503, "the API server answered 503 Service Unavailable"), Told::Nothing),
-            (Err(RequestError::Timeout { path: "/".to_owned() }), Told::Nothing),
+            (Err(RequestError::Timeout { path: "/".to_owned(), seconds: 60 }), Told::Nothing),
         ] {
             assert_eq!(told(&answer, &webhooks), expected, "{answer:?}");
         }

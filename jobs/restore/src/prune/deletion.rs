@@ -1,12 +1,13 @@
 //! One deletion: asked for, looked at until the object is gone, its finalizers removed when that takes too long.
 
+use drover::api::RequestError;
 use drover::exit::Chain;
 use serde_json::json;
 
 use super::Candidate;
 use crate::finalizers::{self, is_kubernetes_own};
 use crate::outcome::{Outcome, Result as ObjectResult};
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 use crate::shape::Shape;
 
 /// What is known of an object that is to go.

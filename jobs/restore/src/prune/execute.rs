@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover::api::RequestError;
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use crate::finalizers;
 use crate::made_anew::ObjectName;
 use crate::outcome::{Outcome, Outside, Result as ObjectResult};
 use crate::progress::{Doing, Gauge, Progress, Wait};
-use crate::request::{RequestError, Server};
+use crate::request::Server;
 
 /// Between two looks at objects that are on their way out.
 const PAUSE: Duration = Duration::from_millis(200);

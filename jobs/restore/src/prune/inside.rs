@@ -7,12 +7,13 @@
 use std::collections::HashSet;
 
 use drover::exit::Chain;
+use drover::listing::ListError;
 use drover::object::ListPage;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Doubts;
 use crate::discovery;
-use crate::pages::{PagesError, pages_in};
+use crate::pages::pages_in;
 use crate::request::Server;
 use crate::shape::Shape;
 use crate::types::Type;
@@ -83,11 +84,12 @@ async fn first_new(
     known: &Type,
     namespace: &str,
     doubts: &Doubts,
-) -> Result<Option<String>, PagesError> {
+) -> Result<Option<String>, ListError> {
     let mut pages = pages_in(server, known, namespace);
     while let Some(page) = pages.try_next().await? {
-        let parsed = ListPage::parse(&page);
-        let list = parsed.map_err(|source| PagesError::Read { plural: known.plural.clone(), source })?;
+        let Ok(list) = ListPage::parse(&page) else {
+            return Ok(Some(format!("it may hold {} that cannot be read", known.plural)));
+        };
         let found = list.items.iter().find_map(|item| doubt(known, item.get().as_bytes(), doubts));
         if found.is_some() {
             return Ok(found);

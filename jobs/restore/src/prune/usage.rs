@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
+use drover::api::RequestError;
 use drover::exit::{Exit, Fault};
+use drover::listing::ListError;
 use drover::object::{ListPage, Object, ParseError};
 use futures::{StreamExt, TryStreamExt, stream};
 use snafu::{ResultExt, Snafu};
 
 use super::Candidate;
 use crate::away::{Away, Register, Unseen};
-use crate::pages::{PagesError, pages};
-use crate::request::{RequestError, Server};
+use crate::pages::pages;
+use crate::request::Server;
 use crate::types::{Type, Types};
 
 /// Namespaces and definitions looked at at the same time.
@@ -22,7 +24,7 @@ pub(crate) enum UsageError {
     #[snafu(display("failed to see whether the namespace {namespace:?} has {plural}; nothing is pruned"))]
     Look { namespace: String, plural: &'static str, source: RequestError },
     #[snafu(transparent)]
-    List { source: PagesError },
+    List { source: ListError },
     #[snafu(display("failed to read the server's list of {plural:?}"))]
     Read { plural: String, source: ParseError },
 }
@@ -30,9 +32,9 @@ pub(crate) enum UsageError {
 impl Fault for UsageError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Look { source, .. } if source.is_unreachable() => Exit::Unavailable,
+            Self::Look { source, .. } => source.exit(),
             Self::List { source } => source.exit(),
-            Self::Look { .. } | Self::Read { .. } => Exit::Failure,
+            Self::Read { .. } => Exit::Failure,
         }
     }
 }

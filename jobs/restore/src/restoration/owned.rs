@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use drover::exit::{Chain, Exit, Fault};
+use drover::exit::Chain;
 use tokio_util::sync::CancellationToken;
 
 use super::{Finished, Restoration};
@@ -75,7 +75,7 @@ impl Restoration {
         for owner in owners {
             match live::uid(&self.server, &facts.owners()[owner as usize]).await {
                 Ok(uid) => uids.extend(uid.map(|uid| (owner, uid))),
-                Err(error) if error.exit() == Exit::Unavailable => return Err(error),
+                Err(error) if error.is_unreachable() => return Err(error),
                 Err(error) => {
                     tracing::warn!("what has this owner keeps the owners that it has: {}", Chain(&error));
                     unseen.insert(owner);

@@ -1,12 +1,12 @@
 //! Why an object was not written, and what may help.
 
+use drover::api::RequestError;
 use snafu::Snafu;
 
 use super::{CONFLICTS, GONE_WITHIN};
 use crate::again::Again;
 use crate::away::Which;
 use crate::copies::KeepError;
-use crate::request::RequestError;
 
 /// Why an object was not written.
 #[derive(Debug, Snafu)]

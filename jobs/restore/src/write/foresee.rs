@@ -1,5 +1,6 @@
 //! What a write of an object that is there would come to, asked of the server on trial: for a plan.
 
+use drover::api::RequestError;
 use drover::exit::Chain;
 
 use super::error::WriteError;
@@ -10,7 +11,6 @@ use crate::facts::Position;
 use crate::made_anew::MADE_ANEW;
 use crate::outcome::{Outcome, Result as ObjectResult};
 use crate::plan::Action;
-use crate::request::RequestError;
 
 /// What a refusal on trial tells of the write itself.
 #[derive(Debug, Eq, PartialEq)]

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use drover::api::RequestError;
 use drover::exit::Chain;
 use serde_json::{Value, json};
 use snafu::ResultExt;
@@ -18,7 +19,6 @@ use crate::copies::{KeptCopy, Original, Standing, put_back};
 use crate::finalizers::waited_for;
 use crate::made_anew::{Loss, loss, way_out};
 use crate::outcome::Outcome;
-use crate::request::RequestError;
 use crate::server_owned::{leave_to_server, without_what_is_had};
 use crate::shape::{Identity, Shape};
 
