@@ -3,6 +3,7 @@
 
 use drover::api::{Request, RequestError};
 use drover::exit::{Exit, Fault};
+use drover::selection::ResourceType;
 use kube::core::discovery::v2::{ACCEPT_AGGREGATED_DISCOVERY_V2, APIGroupDiscoveryList, APIResourceDiscovery};
 use snafu::{ResultExt, Snafu, ensure};
 
@@ -87,20 +88,18 @@ fn one(group: &str, version: &str, resource: APIResourceDiscovery) -> Type {
     let plural = resource.resource.unwrap_or_default();
     let has = |name: &str| resource.subresources.iter().any(|found| found.subresource.as_deref() == Some(name));
     let (has_status, scales) = (has("status"), has("scale"));
-    let can = |verb: &str| resource.verbs.iter().any(|known| known == verb);
-    Type {
+    let can = |wanted: &str| resource.verbs.iter().any(|verb| verb == wanted);
+    let deletes = can("delete");
+    let resource = ResourceType {
         group: group.to_owned(),
         version: version.to_owned(),
+        can_list: can("list"),
+        can_get: can("get"),
         kind: resource.response_kind.and_then(|kind| kind.kind).unwrap_or_default(),
         namespaced: resource.scope.as_deref() == Some("Namespaced"),
-        status: status_rule(group, has_status),
-        lists: can("list"),
-        gets: can("get"),
-        deletes: can("delete"),
-        scales,
         plural,
-        served: true,
-    }
+    };
+    Type { resource, status: status_rule(group, has_status), deletes, scales, served: true }
 }
 
 #[cfg(test)]
@@ -122,7 +121,8 @@ mod tests {
         ]});
         let list: APIGroupDiscoveryList = serde_json::from_value(list).unwrap();
         assert_eq!(unknown(&list), ["c.io/v1"]);
-        let served: Vec<_> = types(list).map(|known| (known.group, known.lists, known.gets, known.deletes)).collect();
+        let served: Vec<_> =
+            types(list).map(|known| (known.group.clone(), known.can_list, known.can_get, known.deletes)).collect();
         assert_eq!(served, [("b.io".to_owned(), true, false, true), ("d.io".to_owned(), true, false, true)]);
     }
 }

@@ -132,7 +132,7 @@ impl Live {
         };
         let mut progress = Progress::new("live objects compared", 0);
         let survey = Survey { scope, marks: live.marks.clone() };
-        let (listed, single): (Vec<_>, Vec<_>) = survey.looks().into_iter().partition(|look| look.known.lists);
+        let (listed, single): (Vec<_>, Vec<_>) = survey.looks().into_iter().partition(|look| look.known.can_list);
         let pages = stream::iter(listed).map(|look| {
             let known = Arc::clone(&look.known);
             survey.pages(server, look).map(move |page| (Arc::clone(&known), page))

@@ -24,7 +24,7 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1
 
 /// The pages of all objects of a type, in whatever namespace.
 pub(crate) fn pages<'a>(server: &'a Server, known: &Type) -> impl Stream<Item = Result<Bytes, ListError>> + use<'a> {
-    pages_at(server, known.resource_type(), known.list())
+    pages_at(server, known.resource.clone(), known.list_path(None))
 }
 
 /// The pages of all objects of a type in one namespace.
@@ -33,7 +33,7 @@ pub(crate) fn pages_in<'a>(
     known: &Type,
     namespace: &str,
 ) -> impl Stream<Item = Result<Bytes, ListError>> + use<'a> {
-    pages_at(server, known.resource_type(), known.collection(namespace))
+    pages_at(server, known.resource.clone(), known.list_path(Some(namespace)))
 }
 
 fn pages_at(server: &Server, resource: ResourceType, path: String) -> impl Stream<Item = Result<Bytes, ListError>> {

@@ -41,7 +41,7 @@ impl Selection {
     ///
     /// Where the set cannot be read.
     pub(crate) fn of(set: &ResourceSet, types: &Types, account: &Account<'_>) -> Result<Self, SelectionError> {
-        let served: Discovery = types.iter().filter(|known| known.served).map(|known| known.resource_type()).collect();
+        let served: Discovery = types.iter().filter(|known| known.served).map(|known| known.resource.clone()).collect();
         let plan = selection::plan(set, &served).context(SelectionSnafu)?;
         let mut selection = Self::default();
         for plan in plan.types {

@@ -1,6 +1,7 @@
 //! The types of an archive's objects, as far as the cluster or the archive itself says what they are.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use drover::archive::TypeName;
@@ -15,27 +16,11 @@ use crate::shape::Kind;
 
 /// A type that the cluster serves, or that a definition of the archive will make it serve.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "what a server says of a type is a list of things that it does or not"
-)]
 pub(crate) struct Type {
-    /// Group; empty for the core group.
-    pub(crate) group: String,
-    /// Version, such as "v1".
-    pub(crate) version: String,
-    /// Plural name.
-    pub(crate) plural: String,
-    /// Kind.
-    pub(crate) kind: String,
-    /// Whether its objects lie in namespaces.
-    pub(crate) namespaced: bool,
+    /// The type as selection knows it.
+    pub(crate) resource: ResourceType,
     /// What becomes of the status.
     pub(crate) status: StatusRule,
-    /// Whether it can be listed.
-    pub(crate) lists: bool,
-    /// Whether one object of it can be read.
-    pub(crate) gets: bool,
     /// Whether its objects can be deleted, so that they go with their Namespace.
     pub(crate) deletes: bool,
     /// Whether it has a count of replicas that can be scaled, the subresource `scale`.
@@ -44,12 +29,15 @@ pub(crate) struct Type {
     pub(crate) served: bool,
 }
 
-impl Type {
-    /// Group and version as objects and paths name them.
-    pub(crate) fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
-    }
+impl Deref for Type {
+    type Target = ResourceType;
 
+    fn deref(&self) -> &ResourceType {
+        &self.resource
+    }
+}
+
+impl Type {
     /// Whether it is the type of definitions.
     pub(crate) fn is_definition(&self) -> bool {
         self.group == definitions::GROUP && self.plural == definitions::PLURAL
@@ -70,39 +58,9 @@ impl Type {
         Rank::of(&self.group, &self.plural, self.namespaced)
     }
 
-    /// The path of the collection that an object is created in.
-    pub(crate) fn collection(&self, namespace: &str) -> String {
-        let root = if self.group.is_empty() { "/api" } else { "/apis" };
-        let (api_version, plural) = (self.api_version(), segment(&self.plural));
-        if self.namespaced {
-            format!("{root}/{api_version}/namespaces/{}/{plural}", segment(namespace))
-        } else {
-            format!("{root}/{api_version}/{plural}")
-        }
-    }
-
-    /// The path of all objects, of whatever namespace.
-    pub(crate) fn list(&self) -> String {
-        let root = if self.group.is_empty() { "/api" } else { "/apis" };
-        format!("{root}/{}/{}", self.api_version(), segment(&self.plural))
-    }
-
-    /// The path of an object.
+    /// The path of an object; its namespace is empty where it has none.
     pub(crate) fn object(&self, namespace: &str, name: &str) -> String {
-        format!("{}/{}", self.collection(namespace), segment(name))
-    }
-
-    /// The type as selection knows it.
-    pub(crate) fn resource_type(&self) -> ResourceType {
-        ResourceType {
-            group: self.group.clone(),
-            version: self.version.clone(),
-            kind: self.kind.clone(),
-            plural: self.plural.clone(),
-            namespaced: self.namespaced,
-            can_list: self.lists,
-            can_get: self.gets,
-        }
+        self.object_path(Some(namespace), name)
     }
 
     /// The type as archives name it.
@@ -113,14 +71,16 @@ impl Type {
     fn defined_by(definition: &Definition) -> impl Iterator<Item = Self> {
         let spec = &definition.spec;
         spec.versions.iter().filter(|version| version.served).map(|version| Self {
-            group: spec.group.clone(),
-            version: version.name.clone(),
-            plural: spec.names.plural.clone(),
-            kind: spec.names.kind.clone(),
-            namespaced: spec.scope == "Namespaced",
+            resource: ResourceType {
+                group: spec.group.clone(),
+                version: version.name.clone(),
+                plural: spec.names.plural.clone(),
+                kind: spec.names.kind.clone(),
+                namespaced: spec.scope == "Namespaced",
+                can_list: true,
+                can_get: true,
+            },
             status: status_rule(&spec.group, version.has_status()),
-            lists: true,
-            gets: true,
             deletes: true,
             scales: version.scales(),
             served: false,
@@ -198,19 +158,16 @@ impl Types {
 impl Type {
     /// A type that the cluster serves in `v1`, can list and read, and cannot scale.
     pub(crate) fn for_tests(group: &str, plural: &str, kind: &str, namespaced: bool) -> Self {
-        Self {
+        let resource = ResourceType {
             group: group.to_owned(),
             version: "v1".to_owned(),
             plural: plural.to_owned(),
             kind: kind.to_owned(),
             namespaced,
-            status: status_rule(group, false),
-            lists: true,
-            gets: true,
-            deletes: true,
-            scales: false,
-            served: true,
-        }
+            can_list: true,
+            can_get: true,
+        };
+        Self { resource, status: status_rule(group, false), deletes: true, scales: false, served: true }
     }
 }
 
@@ -249,7 +206,8 @@ mod tests {
 
     #[test]
     fn what_is_served_counts_first() {
-        let live = Type { namespaced: true, served: true, ..Type::defined_by(&definition()).next().unwrap() };
+        let mut live = Type { served: true, ..Type::defined_by(&definition()).next().unwrap() };
+        live.resource.namespaced = true;
         let types = Types::new(vec![live.clone()], &[definition()]);
         assert_eq!(types.by_plural("things", "a.io", "v2").map(Arc::as_ref), Some(&live));
     }

@@ -77,7 +77,9 @@ mod tests {
     use crate::types::Type;
 
     fn served(kind: &str, plural: &str, group: &str, version: &str) -> Type {
-        Type { version: version.to_owned(), ..Type::for_tests(group, plural, kind, false) }
+        let mut known = Type::for_tests(group, plural, kind, false);
+        known.resource.version = version.to_owned();
+        known
     }
 
     /// What is told of an archive with these objects, each a type and a name, and a set with these selectors.

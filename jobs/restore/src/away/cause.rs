@@ -85,7 +85,9 @@ mod tests {
     use super::*;
 
     fn known(group: &str, plural: &str) -> Type {
-        Type { version: "v1beta1".to_owned(), ..Type::for_tests(group, plural, "", true) }
+        let mut known = Type::for_tests(group, plural, "", true);
+        known.resource.version = "v1beta1".to_owned();
+        known
     }
 
     #[track_caller]

@@ -8,6 +8,7 @@ use backon::{ConstantBuilder, Retryable};
 use drover::api::RequestError;
 use drover::archive::Key;
 use drover::resources::ControllerReference;
+use drover::selection::ResourceType;
 
 use super::state::State;
 use crate::ground::Ground;
@@ -71,7 +72,7 @@ impl Controller {
 
     /// The type as kubectl names it.
     fn resource(&self) -> String {
-        let Type { group, plural, .. } = &*self.known;
+        let ResourceType { group, plural, .. } = &self.known.resource;
         if group.is_empty() { plural.clone() } else { format!("{plural}.{group}") }
     }
 

@@ -56,14 +56,14 @@ pub(crate) async fn scaled_down(server: &Server) -> Result<Vec<ScaledDown>, Cont
 /// The types with replicas, each in one version: the one that the cluster prefers.
 fn scaling_types(served: Vec<Type>) -> Vec<Arc<Type>> {
     let mut seen = BTreeSet::new();
-    let scaling = served.into_iter().filter(|known| known.scales && known.lists);
+    let scaling = served.into_iter().filter(|known| known.scales && known.can_list);
     scaling.filter(|known| seen.insert((known.group.clone(), known.plural.clone()))).map(Arc::new).collect()
 }
 
 async fn list(server: &Server, known: Arc<Type>) -> Result<Vec<ScaledDown>, ControllersError> {
     // Those that carry the label are a handful; the server sends no others.
     let query = Serializer::new(String::new()).append_pair("labelSelector", SCALED_DOWN_BY_LABEL).finish();
-    let listed = match server.get(&format!("{}?{query}", known.list())).await {
+    let listed = match server.get(&format!("{}?{query}", known.list_path(None))).await {
         Err(error) if error.is_unreachable() => return Err(error).context(FindSnafu { plural: &known.plural }),
         Err(error) => {
             warn!("failed to look for {:?} that a restore left scaled down: {error}", known.plural);

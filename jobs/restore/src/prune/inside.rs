@@ -121,7 +121,9 @@ mod tests {
     use super::*;
 
     fn of(group: &str, plural: &str, version: &str) -> Type {
-        Type { version: version.to_owned(), ..Type::for_tests(group, plural, "", true) }
+        let mut known = Type::for_tests(group, plural, "", true);
+        version.clone_into(&mut known.resource.version);
+        known
     }
 
     #[test]
@@ -133,10 +135,10 @@ mod tests {
             of("events.k8s.io", "events", "v1"),
             of("b.io", "events", "v1"),
             Type { deletes: false, ..of("metrics.k8s.io", "pods", "v1") },
-            Type { namespaced: false, ..of("", "nodes", "v1") },
-            Type { lists: false, ..of("c.io", "things", "v1") },
+            Type::for_tests("", "nodes", "", false),
+            of("c.io", "things", "v1"),
         ];
-        let taken: Vec<_> = taken_along(served).iter().map(Type::list).collect();
+        let taken: Vec<_> = taken_along(served).iter().map(|known| known.list_path(None)).collect();
         assert_eq!(taken, ["/apis/a.io/v2/things", "/apis/b.io/v1/events", "/apis/c.io/v1/things"]);
     }
 

@@ -29,7 +29,7 @@ impl Job<'_> {
             let body = self.body(&parse(&wanted, "the object of the archive")?, &wanted, owners, version)?;
             let server = &self.writer.server;
             let sent = match version {
-                None => server.create(&self.known.collection(&self.namespace), body).await,
+                None => server.create(&self.known.list_path(Some(&self.namespace)), body).await,
                 Some(_) => server.replace(&self.path(), body).await,
             };
             let refusal = sent.as_ref().err().map(ToString::to_string);

@@ -260,7 +260,7 @@ impl Job<'_> {
     /// Asks the server, on trial, to create what is wanted. It looks for an object of that name last, so when it finds
     /// one, it has nothing against what is wanted: validation and admission have passed.
     async fn is_there_and_would_be_created(&self, live: &Shape<'_>) -> Result<bool, WriteError> {
-        let path = format!("{}?dryRun=All", self.known.collection(&self.namespace));
+        let path = format!("{}?dryRun=All", self.known.list_path(Some(&self.namespace)));
         match self.writer.server.create(&path, self.trial(live)?).await {
             Err(error) if error.is_already_exists() => Ok(true),
             other => other.map(|_| false).context(RequestSnafu { step: NOT_DELETED }),
