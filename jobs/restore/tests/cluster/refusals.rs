@@ -78,6 +78,9 @@ async fn what_was_written_is_told_where_the_rest_cannot_be_looked_at() {
     let kubeconfig = kubeconfig_of("half-way", &rules, folder.path()).await;
     let objects = [definition("half-way.example.io", &["v1"]), config_map("default", "half-way", &json!(null))];
     let run = run_through(&kubeconfig, "apply", &Archive::of(&objects, None), &[]).await;
-    assert_eq!((run.code, run.count("created"), run.count("untouched")), (1, 1, 1), "{} {}", run.report, run.errors);
-    assert!(run.errors.contains("failed to list \"configmaps\""), "{}", run.errors);
+    // A right that lacks is wrong configuration.
+    assert_eq!((run.code, run.count("created"), run.count("untouched")), (64, 1, 1), "{} {}", run.report, run.errors);
+    let right = "failed to list \"configmaps\"; whoever asks needs a ClusterRole with the rule apiGroups: [\"\"], \
+                 resources: [\"configmaps\"], verbs: [\"list\"]";
+    assert!(run.errors.contains(right), "{}", run.errors);
 }
