@@ -20,6 +20,7 @@ use tower::util::MapResponseLayer;
 use tracing::warn;
 
 pub use self::objects::{find, list};
+use crate::api::exit_of;
 use crate::clock;
 use crate::exit::{Chain, Exit, Fault};
 use crate::lease;
@@ -129,11 +130,7 @@ impl Fault for ApiError {
     fn exit(&self) -> Exit {
         match &*self.0 {
             kube::Error::Api(_) if self.is_undeclared_field() => Exit::Usage,
-            kube::Error::Api(status) => match status.code {
-                401 | 403 => Exit::Usage,
-                408 | 429 | 500..=599 => Exit::Unavailable,
-                _ => Exit::Failure,
-            },
+            kube::Error::Api(status) => exit_of(status.code),
             kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => Exit::Unavailable,
             kube::Error::InferConfig(_) | kube::Error::Auth(_) | kube::Error::TlsRequired => Exit::Usage,
             _ => Exit::Failure,

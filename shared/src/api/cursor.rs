@@ -190,8 +190,9 @@ mod tests {
         check_limit(u32::MAX, 1, 5_000, "no overflow");
     }
 
-    fn page(token: &str) -> Result<Bytes, RequestError> {
-        Ok(format!(r#"{{"metadata":{{"continue":"{token}"}},"items":[]}}"#).into())
+    /// What a page with this token comes to.
+    fn take_page(cursor: &mut Cursor, token: &str) -> Result<Taken, PageError> {
+        cursor.take(Ok(format!(r#"{{"metadata":{{"continue":"{token}"}},"items":[]}}"#).into()))
     }
 
     fn expired(token: Option<&str>) -> Result<Bytes, RequestError> {
@@ -212,18 +213,18 @@ mod tests {
         let mut cursor = Cursor::new(SIZES);
         let all = || ListParams::default();
         assert_eq!(cursor.path("/p", all()).unwrap(), "/p?&limit=100");
-        assert_eq!(is_last(&cursor.take(page("abc_-"))), Some(false));
+        assert_eq!(is_last(&take_page(&mut cursor, "abc_-")), Some(false));
         let selecting = all().labels("a=b");
         assert_eq!(cursor.path("/p", selecting).unwrap(), "/p?&labelSelector=a%3Db&limit=800&continue=abc_-");
-        assert_eq!(is_last(&cursor.take(page(""))), Some(true));
+        assert_eq!(is_last(&take_page(&mut cursor, "")), Some(true));
         assert!(matches!(cursor.take(Ok("{}".into())), Err(PageError::Read { .. })));
     }
 
     #[test]
     fn the_same_token_twice_is_an_endless_list() {
         let mut cursor = Cursor::new(SIZES);
-        assert_eq!(is_last(&cursor.take(page("a"))), Some(false));
-        assert!(matches!(cursor.take(page("a")), Err(PageError::Repeat)));
+        assert_eq!(is_last(&take_page(&mut cursor, "a")), Some(false));
+        assert!(matches!(take_page(&mut cursor, "a"), Err(PageError::Repeat)));
     }
 
     #[test]
@@ -251,7 +252,7 @@ mod tests {
         let mut cursor = Cursor::new(SIZES);
         let resumes = |cursor: &mut Cursor| cursor.take(expired(Some("new"))).is_ok();
         assert_eq!((0..100).take_while(|_| resumes(&mut cursor)).count(), 5);
-        assert_eq!(is_last(&cursor.take(page("next"))), Some(false));
+        assert_eq!(is_last(&take_page(&mut cursor, "next")), Some(false));
         assert!(resumes(&mut cursor), "a page in between begins the count anew");
     }
 }

@@ -143,11 +143,20 @@ impl RequestError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Refused { code, .. } => matches!(code, 408 | 429 | 500..=599),
+            Self::Refused { code, .. } => exit_of(*code) == Exit::Unavailable,
             Self::Send { source, .. } => !is_of_credentials(source),
             Self::Read { .. } | Self::Timeout { .. } => true,
             Self::TooLarge { .. } | Self::Build { .. } => false,
         }
+    }
+}
+
+/// How a job ends that a refusal with this HTTP status ends.
+pub(crate) const fn exit_of(code: u16) -> Exit {
+    match code {
+        401 | 403 => Exit::Usage,
+        408 | 429 | 500..=599 => Exit::Unavailable,
+        _ => Exit::Failure,
     }
 }
 
@@ -159,7 +168,7 @@ const fn is_of_credentials(error: &kube::Error) -> bool {
 impl Fault for RequestError {
     fn exit(&self) -> Exit {
         match self {
-            error if error.is_forbidden() => Exit::Usage,
+            Self::Refused { code, .. } => exit_of(*code),
             Self::Send { source, .. } if is_of_credentials(source) => Exit::Usage,
             error if error.is_transient() => Exit::Unavailable,
             _ => Exit::Failure,

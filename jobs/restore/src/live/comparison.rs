@@ -71,37 +71,26 @@ impl Comparison {
         let page = ListPage::parse(page).context(PageSnafu)?;
         let mut found = Vec::new();
         for item in &page.items {
-            let live_bytes = item.get().as_bytes();
-            found.extend(self.object(live_bytes)?);
-            found.extend(self.node_ports(live_bytes)?);
+            found.extend(self.object(item.get().as_bytes())?);
         }
         Ok((found, page.items.len()))
     }
 
-    /// The node ports of a live Service, whether it concerns the restore or not.
-    fn node_ports(&self, live_bytes: &[u8]) -> Result<Option<Found>, CompareError> {
-        let ports = node_ports(self.kind(), live_bytes);
-        if ports.is_empty() {
-            return Ok(None);
-        }
-        let live = Shape::split(live_bytes).context(ObjectSnafu)?;
-        let (namespace, name) = place(&live);
-        let position = self.look.type_index.and_then(|index| self.find(index, &namespace, &name));
-        Ok(Some(Found::NodePorts(Holder { position, name: format!("{namespace}/{name}"), ports })))
-    }
-
-    /// Looks at a live object; none where it does not concern the restore.
-    pub(super) fn object(&self, live_bytes: &[u8]) -> Result<Option<Found>, CompareError> {
+    /// Looks at a live object. Gives what concerns the restore, and the node ports of a Service in any case.
+    pub(super) fn object(&self, live_bytes: &[u8]) -> Result<impl Iterator<Item = Found> + use<>, CompareError> {
         let live = Shape::split(live_bytes).context(ObjectSnafu)?;
         let (namespace, name) = place(&live);
         let at = |type_index| self.find(type_index, &namespace, &name);
-        if let Some(position) = self.look.type_index.and_then(at) {
-            return Ok(Some(Found::Archived(self.archived(position, &live, live_bytes)?)));
-        }
-        if self.look.other_versions.iter().any(|index| at(*index).is_some()) {
-            return Ok(None);
-        }
-        Ok(self.candidate(&live, live_bytes, &namespace, &name)?.map(Found::Candidate))
+        let position = self.look.type_index.and_then(at);
+        let found = match position {
+            Some(position) => Some(Found::Archived(self.archived(position, &live, live_bytes)?)),
+            None if self.look.other_versions.iter().any(|index| at(*index).is_some()) => None,
+            None => self.candidate(&live, live_bytes, &namespace, &name)?.map(Found::Candidate),
+        };
+        let ports = node_ports(self.kind(), live_bytes);
+        let holder = (!ports.is_empty())
+            .then(|| Found::NodePorts(Holder { position, name: format!("{namespace}/{name}"), ports }));
+        Ok([found, holder].into_iter().flatten())
     }
 
     fn archived(&self, position: Position, live: &Shape<'_>, live_bytes: &[u8]) -> Result<Seen, CompareError> {

@@ -93,7 +93,7 @@ impl<'a> Survey<'a> {
         for (namespace, name) in names {
             let live = get(server, &known, namespace.as_deref().unwrap_or_default(), &name).await?;
             let found = live.map(|live| comparison.object(&live)).transpose().with_context(|_| compare())?;
-            seen.extend(found.flatten());
+            seen.extend(found.into_iter().flatten());
         }
         Ok(seen)
     }
