@@ -18,7 +18,7 @@ mod rest_client;
 
 pub use api_service::ApiService;
 pub use cursor::{Cursor, PageError, PageSizes, Taken};
-pub use discovery::{DiscoveryError, discover, discover_all};
+pub use discovery::{DiscoveryError, discover};
 pub use error::RequestError;
 pub(crate) use error::exit_of;
 pub use refusal::{ANSWERED_WITH_ERROR, SERVICE_AWAY};

@@ -87,17 +87,6 @@ pub async fn discover<'a>(
     ask_for(&client, named).await
 }
 
-/// Asks for the types of every API version that the cluster names. One that cannot be asked for is kept in
-/// [`Discovery::unavailable`]: a restore must not wait for a metrics server that the disaster took with it.
-///
-/// # Errors
-/// When the cluster does not tell which API versions there are.
-pub async fn discover_all(client: &Client) -> Result<Discovery, DiscoveryError> {
-    let client = RestClient::new(client.clone(), AT_ONCE);
-    let named = api_versions_of(&client).await?;
-    ask_for(&client, named).await
-}
-
 /// Every API version that the cluster names, of each group the preferred one first.
 async fn api_versions_of(client: &RestClient) -> Result<Vec<String>, DiscoveryError> {
     let (core, groups): (Option<APIVersions>, Option<APIGroupList>) =

@@ -9,7 +9,6 @@
 
 mod archives;
 mod buckets;
-mod discovery;
 pub mod inputs;
 mod job;
 pub mod monitor_server;
@@ -20,7 +19,6 @@ mod versions;
 
 pub use archives::{api_of, key_of, write_archive};
 pub use buckets::make_bucket_with_versions;
-pub use discovery::discover_all;
 pub use job::{Finished, Job, Running};
 pub use objects::{differing_members, object, objects};
 pub use site::{BUCKET, CREDENTIALS, SMALL_SET, Site, message};

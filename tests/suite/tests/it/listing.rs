@@ -9,7 +9,7 @@ use drover::listing::{Body, Options as ListOptions, Pages, pages};
 use drover::resources::ResourceSet;
 use drover::selection::plan;
 use drover_testbed::{Options, Service};
-use drover_tests::{Running, Site, discover_all, objects};
+use drover_tests::{Running, Site, objects};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};

@@ -13,11 +13,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drover::api::discover_all;
+use drover::api::discover;
 use drover::resources::{ResourceSelector, ResourceSet};
 use drover_testbed::{Options, Service};
 use drover_tests::inputs::{BASIC, FULL, Inputs};
-use drover_tests::{Site, discover_all, objects};
+use drover_tests::{Site, objects};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
 use kube::api::ListParams;
@@ -132,10 +132,12 @@ async fn archives_have_the_same_entries(inputs: &Inputs) {
     let site = Site::start_with(Options::only([Service::Controllers])).await;
     populate_awkwardly(&site, inputs).await;
     root_certificates_are_there(&site).await;
-    let discovery = discover_all(&site.client).await;
+    let both = [BASIC, FULL].map(|name| (name, [file(name), inputs.resource_set(name)]));
+    let selectors = both.iter().flat_map(|(_, paths)| paths).flat_map(|path| read(path).spec.resource_selectors);
+    let versions: Vec<String> = selectors.map(|selector| selector.api_version).collect();
+    let discovery = discover(&site.client, versions.iter().map(String::as_str)).await.unwrap();
     let mut found = Vec::new();
-    for name in [BASIC, FULL] {
-        let paths = [file(name), inputs.resource_set(name)];
+    for (name, paths) in both {
         let [ours, theirs] = [entries(&site, &paths[0]).await, entries(&site, &paths[1]).await];
         assert_eq!(ours, theirs, "{name}");
         let [of_ours, of_theirs] = paths.map(|path| read(&path).spec.resource_selectors);
