@@ -53,14 +53,16 @@ async fn what_is_printed_for_nobody_ends_a_command() {
     let set = json!({"apiVersion": "resources.cattle.io/v1", "kind": "ResourceSet", "metadata": {"name": "items"},
         "resourceSelectors": []});
     drover_tests::write_archive(&archive, &[item("item-one")], &set);
-    let mut child = Command::new(binaries::binary("restore").await.unwrap())
+    let (reader, writer) = std::io::pipe().unwrap();
+    // Before it begins: it may be done in a moment.
+    drop(reader);
+    let child = Command::new(binaries::binary("restore").await.unwrap())
         .args(["inspect".as_ref(), archive.as_os_str()])
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stdout(writer)
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    drop(child.stdout.take());
     ends(child, "restore inspect").await;
 }
