@@ -45,7 +45,8 @@ pub(crate) enum WriteError {
     NotKept { source: KeepError },
     #[snafu(display(
         "it was deleted to be created again and is still there after {} s: it waits for {held}; see that the garbage \
-         collector (kube-controller-manager) and whoever does what finalizers stand for run, then {again}",
+         collector (kube-controller-manager) and whoever does what finalizers stand for run, and that no admission \
+         webhook that is away refuses them, for they are not exempt; it may take them minutes to try again. Then {again}",
         GONE_WITHIN.as_secs()
     ))]
     StillThere { held: String, again: Again },
