@@ -13,6 +13,9 @@ use super::cause::Away;
 use crate::shape::Shape;
 use crate::types::Type;
 
+/// Before the URL that was called, in the words of the API server.
+const CALLED_AT: &str = "Post \"";
+
 /// An object that is to be written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject<'a> {
@@ -50,13 +53,27 @@ pub(super) struct ClientConfig {
 struct Service {
     namespace: String,
     name: String,
+    path: Option<String>,
 }
 
 impl ClientConfig {
+    /// Whether it is called at this URL, as the API server makes it: the port is always in it, and no `/` at its end.
+    fn is_at(&self, called: &str) -> bool {
+        match (&self.service, &self.url) {
+            (Some(Service { namespace, name, path }), _) => {
+                let behind = called.strip_prefix(&format!("https://{name}.{namespace}.svc:"));
+                let at = behind.map(|behind| behind.trim_start_matches(|port: char| port.is_ascii_digit()));
+                at.is_some_and(|at| same_path(at, path.as_deref().unwrap_or_default()))
+            }
+            (None, Some(url)) => same_path(called, url),
+            (None, None) => false,
+        }
+    }
+
     /// Where it is, as people read it behind a name. The API server takes no URL with a password.
     pub(super) fn place(&self) -> String {
         match (&self.service, &self.url) {
-            (Some(Service { namespace, name }), _) => format!(" (Service \"{namespace}/{name}\")"),
+            (Some(Service { namespace, name, .. }), _) => format!(" (Service \"{namespace}/{name}\")"),
             (None, Some(url)) => format!(" ({url})"),
             (None, None) => String::new(),
         }
@@ -76,7 +93,7 @@ pub(super) struct Class {
 
 impl Class {
     /// The objects that the refusal of this one stands for; none where it stands for itself alone. `hooks` are those that
-    /// have the name of the webhook that is away.
+    /// were called.
     pub(super) fn of(away: &Away, hooks: &[Hook], subject: &Subject<'_>) -> Option<Self> {
         let Subject { known, namespace, creates, .. } = subject;
         let whole = Self { group: known.group.clone(), plural: known.plural.clone(), namespace: None, creates: None };
@@ -125,6 +142,19 @@ impl Hook {
         let selector = Selector::try_from(selector.clone()).ok();
         labels.zip(selector).is_some_and(|(labels, selector)| selector.matches(&labels))
     }
+}
+
+/// Those of one name that were called, by the words of the API server, which hold the URL: a validating and a mutating
+/// webhook may share the name and not what they are called for. All of them where the words do not tell.
+pub(super) fn called(hooks: &[Hook], words: &str) -> Vec<Hook> {
+    let url = words.split_once(CALLED_AT).and_then(|(_, rest)| rest.split_once('?')).map(|(url, _)| url);
+    let is_called = |hook: &&Hook| url.is_some_and(|url| hook.client_config.is_at(url));
+    let called: Vec<Hook> = hooks.iter().filter(is_called).cloned().collect();
+    if called.is_empty() { hooks.to_vec() } else { called }
+}
+
+fn same_path(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 fn selects_all(selector: Option<&LabelSelector>) -> bool {
@@ -177,6 +207,40 @@ mod tests {
         check(&selector, "b", true, false);
         check(&json!({"matchConditions": [{"name": "x", "expression": "true"}]}), "a", true, false);
         check(&json!({"matchConditions": []}), "a", true, true);
+    }
+
+    #[test]
+    fn of_two_webhooks_of_one_name_the_one_that_was_called_counts() {
+        let at = |path: &str| json!({"clientConfig": {"service": {"namespace": "a", "name": "w", "path": path}}});
+        let mut mutating = at("/m");
+        mutating["matchConditions"] = json!([{"name": "x", "expression": "true"}]);
+        let (hooks, maps) = ([hook(&at("/v")), hook(&mutating)], known("configmaps", true));
+        for (words, expected) in [
+            ("Post \"https://w.a.svc:443/v?timeout=10s\": EOF", true),
+            ("Post \"https://w.a.svc:8443/v?timeout=10s\": context deadline exceeded", true),
+            ("Post \"https://w.a.svc:443/m?timeout=10s\": EOF", false),
+            ("Post \"https://w.a.svc:443/m/v?timeout=10s\": EOF", false),
+            ("Post \"https://w.b.svc:443/v?timeout=10s\": EOF", false),
+            ("the server is currently unable to handle the request", false),
+        ] {
+            let class = Class::of(&away(), &called(&hooks, words), &subject(&maps, "a", true));
+            assert_eq!(class.is_some(), expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_is_found_by_its_whole_url_and_one_without_a_path_too() {
+        let names = |config: Value, words: &str| {
+            let mut other = hook(&json!({"clientConfig": {"url": "https://127.0.0.1:1/other"}}));
+            other.name = "other".to_owned();
+            let hooks = [other, hook(&json!({"clientConfig": config}))];
+            called(&hooks, words).into_iter().map(|hook| hook.name).collect::<Vec<_>>()
+        };
+        let words = "Post \"https://127.0.0.1:1/x?timeout=1s\": EOF";
+        assert_eq!(names(json!({"url": "https://127.0.0.1:1/x"}), words), ["w.a.io"]);
+        assert_eq!(names(json!({"url": "https://127.0.0.1:1/x/y"}), words), ["other", "w.a.io"]);
+        let words = "Post \"https://w.a.svc:443/?timeout=1s\": EOF";
+        assert_eq!(names(json!({"service": {"namespace": "a", "name": "w"}}), words), ["w.a.io"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use drover::api::{ApiService, RequestError};
 use serde::Deserialize;
 
 use super::cause::Away;
-use super::guard::{Class, Hook, Subject};
+use super::guard::{Class, Hook, Subject, called};
 use super::name::{Known, know};
 use super::waits::{Part, Waits};
 use crate::again::Again;
@@ -83,7 +83,7 @@ impl Register {
     ) -> (Which, Arc<str>) {
         let (which, words) = self.learn(away, error).await;
         if let Some(record) = self.lock().get_mut(which.0).filter(|_| is_whole) {
-            let class = Class::of(&record.away, &record.hooks, subject);
+            let class = Class::of(&record.away, &called(&record.hooks, &error.to_string()), subject);
             let news = class.filter(|class| !record.classes.contains(class));
             record.classes.extend(news);
         }
