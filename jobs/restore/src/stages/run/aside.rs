@@ -18,17 +18,24 @@ const ASK_PAUSE: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     /// Waits for the servers that do not answer, with one object of each at a time: another one each time, for a webhook
-    /// may fail over one object alone. Once one is taken, all others follow.
+    /// may fail over one object alone. Once one is taken, all others follow. Each is asked once at least, and where one
+    /// answers the others are asked after it however long its objects took: they may have waited for those.
     pub(in crate::stages) async fn wait_for_those_away(&mut self) {
         let waited_for: Vec<Which> = self.aside.keys().copied().collect();
         let deadline = Instant::now() + self.time_for_those_away();
-        let mut is_helped = false;
+        let (mut is_helped, mut asks_all) = (false, true);
         loop {
             let _wait = self.tell_of_those_away();
             let away: Vec<Which> = self.aside.keys().copied().collect();
             for which in away {
-                is_helped |= self.ask(which).await;
+                // A webhook that hangs takes its whole timeout.
+                if !asks_all && Instant::now() >= deadline {
+                    break;
+                }
+                let answers = self.ask(which).await;
+                (is_helped, asks_all) = (is_helped || answers, asks_all || answers);
             }
+            asks_all = false;
             if self.aside.is_empty() || Instant::now() >= deadline || !self.pause(ASK_PAUSE).await {
                 break;
             }
