@@ -10,7 +10,7 @@ use crate::ground::Ground;
 use crate::order;
 use crate::server_owned::leave_to_server;
 use crate::shape::{Kind, Shape};
-use crate::special_cases::{SpecialCase, Subject, Treatment, special_case};
+use crate::special_cases::{SpecialCase, Subject, special_case};
 use crate::twins::Twins;
 use crate::types::{Type, Types};
 
@@ -104,9 +104,12 @@ impl Facts {
 
     /// What is special about an object that is written all the same; empty where nothing is.
     pub(crate) fn note(&self, position: Position) -> &'static str {
-        let case = self.entry(position).case.filter(|case| case.named);
-        let changes = |case: &&SpecialCase| matches!(case.treatment, Treatment::Change(_) | Treatment::HoldDown);
-        case.filter(changes).map_or("", |case| case.reason)
+        self.entry(position).case.map_or("", |case| case.note(true))
+    }
+
+    /// What is special about an object that is as it should be, so that nothing of it is written; empty where nothing is.
+    pub(crate) fn note_of_unchanged(&self, position: Position) -> &'static str {
+        self.entry(position).case.map_or("", |case| case.note(false))
     }
 
     /// The object as it is wanted where `live` is there, if it is not wanted as the archive has it.

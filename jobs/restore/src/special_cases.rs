@@ -74,6 +74,16 @@ impl SpecialCase {
         Self { matches: |_| true, treatment, reason, named: true }
     }
 
+    /// What is said of an object of this case that is not kept. What would be changed with a write is not where none is; an
+    /// object that is held down is that either way.
+    pub(crate) const fn note(&self, is_written: bool) -> &'static str {
+        match self.treatment {
+            Treatment::HoldDown if self.named => self.reason,
+            Treatment::Change(_) if self.named && is_written => self.reason,
+            _ => "",
+        }
+    }
+
     /// The object as it is wanted; `live` is the object of that name in the cluster, `holder` is for whom controllers are
     /// held down.
     ///
@@ -445,5 +455,19 @@ mod tests {
         assert!(is_guarded_setting(MANAGEMENT, "settings", refusal));
         assert!(!is_guarded_setting(MANAGEMENT, "users", refusal));
         assert!(!is_guarded_setting(MANAGEMENT, "settings", "settings is forbidden"));
+    }
+
+    #[test]
+    fn what_is_unchanged_is_not_said_to_be_changed() {
+        let change = Treatment::Change(|_, _| {});
+        for (treatment, named, written, unchanged) in [
+            (change, true, "why", ""),
+            (change, false, "", ""),
+            (Treatment::HoldDown, true, "why", "why"),
+            (Treatment::KeepLive, true, "", ""),
+        ] {
+            let case = SpecialCase { named, ..SpecialCase::for_tests(treatment, "why") };
+            assert_eq!((case.note(true), case.note(false)), (written, unchanged), "{treatment:?} {named}");
+        }
     }
 }

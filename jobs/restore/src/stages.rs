@@ -61,7 +61,7 @@ fn settled(facts: &Facts, plan: &Plan, position: Position) -> ObjectResult {
         Action::Keep(reason) => ObjectResult::kept(reason),
         Action::Twin => ObjectResult::new(Outcome::Unchanged, TWIN.to_owned()),
         Action::Create | Action::Update | Action::Unchanged => {
-            ObjectResult::noted(Outcome::Unchanged, [facts.note(position), plan.reason(position)])
+            ObjectResult::noted(Outcome::Unchanged, [facts.note_of_unchanged(position), plan.reason(position)])
         }
     }
 }

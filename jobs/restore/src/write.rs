@@ -309,6 +309,7 @@ impl Job<'_> {
     fn result(&self, written: &Written) -> ObjectResult {
         let special = match written.outcome {
             Outcome::Kept => "",
+            Outcome::Unchanged => self.writer.facts.note_of_unchanged(self.position),
             _ => self.writer.facts.note(self.position),
         };
         let dropped = match written.dropped_owners {
