@@ -68,6 +68,13 @@ pub(crate) enum Doing {
     Reporting,
 }
 
+impl Doing {
+    /// Whether its steps are counted.
+    const fn is_counted(self) -> bool {
+        matches!(self, Self::Trying | Self::Writing | Self::Pruning)
+    }
+}
+
 /// As people read it in a status.
 impl fmt::Display for Gauge {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,12 +93,10 @@ impl fmt::Display for Steps {
             Doing::Trying => write!(formatter, "{done} of {total} updates tried"),
             Doing::ScalingDown => formatter.write_str("scaling controllers down and waiting until their pods are gone"),
             Doing::Writing if done == total && *total > 0 => {
-                write!(
-                    formatter,
-                    "{done} of {total} written; trying again what was refused, and waiting for what is away"
-                )
+                write!(formatter, "{done} of {total} tried; trying again what was refused, and waiting for what is away")
             }
-            Doing::Writing => write!(formatter, "{done} of {total} written"),
+            // What was refused is among them.
+            Doing::Writing => write!(formatter, "{done} of {total} tried"),
             Doing::Establishing => formatter.write_str("waiting until the definitions of the archive are served"),
             Doing::MakingNamespaces => {
                 formatter.write_str("making namespaces, and waiting for those that are being deleted")
@@ -131,9 +136,11 @@ impl Gauge {
         self.lock().steps
     }
 
-    /// Another thing of so many steps begins.
+    /// Another thing of so many steps begins. What is counted and has none is over at once, and not shown.
     pub(crate) fn begin(&self, doing: Doing, total: usize) {
-        self.lock().steps = Steps { doing, done: 0, total };
+        if total > 0 || !doing.is_counted() {
+            self.lock().steps = Steps { doing, done: 0, total };
+        }
     }
 
     /// Something begins to be waited for: which object, and what holds it.
@@ -249,12 +256,16 @@ mod tests {
         assert_eq!(gauge.to_string(), "comparing with what is live");
         gauge.begin(Doing::Writing, 3);
         gauge.advance();
-        assert_eq!(gauge.to_string(), "1 of 3 written");
+        assert_eq!(gauge.to_string(), "1 of 3 tried");
         gauge.advance();
         gauge.advance();
-        assert!(gauge.to_string().starts_with("3 of 3 written; trying again"));
+        assert!(gauge.to_string().starts_with("3 of 3 tried; trying again"));
         gauge.begin(Doing::Pruning, 2);
         assert_eq!(gauge.to_string(), "0 of 2 pruned");
+        gauge.begin(Doing::Writing, 0);
+        assert_eq!(gauge.to_string(), "0 of 2 pruned", "nothing is written of nothing");
+        gauge.begin(Doing::ScalingUp, 0);
+        assert_eq!(gauge.to_string(), "scaling controllers back up");
         assert_eq!(Gauge::of(Doing::Reporting).to_string(), "storing the report");
     }
 
@@ -282,10 +293,10 @@ mod tests {
         gauge.begin(Doing::Writing, 3);
         let first = gauge.wait("\"a\" to go".to_owned());
         let second = gauge.wait("\"b\" to go".to_owned());
-        assert_eq!(gauge.to_string(), "0 of 3 written; waits for \"a\" to go");
+        assert_eq!(gauge.to_string(), "0 of 3 tried; waits for \"a\" to go");
         drop(first);
-        assert_eq!(gauge.to_string(), "0 of 3 written; waits for \"b\" to go");
+        assert_eq!(gauge.to_string(), "0 of 3 tried; waits for \"b\" to go");
         drop(second);
-        assert_eq!(gauge.to_string(), "0 of 3 written");
+        assert_eq!(gauge.to_string(), "0 of 3 tried");
     }
 }
