@@ -92,8 +92,11 @@ impl fmt::Display for Steps {
             Doing::Comparing => formatter.write_str("comparing with what is live"),
             Doing::Trying => write!(formatter, "{done} of {total} updates tried"),
             Doing::ScalingDown => formatter.write_str("scaling controllers down and waiting until their pods are gone"),
-            Doing::Writing if done == total && *total > 0 => {
-                write!(formatter, "{done} of {total} tried; trying again what was refused, and waiting for what is away")
+            Doing::Writing if done == total => {
+                write!(
+                    formatter,
+                    "{done} of {total} tried; trying again what was refused, and waiting for what is away"
+                )
             }
             // What was refused is among them.
             Doing::Writing => write!(formatter, "{done} of {total} tried"),
@@ -163,19 +166,19 @@ impl Gauge {
     }
 }
 
-/// Does the work, and says what is done as long as that takes: what is counted step by step has lines of its own.
+/// Does the work, and says what is done as long as that takes, but for the steps that a bar shows.
 pub(crate) async fn telling<T>(gauge: &Gauge, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     let mut ticks = tokio::time::interval(LINE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
-    let mut before = gauge.steps();
+    let (mut before, has_bars) = (gauge.steps(), has_bars());
     loop {
         tokio::select! {
             done = &mut work => return done,
             _ = ticks.tick() => {
                 let now = gauge.steps();
-                if is_untold(before, now) {
+                if is_untold(before, now, has_bars) {
                     tracing::info!("{gauge}");
                 }
                 before = now;
@@ -184,17 +187,23 @@ pub(crate) async fn telling<T>(gauge: &Gauge, work: impl Future<Output = T>) -> 
     }
 }
 
-/// Whether nothing else may have told since the reading before what this one says: where steps are done, their own lines do.
-fn is_untold(before: Steps, now: Steps) -> bool {
-    now == before || now.doing != before.doing
+/// Whether nothing else tells what this reading says: a bar moves with the steps that are done.
+fn is_untold(before: Steps, now: Steps, has_bars: bool) -> bool {
+    !has_bars || now.done == 0 || now == before
+}
+
+/// Whether bars can be seen.
+fn has_bars() -> bool {
+    std::io::stderr().is_terminal()
 }
 
 /// One thing that takes a while, of `total` steps.
 #[derive(Debug)]
 pub(crate) struct Progress {
     what: Cow<'static, str>,
-    total: u64,
     done: u64,
+    /// Whether lines tell of it where there is no bar: what has a total is told by a [`Gauge`].
+    has_lines: bool,
     bar: Option<ProgressBar>,
     last_line: Instant,
 }
@@ -203,8 +212,8 @@ impl Progress {
     /// Begins; a `total` of 0 is one that nobody knows.
     pub(crate) fn new(what: impl Into<Cow<'static, str>>, total: usize) -> Self {
         let (what, total) = (what.into(), total as u64);
-        let bar = std::io::stderr().is_terminal().then(|| bar(what.clone(), total));
-        Self { what, total, done: 0, bar, last_line: Instant::now() }
+        let bar = has_bars().then(|| bar(what.clone(), total));
+        Self { what, done: 0, has_lines: total == 0, bar, last_line: Instant::now() }
     }
 
     /// One more step is done.
@@ -217,12 +226,9 @@ impl Progress {
         self.done = done;
         if let Some(bar) = &self.bar {
             bar.set_position(done);
-        } else if self.last_line.elapsed() >= LINE_EVERY {
+        } else if self.has_lines && self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            match self.total {
-                0 => tracing::info!("{}: {done}", self.what),
-                total => tracing::info!("{}: {done} of {total}", self.what),
-            }
+            tracing::info!("{}: {done}", self.what);
         }
     }
 }
@@ -270,15 +276,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_counted_step_by_step_is_told() {
+    fn all_is_told_but_what_a_bar_shows() {
         let steps = |doing, done| Steps { doing, done, total: 9 };
-        for (before, now, expected) in [
+        for (before, now, beside_bars) in [
             (steps(Doing::Comparing, 0), steps(Doing::Comparing, 0), true),
             (steps(Doing::Writing, 9), steps(Doing::Writing, 9), true),
             (steps(Doing::Writing, 9), steps(Doing::ScalingUp, 0), true),
+            (steps(Doing::Comparing, 0), steps(Doing::Writing, 4), false),
             (steps(Doing::Writing, 3), steps(Doing::Writing, 4), false),
         ] {
-            assert_eq!(is_untold(before, now), expected, "{before:?} {now:?}");
+            assert_eq!(is_untold(before, now, true), beside_bars, "{before:?} {now:?}");
+            assert!(is_untold(before, now, false), "{before:?} {now:?}");
         }
     }
 

@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
 
     /// Shows how far it is.
     pub(super) fn show(&mut self, gauge: &Arc<Gauge>, count: usize) {
-        self.shown = Some((Progress::new("objects written", count), Arc::clone(gauge)));
+        self.shown = Some((Progress::new("objects tried", count), Arc::clone(gauge)));
     }
 
     /// Removes the finalizers of what is being deleted and does not go in that time.
