@@ -266,6 +266,7 @@ async fn carry_out(
     let patience = context.options.patience.for_pods();
     let hold = Hold::of_restore(restore, &context.events, patience, context.lost.clone());
     let exemption = Exemption::of_restore(exempt, restore, &context.events, context.lost.clone());
+    let exemption = exemption.shown_by(Arc::clone(&gauge));
     let work = async {
         let finished = tokio::select! {
             finished = restoration.apply(&hold, stop) => finished,

@@ -56,6 +56,7 @@ use self::state::State;
 use self::teller::Teller;
 use self::user::User;
 pub(crate) use self::wish::{Exempt, configuration_name};
+use crate::progress::{Doing, Gauge};
 use crate::request::Server;
 
 /// How long API servers may take to learn of the exemption: so long after it was put in, what a webhook refuses all the
@@ -82,6 +83,7 @@ pub(crate) struct Exemption {
     /// The webhooks that are not to be asked.
     webhooks: Mutex<BTreeSet<String>>,
     state: tokio::sync::Mutex<State>,
+    gauge: Arc<Gauge>,
 }
 
 /// Does the work of a restore, which is exempt while it writes; the exemption ends with it. Gives beside the work's own
@@ -129,7 +131,13 @@ impl Exemption {
             lapses: AtomicU32::new(0),
             webhooks: Mutex::default(),
             state: tokio::sync::Mutex::default(),
+            gauge: Arc::default(),
         }
+    }
+
+    /// The same, shown by the gauge of its restore.
+    pub(crate) fn shown_by(self, gauge: Arc<Gauge>) -> Self {
+        Self { gauge, ..self }
     }
 
     /// Before a write: the first one waits until the exemption is in force, the others for that one.
@@ -222,6 +230,7 @@ impl Exemption {
 
     /// Puts it in for the first time. Where that fails it is said, and what webhooks refuse is named as ever.
     async fn put_in_first(&self, server: &Server) {
+        let _shown = (!self.names.is_empty()).then(|| self.gauge.interrupt(Doing::Exempting));
         let mut state = self.state.lock().await;
         if let Err(error) = self.try_put_in_first(server, &mut state).await {
             lock(&self.webhooks).clear();

@@ -133,6 +133,7 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     restoration.server().take_writes();
     let hold = Hold::of_command_line(patience.for_pods(), turn.lost().clone());
     let exemption = Exemption::of_command_line(exempt_webhooks, ending, turn.lost().clone());
+    let exemption = exemption.shown_by(restoration.gauge());
     let work = Box::pin(restoration.apply(&hold, turn.stop()));
     let work = Box::pin(exemption::during(restoration.server(), exemption, work));
     let (applied, notes) = progress::telling(&restoration.gauge(), work).await;

@@ -21,6 +21,8 @@ pub(crate) struct Gauge(Mutex<Reading>);
 #[derive(Debug, Default)]
 struct Reading {
     steps: Steps,
+    /// What is done in between, in place of them; they go on meanwhile.
+    between: Option<Doing>,
     /// What is waited for, each under a number of its own.
     waits: BTreeMap<u64, String>,
     /// The next such number.
@@ -50,6 +52,8 @@ pub(crate) enum Doing {
     Trying,
     /// It waits until controllers are down.
     ScalingDown,
+    /// It puts in the exemption from webhooks.
+    Exempting,
     /// It writes objects.
     Writing,
     /// It waits until the cluster serves what the archive's definitions define.
@@ -78,9 +82,9 @@ impl Doing {
 /// As people read it in a status.
 impl fmt::Display for Gauge {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Reading { steps, waits, next: _ } = &*self.lock();
-        write!(formatter, "{steps}")?;
-        waits.values().next().map_or(Ok(()), |first| write!(formatter, "; waits for {first}"))
+        let reading = self.lock();
+        write!(formatter, "{}", reading.shown())?;
+        reading.waits.values().next().map_or(Ok(()), |first| write!(formatter, "; waits for {first}"))
     }
 }
 
@@ -92,6 +96,9 @@ impl fmt::Display for Steps {
             Doing::Comparing => formatter.write_str("comparing with what is live"),
             Doing::Trying => write!(formatter, "{done} of {total} updates tried"),
             Doing::ScalingDown => formatter.write_str("scaling controllers down and waiting until their pods are gone"),
+            Doing::Exempting => {
+                formatter.write_str("putting in the exemption from webhooks, and waiting until it is in force")
+            }
             Doing::Writing if done == total => {
                 write!(
                     formatter,
@@ -127,6 +134,24 @@ impl Drop for Wait {
     }
 }
 
+/// Something is done in between, until this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Interlude(Arc<Gauge>);
+
+impl Drop for Interlude {
+    fn drop(&mut self) {
+        self.0.lock().between = None;
+    }
+}
+
+impl Reading {
+    /// What is shown of the steps.
+    fn shown(&self) -> Steps {
+        self.between.map_or(self.steps, |doing| Steps { doing, ..Steps::default() })
+    }
+}
+
 impl Gauge {
     /// That this is done, whose steps nobody counts.
     pub(crate) fn of(doing: Doing) -> Self {
@@ -136,7 +161,7 @@ impl Gauge {
 
     /// How far it is.
     fn steps(&self) -> Steps {
-        self.lock().steps
+        self.lock().shown()
     }
 
     /// Another thing of so many steps begins. What is counted and has none is over at once, and not shown.
@@ -144,6 +169,12 @@ impl Gauge {
         if total > 0 || !doing.is_counted() {
             self.lock().steps = Steps { doing, done: 0, total };
         }
+    }
+
+    /// This is done in between, without steps that anybody counts, until what is given is dropped.
+    pub(crate) fn interrupt(self: &Arc<Self>, doing: Doing) -> Interlude {
+        self.lock().between = Some(doing);
+        Interlude(Arc::clone(self))
     }
 
     /// Something begins to be waited for: which object, and what holds it.
@@ -273,6 +304,18 @@ mod tests {
         gauge.begin(Doing::ScalingUp, 0);
         assert_eq!(gauge.to_string(), "scaling controllers back up");
         assert_eq!(Gauge::of(Doing::Reporting).to_string(), "storing the report");
+    }
+
+    #[test]
+    fn what_is_done_in_between_is_shown_as_long_as_it_is() {
+        let gauge = Arc::<Gauge>::default();
+        gauge.begin(Doing::Writing, 3);
+        gauge.advance();
+        let between = gauge.interrupt(Doing::Exempting);
+        assert!(gauge.to_string().starts_with("putting in the exemption from webhooks"), "{gauge}");
+        gauge.advance();
+        drop(between);
+        assert_eq!(gauge.to_string(), "2 of 3 tried");
     }
 
     #[test]
