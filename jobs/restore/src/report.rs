@@ -364,6 +364,23 @@ const fn is_invisible(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Result;
+
+    #[test]
+    fn what_ended_in_turns_shares_a_line_of_its_type() {
+        let paths = ["secrets.#v1/a/one", "configmaps.#v1/a/two", "secrets.#v1/a/three", "configmaps.#v1/a/four"];
+        let outside = paths.map(|path| Outside {
+            key: Key::from_path(&format!("{path}.json")).unwrap(),
+            result: Result::new(Outcome::Pruned, String::new()),
+        });
+        let finished = Finished { outside: outside.into(), ..Finished::default() }.in_order();
+        let mut written = Vec::<u8>::new();
+        text(&mut written, &finished, Mode::Apply).unwrap();
+        let written = String::from_utf8(written).unwrap();
+        let lines: Vec<&str> = written.lines().filter(|line| line.starts_with("pruned ")).collect();
+        assert_eq!(lines.len(), 2, "{written}");
+        assert!(lines[0].contains("a/four, a/two") && lines[1].contains("a/one, a/three"), "{written}");
+    }
 
     #[test]
     fn what_stays_unlike_the_archive_is_named_among_the_unchanged() {

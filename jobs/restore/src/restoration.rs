@@ -89,6 +89,12 @@ impl Finished {
         self
     }
 
+    /// The same, with what the archive does not hold by type and name: it came in the order in which it ended.
+    pub(crate) fn in_order(mut self) -> Self {
+        self.outside.sort_by(|one, other| one.key.cmp(&other.key));
+        self
+    }
+
     /// All that is to be said of it as a whole.
     pub(crate) fn said(&self) -> impl Iterator<Item = &String> {
         self.notes.iter().chain(&self.from_elsewhere)
@@ -155,7 +161,7 @@ impl Restoration {
         }
         finished.parts.push((Arc::clone(&self.registrations), registrations));
         self.try_updates(&mut finished, surveyed).await?;
-        let mut finished = Finished { from_elsewhere, ..finished }.noting(self.notes.clone()).noting(note);
+        let mut finished = Finished { from_elsewhere, ..finished }.noting(self.notes.clone()).noting(note).in_order();
         if writes(&finished) {
             finished.notes.extend(exemption::foreseen(&self.server).await);
         }
@@ -198,7 +204,7 @@ impl Restoration {
             Err(failure) => Err(failure),
         };
         let finished = with_controllers(written, back)?;
-        Ok(Finished { from_elsewhere, ..finished }.noting(self.notes.clone()))
+        Ok(Finished { from_elsewhere, ..finished }.noting(self.notes.clone()).in_order())
     }
 
     /// What is to be said of objects that the archive's ResourceSet does not select.
