@@ -49,7 +49,7 @@ pub(crate) use self::condition::keep_live;
 use self::configuration::Configuration;
 pub(crate) use self::configuration::{GROUP, PLURALS};
 use self::error::ExemptionError;
-pub(crate) use self::foreseen::foreseen;
+pub(crate) use self::foreseen::{foreseen, missed};
 pub(crate) use self::left::{end_left, end_left_before, end_left_but_for, take_out_all, tidy};
 use self::put_in::PutIn;
 use self::state::State;

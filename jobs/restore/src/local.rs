@@ -132,7 +132,7 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     let restoration = put_back_copies(restoration, &turn, &namespace, &file).await;
     restoration.server().take_writes();
     let hold = Hold::of_command_line(patience.for_pods(), turn.lost().clone());
-    let exemption = Exemption::of_command_line(exempt_webhooks, ending, turn.lost().clone());
+    let exemption = Exemption::of_command_line(exempt_webhooks.clone(), ending, turn.lost().clone());
     let exemption = exemption.shown_by(restoration.gauge());
     let work = Box::pin(restoration.apply(&hold, turn.stop()));
     let work = Box::pin(exemption::during(restoration.server(), exemption, work));
@@ -144,7 +144,9 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     let is_lost = turn.lost().is_cancelled();
     turn.end().await;
     let applied = applied.map_err(|failure| if has_written { failure } else { unchanged(&failure) })?;
-    let finished = applied.noting(passed).noting(notes);
+    let failed = report::told(&applied).filter(|told| told.outcome == Outcome::Failed);
+    let missed = exemption::missed(&exempt_webhooks, failed.map(|told| told.reason));
+    let finished = applied.noting(passed).noting(notes).noting(missed);
     let counts = show(&finished, output, Mode::Apply)?;
     if let Some(error) = finished.left_down.or(finished.given_up) {
         return Err(error.into());

@@ -65,6 +65,8 @@ async fn on_the_command_line_only_the_flag_exempts_and_the_way_out_is_printed() 
         assert_eq!(told["result"], "failed", "{told}");
         assert!(told["reason"].as_str().unwrap().contains(words), "{told}");
     }
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("--exempt-webhooks rancher.cattle.io has apply go past"), "{notes}");
     assert_eq!((there(&scene).await, scene.exempting().await), (0, 0));
 
     let applied = apply(&scene, &archive, &FLAG).end_with(0).await;
@@ -73,6 +75,7 @@ async fn on_the_command_line_only_the_flag_exempts_and_the_way_out_is_printed() 
         [ADMINISTRATOR, "rancher.cattle.io", "restore unexempt"].iter().all(|words| said.contains(words)),
         "{said}"
     );
+    assert!(!said.contains("has apply go past"), "{said}");
     assert_eq!((there(&scene).await, scene.exempting().await), (2, 0));
     what_a_kill_leaves_is_taken_away_by_hand(&scene, &archive).await;
     what_a_kill_leaves_exempts_nobody_who_did_not_ask(&scene, &archive).await;
