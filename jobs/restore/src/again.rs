@@ -9,6 +9,8 @@ pub(crate) enum Again {
     /// On the command line.
     #[default]
     ByCommand,
+    /// By a plan on the command line, which restores nothing.
+    ByPlan,
     /// By a Restore.
     ByRestore,
 }
@@ -18,6 +20,7 @@ impl fmt::Display for Again {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::ByCommand => "run the restore again",
+            Self::ByPlan => "run the plan again",
             Self::ByRestore => "delete this Restore and apply it again",
         })
     }
@@ -27,7 +30,7 @@ impl Again {
     /// How something is asked for: by what the Restore has to have, or by an option of the command line.
     pub(crate) const fn asking<'a>(self, of_restore: &'a str, option: &'a str) -> &'a str {
         match self {
-            Self::ByCommand => option,
+            Self::ByCommand | Self::ByPlan => option,
             Self::ByRestore => of_restore,
         }
     }
@@ -42,6 +45,7 @@ mod tests {
         let words =
             |again: Again| format!("{again} with {}", again.asking("spec.ignoreErrors: true", "--ignore-errors"));
         assert_eq!(words(Again::ByCommand), "run the restore again with --ignore-errors");
+        assert_eq!(words(Again::ByPlan), "run the plan again with --ignore-errors");
         assert_eq!(words(Again::ByRestore), "delete this Restore and apply it again with spec.ignoreErrors: true");
     }
 }

@@ -24,6 +24,7 @@ use snafu::{ResultExt, Snafu};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::again::Again;
 use crate::authenticity::{AuthenticityError, Mac, Proof};
 use crate::controllers::{self, COMMAND_LINE, Hold};
 use crate::copies::{self, Copies, When};
@@ -39,6 +40,7 @@ use crate::request::Server;
 use crate::restoration::{Finished, Restoration};
 use crate::stored_report::StoredReport;
 use crate::unchanged::unchanged;
+use crate::wishes::Wishes;
 use crate::{Applying, Inspecting, Output, Reading, Reporting, Restoring, Unexempting};
 
 /// What stands for standard input where a file is named.
@@ -105,7 +107,7 @@ pub(crate) async fn inspect(inspecting: Inspecting) -> Result<(), Failure> {
 /// `restore plan`.
 pub(crate) async fn plan(restoring: Restoring) -> Result<(), Failure> {
     let (begun, output) = (Moment::now(), restoring.reading.output);
-    let restoration = prepare(restoring, begun).await?;
+    let restoration = prepare(restoring, Again::ByPlan, begun).await?;
     let finished = progress::telling(&restoration.gauge(), Box::pin(restoration.plan())).await?;
     show(&finished, output, Mode::Plan)?;
     Ok(())
@@ -118,7 +120,7 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     let (output, ignore_errors) = (restoring.reading.output, restoring.wishes.ignore_errors);
     let (namespace, file) = (restoring.wishes.namespace.clone(), restoring.reading.file.clone());
     let ending = ending_of(restoring.context.as_deref(), &namespace);
-    let restoration = prepare(restoring, begun).await.map_err(|failure| unchanged(&failure))?;
+    let restoration = prepare(restoring, Again::ByCommand, begun).await.map_err(|failure| unchanged(&failure))?;
     let turn = take_turn(restoration.server().client(), &namespace, shutdown).await;
     let turn = turn.map_err(|failure| unchanged(&failure))?;
     // Before the first write: what one that was killed left behind would exempt this one too, which nobody asked for.
@@ -233,7 +235,7 @@ pub(crate) async fn report(reporting: Reporting) -> Result<(), Failure> {
 }
 
 /// Reads and checks the archive, and finds the cluster, for a command that began at this moment.
-async fn prepare(restoring: Restoring, begun: Moment) -> Result<Restoration, Failure> {
+async fn prepare(restoring: Restoring, again: Again, begun: Moment) -> Result<Restoration, Failure> {
     let Restoring { reading, context, concurrency, wishes } = restoring;
     let Reading { file, output: _, unpacked_limit, encryption_config } = reading;
     let unsealing = unsealing(encryption_config.as_deref(), Unsealing::Refuse)?;
@@ -241,7 +243,8 @@ async fn prepare(restoring: Restoring, begun: Moment) -> Result<Restoration, Fai
     let server = connect(context, concurrency).await?;
     let ground = Ground::survey(&server, &wishes.namespace, wishes.restore_credentials, None).await?;
     // The server has answered by now, and said what time it is.
-    let (wished, filename) = (wishes.wishes(clock::of_server_at(begun)), name_of(&file));
+    let wished = Wishes { again, ..wishes.wishes(clock::of_server_at(begun)) };
+    let filename = name_of(&file);
     let proof = prove(server.client(), &file, spool.sha256(), unsealing.configuration()).await?;
     let note = proof.told();
     proof.demand(&filename, wished.require_authentic.then(|| "--require".to_owned()))?;

@@ -73,12 +73,12 @@ async fn a_selector_is_named_with_the_way_out_and_changed_where_somebody_asks() 
     let deployments = api("deployments", "apps/v1", "Deployment", Some(home)).await;
     let before = live(&deployments, "web").await;
     let new = deployment(home, "new");
-    for (subcommand, code) in [("plan", 0), ("apply", 1)] {
+    for (subcommand, code, again) in [("plan", 0, "run the plan again"), ("apply", 1, "run the restore again")] {
         let refused = run(subcommand, &new).await;
         let (result, reason) = refused.result("deployments", "web");
         assert_eq!((refused.code, result.as_str()), (code, "failed"), "{}", refused.report);
-        let way_out = "run the restore again with --recreate deployments.apps/selector/web";
-        for words in ["spec.selector", way_out, "its pods go with it"] {
+        let way_out = format!("{again} with --recreate deployments.apps/selector/web");
+        for words in ["spec.selector", way_out.as_str(), "its pods go with it"] {
             assert!(reason.contains(words), "{words}: {reason}");
         }
     }
