@@ -130,7 +130,7 @@ impl Proof {
         prove(filename, is_recorded, Mac::of(mac, sha256, configuration))
     }
 
-    /// What is to be said where nothing proves it; the log has the rest.
+    /// What is to be said where nothing proves it, also in the log before anything is written; the log has the rest.
     pub(crate) fn told(&self) -> Option<String> {
         match self {
             Self::Record { despite_mac: false } => None,
@@ -146,10 +146,7 @@ impl Proof {
                 None
             }
             Self::Nothing(why) => {
-                let note =
-                    format!("nothing proves who made this archive: {why}, and this cluster recorded no digest of it");
-                tracing::warn!("{note}");
-                Some(note)
+                Some(format!("nothing proves who made this archive: {why}, and this cluster recorded no digest of it"))
             }
         }
     }

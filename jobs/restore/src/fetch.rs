@@ -14,7 +14,7 @@ use drover::policy::Policies;
 use drover::resources::Restore;
 use drover::task;
 use snafu::ResultExt;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::authenticity::{Proof, UnknownPolicySnafu};
 use crate::cluster_job::{Context, JobError, JoinReadingSnafu, ReadArchiveSnafu, UseSpoolSnafu};
@@ -61,6 +61,7 @@ async fn accept(
     proof: &Proof,
 ) -> Result<Option<String>, Failure> {
     let Some(note) = proof.told() else { return Ok(None) };
+    warn!("{note}");
     proof.demand(filename, who_requires(context, restore, wishes, filename).await?)?;
     context.events.warning(restore, "Unauthenticated", note.as_str()).await;
     Ok(Some(note))

@@ -247,6 +247,10 @@ async fn prepare(restoring: Restoring, again: Again, begun: Moment) -> Result<Re
     let filename = name_of(&file);
     let proof = prove(server.client(), &file, spool.sha256(), unsealing.configuration()).await?;
     let note = proof.told();
+    // What a plan prints follows at once; what an apply prints comes when all is written.
+    if let (Some(note), Again::ByCommand) = (&note, again) {
+        tracing::warn!("{note}");
+    }
     proof.demand(&filename, wished.require_authentic.then(|| "--require".to_owned()))?;
     Ok(Restoration::new(server, spool, wished, ground, concurrency).noting(note))
 }

@@ -309,7 +309,9 @@ async fn on_the_command_line(scene: &Scene) {
     assert_eq!(mac_of().await, "wrong");
     std::fs::remove_file(&label).unwrap();
     let refused = run("apply", &["--require", "authentic"], 65).await;
-    assert!(refused.log.contains("--require asks for an authentic one"), "{}", refused.log);
+    for words in ["--require asks for an authentic one", "nothing proves who made this archive"] {
+        assert!(refused.log.contains(words), "{words}: {}", refused.log);
+    }
     assert!(!scene.is_taken_over().await);
     assert_eq!(mac_of().await, "missing");
     let planned = run("plan", &[], 0).await;
@@ -318,4 +320,5 @@ async fn on_the_command_line(scene: &Scene) {
     {
         assert!(planned.output.contains(words), "{words}: {}", planned.output);
     }
+    assert!(!planned.log.contains("nothing proves who made this archive"), "{}", planned.log);
 }
