@@ -2,8 +2,8 @@
 
 use snafu::{Snafu, ensure};
 
+use super::format::shown;
 use super::key::Key;
-use super::shown;
 use crate::object::{Object, ParseError, depth_within};
 
 /// Why a content is not that of its entry.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use snafu::Snafu;
 
-use super::PATH_BYTES;
+use super::format::{FILTERS_DIRECTORY, PATH_BYTES, shown};
 use crate::exit::{Exit, Fault};
 
 /// The ending of every object's path.
@@ -40,7 +40,7 @@ impl TypeName {
         if group && is_label(&self.plural) && is_label(&self.version) {
             Ok(())
         } else {
-            Err(PathError::Type { text: super::shown(self.to_string().as_bytes()) })
+            Err(PathError::Type { text: shown(self.to_string().as_bytes()) })
         }
     }
 }
@@ -55,7 +55,7 @@ impl FromStr for TypeName {
     type Err = PathError;
 
     fn from_str(text: &str) -> Result<Self, PathError> {
-        let refused = || PathError::Type { text: super::shown(text.as_bytes()) };
+        let refused = || PathError::Type { text: shown(text.as_bytes()) };
         let (plural, rest) = text.split_once('.').ok_or_else(refused)?;
         let (group, version) = rest.split_once('#').ok_or_else(refused)?;
         let name = Self { plural: plural.to_owned(), group: group.to_owned(), version: version.to_owned() };
@@ -120,11 +120,11 @@ impl Key {
         if let Some(namespace) = &self.namespace
             && !is_label(namespace)
         {
-            return Err(PathError::Namespace { text: super::shown(namespace.as_bytes()) });
+            return Err(PathError::Namespace { text: shown(namespace.as_bytes()) });
         }
         // What the API server refuses as a name of any type; `%` would be decoded again in a URL.
         if matches!(&*self.name, "" | "." | "..") || self.name.contains(['/', '%']) {
-            return Err(PathError::Name { text: super::shown(self.name.as_bytes()) });
+            return Err(PathError::Name { text: shown(self.name.as_bytes()) });
         }
         Ok(())
     }
@@ -200,7 +200,7 @@ pub(super) fn check_path(path: &str) -> Result<(), PathError> {
 /// Checks the path of a directory: a type, or a namespace in it.
 pub(super) fn check_directory(path: &str) -> Result<(), PathError> {
     check_path(path)?;
-    if path == super::FILTERS_DIRECTORY {
+    if path == FILTERS_DIRECTORY {
         return Ok(());
     }
     let (type_name, namespace) = match path.split_once('/') {
@@ -209,9 +209,7 @@ pub(super) fn check_directory(path: &str) -> Result<(), PathError> {
     };
     type_name.parse::<TypeName>()?;
     match namespace {
-        Some(namespace) if !is_label(namespace) => {
-            Err(PathError::Namespace { text: super::shown(namespace.as_bytes()) })
-        }
+        Some(namespace) if !is_label(namespace) => Err(PathError::Namespace { text: shown(namespace.as_bytes()) }),
         _ => Ok(()),
     }
 }

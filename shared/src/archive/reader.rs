@@ -10,12 +10,12 @@ use super::error::{
     ContentSnafu, DirectoryContentSnafu, DoubledSnafu, EntryTooLargeSnafu, EntryTypeSnafu, HeaderSnafu, InClearSnafu,
     PathSnafu, ReadError, RefusedSnafu, TooManyEntriesSnafu,
 };
+use super::format::{CONTENTS_BYTES, CONTENTS_PATH, OBJECT_BYTES, RESOURCE_SET_PATH, shown};
 use super::header::{Head, Kind, long_name, pax_path};
 use super::key::{Key, PathError, check_directory};
 use super::sealed::{Opened, Opener, Unsealing};
 use super::seen::Seen;
 use super::stream::Blocks;
-use super::{CONTENTS_BYTES, CONTENTS_PATH, OBJECT_BYTES, RESOURCE_SET_PATH, shown};
 use crate::digest::Content;
 use crate::encryption::Seal;
 use crate::object::DEPTH_LIMIT;

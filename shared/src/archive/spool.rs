@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use snafu::{OptionExt, ResultExt, ensure};
 
+use super::contents::Contents;
 use super::error::{MixedScopeSnafu, ReadError, RefusedSnafu, SpoolSnafu, TooManyTypesSnafu};
+use super::format::shown;
 use super::key::{Key, TypeName};
 use super::reader::{Entry, Limits, Reader};
 use super::scratch::{Scratch, ScratchWriter};
 use super::sealed::{FillingSeals, Seals, Unsealing};
-use super::{Contents, shown};
 use crate::digest::{self, Sha256};
 use crate::encryption::Seal;
 

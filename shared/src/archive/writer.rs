@@ -10,9 +10,10 @@ use snafu::{OptionExt, ResultExt, Snafu, ensure};
 use tar::{Builder, EntryType, Header};
 
 use super::content::{ContentError, check};
+use super::contents::Contents;
+use super::format::{CONTENTS_BYTES, CONTENTS_PATH, FILTERS_DIRECTORY, OBJECT_BYTES, RESOURCE_SET_PATH, shown};
 use super::key::{Key, PathError};
 use super::seen::Seen;
-use super::{CONTENTS_BYTES, CONTENTS_PATH, Contents, FILTERS_DIRECTORY, OBJECT_BYTES, RESOURCE_SET_PATH};
 use crate::encryption::{Configuration, SealError, Sealer};
 use crate::exit::{Exit, Fault};
 use crate::object::DEPTH_LIMIT;
@@ -90,7 +91,7 @@ impl<W: Write> Writer<W> {
     /// written and the archive can go on without the object: it was refused since no reader would take it.
     pub fn append(&mut self, key: &Key, object: &[u8]) -> Result<(), WriteError> {
         let path = key.path();
-        key.check().context(PathSnafu { path: super::shown(path.as_bytes()) })?;
+        key.check().context(PathSnafu { path: shown(path.as_bytes()) })?;
         self.accept(&path, Some(key), object)?;
         let mut sealed = std::mem::take(&mut self.sealed);
         let is_sealed = self.seal(key, &path, object, &mut sealed)?;
