@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use snafu::{OptionExt, Snafu};
 
-use super::{Archive, LABELS_AT_ONCE, Origin, at, is_verified, label, newest_first};
+use super::stored::{Archive, LABELS_AT_ONCE, Origin, at, is_verified, label, newest_first};
 use crate::annotations::CLUSTER_ANNOTATION;
 use crate::clock::{self, is_future};
 use crate::exit::{Exit, Fault};
