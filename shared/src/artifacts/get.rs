@@ -8,7 +8,7 @@ use snafu::{OptionExt, ResultExt, Snafu, ensure};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
-use super::{Info, Store, StoreError, chunk_subject, is_id};
+use super::store::{Info, Store, StoreError, chunk_subject, is_id};
 use crate::digest::{Content, Hasher, Sha256};
 use crate::exit::{Chain, Exit, Fault};
 use crate::queue::nats;

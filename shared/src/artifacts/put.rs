@@ -13,7 +13,7 @@ use futures::stream::FuturesOrdered;
 use futures::{Stream, StreamExt};
 use snafu::{ResultExt, Snafu, ensure};
 
-use super::{BUCKET, CHUNK_SIZE, STREAM, Store, chunk_subject, is_id, meta_subject};
+use super::store::{BUCKET, CHUNK_SIZE, STREAM, Store, chunk_subject, is_id, meta_subject};
 use crate::digest::{Content, Hasher, Sha256};
 use crate::exit::{Exit, Fault};
 use crate::queue::nats;
