@@ -18,6 +18,7 @@ mod delivery;
 mod drain;
 mod endpoint;
 mod failure;
+mod names;
 mod nkey;
 mod permissions;
 mod publish;
@@ -31,6 +32,9 @@ pub use self::connection::{ConnectError, Connection, NatsOptions, connect};
 pub use self::drain::{DrainError, Handler, Outcome, Summary, drain};
 pub use self::endpoint::nats;
 pub(crate) use self::failure::error_code;
+pub use self::names::{
+    BACKUP_EVENTS, CONSUMERS, HEARTBEAT_CONSUMER, RESTORE_EVENTS, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER,
+};
 pub use self::nkey::NkeyError;
 pub use self::permissions::{JOBS, Permission, User, users};
 pub use self::publish::{PublishError, Published, publish};
@@ -38,28 +42,3 @@ pub use self::settings::Settings;
 pub use self::setup::{SetupError, setup};
 pub use self::survey::{Survey, SurveyError, Waiting, survey};
 pub use self::telling::{away_words, connect_telling};
-use crate::job::name::{HEARTBEAT, RETENTION_PRUNE, UPLOAD};
-
-/// The stream of all events.
-pub const STREAM: &str = "DROVER";
-
-/// The durable consumer of the stage that uploads.
-pub const UPLOAD_CONSUMER: &str = UPLOAD;
-
-/// The durable consumer of the stage that deletes expired archives.
-pub const RETENTION_PRUNE_CONSUMER: &str = RETENTION_PRUNE;
-
-/// The durable consumer of the stage that tells monitors.
-pub const HEARTBEAT_CONSUMER: &str = HEARTBEAT;
-
-/// Every consumer that [`setup`] makes.
-pub const CONSUMERS: [&str; 3] = [UPLOAD_CONSUMER, RETENTION_PRUNE_CONSUMER, HEARTBEAT_CONSUMER];
-
-/// The subjects of all events of Backups.
-pub const BACKUP_EVENTS: &str = "drover.backup.>";
-
-/// The subjects of all events of Restores.
-pub const RESTORE_EVENTS: &str = "drover.restore.>";
-
-/// What stands before the subject of a message whose copy is kept because nobody can or may work on it.
-const DEAD_PREFIX: &str = "drover.dead.";

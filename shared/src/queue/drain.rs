@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::dead::{Grave, copy, read};
 use super::decision::{FETCH_WAIT, Step, View, next_step};
 use super::delivery::Delivery;
+use super::endpoint::nats;
 use super::failure::error_code;
+use super::names::{DEAD_PREFIX, STREAM};
 use super::publish::send;
-use super::{DEAD_PREFIX, STREAM, nats};
 use crate::events::Event;
 use crate::exit::{Chain, Exit, Failure, Fault};
 

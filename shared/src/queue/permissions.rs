@@ -7,7 +7,7 @@
 //! `setup` reads no artifact either, but it does lay down how streams are made, and so could have them copied: its key is
 //! as good as an administrator's of the queue, and no other job has it.
 
-use super::{
+use super::names::{
     BACKUP_EVENTS, DEAD_PREFIX, HEARTBEAT_CONSUMER, RESTORE_EVENTS, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER,
 };
 use crate::artifacts::{self, BUCKET};

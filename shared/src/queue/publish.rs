@@ -9,7 +9,8 @@ use async_nats::jetstream::publish::PublishAck;
 use backon::{ConstantBuilder, Retryable};
 use snafu::{ResultExt, Snafu};
 
-use super::{STREAM, nats};
+use super::endpoint::nats;
+use super::names::STREAM;
 use crate::events::{CONTENT_TYPE, Event, EventError};
 use crate::exit::{Exit, Fault};
 

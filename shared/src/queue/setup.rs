@@ -8,12 +8,12 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 use async_nats::jetstream::{Context, ErrorCode};
 use snafu::Snafu;
 
+use super::endpoint::nats;
 use super::failure::error_code;
-use super::settings::Settings;
-use super::{
+use super::names::{
     BACKUP_EVENTS, DEAD_PREFIX, HEARTBEAT_CONSUMER, RESTORE_EVENTS, RETENTION_PRUNE_CONSUMER, STREAM, UPLOAD_CONSUMER,
-    nats,
 };
+use super::settings::Settings;
 use crate::artifacts;
 use crate::events::{Kind, SIZE_LIMIT};
 use crate::exit::{Exit, Fault};

@@ -8,8 +8,9 @@ use async_nats::jetstream::{Context, ErrorCode};
 use futures::TryStreamExt;
 use snafu::{ResultExt, Snafu};
 
+use super::endpoint::nats;
+use super::names::{CONSUMERS, STREAM};
 use super::setup::{LAYOUT, is_outdated};
-use super::{CONSUMERS, STREAM, nats};
 use crate::artifacts;
 
 /// What was found.
