@@ -93,21 +93,21 @@ pub async fn connect(options: &NatsOptions, job: &str) -> Result<Connection, Con
         login = login.or(found);
     }
     ensure!(!servers.is_empty(), NoAddressSnafu);
-    note(options);
+    note(&options.urls);
     let deadline = Instant::now() + Duration::from_secs(options.connect_seconds.into());
     loop {
         let configured = configure(options, login.clone(), job).await?;
         let away = match timeout_at(deadline, configured.connect(servers.as_slice())).await {
             Ok(Ok(client)) => return Ok(Connection { jetstream: jetstream::new(client.clone()), client }),
             Ok(Err(error)) if is_final(&error) => {
-                return Err(error).context(RefusedSnafu { addresses: shown(options) });
+                return Err(error).context(RefusedSnafu { addresses: shown(&options.urls) });
             }
             Ok(Err(error)) => Some(error),
             Err(_) => None,
         };
         if Instant::now() + RETRY_PAUSE >= deadline {
             let reason = away.map_or_else(|| "no answer".to_owned(), |error| Chain(&error).to_string());
-            return AwaySnafu { addresses: shown(options), seconds: options.connect_seconds, reason }.fail();
+            return AwaySnafu { addresses: shown(&options.urls), seconds: options.connect_seconds, reason }.fail();
         }
         sleep(RETRY_PAUSE).await;
     }
@@ -142,8 +142,8 @@ fn split_login(address: &Address) -> Result<(ServerAddr, Option<Login>), Connect
 }
 
 async fn configure(options: &NatsOptions, login: Option<Login>, job: &str) -> Result<ConnectOptions, ConnectError> {
-    let NatsOptions { urls: _, credentials, nkey, user, password, ca, connect_seconds: _, ping_interval } = options;
-    let addresses = shown(options);
+    let NatsOptions { urls, credentials, nkey, user, password, ca, connect_seconds: _, ping_interval } = options;
+    let addresses = shown(urls);
     let mut configured = signing(nkey.as_deref())?
         .name(format!("drover/{job}"))
         .custom_inbox_prefix(format!("_INBOX_{}", encode_token(job)))
@@ -302,7 +302,7 @@ mod tests {
         let options =
             options(&["--nats-url", "nats://u:secret@a,nats://b", "--nats-user", "u", "--nats-password", "secret"]);
         assert_eq!(options.urls.len(), 2);
-        assert!(!format!("{options:?} {}", shown(&options)).contains("secret"));
+        assert!(!format!("{options:?} {}", shown(&options.urls)).contains("secret"));
     }
 
     #[tokio::test]

@@ -2,19 +2,19 @@
 
 use std::sync::OnceLock;
 
-use super::connection::NatsOptions;
+use super::address::Address;
 
 /// The addresses of NATS: a job talks to one, and errors that name it are made far from its options.
 static ADDRESSES: OnceLock<String> = OnceLock::new();
 
 /// Notes where NATS is, for errors to name it.
-pub(super) fn note(options: &NatsOptions) {
-    ADDRESSES.get_or_init(|| shown(options));
+pub(super) fn note(urls: &[Address]) {
+    ADDRESSES.get_or_init(|| shown(urls));
 }
 
-/// The addresses of the options, without what is secret in them.
-pub(super) fn shown(options: &NatsOptions) -> String {
-    options.urls.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+/// The addresses, without what is secret in them.
+pub(super) fn shown(urls: &[Address]) -> String {
+    urls.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// NATS in words, with its addresses where they are known.
@@ -38,7 +38,7 @@ mod tests {
 
     use super::*;
     use crate::artifacts::{GetError, PutError, StoreError};
-    use crate::queue::{DrainError, PublishError, SetupError};
+    use crate::queue::{DrainError, NatsOptions, PublishError, SetupError};
 
     #[derive(Debug, Parser)]
     struct Arguments {
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn whatever_fails_for_a_server_that_does_not_answer_names_it_and_no_password() {
-        note(&Arguments::parse_from(["job", "--nats-url", "nats://user:secret@nats:4222"]).nats);
+        note(&Arguments::parse_from(["job", "--nats-url", "nats://user:secret@nats:4222"]).nats.urls);
         // Another test of this process may have noted another one, which shows as little.
         let (nats, name) = (nats(), String::new());
         assert!(nats.starts_with("NATS at nats://") && !nats.contains("secret"), "{nats}");

@@ -43,7 +43,7 @@ pub async fn connect_telling<F: Future<Output = ()>>(
 /// What is said of what waits for NATS while no server answers, whoever says it.
 #[must_use]
 pub fn away_words(options: &NatsOptions) -> String {
-    away_at(&shown(options))
+    away_at(&shown(&options.urls))
 }
 
 fn away_at(addresses: &str) -> String {
