@@ -32,6 +32,7 @@ mod mac;
 mod mask;
 mod provider;
 mod seal;
+mod sealed;
 mod source;
 
 #[cfg(test)]
@@ -40,5 +41,6 @@ mod tests;
 pub use self::configuration::Configuration;
 pub use self::error::{ConfigurationError, SealError, UnsealError};
 pub use self::provider::Provider;
-pub use self::seal::{Seal, Sealer, Unopened, Unsealer, seal_of};
+pub use self::seal::Seal;
+pub use self::sealed::{Sealer, Unopened, Unsealer, seal_of};
 pub use self::source::{CONFIGURATION_KEY, SourceError, from_file, from_secret, holds_configuration};

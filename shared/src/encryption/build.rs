@@ -32,21 +32,27 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 const KINDS: [(&str, &str); 2] =
     [("EncryptionConfiguration", "apiserver.config.k8s.io/v1"), ("EncryptionConfig", "v1")];
 
-pub(super) fn configuration(text: &str) -> Result<Configuration, ConfigurationError> {
-    let Document { root, has_others } = document::parse(text)?;
-    let mut fields = root.map("all")?;
-    expect_kind(&mut fields)?;
-    let rules = some(fields.take("resources"), "resources")?;
-    fields.finish()?;
-    let mut building = Building::default();
-    if has_others {
-        building.warnings.push("more than one YAML document is in it, and only the first one counts".to_owned());
+impl Configuration {
+    /// Reads and checks a configuration, in YAML or JSON.
+    ///
+    /// # Errors
+    /// When an API server would refuse it, or a key management service is to encrypt.
+    pub fn parse(text: &str) -> Result<Self, ConfigurationError> {
+        let Document { root, has_others } = document::parse(text)?;
+        let mut fields = root.map("all")?;
+        expect_kind(&mut fields)?;
+        let rules = some(fields.take("resources"), "resources")?;
+        fields.finish()?;
+        let mut building = Building::default();
+        if has_others {
+            building.warnings.push("more than one YAML document is in it, and only the first one counts".to_owned());
+        }
+        for (index, rule) in rules.into_iter().enumerate() {
+            building.rule(rule, &format!("resources[{index}]"))?;
+        }
+        let Building { keys, rules, warnings } = building;
+        Ok(Self { keys: keys.into_iter().map(|built| built.key).collect(), rules, warnings })
     }
-    for (index, rule) in rules.into_iter().enumerate() {
-        building.rule(rule, &format!("resources[{index}]"))?;
-    }
-    let Building { keys, rules, warnings } = building;
-    Ok(Configuration { keys: keys.into_iter().map(|built| built.key).collect(), rules, warnings })
 }
 
 fn expect_kind(fields: &mut Fields) -> Result<(), ConfigurationError> {

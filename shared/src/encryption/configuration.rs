@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
-use super::build;
 use super::cipher::Cipher;
-use super::error::ConfigurationError;
 use super::mac::MacKey;
 use super::mask::Mask;
 use super::seal::Seal;
@@ -44,14 +42,6 @@ pub(super) struct Rule {
 }
 
 impl Configuration {
-    /// Reads and checks a configuration, in YAML or JSON.
-    ///
-    /// # Errors
-    /// When an API server would refuse it, or a key management service is to encrypt.
-    pub fn parse(text: &str) -> Result<Self, ConfigurationError> {
-        build::configuration(text)
-    }
-
     /// What an API server takes without a word and what hardly anybody means: keys of one name, what counts for nothing.
     #[must_use]
     pub fn warnings(&self) -> &[String] {

@@ -8,7 +8,7 @@ use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 use super::fixture::{PATH, body, everything, seal, secret, string, unseal};
 use crate::encryption::Provider;
-use crate::encryption::seal::seal_with;
+use crate::encryption::sealed::seal_with;
 
 /// Objects whose last block is empty, full and in between.
 fn objects() -> impl Iterator<Item = Vec<u8>> {
