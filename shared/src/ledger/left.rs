@@ -5,7 +5,8 @@ use std::mem;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::{is_long_gone, places_of};
+use super::gone::is_long_gone;
+use super::line::places_of;
 use crate::resources::BackupArchive;
 
 /// How long the line of an archive is kept at which nobody looks any more, for its Backup is gone.

@@ -1,10 +1,12 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use crate::clock::is_future;
 use crate::digest::Sha256;
 use crate::labels::{self, LEDGER_LABEL};
 use crate::resources::{
-    ArchivePlace, BackupArchive, BackupArchiveSpec, BackupArchiveStatus, BackupRun, Place, PlaceState, rfc3339,
+    ArchiveHold, ArchivePlace, BackupArchive, BackupArchiveSpec, BackupArchiveStatus, BackupRun, Place, PlaceState,
+    rfc3339,
 };
 use crate::runs::{parse_archive_name, status_of};
 
@@ -69,7 +71,7 @@ pub(super) fn line_of_run(run: &BackupRun) -> Option<BackupArchive> {
 }
 
 /// Whether two entries of a line are of one place. The API server keeps one for each location and name.
-pub(super) fn is_same(one: &ArchivePlace, other: &ArchivePlace) -> bool {
+fn is_same(one: &ArchivePlace, other: &ArchivePlace) -> bool {
     one.location == other.location && one.name == other.name
 }
 
@@ -97,4 +99,53 @@ pub(super) fn places_with(known: &[ArchivePlace], told: &[ArchivePlace], verifie
         }
     }
     places
+}
+
+/// Whether the time in an archive's name was still to come when the API server stamped its run. A clock was wrong then, so the
+/// name decides nothing, also once its time has come.
+#[must_use]
+pub fn is_ahead(archive: &BackupArchive) -> bool {
+    let name = parse_archive_name(&archive.spec.filename, &archive.spec.backup);
+    name.is_some_and(|name| ahead(archive, name.time).is_some())
+}
+
+/// The stamp of an archive's run, where the name is of a later time.
+pub(super) fn ahead(archive: &BackupArchive, named: Timestamp) -> Option<Timestamp> {
+    let stamped = archive.spec.stamped_at.as_ref()?.parse().ok()?;
+    is_future(named, stamped).then_some(stamped)
+}
+
+/// The places of a line.
+#[must_use]
+pub fn places_of(archive: &BackupArchive) -> &[ArchivePlace] {
+    archive.status.as_ref().map(|status| status.places.as_slice()).unwrap_or_default()
+}
+
+/// Why a line's archive is held, as far as the ledger says it.
+#[must_use]
+pub fn held_of(archive: &BackupArchive) -> Option<&ArchiveHold> {
+    archive.status.as_ref()?.held.as_ref()
+}
+
+/// The status of a line after something was seen at one of its places; none where that is known already.
+#[must_use]
+pub fn seen(
+    archive: &BackupArchive,
+    place: &ArchivePlace,
+    state: PlaceState,
+    reason: &str,
+    now: Timestamp,
+) -> Option<BackupArchiveStatus> {
+    let status = archive.status.clone().unwrap_or_default();
+    let mut places = status.places.clone();
+    let place = places.iter_mut().find(|other| is_same(other, place))?;
+    let was_looked_at = !place.since.is_empty();
+    if place.state == state && place.reason == reason && was_looked_at {
+        return None;
+    }
+    if place.state != state || !was_looked_at {
+        place.since = rfc3339(now);
+    }
+    (place.state, place.reason) = (state, reason.to_owned());
+    Some(status.with_places(places))
 }

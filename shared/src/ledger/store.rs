@@ -7,8 +7,8 @@ use serde_json::json;
 use snafu::{ResultExt, Snafu};
 
 use super::left::Left;
-use super::line::{line_of_run, place_of, places_with, selector};
-use super::{Lines, held_of, line_name, places_of};
+use super::line::{held_of, line_name, line_of_run, place_of, places_of, places_with, selector};
+use super::lines::Lines;
 use crate::cluster::ApiError;
 use crate::exit::{Exit, Fault};
 use crate::job::name::RETENTION_PRUNE;

@@ -1,13 +1,19 @@
-use jiff::ToSpan;
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 use uuid::Uuid;
 
+use super::line::line_of_run;
+use super::lines::DELETED_KEPT;
 use super::*;
 use crate::resources::{
-    BackupArchiveSpec, BackupRun, BackupRunSpec, BackupRunStatus, BackupSpec, Losses, Place, RunState, SnapshotStage,
-    StageState, Trigger, TriggerKind, UploadStage, rfc3339,
+    ArchiveHold, ArchivePlace, BackupArchive, BackupArchiveSpec, BackupArchiveStatus, BackupRun, BackupRunSpec,
+    BackupRunStatus, BackupSpec, Losses, Place, PlaceState, RunState, SnapshotStage, StageState, Trigger, TriggerKind,
+    UploadStage, rfc3339,
 };
-use crate::runs::archive_name;
+use crate::runs::{Allowed, History, archive_name};
 
 const OWN: &str = "8ea4e695-6c77-43ec-9323-d6191e5ef67b";
 const OTHER: &str = "99999999-6c77-43ec-9323-d6191e5ef67b";
