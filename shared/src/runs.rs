@@ -17,6 +17,7 @@ mod room;
 mod sound;
 mod store;
 mod wholeness;
+mod words;
 
 pub use again::again;
 pub use allowed::{ALLOW_MISSING_TYPES, ALLOW_UNKNOWN_ARCHIVES, Allowed};
@@ -33,8 +34,8 @@ pub use naming::{
 pub use room::{Known, Spare, WAITING_RUNS, room_for, spare_artifacts};
 pub use sound::{Unsound, check_sound};
 pub use store::{Error, RunStore, now_text, set_backup_status, status_of};
-pub(crate) use wholeness::first_named;
 pub use wholeness::{Wholeness, confirmed, lacking, missing_words, with_confirmed};
+pub(crate) use words::first_named;
 
 /// Runs that are kept of each Backup, besides the last failed one and those that are open.
 const KEPT_RUNS: usize = 10;

@@ -1,4 +1,4 @@
-use super::first_named;
+use super::words::first_named;
 use crate::annotations::ALLOW_ANNOTATION;
 use crate::cluster::Events;
 use crate::resources::{Backup, Losses};

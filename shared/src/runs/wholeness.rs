@@ -4,6 +4,7 @@ use kube::ResourceExt;
 use super::history::is_stored;
 use super::losses::has_counted;
 use super::losses::open_losses;
+use super::words::first_named;
 use super::{ALLOW_MISSING_TYPES, Allowed, History, status_of};
 use crate::annotations::ALLOW_ANNOTATION;
 use crate::archive::Contents;
@@ -11,9 +12,6 @@ use crate::conditions::{WHOLE, reason};
 use crate::resources::{
     Backup, BackupRun, BackupStatus, ConditionStatus, Conditions, Losses, SnapshotStage, StageState,
 };
-
-/// Types that a message names.
-const NAMED: usize = 5;
 
 /// Archives that a message names with the types that they are the last to have.
 const ARCHIVES: usize = 10;
@@ -164,15 +162,6 @@ pub fn missing_words(run: &BackupRun) -> Option<String> {
         let (filename, types) = (&run.spec.filename, first_named(missing));
         format!("{filename:?} is stored, but no backup: it lacks what could not be read: {types}")
     })
-}
-
-/// The first few of them in words, and how many more there are.
-pub(crate) fn first_named(all: &[String]) -> String {
-    let named = all.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match all.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
 }
 
 #[cfg(test)]
