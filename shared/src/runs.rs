@@ -12,6 +12,7 @@ mod history;
 mod losses;
 mod messages;
 mod naming;
+mod progress;
 pub mod report;
 mod room;
 mod sound;
@@ -24,18 +25,16 @@ pub use allowed::{ALLOW_MISSING_TYPES, ALLOW_UNKNOWN_ARCHIVES, Allowed};
 pub use begun::{begun_at, recorded_at};
 pub use due::{Due, due, expected_at, schedule_of};
 pub use encryption::{Encryption, KeysInClear};
-pub use history::{History, Opening, is_awaiting_upload};
+pub use history::{History, Opening};
 pub use losses::{Counted, holds, holds_of, is_over, losses};
 pub use messages::{event, failed_event};
 pub use naming::{
     ArchiveName, NameTooLong, archive_name, artifact_name, check_archive_name, check_backup_name, is_artifact_name,
     parse_archive_name, run_name, split_archive_name,
 };
+pub use progress::is_awaiting_upload;
 pub use room::{Known, Spare, WAITING_RUNS, room_for, spare_artifacts};
 pub use sound::{Unsound, check_sound};
 pub use store::{Error, RunStore, now_text, set_backup_status, status_of};
 pub use wholeness::{Wholeness, confirmed, lacking, missing_words, with_confirmed};
 pub(crate) use words::first_named;
-
-/// Runs that are kept of each Backup, besides the last failed one and those that are open.
-const KEPT_RUNS: usize = 10;

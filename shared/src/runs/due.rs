@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 
-use super::history::{is_backup, lacks_no_type};
+use super::progress::{is_backup, lacks_no_type};
 use super::{ALLOW_MISSING_TYPES, Allowed, History, begun_at, status_of};
 use crate::clock::is_future;
 use crate::policy::Settings;

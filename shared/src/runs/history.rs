@@ -4,12 +4,15 @@ use jiff::{Timestamp, ToSpan};
 use kube::ResourceExt;
 use uuid::Uuid;
 
-use super::KEPT_RUNS;
 use super::naming::{archive_name, run_name};
-use crate::clock::is_future;
-use crate::resources::{
-    Backup, BackupRun, BackupRunSpec, Place, RunState, SnapshotStage, StageState, Trigger, TriggerKind,
+use super::progress::{
+    has_archive, has_counted, is_awaiting_upload, is_backup, is_stored, lacks_no_type, snapshot, state,
 };
+use crate::clock::is_future;
+use crate::resources::{Backup, BackupRun, BackupRunSpec, RunState, Trigger, TriggerKind};
+
+/// Runs that are kept of each Backup, besides the last failed one and those that are open.
+const KEPT_RUNS: usize = 10;
 
 /// All runs of one Backup, oldest first.
 #[derive(Clone, Debug, Default)]
@@ -127,7 +130,7 @@ impl History {
     #[must_use]
     pub fn expired(&self) -> Vec<String> {
         let last_failed = self.own.iter().rev().find(|run| state(run) == RunState::Failed);
-        let kept = [last_failed, self.last_verified(), self.last_stored(), super::losses::newest_counted(self)];
+        let kept = [last_failed, self.last_verified(), self.last_stored(), newest_counted(self)];
         let old = self.own.len().saturating_sub(KEPT_RUNS);
         let own = self.own[..old]
             .iter()
@@ -144,45 +147,12 @@ impl History {
     }
 }
 
-/// Whether a run's archive is stored and verified, and lacks no type.
-pub(super) fn is_backup(run: &BackupRun) -> bool {
-    state(run) == RunState::Completed && lacks_no_type(run)
-}
-
-/// Whether a run's archive was verified at a place, though perhaps not at all of them.
-pub(super) fn is_stored(run: &BackupRun) -> bool {
-    let upload = run.status.as_ref().and_then(|status| status.upload.as_ref());
-    let lies_somewhere = upload.is_some_and(|upload| upload.places.iter().any(Place::is_verified));
-    state(run) == RunState::Completed || lies_somewhere
-}
-
-/// Whether a run's archive lacks no type that could not be read.
-pub(super) fn lacks_no_type(run: &BackupRun) -> bool {
-    let snapshot = run.status.as_ref().and_then(|status| status.snapshot.as_ref());
-    snapshot.is_none_or(|snapshot| snapshot.missing_types.is_empty())
-}
-
-fn state(run: &BackupRun) -> RunState {
-    run.status.as_ref().map(|status| status.state).unwrap_or_default()
-}
-
-fn snapshot(run: &BackupRun) -> Option<&SnapshotStage> {
-    run.status.as_ref()?.snapshot.as_ref()
-}
-
-fn has_snapshot(run: &BackupRun) -> bool {
-    snapshot(run).is_some_and(|stage| stage.state == StageState::Completed)
-}
-
-/// Whether there is an archive of the run, or will be: one that was refused in the end is none.
-fn has_archive(run: &BackupRun) -> bool {
-    has_snapshot(run) && state(run) != RunState::Failed
-}
-
-/// Whether a run's snapshot is done and its upload is not, so that it needs a message.
+/// The newest run with an archive that a place has and that lacks no type, and with counts: the next snapshot is measured by
+/// it, and it tells what is held. Retention counts an archive from that place on, so it does not matter which other place
+/// waits for it. What an earlier version counted is unknown, and ends nothing.
 #[must_use]
-pub fn is_awaiting_upload(run: &BackupRun) -> bool {
-    !state(run).is_final() && has_snapshot(run)
+pub(super) fn newest_counted(history: &History) -> Option<&BackupRun> {
+    history.iter().rev().find(|run| is_stored(run) && lacks_no_type(run) && has_counted(run))
 }
 
 /// A Job makes one run, however often its pod is started again: it opened it, or went on with what another one left.
@@ -204,7 +174,7 @@ fn is_of_same_job(run: &BackupRun, trigger: &Trigger) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::resources::{BackupRunStatus, BackupSpec};
+    use crate::resources::{BackupRunStatus, BackupSpec, SnapshotStage, StageState};
 
     pub(crate) fn backup() -> Backup {
         let mut backup = Backup::new("daily", BackupSpec { resource_set_name: "set".into(), ..BackupSpec::default() });

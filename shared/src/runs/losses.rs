@@ -10,7 +10,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::history::{is_stored, lacks_no_type};
+use super::history::newest_counted;
 use super::{Allowed, History, status_of};
 use crate::resources::{ArchiveHold, BackupRun, LossReason, Losses, TypeLoss};
 
@@ -144,20 +144,6 @@ fn confirmation(kept: &str, types: &[TypeLoss]) -> String {
         digest.update(["\n", &loss.type_].concat());
     }
     format!("loss-{}", hex::encode(&digest.finalize()[..4]))
-}
-
-/// The newest run with an archive that a place has and that lacks no type, and with counts: the next snapshot is measured by
-/// it, and it tells what is held. Retention counts an archive from that place on, so it does not matter which other place
-/// waits for it. What an earlier version counted is unknown, and ends nothing.
-#[must_use]
-pub(super) fn newest_counted(history: &History) -> Option<&BackupRun> {
-    history.iter().rev().find(|run| is_stored(run) && lacks_no_type(run) && has_counted(run))
-}
-
-/// Whether a run says what its snapshot counted. One of an earlier version does not.
-pub(super) fn has_counted(run: &BackupRun) -> bool {
-    let snapshot = run.status.as_ref().and_then(|status| status.snapshot.as_ref());
-    snapshot.is_some_and(|snapshot| !snapshot.types.is_empty() || !snapshot.losses.is_empty())
 }
 
 /// What the newest archive that a place has lacks, as long as nobody has confirmed it.

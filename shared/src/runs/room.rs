@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::history::lacks_no_type;
+use super::progress::lacks_no_type;
 use super::{History, begun_at, status_of};
 use crate::places::{split, targets};
 use crate::policy::Settings;

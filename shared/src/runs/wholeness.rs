@@ -1,9 +1,8 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::history::is_stored;
-use super::losses::has_counted;
 use super::losses::open_losses;
+use super::progress::{has_counted, is_stored};
 use super::words::first_named;
 use super::{ALLOW_MISSING_TYPES, Allowed, History, status_of};
 use crate::annotations::ALLOW_ANNOTATION;
