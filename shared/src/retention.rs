@@ -19,6 +19,7 @@
 //! however often it is made.
 
 mod change;
+mod interval;
 mod judge;
 mod policy;
 mod reason;
