@@ -2,7 +2,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Circumstances, Expired, Flaw, Found, Judged, Keep, Plan, Policy, Restoring, Verdict};
+use super::circumstances::{Circumstances, Found, Restoring};
+use super::judged::{Judged, Plan};
+use super::policy::Policy;
+use super::reason::{Expired, Flaw, Keep, Verdict};
 use crate::runs::parse_archive_name;
 
 /// Judges the archives of a Backup at one place. What is no archive of it is not seen.

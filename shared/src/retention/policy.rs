@@ -2,13 +2,17 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use snafu::{ResultExt, Snafu};
 
-use super::{DEFAULT_ZONE, Expired, Keep, Tier};
+use super::reason::{Expired, Keep};
+use super::tier::Tier;
 use crate::exit::{Exit, Fault};
 use crate::policy::Settings;
 use crate::resources::{Backup, BackupType, Retention, RetentionRule};
 
 /// How many archives of a scheduled Backup are kept that does not say it, as Rancher's operator has it.
 pub const DEFAULT_COUNT: u64 = 10;
+
+/// The clock that buckets go by where no policy names one.
+const DEFAULT_ZONE: TimeZone = TimeZone::UTC;
 
 /// Which archives of a Backup are kept.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::Tier;
+use super::tier::Tier;
 use crate::resources::rfc3339;
 use crate::runs::first_named;
 
