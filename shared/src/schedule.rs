@@ -7,6 +7,7 @@
 
 mod calendar;
 mod duration;
+mod error;
 mod field;
 #[cfg(test)]
 mod tests;
@@ -15,11 +16,14 @@ use std::str::FromStr;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use snafu::{OptionExt, ResultExt, Snafu, ensure};
+use snafu::{OptionExt, ResultExt, ensure};
 
-use crate::exit::{Exit, Fault};
 use calendar::Calendar;
 use duration::parse_duration;
+pub use error::ScheduleError;
+use error::{
+    AcceptIntervalSnafu, EmptySnafu, FindFieldsSnafu, FindNameSnafu, FindZoneSnafu, ReadIntervalSnafu, excerpt,
+};
 
 /// A Backup is a whole pass over the cluster; one that is due again before a minute is over is a mistake (design.md).
 const SHORTEST_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
@@ -93,62 +97,6 @@ pub fn due(schedule: &Schedule, last: Option<Timestamp>, created: Timestamp, now
     }
 }
 
-/// Why a schedule cannot be read. The schedule is quoted, cut to its first 100 characters.
-#[derive(Debug, Snafu)]
-#[expect(missing_docs, reason = "each message says what its variant is")]
-pub enum ScheduleError {
-    #[snafu(display(
-        "failed to read the schedule: it is empty; give five fields, such as \"0 3 * * *\", or \"@daily\""
-    ))]
-    Empty,
-    #[snafu(display(
-        "failed to read the schedule {schedule:?}: it has {found} fields; give five (minute, hour, day of month, month, \
-         day of week), such as \"0 3 * * *\""
-    ))]
-    CountFields { schedule: String, found: usize },
-    #[snafu(display("failed to read the schedule {schedule:?}: {field} {value:?} {problem}; allowed: {allowed}"))]
-    ReadField {
-        schedule: String,
-        field: &'static str,
-        /// The part of it that is wrong.
-        value: String,
-        problem: String,
-        allowed: &'static str,
-    },
-    #[snafu(display(
-        "failed to read the schedule {schedule:?}: none of its months has such a day, so it would never run"
-    ))]
-    FindDay { schedule: String },
-    #[snafu(display(
-        "failed to read the schedule {schedule:?}: no such name; allowed: @yearly, @annually, @monthly, @weekly, @daily, \
-         @midnight, @hourly and \"@every 1h30m\""
-    ))]
-    FindName { schedule: String },
-    #[snafu(display(
-        "failed to read the schedule {schedule:?}: {problem}; give hours, minutes and seconds, such as \"@every 1h30m\""
-    ))]
-    ReadInterval { schedule: String, problem: &'static str },
-    #[snafu(display(
-        "failed to accept the schedule {schedule:?}: a backup cannot be due more often than every minute"
-    ))]
-    AcceptInterval { schedule: String },
-    #[snafu(display(
-        "failed to read the schedule {schedule:?}: nothing follows the time zone; give \"CRON_TZ=Europe/Berlin 0 3 * * *\""
-    ))]
-    FindFields { schedule: String },
-    #[snafu(display(
-        "failed to find the time zone {zone:?} of the schedule {schedule:?}; give a name of the IANA database, such as \
-         \"Europe/Berlin\""
-    ))]
-    FindZone { schedule: String, zone: String, source: jiff::Error },
-}
-
-impl Fault for ScheduleError {
-    fn exit(&self) -> Exit {
-        Exit::Usage
-    }
-}
-
 impl FromStr for Schedule {
     type Err = ScheduleError;
 
@@ -206,9 +154,4 @@ fn read_interval(text: &str, interval: &str) -> Result<SignedDuration, ScheduleE
     };
     ensure!(interval >= SHORTEST_INTERVAL, AcceptIntervalSnafu { schedule: excerpt(text) });
     Ok(SignedDuration::from_secs(interval.as_secs()))
-}
-
-/// What an error quotes of a text that may be as long as an object of Kubernetes.
-fn excerpt(text: &str) -> String {
-    text.chars().take(100).collect()
 }

@@ -5,8 +5,8 @@ use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use snafu::ensure;
 
+use super::error::{CountFieldsSnafu, FindDaySnafu, ReadFieldSnafu, ScheduleError, excerpt};
 use super::field::{Bounds, DAY_OF_MONTH, DAY_OF_WEEK, Field, HOUR, MINUTE, MONTH, Wrong};
-use super::{CountFieldsSnafu, FindDaySnafu, ReadFieldSnafu, ScheduleError, excerpt};
 
 /// robfig/cron gives up after as many years.
 const YEARS_SEARCHED: i16 = 5;

@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use super::error::excerpt;
+
 /// What a field is called, which numbers it takes, and the names of these numbers.
 pub(super) struct Bounds {
     pub(super) name: &'static str,
@@ -62,13 +64,12 @@ impl Field {
     pub(super) fn parse(text: &str, bounds: &Bounds) -> Result<Self, Wrong> {
         let mut field = Self::default();
         for part in text.split(',').filter(|part| !part.is_empty()) {
-            let (bits, star) =
-                parse_part(part, bounds).map_err(|problem| Wrong { value: super::excerpt(part), problem })?;
+            let (bits, star) = parse_part(part, bounds).map_err(|problem| Wrong { value: excerpt(part), problem })?;
             field.bits |= bits;
             field.star |= star;
         }
         if field.bits == 0 {
-            return Err(Wrong { value: super::excerpt(text), problem: "takes no number".to_owned() });
+            return Err(Wrong { value: excerpt(text), problem: "takes no number".to_owned() });
         }
         Ok(field)
     }
