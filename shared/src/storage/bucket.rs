@@ -1,7 +1,5 @@
 //! Archives in a bucket of S3 or of a service that speaks its protocol.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
@@ -22,11 +20,9 @@ use snafu::ResultExt;
 use tokio_util::task::TaskTracker;
 
 use super::endpoint::Endpoint;
-use super::error::{BuildSnafu, Error, FindCredentialsSnafu, GetCredentialsSnafu, OpenError, ReachSnafu, Reason};
+use super::error::{BuildSnafu, FindCredentialsSnafu, GetCredentialsSnafu, OpenError, ReachSnafu, Reason};
 use super::http::{BuildProblem, Client as HttpClient, IDLE_TIMEOUT};
-use super::label::Parcel;
 use super::location::S3Settings;
-use super::meter::Meter;
 use super::parts::UploadSizes;
 use super::refusal::{Permission, Refusal, region_of};
 use super::tls::Trust;
@@ -96,12 +92,6 @@ impl Bucket {
 
     fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
-    }
-
-    /// Uploads `file`, whole or not at all.
-    pub(super) async fn put(&self, name: &str, file: &Path, parcel: Parcel, meter: &Arc<Meter>) -> Result<(), Error> {
-        let upload = upload::Upload { bucket: self, key: self.key(name), name, file, parcel, meter };
-        if parcel.content.bytes <= self.sizes.single { upload.whole().await } else { upload.in_parts().await }
     }
 
     /// The digest of a body for the service to check, where it takes one.

@@ -34,19 +34,33 @@ const BUFFER_SIZE: usize = 256 * 1024;
 /// What the archives are, as the Rancher backup operator says it.
 const CONTENT_TYPE: &str = "application/gzip";
 
+impl Bucket {
+    /// Uploads `file`, whole or not at all.
+    pub(in super::super) async fn put(
+        &self,
+        name: &str,
+        file: &Path,
+        parcel: Parcel,
+        meter: &Arc<Meter>,
+    ) -> Result<(), Error> {
+        let upload = Upload { bucket: self, key: self.key(name), name, file, parcel, meter };
+        if parcel.content.bytes <= self.sizes.single { upload.whole().await } else { upload.in_parts().await }
+    }
+}
+
 /// One archive on its way into a bucket.
-pub(super) struct Upload<'a> {
-    pub(super) bucket: &'a Bucket,
-    pub(super) key: String,
-    pub(super) name: &'a str,
-    pub(super) file: &'a Path,
-    pub(super) parcel: Parcel,
-    pub(super) meter: &'a Arc<Meter>,
+struct Upload<'a> {
+    bucket: &'a Bucket,
+    key: String,
+    name: &'a str,
+    file: &'a Path,
+    parcel: Parcel,
+    meter: &'a Arc<Meter>,
 }
 
 impl Upload<'_> {
     /// Sends it as one request.
-    pub(super) async fn whole(self) -> Result<(), Error> {
+    async fn whole(self) -> Result<(), Error> {
         let (algorithm, key) = self.bucket.encryption();
         let part = Part { number: 1, offset: 0, length: self.parcel.content.bytes };
         let request = self.bucket.client.put_object().bucket(&self.bucket.name).key(&self.key);
@@ -63,7 +77,7 @@ impl Upload<'_> {
     }
 
     /// Sends it in parts, and completes the upload once all are there.
-    pub(super) async fn in_parts(self) -> Result<(), Error> {
+    async fn in_parts(self) -> Result<(), Error> {
         self.abort_leftovers().await;
         let unfinished = self.begin().await.map_err(Reason::from).with_context(|_| self.storing())?;
         match self.send_and_complete(&unfinished.id).await {
