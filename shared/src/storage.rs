@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use jiff::Timestamp;
 use snafu::{ResultExt, ensure};
 use tokio::fs::File;
 
@@ -30,6 +29,7 @@ mod error;
 mod folder;
 mod http;
 mod label;
+mod listed;
 mod location;
 mod mark;
 mod meter;
@@ -49,6 +49,7 @@ pub use self::endpoint::EndpointProblem;
 pub use self::error::{BadCopy, Difference, Error, FolderRefusal, FolderRefusalKind, Found, OpenError, Reason};
 pub use self::http::BuildProblem;
 pub use self::label::{Label, Parcel};
+pub use self::listed::Listed;
 pub(crate) use self::location::names_bucket;
 pub use self::location::{Credentials, Location, LocationError, S3Settings};
 pub use self::meter::Progress;
@@ -70,12 +71,6 @@ use self::meter::{Meter, reporting};
 use self::name::{Companion, check_name};
 use crate::digest::Content;
 use crate::nearest::Search;
-
-/// The folder of the default location: where the Rancher backup operator mounts its volume.
-const DEFAULT_FOLDER: &str = "/var/lib/backups";
-
-/// Where the volumes that further places name are mounted, each under its name.
-const DEFAULT_VOLUMES: &str = "/var/lib/drover/volumes";
 
 /// Among how many files or objects of a place the names nearest to a missing one are looked for.
 const MOST_NAMES: usize = 10_000;
@@ -123,19 +118,6 @@ impl Verification {
             found => Self::Differs(found),
         }
     }
-}
-
-/// An archive in a listing.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Listed {
-    /// Its name, without the folder.
-    pub name: String,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// When it was written, where the place tells.
-    pub modified: Option<Timestamp>,
-    /// It is marked as a bad copy, and not read.
-    pub is_bad: bool,
 }
 
 impl Storage {

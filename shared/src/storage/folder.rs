@@ -18,9 +18,9 @@ use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
 
-use super::Listed;
 use super::error::{Error, FolderRefusal, ReadSnafu, Reason, UseLocalFileSnafu};
 use super::label::{Parcel, Recorded};
+use super::listed::Listed;
 use super::meter::Meter;
 use super::name::is_plain;
 use super::opened::Opened;

@@ -5,11 +5,16 @@ use kube::Client;
 use snafu::{ResultExt, Snafu};
 
 use super::default_bucket::{self, DefaultBucketError};
-use super::location::names_bucket;
-use super::{DEFAULT_FOLDER, DEFAULT_VOLUMES, Location, LocationError};
+use super::location::{Location, LocationError, names_bucket};
 use crate::cluster::{self, SecretData};
 use crate::exit::{Exit, Fault};
 use crate::resources::{FurtherLocation, S3Location, StorageLocation};
+
+/// The folder of the default location: where the Rancher backup operator mounts its volume.
+const DEFAULT_FOLDER: &str = "/var/lib/backups";
+
+/// Where the volumes that further places name are mounted, each under its name.
+const DEFAULT_VOLUMES: &str = "/var/lib/drover/volumes";
 
 /// Where archives lie that name no bucket.
 #[derive(Args, Clone, Debug)]

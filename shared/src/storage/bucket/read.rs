@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use snafu::ResultExt;
 
-use super::super::Listed;
 use super::super::error::{Error, ReadSnafu, Reason};
+use super::super::listed::Listed;
 use super::super::name::is_plain;
 use super::super::opened::Opened;
 use super::super::refusal::{Permission, Refusal};
