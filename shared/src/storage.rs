@@ -40,6 +40,7 @@ mod parts;
 mod refusal;
 mod removal;
 mod tls;
+mod tries;
 mod upkeep;
 mod verified;
 
@@ -61,7 +62,7 @@ pub use self::parts::UploadSizes;
 pub use self::refusal::{Permission, Refusal, RefusalKind};
 pub use self::removal::Removal;
 pub use self::tls::{CertificateProblem, install_tls_provider};
-pub use self::verified::{READS, pauses_between_reads};
+pub use self::tries::{READS, pauses_between_reads};
 pub use crate::nearest::Nearest;
 
 use self::bucket::Bucket;

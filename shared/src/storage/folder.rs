@@ -32,9 +32,6 @@ mod partial;
 mod remove;
 mod write;
 
-/// How much is read at once, in bytes: each read is a trip to the pool of blocking threads.
-const BUFFER_SIZE: usize = 256 * 1024;
-
 /// A folder with archives.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
@@ -125,7 +122,7 @@ impl Folder {
     pub(super) async fn open(&self, name: &str) -> Result<Opened, Error> {
         let (file, size) = self.open_file(name).await.context(ReadSnafu { name, place: self.place() })?;
         let (name, place) = (name.to_owned(), self.place());
-        let chunks = ReaderStream::with_capacity(file.take(size), BUFFER_SIZE);
+        let chunks = ReaderStream::with_capacity(file.take(size), write::BUFFER_SIZE);
         let chunks = chunks.map_err(|error| Reason::from(FolderRefusal::of_file(&error)));
         let whole = try_unfold((chunks, 0), move |(mut chunks, got)| async move {
             match chunks.try_next().await? {

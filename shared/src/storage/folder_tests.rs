@@ -7,7 +7,7 @@ use super::*;
 use crate::digest::{Content, Sha256};
 use crate::exit::{Exit, Fault};
 use crate::storage::error::{BadCopy, FolderRefusalKind, Found};
-use crate::storage::verified::STORES;
+use crate::storage::tries::STORES;
 
 struct Scene {
     folder: TempDir,

@@ -6,9 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use snafu::ResultExt;
 use tokio::fs::File;
 
@@ -16,20 +14,10 @@ use super::bucket::Bucket;
 use super::error::{BadCopy, Difference, Error, Found, UseLocalFileSnafu, VerifySnafu};
 use super::label::Parcel;
 use super::meter::Meter;
+use super::tries::{STORES, pauses_between_reads};
 use super::{Location, Place, Storage};
 use crate::digest::Content;
 use crate::exit::{Chain, Exit, Fault};
-
-/// How often an archive is stored in one try.
-pub(super) const STORES: u32 = 3;
-
-/// How often an archive is read that is not what it should be.
-pub const READS: usize = 3;
-
-/// The pauses before it is read again.
-pub fn pauses_between_reads() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::new().with_min_delay(Duration::from_millis(500)).with_max_times(READS - 1).build()
-}
 
 impl Storage {
     /// Writes an archive, reads it back and compares it.

@@ -17,7 +17,7 @@ const LONGEST_LABEL: u64 = 4096;
 
 /// What the label beside the archive `name` says. One that is missing, too long, no regular file or not readable says
 /// nothing: anybody who may write into the folder may have put it there, and it proves nothing anyway.
-pub(in super::super) fn recorded(folder: &Path, name: &str) -> Recorded {
+pub(crate) fn recorded(folder: &Path, name: &str) -> Recorded {
     let text = read_label(&folder.join(Companion::Label.beside(name))).unwrap_or_default();
     Recorded::of_file(&text, name)
 }
@@ -35,7 +35,7 @@ fn read_label(path: &Path) -> io::Result<String> {
 }
 
 /// Writes the label of an archive that has its name, unless it stands there.
-pub(in super::super) fn write_label(folder: &Path, name: &str, parcel: Parcel) -> Result<(), FolderRefusal> {
+pub(crate) fn write_label(folder: &Path, name: &str, parcel: Parcel) -> Result<(), FolderRefusal> {
     if recorded(folder, name).covers(parcel) {
         return Ok(());
     }

@@ -19,9 +19,12 @@ use super::super::error::{
 use super::super::label::Parcel;
 use super::super::meter::Meter;
 use super::super::name::Companion;
-use super::super::verified::{READS, STORES};
-use super::{BUFFER_SIZE, beside, partial};
+use super::super::tries::{READS, STORES};
+use super::{beside, partial};
 use crate::digest::{Content, Hasher};
+
+/// How much is read at once, in bytes: each read is a trip to the pool of blocking threads.
+pub(super) const BUFFER_SIZE: usize = 256 * 1024;
 
 /// One archive on its way into a folder; it blocks, so it runs on a thread of its own.
 pub(super) struct Writing {
