@@ -1,5 +1,6 @@
 //! The connection to the cluster, and what every job asks it.
 
+mod host_name;
 mod objects;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use snafu::{ResultExt, Snafu};
 use tower::util::MapResponseLayer;
 use tracing::warn;
 
+pub use self::host_name::host_name;
 pub use self::objects::{find, list};
 use crate::api::exit_of;
 use crate::clock;
@@ -70,12 +72,6 @@ impl ClusterOptions {
     pub fn lease_settings(&self) -> lease::Settings {
         lease::Settings { duration: Duration::from_secs(self.lease_seconds.into()) }
     }
-}
-
-/// The machine's name, as far as it is known.
-#[must_use]
-pub fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Where Kubernetes puts the token of a pod's ServiceAccount.
