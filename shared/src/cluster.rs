@@ -1,5 +1,6 @@
 //! The connection to the cluster, and what every job asks it.
 
+mod address;
 mod host_name;
 mod objects;
 
@@ -7,7 +8,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::Args;
@@ -20,6 +20,8 @@ use snafu::{ResultExt, Snafu};
 use tower::util::MapResponseLayer;
 use tracing::warn;
 
+pub use self::address::api_server;
+use self::address::note_address;
 pub use self::host_name::host_name;
 pub use self::objects::{find, list};
 use crate::api::exit_of;
@@ -207,27 +209,6 @@ pub fn past_proxies(mut config: Config) -> Config {
     config
 }
 
-/// Where the API server is: a job talks to one, and errors that name it are made far from its configuration.
-static ADDRESS: OnceLock<String> = OnceLock::new();
-
-/// Notes where the API server is, for errors to name it.
-fn note_address(config: &Config) {
-    ADDRESS.get_or_init(|| address(&config.cluster_url));
-}
-
-/// Scheme, host and port of a URL, and nothing that may be secret in it.
-fn address(url: &http::Uri) -> String {
-    let (scheme, host) = (url.scheme_str().unwrap_or("https"), url.host().unwrap_or_default());
-    let port = url.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{scheme}://{host}{port}")
-}
-
-/// The API server in words, with its address where that is known.
-#[must_use]
-pub fn api_server() -> String {
-    ADDRESS.get().map_or_else(|| "the API server".to_owned(), |address| format!("the API server at {address}"))
-}
-
 /// A client that takes the time from each answer.
 ///
 /// # Errors
@@ -345,17 +326,6 @@ const EVENT_NOTE_BYTES: usize = 1_024;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_told_without_what_may_be_secret() {
-        for (url, expected) in [
-            ("https://10.43.0.1:443/", "https://10.43.0.1:443"),
-            ("https://user:secret@rancher.example.com/k8s/clusters/c-1?token=secret", "https://rancher.example.com"),
-            ("http://[::1]:8080", "http://[::1]:8080"),
-        ] {
-            assert_eq!(address(&url.parse().unwrap()), expected);
-        }
-    }
 
     #[test]
     fn what_allows_a_secret_of_another_namespace_is_said_to_the_letter() {
