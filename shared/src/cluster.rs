@@ -1,12 +1,12 @@
 //! The connection to the cluster, and what every job asks it.
 
 mod address;
+mod api_error;
 mod host_name;
 mod objects;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ use tracing::warn;
 
 pub use self::address::api_server;
 use self::address::note_address;
+pub use self::api_error::ApiError;
 pub use self::host_name::host_name;
 pub use self::objects::{find, list};
-use crate::api::exit_of;
 use crate::clock;
-use crate::exit::{Chain, Exit, Fault};
+use crate::exit::{Exit, Fault};
 use crate::lease;
 use crate::resources::DEFAULT_NAMESPACE;
 
@@ -87,53 +87,6 @@ pub(crate) fn is_in_pod() -> bool {
 
 fn is_pod(host: Option<&OsStr>, token: &Path) -> bool {
     host.is_some_and(|host| !host.is_empty()) && token.exists()
-}
-
-/// Why the API server did not do what was asked. It displays the server's own words, once.
-#[derive(Debug)]
-pub struct ApiError(Box<kube::Error>);
-
-impl ApiError {
-    /// The HTTP status, where the server answered.
-    #[must_use]
-    pub fn code(&self) -> Option<u16> {
-        match &*self.0 {
-            kube::Error::Api(status) => Some(status.code),
-            _ => None,
-        }
-    }
-
-    /// Whether a field was applied that the definition in the cluster does not have: the server says so with 500.
-    #[must_use]
-    pub(crate) fn is_undeclared_field(&self) -> bool {
-        matches!(&*self.0, kube::Error::Api(status) if status.message.contains("field not declared in schema"))
-    }
-}
-
-impl From<kube::Error> for ApiError {
-    fn from(error: kube::Error) -> Self {
-        Self(Box::new(error))
-    }
-}
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Chain(self.0.as_ref()).fmt(formatter)
-    }
-}
-
-impl std::error::Error for ApiError {}
-
-impl Fault for ApiError {
-    fn exit(&self) -> Exit {
-        match &*self.0 {
-            kube::Error::Api(_) if self.is_undeclared_field() => Exit::Usage,
-            kube::Error::Api(status) => exit_of(status.code),
-            kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => Exit::Unavailable,
-            kube::Error::InferConfig(_) | kube::Error::Auth(_) | kube::Error::TlsRequired => Exit::Usage,
-            _ => Exit::Failure,
-        }
-    }
 }
 
 /// Why a question to the cluster failed.

@@ -6,7 +6,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-use super::ApiError;
+use super::api_error::ApiError;
 
 /// All objects of a kind.
 ///
