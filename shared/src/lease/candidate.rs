@@ -7,9 +7,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::error::LeaseError;
+use super::held::{Acquired, Lease};
+use super::holder::Holder;
 use super::observation::{Judgement, Observation};
+use super::record::Record;
 use super::renewal::Renewal;
-use super::{Acquired, Holder, Lease, LeaseError, Record};
 
 /// Somebody who wants a lease and does not stand in line for it: what was seen of its holder is kept from one try to the
 /// next, so that a dead one is known as dead although nobody waited for that.

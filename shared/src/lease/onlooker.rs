@@ -1,9 +1,12 @@
 //! Somebody who does not want a lease, and must know whether others hold it.
 
+use k8s_openapi::api::coordination::v1::Lease as LeaseObject;
 use tokio::time::{Instant, sleep};
 
+use super::error::LeaseError;
+use super::holder::Holder;
 use super::observation::{Judgement, Observation};
-use super::{Holder, LeaseError, LeaseObject, Record};
+use super::record::Record;
 
 /// Somebody who looks at a lease and never takes it.
 #[derive(Debug)]

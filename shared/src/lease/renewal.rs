@@ -10,17 +10,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Record, is_race, same_term};
+use super::record::{Record, Term, is_race, same_term};
 use crate::exit::Chain;
 use crate::{clock, task};
-
-/// A record that is ours, and when the request that made it so was sent: the earliest time from which anybody can have
-/// seen it.
-#[derive(Debug)]
-pub(super) struct Term {
-    pub(super) lease: LeaseObject,
-    pub(super) renewed: Instant,
-}
 
 /// The task that renews.
 #[derive(Debug)]
