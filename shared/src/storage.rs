@@ -21,7 +21,6 @@ use futures::{StreamExt, TryStreamExt};
 use snafu::{ResultExt, ensure};
 use tokio::fs::File;
 
-mod beside;
 mod bucket;
 mod default_bucket;
 mod endpoint;
@@ -44,10 +43,10 @@ mod tries;
 mod upkeep;
 mod verified;
 
-pub use self::beside::{mac_beside, record_beside};
 pub use self::default_bucket::{CHARTS_SECRET, DefaultBucketError, credential_secret};
 pub use self::endpoint::EndpointProblem;
 pub use self::error::{BadCopy, Difference, Error, FolderRefusal, FolderRefusalKind, Found, OpenError, Reason};
+pub use self::folder::beside::{mac_beside, record_beside};
 pub use self::http::BuildProblem;
 pub use self::label::{Label, Parcel};
 pub use self::listed::Listed;
