@@ -8,20 +8,20 @@ use std::fmt;
 pub(crate) enum Again {
     /// On the command line.
     #[default]
-    ByCommand,
+    Command,
     /// By a plan on the command line, which restores nothing.
-    ByPlan,
+    Plan,
     /// By a Restore.
-    ByRestore,
+    Restore,
 }
 
 impl fmt::Display for Again {
     /// Continues a sentence that says what is to be done before.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::ByCommand => "run the restore again",
-            Self::ByPlan => "run the plan again",
-            Self::ByRestore => "delete this Restore and apply it again",
+            Self::Command => "run the restore again",
+            Self::Plan => "run the plan again",
+            Self::Restore => "delete this Restore and apply it again",
         })
     }
 }
@@ -30,8 +30,8 @@ impl Again {
     /// How something is asked for: by what the Restore has to have, or by an option of the command line.
     pub(crate) const fn asking<'a>(self, of_restore: &'a str, option: &'a str) -> &'a str {
         match self {
-            Self::ByCommand | Self::ByPlan => option,
-            Self::ByRestore => of_restore,
+            Self::Command | Self::Plan => option,
+            Self::Restore => of_restore,
         }
     }
 }
@@ -44,8 +44,8 @@ mod tests {
     fn a_restore_runs_once_and_a_command_as_often_as_somebody_likes() {
         let words =
             |again: Again| format!("{again} with {}", again.asking("spec.ignoreErrors: true", "--ignore-errors"));
-        assert_eq!(words(Again::ByCommand), "run the restore again with --ignore-errors");
-        assert_eq!(words(Again::ByPlan), "run the plan again with --ignore-errors");
-        assert_eq!(words(Again::ByRestore), "delete this Restore and apply it again with spec.ignoreErrors: true");
+        assert_eq!(words(Again::Command), "run the restore again with --ignore-errors");
+        assert_eq!(words(Again::Plan), "run the plan again with --ignore-errors");
+        assert_eq!(words(Again::Restore), "delete this Restore and apply it again with spec.ignoreErrors: true");
     }
 }

@@ -107,7 +107,7 @@ pub(crate) async fn inspect(inspecting: Inspecting) -> Result<(), Failure> {
 /// `restore plan`.
 pub(crate) async fn plan(restoring: Restoring) -> Result<(), Failure> {
     let (begun, output) = (Moment::now(), restoring.reading.output);
-    let restoration = prepare(restoring, Again::ByPlan, begun).await?;
+    let restoration = prepare(restoring, Again::Plan, begun).await?;
     let finished = progress::telling(&restoration.gauge(), Box::pin(restoration.plan())).await?;
     show(&finished, output, Mode::Plan)?;
     Ok(())
@@ -120,7 +120,7 @@ pub(crate) async fn apply(applying: Applying, shutdown: &CancellationToken) -> R
     let (output, ignore_errors) = (restoring.reading.output, restoring.wishes.ignore_errors);
     let (namespace, file) = (restoring.wishes.namespace.clone(), restoring.reading.file.clone());
     let ending = ending_of(restoring.context.as_deref(), &namespace);
-    let restoration = prepare(restoring, Again::ByCommand, begun).await.map_err(|failure| unchanged(&failure))?;
+    let restoration = prepare(restoring, Again::Command, begun).await.map_err(|failure| unchanged(&failure))?;
     let turn = take_turn(restoration.server().client(), &namespace, shutdown).await;
     let turn = turn.map_err(|failure| unchanged(&failure))?;
     // Before the first write: what one that was killed left behind would exempt this one too, which nobody asked for.
@@ -248,7 +248,7 @@ async fn prepare(restoring: Restoring, again: Again, begun: Moment) -> Result<Re
     let proof = prove(server.client(), &file, spool.sha256(), unsealing.configuration()).await?;
     let note = proof.told();
     // What a plan prints follows at once; what an apply prints comes when all is written.
-    if let (Some(note), Again::ByCommand) = (&note, again) {
+    if let (Some(note), Again::Command) = (&note, again) {
         tracing::warn!("{note}");
     }
     proof.demand(&filename, wished.require_authentic.then(|| "--require".to_owned()))?;

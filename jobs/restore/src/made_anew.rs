@@ -230,11 +230,11 @@ mod tests {
     #[test]
     fn the_way_out_is_named_with_what_is_lost() {
         let words = |again| way_out(again, ("apps", "deployments"), "home", "web");
-        let (command, restore) = (words(Again::ByCommand), words(Again::ByRestore));
+        let (command, restore) = (words(Again::Command), words(Again::Restore));
         assert!(command.starts_with("run the restore again with --recreate deployments.apps/home/web, "), "{command}");
         let expected = "delete this Restore and apply it again with the annotation drover.dev/recreate: deployments.apps/home/web, ";
         assert!(restore.starts_with(expected) && restore.contains("its pods"), "{restore}");
-        let words = way_out(Again::ByRestore, ("", "persistentvolumeclaims"), "home", "data");
+        let words = way_out(Again::Restore, ("", "persistentvolumeclaims"), "home", "data");
         assert!(words.contains("never") && !words.contains(ANNOTATION), "{words}");
     }
 

@@ -356,7 +356,7 @@ mod tests {
         ]}});
         let seen = Seen::of(&Shape::split(object.to_string().as_bytes()).unwrap());
         assert!(seen.leaves);
-        let reason = hindrance("a", &seen, Again::ByRestore);
+        let reason = hindrance("a", &seen, Again::Restore);
         assert!(
             reason.contains("after 60 s: some remain; x.io/y in 1 of them; when it is gone, delete this"),
             "{reason}"
@@ -367,6 +367,6 @@ mod tests {
     fn a_namespace_that_says_nothing_is_told_of_all_the_same() {
         let seen = Seen::of(&Shape::split(b"{}").unwrap());
         assert_eq!(seen, Seen::default());
-        assert!(hindrance("a", &seen, Again::ByRestore).contains("Kubernetes does not say"));
+        assert!(hindrance("a", &seen, Again::Restore).contains("Kubernetes does not say"));
     }
 }

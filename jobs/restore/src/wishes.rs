@@ -86,7 +86,7 @@ impl Wishes {
             require_authentic: annotation(restore, REQUIRE_ANNOTATION, "authentic")?,
             exempt: exempt(restore)?,
             recreate: recreate(restore)?,
-            again: Again::ByRestore,
+            again: Again::Restore,
         })
     }
 }

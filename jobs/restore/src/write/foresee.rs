@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn what_is_going_is_waited_for() {
-        let again = crate::again::Again::ByCommand;
+        let again = crate::again::Again::Command;
         let going = WriteError::BeingDeleted { held: "its end".to_owned(), again };
         assert!(matches!(told(&going), Told::Uncertain(words) if words.contains("waits for its end")));
         assert_eq!(told(&WriteError::Contended { again }), Told::Nothing);
