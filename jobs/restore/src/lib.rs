@@ -10,60 +10,16 @@
 //!
 //! Memory holds a few bytes for each object of the archive and no list of objects: they lie in the spool's temporary file.
 
-mod account;
-mod again;
-mod archive;
-mod authenticity;
-mod away;
-mod causes;
-mod chosen;
-mod cluster_job;
-mod cluster_report;
-mod compare;
-mod controllers;
-mod copies;
-mod definitions;
-mod discovery;
-mod entries;
-mod establish;
-mod exclusive;
-mod exemption;
-mod facts;
-mod fetch;
-mod file_name;
-mod finalizers;
-mod ground;
-mod inspect;
-mod line;
-mod list;
-mod live;
-mod local;
-mod made_anew;
-mod namespaces;
-mod order;
-mod outcome;
-mod pages;
+mod api;
+mod apply;
+mod command_line;
+mod job;
+mod objects;
 mod plan;
-mod progress;
 mod prune;
-mod recorded;
-mod registrations;
 mod report;
-mod request;
 mod restoration;
-mod selected;
-mod server_owned;
-mod shape;
-mod special_cases;
-mod stages;
-mod stored_report;
-mod twins;
-mod types;
-mod unchanged;
-mod unselected;
-mod waiting;
-mod wishes;
-mod write;
+mod survey;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,9 +35,9 @@ use drover::telemetry::TelemetryOptions;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::exemption::configuration_name;
-use crate::made_anew::{Named, ObjectName};
-use crate::wishes::{Prune, Wishes};
+use crate::apply::exemption::configuration_name;
+use crate::plan::made_anew::{Named, ObjectName};
+use crate::plan::wishes::{Prune, Wishes};
 
 /// Restores Kubernetes objects from an archive of drover or of the Rancher backup operator.
 ///
@@ -186,7 +142,7 @@ enum Command {
     /// meanwhile, or in a file beside the archive where the cluster has no such namespace.
     Apply(Applying),
     /// Shows the archives that lie at a place, the newest first.
-    List(list::Listing),
+    List(crate::command_line::list::Listing),
     /// Shows what became of every object of a Restore, as `apply` shows it.
     Report(Reporting),
     /// Ends the exemption from admission webhooks that a restore left behind which was killed.
@@ -363,13 +319,13 @@ enum Output {
 pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), Failure> {
     let Args { command, job, telemetry: _ } = args;
     match command {
-        Some(Command::Inspect(inspecting)) => local::inspect(inspecting).await,
-        Some(Command::Plan(restoring)) => local::plan(restoring).await,
-        Some(Command::Apply(applying)) => local::apply(applying, &shutdown).await,
-        Some(Command::List(listing)) => list::list(listing).await,
-        Some(Command::Report(reporting)) => local::report(reporting).await,
-        Some(Command::Unexempt(unexempting)) => local::unexempt(unexempting, &shutdown).await,
-        None => cluster_job::restore_all(job, &shutdown).await,
+        Some(Command::Inspect(inspecting)) => crate::command_line::local::inspect(inspecting).await,
+        Some(Command::Plan(restoring)) => crate::command_line::local::plan(restoring).await,
+        Some(Command::Apply(applying)) => crate::command_line::local::apply(applying, &shutdown).await,
+        Some(Command::List(listing)) => crate::command_line::list::list(listing).await,
+        Some(Command::Report(reporting)) => crate::command_line::local::report(reporting).await,
+        Some(Command::Unexempt(unexempting)) => crate::command_line::local::unexempt(unexempting, &shutdown).await,
+        None => crate::job::cluster_job::restore_all(job, &shutdown).await,
     }
 }
 

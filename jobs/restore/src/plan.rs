@@ -1,12 +1,15 @@
 //! What a restore does with each object: decided before anything is written, from what was seen and nothing else.
 
+pub(crate) mod made_anew;
+pub(crate) mod wishes;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::compare::UidMark;
-use crate::facts::{Facts, OwnerIndex, Position};
-use crate::live::{Live, Presence};
-use crate::special_cases::{OURS, SpecialCase, Treatment};
+use crate::objects::compare::UidMark;
+use crate::objects::special_cases::{OURS, SpecialCase, Treatment};
+use crate::survey::archive::facts::{Facts, OwnerIndex, Position};
+use crate::survey::live::{Live, Presence};
 
 /// What becomes of one object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

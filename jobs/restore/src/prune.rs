@@ -12,21 +12,21 @@ mod deletion;
 mod doubts;
 mod execute;
 mod inside;
+pub(crate) mod plan;
 mod together;
 mod usage;
-mod verdict;
 
 pub(crate) use self::doubts::Doubts;
 pub(crate) use self::execute::{execute, foreseen};
 pub(crate) use self::usage::Usage;
-pub(crate) use self::verdict::PrunePlan;
+pub(crate) use crate::prune::plan::PrunePlan;
 
 use std::sync::Arc;
 
 use drover::archive::Key;
 use jiff::Timestamp;
 
-use crate::types::Type;
+use crate::survey::types::Type;
 
 /// A live object that the archive's ResourceSet selects and the archive lacks.
 #[derive(Clone, Debug)]

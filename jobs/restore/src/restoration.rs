@@ -23,21 +23,24 @@ use tokio_util::sync::CancellationToken;
 use self::foresight::Foresight;
 use self::owned::Owned;
 use self::survey::{Surveyed, warn_of_unaccounted};
-use crate::archive::Archive;
-use crate::away::{Part, Register};
-use crate::controllers::{Controllers, ControllersError, Foreseen, Hold};
-use crate::copies::Copies;
-use crate::definitions::Definition;
-use crate::facts::{Facts, Position};
-use crate::ground::Ground;
-use crate::outcome::{Outcome, Outside, Results};
-use crate::progress::{Doing, Gauge};
+use crate::api::request::Server;
+use crate::apply::away::{Part, Register};
+use crate::apply::controllers::{Controllers, ControllersError, Foreseen, Hold};
+use crate::apply::copies::Copies;
+use crate::apply::write::{OwnerUids, WriteError, Writer};
+use crate::apply::{establish, exemption, stages};
+use crate::objects::definitions::Definition;
+use crate::plan::made_anew;
+use crate::plan::wishes::Wishes;
 use crate::prune::Candidate;
-use crate::request::Server;
-use crate::types::{Type, Types};
-use crate::wishes::Wishes;
-use crate::write::{OwnerUids, WriteError, Writer};
-use crate::{establish, exemption, made_anew, report, stages, unselected};
+use crate::report::outcome::{Outcome, Outside, Results};
+use crate::report::progress::{Doing, Gauge};
+use crate::report::results;
+use crate::survey::archive::facts::{Facts, Position};
+use crate::survey::archive::part::Archive;
+use crate::survey::archive::unselected;
+use crate::survey::ground::Ground;
+use crate::survey::types::{Type, Types};
 
 /// A restore of one archive into one cluster.
 #[derive(Clone)]
@@ -317,7 +320,7 @@ impl Restoration {
 
 /// Whether a plan writes or deletes anything.
 fn writes(finished: &Finished) -> bool {
-    let counts = report::counts(finished);
+    let counts = results::counts(finished);
     [Outcome::Created, Outcome::Updated, Outcome::Pruned].into_iter().any(|outcome| counts.of(outcome) > 0)
 }
 

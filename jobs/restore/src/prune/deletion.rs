@@ -5,10 +5,10 @@ use drover::exit::Chain;
 use serde_json::json;
 
 use super::Candidate;
-use crate::finalizers::{self, is_kubernetes_own};
-use crate::outcome::{Outcome, Result as ObjectResult};
-use crate::request::Server;
-use crate::shape::Shape;
+use crate::api::request::Server;
+use crate::apply::finalizers::{self, is_kubernetes_own};
+use crate::objects::shape::Shape;
+use crate::report::outcome::{Outcome, Result as ObjectResult};
 
 /// What is known of an object that is to go.
 #[derive(Debug)]

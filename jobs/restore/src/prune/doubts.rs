@@ -53,8 +53,8 @@ impl Doubts {
 mod tests {
     use jiff::SignedDuration;
 
-    use super::super::verdict::tests::candidate;
     use super::*;
+    use crate::prune::plan::tests::candidate;
 
     fn noon() -> Timestamp {
         "2026-11-23T12:00:00Z".parse().unwrap()

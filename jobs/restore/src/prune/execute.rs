@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::deletion::{self, Left};
 use super::inside::Inside;
 use super::usage::use_of_namespace;
-use super::verdict::Verdict;
 use super::{Candidate, Doubts, PrunePlan};
-use crate::finalizers;
-use crate::made_anew::ObjectName;
-use crate::outcome::{Outcome, Outside, Result as ObjectResult};
-use crate::progress::{Doing, Gauge, Progress, Wait};
-use crate::request::Server;
+use crate::api::request::Server;
+use crate::apply::finalizers;
+use crate::plan::made_anew::ObjectName;
+use crate::prune::plan::Verdict;
+use crate::report::outcome::{Outcome, Outside, Result as ObjectResult};
+use crate::report::progress::{Doing, Gauge, Progress, Wait};
 
 /// Between two looks at objects that are on their way out.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -12,11 +12,11 @@ use drover::object::ListPage;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Doubts;
-use crate::discovery;
-use crate::pages::pages_in;
-use crate::request::Server;
-use crate::shape::Shape;
-use crate::types::Type;
+use crate::api::discovery;
+use crate::api::pages::pages_in;
+use crate::api::request::Server;
+use crate::objects::shape::Shape;
+use crate::survey::types::Type;
 
 /// Types of which nobody misses an object: Kubernetes makes them at every turn, also of the prune itself.
 const OF_NO_CONCERN: [(&str, &str); 2] = [("", "events"), ("events.k8s.io", "events")];

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Candidate;
-use super::verdict::Verdict;
+use crate::prune::plan::Verdict;
 
 /// Where to find a candidate by what others say of it.
 struct Index<'a> {
@@ -81,8 +81,8 @@ impl<'a> Index<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::verdict::tests::candidate;
     use super::*;
+    use crate::prune::plan::tests::candidate;
 
     fn owned(name: &str, owner: &str) -> Candidate {
         Candidate { owners: vec![format!("uid of {owner}")], ..candidate("", "secrets", "shop", name) }

@@ -10,10 +10,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use snafu::{ResultExt, Snafu};
 
 use super::Candidate;
-use crate::away::{Away, Register, Unseen};
-use crate::pages::pages;
-use crate::request::Server;
-use crate::types::{Type, Types};
+use crate::api::pages::pages;
+use crate::api::request::Server;
+use crate::apply::away::{Away, Register, Unseen};
+use crate::survey::types::{Type, Types};
 
 /// Namespaces and definitions looked at at the same time.
 const LOOKS_AT_ONCE: usize = 8;

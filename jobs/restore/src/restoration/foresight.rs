@@ -9,11 +9,13 @@ use drover::resources::ResourceSet;
 use super::pruning::not_pruned;
 use super::survey::{Surveyed, warn_of_unaccounted};
 use super::{Finished, Restoration};
-use crate::definitions::Definition;
-use crate::outcome::Results;
-use crate::selected::Selection;
-use crate::types::{Type, Types};
-use crate::{made_anew, prune, stages};
+use crate::apply::stages;
+use crate::objects::definitions::Definition;
+use crate::plan::made_anew;
+use crate::prune;
+use crate::report::outcome::Results;
+use crate::survey::selected::Selection;
+use crate::survey::types::{Type, Types};
 
 /// What would be done.
 pub(super) struct Foresight {

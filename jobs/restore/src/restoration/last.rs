@@ -7,10 +7,10 @@ use drover::exit::Failure;
 use tokio_util::sync::CancellationToken;
 
 use super::{Finished, Restoration};
-use crate::outcome::Results;
-use crate::progress::Doing;
-use crate::registrations::Unserved;
-use crate::selected::Selection;
+use crate::apply::registrations::Unserved;
+use crate::report::outcome::Results;
+use crate::report::progress::Doing;
+use crate::survey::selected::Selection;
 
 impl Restoration {
     /// Writes what hands requests over to other servers, once what serves it is ready; then what it owns names it. A restore

@@ -8,13 +8,13 @@ use drover::exit::Chain;
 use tokio_util::sync::CancellationToken;
 
 use super::{Finished, Restoration};
-use crate::archive::Archive;
-use crate::facts::{Facts, OwnerIndex, Position};
-use crate::live::{self, LiveError};
-use crate::outcome::{Outcome, Results};
-use crate::stages;
-use crate::types::Type;
-use crate::write::OwnerUids;
+use crate::apply::stages;
+use crate::apply::write::OwnerUids;
+use crate::report::outcome::{Outcome, Results};
+use crate::survey::archive::facts::{Facts, OwnerIndex, Position};
+use crate::survey::archive::part::Archive;
+use crate::survey::live::{self, LiveError};
+use crate::survey::types::Type;
 
 /// Objects of one part that name an owner of a later one, by position.
 pub(crate) struct Owned {

@@ -7,13 +7,13 @@ use drover::exit::Failure;
 use tokio_util::sync::CancellationToken;
 
 use super::{Finished, Restoration, Surveyed};
-use crate::facts::Place;
-use crate::namespaces;
-use crate::outcome::{Outcome, Outside, Result as ObjectResult};
+use crate::apply::namespaces;
+use crate::objects::special_cases::OURS;
 use crate::prune::{self, Candidate, Doubts, PrunePlan, Usage};
-use crate::selected::Selection;
-use crate::special_cases::OURS;
-use crate::types::{Type, Types};
+use crate::report::outcome::{Outcome, Outside, Result as ObjectResult};
+use crate::survey::archive::facts::Place;
+use crate::survey::selected::Selection;
+use crate::survey::types::{Type, Types};
 
 impl Restoration {
     /// What is deleted and what is not: decided before the first object is written.
@@ -56,7 +56,7 @@ impl Restoration {
 
     /// Whether the whole archive is there, so that what it lacks may go.
     pub(super) fn is_whole(&self, finished: &Finished) -> bool {
-        let counts = crate::report::counts(finished);
+        let counts = crate::report::results::counts(finished);
         counts.of(Outcome::Untouched) == 0 && (counts.of(Outcome::Failed) == 0 || self.wishes.ignore_errors)
     }
 }

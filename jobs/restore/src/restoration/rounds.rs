@@ -11,11 +11,11 @@ use drover::task;
 use tokio_util::sync::CancellationToken;
 
 use super::{Finished, Restoration};
-use crate::archive::{Archive, is_same_object};
-use crate::controllers::{Controllers, Guard, Hold, Watched};
-use crate::facts::Position;
-use crate::outcome::{Outcome, Outside, Result as ObjectResult, Results};
-use crate::progress::Doing;
+use crate::apply::controllers::{Controllers, Guard, Hold, Watched};
+use crate::report::outcome::{Outcome, Outside, Result as ObjectResult, Results};
+use crate::report::progress::Doing;
+use crate::survey::archive::facts::Position;
+use crate::survey::archive::part::{Archive, is_same_object};
 
 impl Restoration {
     /// Scales the controllers down and writes everything, in as many rounds as it takes.

@@ -8,19 +8,20 @@ use drover::task;
 use snafu::{ResultExt, Snafu};
 
 use super::Restoration;
-use crate::account::Account;
-use crate::again::Again;
-use crate::archive::{Archive, ArchiveError};
-use crate::definitions::Definition;
-use crate::facts::{Facts, Position};
-use crate::inspect::type_title;
-use crate::live::{Live, Scope};
-use crate::namespaces::{Met, Needs};
+use crate::api::discovery;
+use crate::apply::controllers;
+use crate::apply::namespaces::{Met, Needs};
+use crate::objects::definitions::Definition;
 use crate::plan::Plan;
 use crate::prune::Candidate;
-use crate::selected::Selection;
-use crate::types::Types;
-use crate::{controllers, discovery};
+use crate::report::again::Again;
+use crate::survey::archive::account::Account;
+use crate::survey::archive::facts::{Facts, Position};
+use crate::survey::archive::inspect::type_title;
+use crate::survey::archive::part::{Archive, ArchiveError};
+use crate::survey::live::{Live, Scope};
+use crate::survey::selected::Selection;
+use crate::survey::types::Types;
 
 /// Why a restore did not begin.
 #[derive(Debug, Snafu)]

@@ -9,12 +9,12 @@ use drover::task;
 use futures::{StreamExt, stream};
 
 use super::{Finished, Restoration, Surveyed};
-use crate::archive::Archive;
-use crate::facts::Position;
-use crate::outcome::Results;
+use crate::apply::write::OwnerUids;
 use crate::plan::Action;
-use crate::progress::{Doing, Progress};
-use crate::write::OwnerUids;
+use crate::report::outcome::Results;
+use crate::report::progress::{Doing, Progress};
+use crate::survey::archive::facts::Position;
+use crate::survey::archive::part::Archive;
 
 impl Restoration {
     /// Asks the server about each update of the three parts, and says in their results what it comes to. What is created is
