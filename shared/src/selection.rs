@@ -8,6 +8,7 @@
 
 mod discovery;
 mod error;
+mod facts;
 mod labels;
 mod matcher;
 mod pattern;
@@ -18,46 +19,11 @@ mod tests;
 
 pub use discovery::{Discovery, Unavailable, group_of};
 pub use error::PlanError;
+pub use facts::Facts;
 pub use pattern::{Pattern, PatternError};
 pub use plan::{Plan, Request, TypePlan, Unknown, plan};
 pub use resource_type::{ResourceType, segment};
 
+pub(crate) use error::excerpt;
 pub(crate) use matcher::is_api_version;
 pub(crate) use plan::field_condition;
-
-use crate::object::Object;
-
-/// What a selector looks at in an object.
-pub trait Facts {
-    /// The object's name.
-    fn name(&self) -> &str;
-    /// Its namespace, where it has one.
-    fn namespace(&self) -> Option<&str>;
-    /// The value of a label.
-    fn label(&self, key: &str) -> Option<String>;
-    /// The scalar at a dotted path such as `status.phase`, as text.
-    fn field(&self, path: &str) -> Option<String>;
-}
-
-impl Facts for Object<'_> {
-    fn name(&self) -> &str {
-        self.name()
-    }
-
-    fn namespace(&self) -> Option<&str> {
-        self.namespace()
-    }
-
-    fn label(&self, key: &str) -> Option<String> {
-        self.labels().ok()?.remove(key)
-    }
-
-    fn field(&self, path: &str) -> Option<String> {
-        self.field(path)
-    }
-}
-
-/// What an error quotes of a text that may be as long as an object of Kubernetes.
-pub(crate) fn excerpt(text: &str) -> String {
-    text.chars().take(100).collect()
-}

@@ -56,3 +56,8 @@ impl Fault for PlanError {
         Exit::Usage
     }
 }
+
+/// What an error quotes of a text that may be as long as an object of Kubernetes.
+pub(crate) fn excerpt(text: &str) -> String {
+    text.chars().take(100).collect()
+}

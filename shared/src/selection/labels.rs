@@ -3,7 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::core::{Expression, Selector};
 
-use super::Facts;
+use super::error::excerpt;
+use super::facts::Facts;
 
 /// Conditions that must all hold; none of them: all objects.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -69,7 +70,7 @@ fn expression(requirement: &LabelSelectorRequirement) -> Result<Expression, Wron
 }
 
 fn wrong<T>(value: &str, problem: &'static str) -> Result<T, Wrong> {
-    Err((super::excerpt(value), problem))
+    Err((excerpt(value), problem))
 }
 
 /// A name of up to 63 characters, with a DNS name and a slash in front or without.

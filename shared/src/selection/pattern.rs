@@ -6,6 +6,7 @@
 //! that the crate can read in one way only. No crate does this.
 
 mod class;
+mod error;
 mod escape;
 mod scanner;
 #[cfg(test)]
@@ -13,6 +14,8 @@ mod tests;
 mod translate;
 
 use regex::{Regex, RegexBuilder};
+
+pub use self::error::PatternError;
 
 /// A compiled regexp, searched unanchored.
 #[derive(Clone, Debug)]
@@ -23,15 +26,6 @@ enum Kind {
     /// `.` alone stands for all.
     Everything,
     Search(Regex),
-}
-
-/// Why a pattern cannot be read.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PatternError {
-    /// The character at which it goes wrong, counted from 1.
-    pub position: usize,
-    /// What is wrong with it.
-    pub problem: &'static str,
 }
 
 impl Pattern {
