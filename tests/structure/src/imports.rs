@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
-use syn::{Attribute, ImplItemFn, Item, ItemUse, Macro, UseTree};
+use syn::{Attribute, ImplItemFn, Item, ItemUse, Macro, UseTree, Visibility};
 
 use crate::source::{attributes, is_test};
 
@@ -65,8 +65,11 @@ impl Imports {
                 }
                 TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
                 TokenTree::Group(group) => {
+                    let is_visibility = matches!(path.last().map(String::as_str), Some("pub" | "visibility"));
                     self.keep(&mut path);
-                    self.scan(group.stream());
+                    if !is_visibility {
+                        self.scan(group.stream());
+                    }
                 }
                 _ => self.keep(&mut path),
             }
@@ -104,6 +107,9 @@ impl<'a> Visit<'a> for Imports {
         self.keep(&mut path.segments.iter().map(|segment| segment.ident.to_string()).collect());
         visit::visit_path(self, path);
     }
+
+    /// Who may see something is no import.
+    fn visit_visibility(&mut self, _visibility: &'a Visibility) {}
 
     fn visit_macro(&mut self, call: &'a Macro) {
         self.scan(call.tokens.clone());

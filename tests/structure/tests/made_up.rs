@@ -85,6 +85,16 @@ fn what_tests_import_is_no_import() {
     assert_eq!(circles_of(&files), [""; 0]);
 }
 
+#[test]
+fn who_may_see_something_is_no_import() {
+    let files = [
+        ("lib.rs", "mod whole;"),
+        ("whole.rs", "mod part; pub use part::Part;"),
+        ("whole/part.rs", "#[made(visibility(pub(in crate::whole)))] pub(in crate::whole) struct Part;"),
+    ];
+    assert_eq!(circles_of(&files), [""; 0]);
+}
+
 fn figure(house: &House, what: &str) -> Vec<String> {
     figures::all(house).into_iter().find(|figure| figure.what.contains(what)).unwrap().details
 }
