@@ -3,3 +3,4 @@
 pub(crate) mod discovery;
 pub(crate) mod pages;
 pub(crate) mod request;
+pub(crate) mod words;

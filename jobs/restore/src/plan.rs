@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::objects::compare::UidMark;
-use crate::objects::special_cases::{OURS, SpecialCase, Treatment};
+use crate::objects::special_case::{SpecialCase, Treatment};
+use crate::objects::special_cases::OURS;
 use crate::survey::archive::facts::{Facts, OwnerIndex, Position};
 use crate::survey::live::{Live, Presence};
 

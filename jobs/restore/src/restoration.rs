@@ -4,9 +4,12 @@
 //! What is written is decided when the controllers are down ([`rounds`]); whether they are scaled down at all, before
 //! ([`foresight`]).
 
+mod finished;
 mod foresight;
+mod inputs;
 mod last;
 mod owned;
+pub(crate) mod owned_later;
 mod pruning;
 mod rounds;
 mod survey;
@@ -20,12 +23,13 @@ use drover::exit::Failure;
 use drover::resources::ResourceSet;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::finished::Finished;
 use self::foresight::Foresight;
-use self::owned::Owned;
+pub(crate) use self::inputs::Restoration;
 use self::survey::{Surveyed, warn_of_unaccounted};
 use crate::api::request::Server;
 use crate::apply::away::{Part, Register};
-use crate::apply::controllers::{Controllers, ControllersError, Foreseen, Hold};
+use crate::apply::controllers::{Controllers, ControllersError, Hold};
 use crate::apply::copies::Copies;
 use crate::apply::write::{OwnerUids, WriteError, Writer};
 use crate::apply::{establish, exemption, stages};
@@ -33,7 +37,7 @@ use crate::objects::definitions::Definition;
 use crate::plan::made_anew;
 use crate::plan::wishes::Wishes;
 use crate::prune::Candidate;
-use crate::report::outcome::{Outcome, Outside, Results};
+use crate::report::outcome::{Outcome, Results};
 use crate::report::progress::{Doing, Gauge};
 use crate::report::results;
 use crate::survey::archive::facts::{Facts, Position};
@@ -41,68 +45,6 @@ use crate::survey::archive::part::Archive;
 use crate::survey::archive::unselected;
 use crate::survey::ground::Ground;
 use crate::survey::types::{Type, Types};
-
-/// A restore of one archive into one cluster.
-#[derive(Clone)]
-pub(crate) struct Restoration {
-    server: Arc<Server>,
-    spool: Arc<Spool>,
-    definitions: Arc<Archive>,
-    rest: Arc<Archive>,
-    registrations: Arc<Archive>,
-    wishes: Wishes,
-    ground: Arc<Ground>,
-    at_once: usize,
-    gauge: Arc<Gauge>,
-    away: Arc<Register>,
-    /// What is to be said of the archive.
-    notes: Vec<String>,
-    copies: Arc<Copies>,
-}
-
-/// What a restore came to.
-#[derive(Default)]
-pub(crate) struct Finished {
-    /// The parts of the archive, each with its results.
-    pub(crate) parts: Vec<(Arc<Archive>, Results)>,
-    /// What became of objects that the archive does not hold.
-    pub(crate) outside: Vec<Outside>,
-    /// Why it ended early, if the server stopped answering.
-    pub(crate) lost: Option<WriteError>,
-    /// The controllers that would be scaled down; of a plan.
-    pub(crate) controllers: Vec<Foreseen>,
-    /// Why controllers are still scaled down, if they are.
-    pub(crate) left_down: Option<ControllersError>,
-    /// Why it ended early, if controllers did not stay down.
-    pub(crate) given_up: Option<ControllersError>,
-    /// Why it ended early, if anything else kept it from going on after it had begun.
-    pub(crate) failed: Option<Failure>,
-    /// What is to be said of it as a whole.
-    pub(crate) notes: Vec<String>,
-    /// What is to be said of objects that the archive's ResourceSet does not select, if there are any.
-    pub(crate) from_elsewhere: Option<String>,
-    /// What is to name owners that are written after it.
-    pub(crate) owned: Vec<Owned>,
-}
-
-impl Finished {
-    /// The same, with more to be said of it.
-    pub(crate) fn noting(mut self, notes: impl IntoIterator<Item = String>) -> Self {
-        self.notes.extend(notes);
-        self
-    }
-
-    /// The same, with what the archive does not hold by type and name: it came in the order in which it ended.
-    pub(crate) fn in_order(mut self) -> Self {
-        self.outside.sort_by(|one, other| one.key.cmp(&other.key));
-        self
-    }
-
-    /// All that is to be said of it as a whole.
-    pub(crate) fn said(&self) -> impl Iterator<Item = &String> {
-        self.notes.iter().chain(&self.from_elsewhere)
-    }
-}
 
 impl Restoration {
     /// Prepares; nothing is asked or written yet. At most `in_flight` objects are written at a time.
@@ -217,7 +159,7 @@ impl Restoration {
 
     /// The same while these controllers are held down.
     fn holding(&self, controllers: &Controllers, hold: &Hold) -> Self {
-        Self { ground: Arc::new(self.ground.holding(controllers, hold.by())), ..self.clone() }
+        Self { ground: Arc::new(self.ground.holding(controllers.places(), hold.by())), ..self.clone() }
     }
 
     /// What a restore comes to that was stopped before its first write; what comes last is not part of it.

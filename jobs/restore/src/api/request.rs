@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drover::api::{Limits, Request, RequestError, RestClient};
+use futures::future::BoxFuture;
 use http::Method;
 use kube::Client;
 
 use crate::apply::away::is_of_another_server;
-use crate::apply::exemption::Exemption;
 use crate::objects::server_owned::may_be_assigned_later;
 
 /// Each try may take as long as the API server gives itself. Eight of them give up after about half a minute.
@@ -29,6 +29,21 @@ pub(crate) fn is_transient(error: &RequestError) -> bool {
     of_assigning.unwrap_or_else(|| error.is_transient())
 }
 
+/// What keeps webhooks from being asked about writes. Its futures are boxed, for they are seldom under way and large.
+pub(crate) trait Exempting: Send + Sync {
+    /// Before a write: from the first one on it is in force.
+    fn begin<'a>(&'a self, server: &'a Server) -> BoxFuture<'a, ()>;
+
+    /// Whether an answer is of a webhook that is not to be asked: then it is not retried as others are.
+    fn concerns(&self, error: &RequestError) -> bool;
+
+    /// After a refusal: whether another try may help.
+    fn may_help<'a>(&'a self, server: &'a Server, error: &'a RequestError) -> BoxFuture<'a, bool>;
+
+    /// How often it was found missing by now, and was put in again.
+    fn lapses<'a>(&'a self, server: &'a Server) -> BoxFuture<'a, u32>;
+}
+
 /// The API server as a restore uses it.
 #[derive(Clone)]
 pub(crate) struct Server {
@@ -37,7 +52,7 @@ pub(crate) struct Server {
     is_patient: bool,
     /// Whether nothing that it asks for is kept.
     is_on_trial: bool,
-    exemption: Arc<Mutex<Option<Arc<Exemption>>>>,
+    exemption: Arc<Mutex<Option<Arc<dyn Exempting>>>>,
     /// Whether anything may have been written.
     writes: Arc<AtomicBool>,
 }
@@ -77,12 +92,12 @@ impl Server {
 
     /// From now on writes are exempt from webhooks by this exemption, or by none; so are those of all servers that were
     /// made of this one.
-    pub(crate) fn exempt_by(&self, exemption: Option<Arc<Exemption>>) {
+    pub(crate) fn exempt_by(&self, exemption: Option<Arc<dyn Exempting>>) {
         // A pointer is sound whatever happened to who held the lock.
         *self.exemption.lock().unwrap_or_else(PoisonError::into_inner) = exemption;
     }
 
-    fn exemption(&self) -> Option<Arc<Exemption>> {
+    fn exemption(&self) -> Option<Arc<dyn Exempting>> {
         self.exemption.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -137,15 +152,14 @@ impl Server {
     /// again for a while.
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, RequestError> {
         let Some(exemption) = self.exemption() else { return self.plain(method, path, body).await };
-        // Boxed, for they are seldom under way and large.
-        Box::pin(exemption.begin(self)).await;
+        exemption.begin(self).await;
         let request = self.request(method, path, body);
         loop {
             let may_retry = |error: &RequestError| self.asks_again(error) && !exemption.concerns(error);
             let answer = self.retried(&request, &LIMITS, may_retry).await;
             let may_help = match &answer {
                 Ok(_) => false,
-                Err(error) => Box::pin(exemption.may_help(self, error)).await,
+                Err(error) => exemption.may_help(self, error).await,
             };
             if !may_help {
                 return answer;

@@ -11,6 +11,7 @@
 
 mod cause;
 mod guard;
+mod hindered;
 mod name;
 mod register;
 mod unseen;

@@ -7,19 +7,20 @@
 mod back;
 mod files;
 mod left;
+mod original;
 mod secrets;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use drover::api::RequestError;
 use drover::exit::Chain;
-use snafu::Snafu;
 use tracing::warn;
 use uuid::Uuid;
 
 pub(crate) use self::back::{Standing, put_back};
 pub(crate) use self::left::{When, are_left, put_back_left};
+use self::original::{FileSnafu, PackSnafu, SecretSnafu};
+pub(crate) use self::original::{KeepError, Original};
 use self::secrets::Pieces;
 use crate::api::request::Server;
 
@@ -38,16 +39,6 @@ pub(crate) enum Copies {
     },
 }
 
-/// An object before it is deleted.
-pub(crate) struct Original {
-    /// Its path on the API server.
-    pub(crate) path: String,
-    /// Its UID.
-    pub(crate) uid: String,
-    /// What creates it again.
-    pub(crate) body: Vec<u8>,
-}
-
 /// A copy that was written.
 #[derive(Debug)]
 pub(crate) enum KeptCopy {
@@ -55,30 +46,6 @@ pub(crate) enum KeptCopy {
     Secrets(Pieces),
     /// In this file.
     File(PathBuf),
-}
-
-/// Why there is no copy; then nothing is deleted.
-#[derive(Debug, Snafu)]
-pub(crate) enum KeepError {
-    #[snafu(display("it cannot be changed, and was not deleted to be created again: failed to pack a copy of it"))]
-    Pack { source: std::io::Error },
-    #[snafu(display(
-        "it cannot be changed, and was not deleted to be created again: failed to keep a copy of it in a Secret of the \
-         namespace {namespace:?}; see what refuses Secrets there"
-    ))]
-    Secret { namespace: String, source: RequestError },
-    #[snafu(display(
-        "it cannot be changed, and was not deleted to be created again: failed to keep a copy of it in the file {path:?}; \
-         have the archive in a folder that can be written"
-    ))]
-    File { path: PathBuf, source: std::io::Error },
-}
-
-impl KeepError {
-    /// Whether the server does not answer at all.
-    pub(crate) const fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Secret { source, .. } if source.is_unreachable())
-    }
 }
 
 impl Copies {

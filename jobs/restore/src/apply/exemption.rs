@@ -25,8 +25,10 @@ mod put_in;
 mod settle;
 mod state;
 mod teller;
+mod times;
 mod trial;
 mod user;
+pub(crate) mod webhook_types;
 mod wish;
 
 use std::collections::BTreeSet;
@@ -39,6 +41,7 @@ use drover::api::RequestError;
 use drover::cluster::Events;
 use drover::exit::Chain;
 use drover::resources::Restore;
+use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -47,23 +50,19 @@ use tracing::info;
 use self::condition::Added;
 pub(crate) use self::condition::keep_live;
 use self::configuration::Configuration;
-pub(crate) use self::configuration::{GROUP, PLURALS};
 use self::error::ExemptionError;
 pub(crate) use self::foreseen::{foreseen, missed};
 pub(crate) use self::left::{end_left, end_left_before, end_left_but_for, take_out_all, tidy};
 use self::put_in::PutIn;
 use self::state::State;
 use self::teller::Teller;
+use self::times::{IN_FORCE_WITHIN, UNSEEN};
 use self::user::User;
 pub(crate) use self::wish::{Exempt, configuration_name};
-use crate::api::request::Server;
+use crate::api::request::{Exempting, Server};
+pub(crate) use crate::apply::exemption::webhook_types::{GROUP, PLURALS};
 use crate::report::progress::{Doing, Gauge};
 
-/// How long API servers may take to learn of the exemption: so long after it was put in, what a webhook refuses all the
-/// same is tried again. One clock for all requests.
-const IN_FORCE_WITHIN: Duration = Duration::from_secs(20);
-/// How long is waited where no trial can show that the exemption is in force.
-const UNSEEN: Duration = Duration::from_secs(3);
 /// Between two tries of what was refused.
 const TRY_PAUSE: Duration = Duration::from_millis(250);
 /// Between two looks whether the condition is still there.
@@ -94,7 +93,8 @@ pub(crate) async fn during<T>(
     work: impl Future<Output = T>,
 ) -> (T, Vec<String>) {
     let exemption = Arc::new(exemption);
-    server.exempt_by(Some(Arc::clone(&exemption)));
+    let exempting: Arc<dyn Exempting> = exemption.clone();
+    server.exempt_by(Some(exempting));
     let ended = CancellationToken::new();
     let work = async {
         let done = work.await;
@@ -106,6 +106,24 @@ pub(crate) async fn during<T>(
     server.exempt_by(None);
     exemption.end(server).await;
     (done, exemption.teller.take_told())
+}
+
+impl Exempting for Exemption {
+    fn begin<'a>(&'a self, server: &'a Server) -> BoxFuture<'a, ()> {
+        Box::pin(Self::begin(self, server))
+    }
+
+    fn concerns(&self, error: &RequestError) -> bool {
+        Self::concerns(self, error)
+    }
+
+    fn may_help<'a>(&'a self, server: &'a Server, error: &'a RequestError) -> BoxFuture<'a, bool> {
+        Box::pin(Self::may_help(self, server, error))
+    }
+
+    fn lapses<'a>(&'a self, server: &'a Server) -> BoxFuture<'a, u32> {
+        Box::pin(Self::lapses(self, server))
+    }
 }
 
 impl Exemption {

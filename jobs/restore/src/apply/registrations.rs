@@ -30,21 +30,6 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 /// Between two looks at them.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The types: group and plural name.
-const TYPES: [(&str, &str); 5] = [
-    ("apiregistration.k8s.io", "apiservices"),
-    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
-    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
-    // The API server judges by a policy itself, but one whose parameter is not there yet refuses everything.
-    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
-    ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"),
-];
-
-/// Whether objects of a type hand requests over to other servers, or judge them.
-pub(crate) fn is_registration(group: &str, plural: &str) -> bool {
-    TYPES.contains(&(group, plural))
-}
-
 /// A Service, by namespace and name.
 #[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 #[serde(default)]

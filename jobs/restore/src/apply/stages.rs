@@ -1,6 +1,7 @@
 //! Carries out a plan: stage after stage, many objects of a stage at a time; then, in rounds, what the server refused; then
 //! what waits for another server that does not answer.
 
+mod execution;
 mod owners;
 mod run;
 
@@ -9,9 +10,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use self::execution::Execution;
 pub(crate) use self::owners::name_owners;
 use self::run::Run;
-use crate::apply::write::{WriteError, Writer};
+use crate::apply::write::Writer;
 use crate::plan::{Action, Plan};
 use crate::report::outcome::{Outcome, Result as ObjectResult, Results};
 use crate::report::progress::{Doing, Gauge};
@@ -19,15 +21,6 @@ use crate::survey::archive::facts::{Facts, Position};
 
 /// What is said of an object that is not written for its twin is.
 const TWIN: &str = "the archive holds it in another version of its type too, and it is written in that one";
-
-/// What carrying out a plan came to.
-#[derive(Debug)]
-pub(crate) struct Execution {
-    /// What became of each object.
-    pub(crate) results: Results,
-    /// Why it ended early, if the server stopped answering.
-    pub(crate) lost: Option<WriteError>,
-}
 
 /// What a plan comes to if the server agrees to all of it.
 pub(crate) fn foreseen(facts: &Facts, plan: &Plan) -> Results {

@@ -2,21 +2,19 @@
 
 mod change;
 mod error;
+mod extent;
 mod foresee;
 mod free;
 mod leaving;
+mod limits;
 mod owners;
 mod owners_alone;
 mod recreate;
 mod rights;
 
-pub(crate) use self::error::{Then, WriteError};
-pub(crate) use self::owners::OwnerUids;
-
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use drover::exit::Chain;
@@ -24,14 +22,18 @@ use drover::task;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use snafu::{OptionExt, ResultExt};
 
-use self::change::Extent;
 use self::error::{AbortedSnafu, LoadSnafu, NotServedSnafu, ParseSnafu};
+pub(crate) use self::error::{Then, WriteError};
+use self::limits::{CONFLICTS, GONE_WITHIN};
+pub(crate) use self::owners::OwnerUids;
 use crate::api::request::Server;
 use crate::apply::away::{Away, Part, Register, Subject, Which};
 use crate::apply::copies::Copies;
+use crate::apply::write::extent::Extent;
 use crate::objects::compare::{StatusRule, UidMarks};
 use crate::objects::shape::{Identity, Kind, Shape};
-use crate::objects::special_cases::{SpecialCase, is_guarded_setting};
+use crate::objects::special_case::SpecialCase;
+use crate::objects::special_cases::is_guarded_setting;
 use crate::plan::Action;
 use crate::plan::made_anew::ObjectName;
 use crate::report::again::Again;
@@ -40,11 +42,6 @@ use crate::report::progress::Gauge;
 use crate::survey::archive::facts::{Facts, Position};
 use crate::survey::archive::part::Archive;
 use crate::survey::types::Type;
-
-/// How often an object that somebody else keeps changing is read and replaced again.
-const CONFLICTS: u32 = 5;
-/// How long an object that is deleted to be created again may take to go.
-const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Everything that writing an object takes; shared by all that write.
 pub(crate) struct Writer {

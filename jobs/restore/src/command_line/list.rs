@@ -5,7 +5,6 @@ mod verified;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::Args;
 use drover::archives::{self, Archive, backup_of};
 use drover::cluster::{self, ApiError};
 use drover::digest::Sha256;
@@ -13,7 +12,7 @@ use drover::exit::{Exit, Failure, Fault};
 use drover::ledger::{Error as LedgerError, Lines, Site};
 use drover::places::targets;
 use drover::policy::Policies;
-use drover::resources::{Backup, DEFAULT_NAMESPACE, Restore, S3Location, StorageLocation, rfc3339};
+use drover::resources::{Backup, Restore, S3Location, StorageLocation, rfc3339};
 use drover::storage::{Label, Location, Storage, StorageOptions};
 use kube::{Api, Client};
 use serde::Serialize;
@@ -22,56 +21,11 @@ use tabwriter::TabWriter;
 use tracing::warn;
 
 use self::verified::Verified;
-use crate::Output;
+use crate::command_line::listing::{Listing, PlaceOptions};
 use crate::command_line::local::{connect_to, print};
+use crate::command_line::output::Output;
 use crate::job::chosen::ledger;
-use crate::report::results::printable;
-
-/// Which place, and how it is shown.
-#[derive(Args, Debug)]
-pub(crate) struct Listing {
-    #[command(flatten)]
-    place: PlaceOptions,
-    #[command(flatten)]
-    storage: StorageOptions,
-    /// How the result is shown.
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
-    /// The context of the kubeconfig; without it the current one. `KUBECONFIG` names the file.
-    #[arg(long)]
-    context: Option<String>,
-    /// The namespace that drover runs in, where the Secrets with credentials lie.
-    #[arg(long = "drover-namespace", env = "DROVER_NAMESPACE", default_value = DEFAULT_NAMESPACE, value_name = "NAME")]
-    namespace: String,
-}
-
-/// Which place; without one of these it is the default location: --default-s3-secret, or --folder, which needs no cluster.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Place")]
-struct PlaceOptions {
-    /// All places of this Backup: its own and the further ones of its BackupPolicy.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["restore", "bucket"])]
-    backup: Option<String>,
-    /// The place of this Restore.
-    #[arg(long, value_name = "NAME", conflicts_with = "bucket")]
-    restore: Option<String>,
-    /// This bucket, without a cluster. The credentials come from the environment: `AWS_ACCESS_KEY_ID` and
-    /// `AWS_SECRET_ACCESS_KEY`, or a profile.
-    #[arg(long, value_name = "NAME")]
-    bucket: Option<String>,
-    /// The folder in the bucket.
-    #[arg(long, value_name = "FOLDER", requires = "bucket")]
-    bucket_folder: Option<String>,
-    /// Host and port of the bucket's service, with `http://` in front where it is not encrypted; without it AWS.
-    #[arg(long, value_name = "HOST", requires = "bucket")]
-    endpoint: Option<String>,
-    /// The bucket's region; without it the service is asked.
-    #[arg(long, requires = "bucket")]
-    region: Option<String>,
-    /// A file with the certificate of the service's authority, in PEM.
-    #[arg(long, value_name = "FILE", requires = "bucket")]
-    endpoint_ca: Option<PathBuf>,
-}
+use crate::report::printable::printable;
 
 /// Why nothing can be listed.
 #[derive(Debug, Snafu)]

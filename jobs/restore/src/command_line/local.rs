@@ -13,10 +13,9 @@ use drover::digest::Sha256;
 use drover::encryption::{self, Configuration};
 use drover::exit::{Exit, Failure, Fault};
 use drover::lease::{Holder, Settings};
-use drover::pipe;
 use drover::resources::DEFAULT_NAMESPACE;
 use drover::storage::mac_beside;
-use drover::task;
+use drover::{pipe, task};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::config::{Config, KubeConfigOptions};
 use kube::{Api, Client};
@@ -28,10 +27,13 @@ use crate::api::request::Server;
 use crate::apply::controllers::{self, COMMAND_LINE, Hold};
 use crate::apply::copies::{self, Copies, When};
 use crate::apply::exemption::{self, Exemption};
+use crate::command_line::arguments::{Applying, Inspecting, Reading, Reporting, Restoring, Unexempting};
+use crate::command_line::output::Output;
 use crate::job::exclusive::{self, Taken, Turn};
 use crate::plan::wishes::Wishes;
 use crate::report::again::Again;
 use crate::report::outcome::{Counts, Outcome};
+use crate::report::printable::printable;
 use crate::report::progress::{self, Progress};
 use crate::report::results::{self, Mode, Source};
 use crate::report::stored_report::StoredReport;
@@ -41,7 +43,6 @@ use crate::survey::archive::authenticity::{AuthenticityError, Mac, Proof};
 use crate::survey::archive::inspect::Inspection;
 use crate::survey::archive::recorded::{self, Evidence};
 use crate::survey::ground::Ground;
-use crate::{Applying, Inspecting, Output, Reading, Reporting, Restoring, Unexempting};
 
 /// What stands for standard input where a file is named.
 const STANDARD_INPUT: &str = "-";
@@ -222,7 +223,7 @@ pub(crate) async fn unexempt(unexempting: Unexempting, shutdown: &CancellationTo
     let done = done?;
     print(|out| match done.as_slice() {
         [] => writeln!(out, "nobody is exempt from webhooks by a restore"),
-        done => done.iter().try_for_each(|one| writeln!(out, "ended in {}", results::printable(&one.to_string()))),
+        done => done.iter().try_for_each(|one| writeln!(out, "ended in {}", printable(&one.to_string()))),
     })
 }
 

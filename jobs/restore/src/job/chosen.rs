@@ -19,7 +19,8 @@ use serde_json::json;
 use snafu::{OptionExt, ResultExt, Snafu};
 use tracing::info;
 
-use crate::job::cluster_job::{Context, JOB};
+use crate::job::context::Context;
+use crate::job::name::JOB;
 
 /// Why it is not known which archive is meant.
 #[derive(Debug, Snafu)]

@@ -4,89 +4,34 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use drover::annotations::known::UnknownAnnotation;
-use drover::archive::ReadError;
-use drover::clock;
 use drover::cluster::Events;
-use drover::encryption;
 use drover::exit::{Exit, Failure, Fault};
-use drover::queue::Connection;
 use drover::resources::Restore;
-use drover::restores;
+use drover::{clock, restores};
 use kube::{Client, ResourceExt};
-use snafu::Snafu;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use crate::JobOptions;
 use crate::api::request::Server;
 use crate::apply::controllers::{self, Hold, ScaledDown};
 use crate::apply::copies::{self, When};
 use crate::apply::exemption::{self, Exempt, Exemption};
+use crate::command_line::arguments::JobOptions;
 use crate::job::cluster_report::{self as report, Ending};
+use crate::job::context::Context;
+use crate::job::error::JobError;
 use crate::job::exclusive::Turn;
 use crate::job::fetch::{Fetched, fetch};
+use crate::job::name::JOB;
 use crate::job::waiting::{is_anything_left, to_carry_out};
 use crate::job::{chosen, line};
-use crate::plan::wishes;
-use crate::plan::wishes::{WishError, Wishes};
+use crate::plan::wishes::{self, WishError, Wishes};
 use crate::report::outcome::{Counts, Outcome};
 use crate::report::progress::{self, Doing, Gauge};
 use crate::report::stored_report;
 use crate::report::unchanged::unchanged;
 use crate::restoration::{Finished, Restoration};
 use crate::survey::ground::Ground;
-
-/// The job's name, and its field manager.
-pub(crate) const JOB: &str = drover::job::name::RESTORE;
-
-/// Why a Restore was not carried out.
-#[derive(Debug, Snafu)]
-#[snafu(visibility(pub(crate)))]
-pub(crate) enum JobError {
-    /// Its encryption configuration is missing or refused, and stays so until somebody mends it.
-    #[snafu(display("failed to prepare the decryption; nothing was changed"))]
-    Encryption { source: encryption::SourceError },
-    #[snafu(display("failed to use the spool folder; give it room, or name another with --spool"))]
-    UseSpool { source: std::io::Error },
-    #[snafu(display("failed to wait for the archive to be read; this is a fault of drover"))]
-    JoinReading { source: tokio::task::JoinError },
-    #[snafu(display("failed to read the archive {filename:?}; nothing was changed"))]
-    ReadArchive { filename: String, source: ReadError },
-    #[snafu(display("{words}"))]
-    ObjectsFailed {
-        /// The counts, and the causes.
-        words: String,
-    },
-    #[snafu(display(
-        "failed to begin: {holder:?} restores this cluster, and what waits is left to the next job; nothing was changed"
-    ))]
-    Busy { holder: String },
-    #[snafu(display("failed to keep the Lease of restores; whoever took it goes on"))]
-    LoseLease,
-    #[snafu(display("failed to finish: {words}; the next job goes on"))]
-    Interrupted { words: String },
-}
-
-impl Fault for JobError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::ReadArchive { source, .. } => source.exit(),
-            Self::Encryption { source } => source.exit(),
-            Self::Busy { .. } | Self::LoseLease => Exit::Unavailable,
-            _ => Exit::Failure,
-        }
-    }
-}
-
-/// What every Restore's work needs.
-pub(crate) struct Context {
-    pub(crate) client: Client,
-    pub(crate) options: JobOptions,
-    pub(crate) events: Events,
-    pub(crate) connection: Connection,
-    server: Arc<Server>,
-    lost: CancellationToken,
-}
 
 /// Carries out every Restore that has not run, oldest first, after controllers that another try left scaled down have
 /// their counts again, and what it had deleted to create it again is back. One that fails does not hold up the next.

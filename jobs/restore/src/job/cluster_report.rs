@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover::clock;
 use drover::cluster::ApiError;
 use drover::coexistence::{self, Operator};
 use drover::conditions::{READY, reason};
@@ -12,14 +11,15 @@ use drover::exit::{Failure, warn_of};
 use drover::resources::{Ready, Restore, RestoreStatus, rfc3339};
 use drover::restores::{self, for_good, given_up};
 use drover::runs::report::place_word;
-use drover::status;
+use drover::{clock, status};
 use jiff::Timestamp;
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use crate::job::cluster_job::{Context, JOB};
+use crate::job::context::Context;
+use crate::job::name::JOB;
 use crate::report::causes::Causes;
 use crate::report::outcome::{Counts, Outcome};
 use crate::report::progress::Gauge;

@@ -8,21 +8,21 @@ use drover::annotations::REQUIRE_ANNOTATION;
 use drover::archive::{Limits, ReadError, Spool, Unsealing};
 use drover::archives::backup_of;
 use drover::digest::Content;
-use drover::encryption;
 use drover::exit::Failure;
 use drover::policy::Policies;
 use drover::resources::Restore;
-use drover::task;
+use drover::{encryption, task};
 use snafu::ResultExt;
 use tracing::{info, warn};
 
+use crate::command_line::arguments::{JobOptions, WorkLimits};
 use crate::job::chosen;
-use crate::job::cluster_job::{Context, JobError, JoinReadingSnafu, ReadArchiveSnafu, UseSpoolSnafu};
+use crate::job::context::Context;
+use crate::job::error::{JobError, JoinReadingSnafu, ReadArchiveSnafu, UseSpoolSnafu};
 use crate::plan::wishes::Wishes;
 use crate::report::progress::{self, Doing, Gauge};
 use crate::survey::archive::authenticity::{Proof, UnknownPolicySnafu};
 use crate::survey::archive::recorded;
-use crate::{JobOptions, WorkLimits};
 
 /// An archive that was read to its end.
 pub(crate) struct Fetched {

@@ -11,10 +11,11 @@ use drover::restores::behind;
 use kube::{Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::JobOptions;
-use crate::job::cluster_job::{JOB, JobError};
+use crate::command_line::arguments::JobOptions;
 use crate::job::cluster_report as report;
+use crate::job::error::JobError;
 use crate::job::exclusive::{self, Taken, Turn};
+use crate::job::name::JOB;
 
 /// What the first of a line says while somebody restores who is none of them: a person with the command line.
 const BEHIND_SOMEBODY: &str = "waits for another restore of this cluster, which is at work";

@@ -1,7 +1,7 @@
 //! In which order objects are written: in stages, each of objects that do not wait for each other.
 
-use crate::apply::registrations::is_registration;
 use crate::objects::definitions;
+use crate::objects::registration::is_registration;
 
 /// What kind of object it is, as far as the order is concerned; a later one is written in a later stage.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

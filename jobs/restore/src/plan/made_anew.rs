@@ -1,6 +1,7 @@
 //! Objects that are deleted and created again, since the server lets nobody change them into what the archive has: of which
 //! types that loses nothing, and which ones somebody named.
 
+mod loss;
 mod name;
 
 use std::collections::{BTreeSet, HashMap};
@@ -14,6 +15,7 @@ use drover::nearest::{Nearest, Search};
 use drover::task;
 use snafu::{ResultExt, Snafu};
 
+pub(crate) use self::loss::{Loss, loss};
 pub(crate) use self::name::{NameRefused, ObjectName};
 use crate::report::again::Again;
 use crate::report::outcome::{Outcome, Result as ObjectResult, Results};
@@ -25,61 +27,6 @@ pub(crate) const MADE_ANEW: &str = "deleted and created again";
 
 /// How it is said of an object that was named and could be changed, or was as it should be.
 pub(crate) const NOT_NEEDED: &str = "it was named to be made anew, and need not be";
-
-/// What is lost with an object that is deleted and created again.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Loss {
-    /// Nothing: it is made anew unasked.
-    Nothing,
-    /// This: it is made anew where somebody names it.
-    Something(&'static str),
-    /// This, and nobody may ask for it.
-    TooMuch(&'static str),
-}
-
-/// What is lost with an object of a type that is in no table.
-const UNKNOWN: Loss = Loss::Something("drover cannot tell what is lost with it");
-
-const PODS: Loss = Loss::Something("its pods go with it where its selector changes, and new ones start");
-
-/// What is lost with an object of a type, given as group and plural name. Secrets, ConfigMaps and bindings of roles are no
-/// rows: of these only what shows that it cannot be changed is made anew, see `write/recreate.rs`.
-static LOSSES: &[((&str, &str), Loss)] = &[
-    // Pods have the number of their class, and not its name alone.
-    (("scheduling.k8s.io", "priorityclasses"), Loss::Nothing),
-    // Volumes are what they were made as; claims only name these classes.
-    (("storage.k8s.io", "storageclasses"), Loss::Nothing),
-    (("storage.k8s.io", "volumeattributesclasses"), Loss::Nothing),
-    // What is mounted stays so.
-    (("storage.k8s.io", "csidrivers"), Loss::Nothing),
-    // Pods that run keep their runtime, and claims what was made of them.
-    (("node.k8s.io", "runtimeclasses"), Loss::Nothing),
-    (("resource.k8s.io", "resourceclaimtemplates"), Loss::Nothing),
-    // Only its controller is fixed, and with another one its Ingresses go over to that however the class gets it.
-    (("networking.k8s.io", "ingressclasses"), Loss::Nothing),
-    // What is used is counted again.
-    (("", "resourcequotas"), Loss::Nothing),
-    (("apps", "deployments"), PODS),
-    (("apps", "daemonsets"), PODS),
-    (("apps", "replicasets"), PODS),
-    (("apps", "statefulsets"), PODS),
-    (("batch", "jobs"), Loss::Something("its pods go with it, and it runs again from its beginning")),
-    (("", "pods"), Loss::Something("what runs in it ends, and begins again")),
-    (("", "services"), Loss::Something("it cannot be reached for a moment, and its address may be another one then")),
-    (("", "namespaces"), Loss::TooMuch("all that lies in a Namespace goes with it")),
-    (("", "nodes"), Loss::TooMuch("the pods of a Node go with it")),
-    (("", "persistentvolumes"), Loss::TooMuch("the data of a PersistentVolume may go with it")),
-    (("", "persistentvolumeclaims"), Loss::TooMuch("the data of a PersistentVolumeClaim may go with it")),
-    (
-        ("apiextensions.k8s.io", "customresourcedefinitions"),
-        Loss::TooMuch("all objects of a CustomResourceDefinition go with it"),
-    ),
-];
-
-/// What is lost with an object of that type, given as group and plural name.
-pub(crate) fn loss(kind: (&str, &str)) -> Loss {
-    LOSSES.iter().find(|(of, _)| *of == kind).map_or(UNKNOWN, |(_, loss)| *loss)
-}
 
 /// How somebody gets an object that cannot be changed into what the archive has, where it is not made anew unasked.
 pub(crate) fn way_out(again: Again, kind: (&str, &str), namespace: &str, name: &str) -> String {
@@ -204,6 +151,7 @@ pub(crate) fn say_unneeded(results: &mut Results, named: &HashMap<Position, Obje
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::made_anew::loss::{LOSSES, PODS, UNKNOWN};
 
     #[test]
     fn each_type_is_in_the_table_once() {

@@ -15,7 +15,7 @@ use super::{Candidate, Doubts, PrunePlan};
 use crate::api::request::Server;
 use crate::apply::finalizers;
 use crate::plan::made_anew::ObjectName;
-use crate::prune::plan::Verdict;
+use crate::prune::verdict::Verdict;
 use crate::report::outcome::{Outcome, Outside, Result as ObjectResult};
 use crate::report::progress::{Doing, Gauge, Progress, Wait};
 

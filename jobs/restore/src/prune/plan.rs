@@ -2,33 +2,14 @@
 
 use std::collections::HashMap;
 
-use drover::annotations::PRUNE_ANNOTATION;
-
 use super::{Candidate, Doubts, Usage, together};
 use crate::objects::order::{self, Rank};
 use crate::objects::special_cases::OURS;
+use crate::prune::verdict::Verdict;
 use crate::survey::ground::Ground;
 
 /// The namespaces that every cluster has; without one of them it does not work.
 const CLUSTERS_OWN: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "default"];
-
-/// What becomes of a candidate.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Verdict {
-    /// It is deleted.
-    Delete,
-    /// It stays, whatever is asked.
-    Keep(&'static str),
-    /// It stays unless everything is asked for.
-    HoldBack(String),
-}
-
-impl Verdict {
-    /// It stays for this reason, and what takes it all the same is said.
-    pub(super) fn hold_back(reason: &str) -> Self {
-        Self::HoldBack(format!("{reason}; the annotation {PRUNE_ANNOTATION}: all (--prune=all) deletes it too"))
-    }
-}
 
 /// What a prune does, decided before anything is deleted.
 #[derive(Debug, Default)]

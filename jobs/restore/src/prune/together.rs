@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Candidate;
-use crate::prune::plan::Verdict;
+use crate::prune::verdict::Verdict;
 
 /// Where to find a candidate by what others say of it.
 struct Index<'a> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use drover::archive::Key;
 
-use crate::report::results::Told;
+use crate::report::told::Told;
 
 /// What stands in a cause where each reason has the object's own name or namespace.
 const OWN: &str = "…";

@@ -13,10 +13,10 @@ use crate::objects::server_owned::{NOT_HAD, UNLIKE};
 use crate::plan::made_anew::NOT_NEEDED;
 use crate::report::causes::{cause, name_of};
 use crate::report::outcome::{Counts, Outcome, Outside};
+use crate::report::printable::printable;
+use crate::report::told::{Place, Told};
 use crate::restoration::Finished;
-use crate::survey::archive::facts::Position;
 use crate::survey::archive::inspect::type_title;
-use crate::survey::archive::part::Archive;
 
 /// What is done: the words differ.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -120,43 +120,6 @@ impl ObjectResult<'_> {
 pub(crate) struct Note<'a> {
     /// The words.
     pub(crate) note: Cow<'a, str>,
-}
-
-/// An object that a restore was about, and what became of it.
-pub(crate) struct Told<'a> {
-    place: Place<'a>,
-    /// What became of it.
-    pub(crate) outcome: Outcome,
-    /// Why; empty where there is nothing to say.
-    pub(crate) reason: &'a str,
-}
-
-enum Place<'a> {
-    Archive(&'a Archive, Position),
-    Outside(&'a Key),
-}
-
-impl<'a> Told<'a> {
-    /// Which object it is; that of the archive is read back from the spool.
-    pub(crate) fn key(&self) -> io::Result<Cow<'a, Key>> {
-        match self.place {
-            Place::Archive(archive, position) => Ok(Cow::Owned(archive.load(position).map_err(io::Error::other)?.key)),
-            Place::Outside(key) => Ok(Cow::Borrowed(key)),
-        }
-    }
-
-    /// Its type and name, for the log; an object whose name cannot be read back from the spool is still told of.
-    pub(crate) fn name(&self) -> String {
-        self.key().map_or_else(|error| format!("? ({error})"), |key| key.to_string())
-    }
-
-    /// Its type, without reading the object.
-    pub(crate) fn type_name(&self) -> &'a TypeName {
-        match self.place {
-            Place::Archive(archive, position) => archive.type_of(position),
-            Place::Outside(key) => &key.type_name,
-        }
-    }
 }
 
 /// Every object, with what became of it: the archive's in its order, then the others.
@@ -341,24 +304,6 @@ fn in_words(counts: &Counts, mode: Mode) -> String {
     let some = Outcome::ALL.into_iter().filter(|outcome| counts.of(*outcome) > 0);
     let words: Vec<String> = some.map(|outcome| format!("{} {}", counts.of(outcome), mode.word(outcome))).collect();
     if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
-}
-
-/// A text from outside, without what could move the cursor or forge a line.
-pub(crate) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() || is_invisible(character) {
-            printable.extend(character.escape_default());
-        } else {
-            printable.push(character);
-        }
-    }
-    printable
-}
-
-/// Characters that turn the direction of writing or break lines without being control characters.
-const fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

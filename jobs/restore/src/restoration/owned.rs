@@ -11,17 +11,11 @@ use super::{Finished, Restoration};
 use crate::apply::stages;
 use crate::apply::write::OwnerUids;
 use crate::report::outcome::{Outcome, Results};
+use crate::restoration::owned_later::Owned;
 use crate::survey::archive::facts::{Facts, OwnerIndex, Position};
 use crate::survey::archive::part::Archive;
 use crate::survey::live::{self, LiveError};
 use crate::survey::types::Type;
-
-/// Objects of one part that name an owner of a later one, by position.
-pub(crate) struct Owned {
-    archive: Arc<Archive>,
-    facts: Arc<Facts>,
-    positions: Vec<Position>,
-}
 
 impl Restoration {
     /// Those of a part; none where it has no such object.

@@ -6,56 +6,20 @@
 //! ```
 
 mod asked;
+mod error;
 mod home;
 mod named;
 
 use std::collections::BTreeSet;
 
-use drover::api::RequestError;
-use drover::exit::{Exit, Fault};
 use drover::resources::{Backup, BackupPolicy, Restore};
 use drover::storage::StorageOptions;
-use snafu::{OptionExt, Snafu};
+use snafu::OptionExt;
 
+use self::error::{AnswerSnafu, ElsewhereSnafu, FindPoliciesSnafu, GroundError, ParseSnafu, ReadSnafu};
 use self::home::Home;
 use self::named::SecretName;
 use crate::api::request::Server;
-use crate::apply::controllers::Controllers;
-
-/// Why it is not known what drover stands on.
-#[derive(Debug, Snafu)]
-pub(crate) enum GroundError {
-    #[snafu(display(
-        "failed to read the {what}, and so which Secrets drover works with; nothing was changed. May this user read them?"
-    ))]
-    Read { what: &'static str, source: RequestError },
-    #[snafu(display("failed to read the server's answer about the {what}; nothing was changed. Try again"))]
-    Answer { what: &'static str },
-    #[snafu(display(
-        "failed to read the {kind} {name:?}, and so which Secrets it names; nothing was changed. Correct it, or delete it"
-    ))]
-    Parse { kind: String, name: String, source: serde_json::Error },
-    #[snafu(display(
-        "failed to find the definition of BackupPolicy, so it is not known which Secrets policies name; nothing was \
-         changed. Apply your overlay's foundation again"
-    ))]
-    FindPolicies,
-    #[snafu(display(
-        "failed to find drover in the namespace {namespace:?}: it runs in {runs_in:?}, and what it stands on is to be kept \
-         there; nothing was changed. Use --drover-namespace {runs_in}"
-    ))]
-    Elsewhere { namespace: String, runs_in: String },
-}
-
-impl Fault for GroundError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Read { source, .. } => source.exit(),
-            Self::Answer { .. } => Exit::Unavailable,
-            Self::Parse { .. } | Self::FindPolicies | Self::Elsewhere { .. } => Exit::Usage,
-        }
-    }
-}
 
 /// What drover stands on, apart from what shows it by its type or its label.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -120,9 +84,9 @@ impl Ground {
         Ok(Self { namespace, secrets, pull_secrets, writes_secrets, scaled: Scaled::default() })
     }
 
-    /// The same while these controllers are held down for `holder`.
-    pub(crate) fn holding(&self, controllers: &Controllers, holder: &str) -> Self {
-        let controllers = controllers.places().map(|parts| parts.map(str::to_owned)).collect();
+    /// The same while the controllers at these places are held down for `holder`: group, plural name, namespace and name.
+    pub(crate) fn holding<'a>(&self, controllers: impl Iterator<Item = [&'a str; 4]>, holder: &str) -> Self {
+        let controllers = controllers.map(|parts| parts.map(str::to_owned)).collect();
         Self { scaled: Scaled { controllers, holder: holder.to_owned() }, ..self.clone() }
     }
 
@@ -180,6 +144,8 @@ const MONITORS_SECRET: &str = "heartbeat-monitors";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use drover::api::RequestError;
+    use drover::exit::{Exit, Fault};
 
     #[test]
     fn credentials_are_written_when_that_is_asked_for_and_pull_secrets_never() {

@@ -1,89 +1,40 @@
 //! What is live of an archive's objects: each type is listed once, and each page compared while the next one comes.
 
 mod comparison;
+mod error;
+pub(crate) mod look;
 mod node_ports;
+mod presence;
+mod read;
+mod scope;
 mod survey;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use drover::api::RequestError;
-use drover::exit::{Exit, Fault};
-use drover::listing::ListError;
 use futures::{StreamExt, stream};
-use snafu::{IntoError, Snafu};
 
-pub(crate) use self::comparison::CompareError;
 use self::comparison::Found;
+use self::error::CompareSnafu;
+pub(crate) use self::error::LiveError;
 use self::node_ports::NodePorts;
+pub(crate) use self::presence::Presence;
+use self::read::get;
+pub(crate) use self::scope::Scope;
 use self::survey::Survey;
 use crate::api::request::Server;
-use crate::apply::away::{Away, Register, Unseen};
+use crate::apply::away::{Away, Unseen};
 use crate::objects::compare::{UidMark, UidMarks};
 use crate::objects::shape::Shape;
 use crate::prune::Candidate;
 use crate::report::progress::Progress;
-use crate::survey::archive::facts::{Facts, Owner, OwnerIndex, Position};
-use crate::survey::archive::part::Archive;
-use crate::survey::ground::Ground;
-use crate::survey::selected::Selection;
+use crate::survey::archive::facts::{Owner, OwnerIndex, Position};
 use crate::survey::types::Type;
 
 /// Types listed at the same time; the comparison keeps two cores busy with fewer.
 const LISTS_AT_ONCE: usize = 4;
 /// Objects read one by one at the same time, where a type cannot be listed and for owners outside of the archive.
 const READS_AT_ONCE: usize = 16;
-
-/// Why it is not known what is live.
-#[derive(Debug, Snafu)]
-pub(crate) enum LiveError {
-    #[snafu(transparent)]
-    List { source: ListError },
-    #[snafu(display("failed to read the live {plural} {name:?}"))]
-    Get { plural: String, name: String, source: RequestError },
-    #[snafu(display("failed to compare the live {plural:?} with the archive"))]
-    Compare { plural: String, source: CompareError },
-}
-
-impl LiveError {
-    /// What the server said, where it said something.
-    fn request(&self) -> Option<&RequestError> {
-        match self {
-            Self::List { source } => source.request(),
-            Self::Get { source, .. } => Some(source),
-            Self::Compare { .. } => None,
-        }
-    }
-
-    /// Whether the server does not answer at all.
-    pub(crate) fn is_unreachable(&self) -> bool {
-        self.request().is_some_and(RequestError::is_unreachable)
-    }
-}
-
-impl Fault for LiveError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::List { source } => source.exit(),
-            Self::Get { source, .. } => source.exit(),
-            Self::Compare { .. } => Exit::Failure,
-        }
-    }
-}
-
-/// Whether an object is live, and as it should be.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Presence {
-    /// It is not there.
-    #[default]
-    Absent,
-    /// It is there and all that is written of it is as it should be, but perhaps the UIDs of its owners.
-    Same,
-    /// It is there, and something is not as it should be, or it is being deleted.
-    Differs,
-    /// It is there and drover stands on it.
-    Ours,
-}
 
 /// What is live of an archive's objects; a byte for each, and a little more for those with owners.
 #[derive(Debug)]
@@ -96,20 +47,6 @@ pub(crate) struct Live {
     unseen: Unseen,
     node_ports: NodePorts,
     notes: HashMap<Position, Arc<str>>,
-}
-
-/// What is looked at: the archive's objects, and, where there is a selection, what it takes and the archive lacks.
-pub(crate) struct Scope<'a> {
-    /// A part of the archive.
-    pub(crate) archive: &'a Arc<Archive>,
-    /// What is known of its objects.
-    pub(crate) facts: &'a Arc<Facts>,
-    /// What belongs to the ResourceSet; nothing for a restore that does not prune.
-    pub(crate) selection: &'a Selection,
-    /// What drover stands on.
-    pub(crate) ground: &'a Arc<Ground>,
-    /// Who does not answer.
-    pub(crate) away: &'a Register,
 }
 
 impl Live {
@@ -275,13 +212,4 @@ pub(crate) async fn uid(server: &Server, owner: &Owner) -> Result<Option<String>
     let live = get(server, &owner.kind, &owner.namespace, &owner.name).await?;
     let identity = live.and_then(|live| Some(Shape::split(&live).ok()?.identity()));
     Ok(identity.filter(|identity| identity.deletion_timestamp.is_none()).map(|identity| identity.uid))
-}
-
-/// The object as the server has it; none where there is none.
-async fn get(server: &Server, known: &Type, namespace: &str, name: &str) -> Result<Option<bytes::Bytes>, LiveError> {
-    match server.get(&known.object(namespace, name)).await {
-        Ok(live) => Ok(Some(live)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(source) => Err(GetSnafu { plural: known.plural.clone(), name }.into_error(source)),
-    }
 }

@@ -1,18 +1,10 @@
 //! Who does not answer, from the words of the API server. Its sources have them: `webhook/error.go` of apiserver,
 //! `webhook_converter.go` of apiextensions-apiserver and `handler_proxy.go` of kube-aggregator, of Kubernetes 1.30 to 1.34.
 
-use drover::api::{ANSWERED_WITH_ERROR, RequestError, SERVICE_AWAY};
+use drover::api::{ANSWERED_WITH_ERROR, RequestError};
 
+use crate::api::words::{CONVERSION, DENIED, FAILED_CALLING, INTERNAL, is_plain, is_told_by_another_server};
 use crate::survey::types::Type;
-
-/// Before the words of a webhook that could not be called: `NewInternalError` puts it there.
-const INTERNAL: &str = "Internal error occurred: ";
-/// Before the name of an admission webhook that could not be called, or answered with no review.
-const FAILED_CALLING: &str = "failed calling webhook \"";
-/// Before the name of an admission webhook that answered, and said no. Its own code may be 500 too.
-const DENIED: &str = "admission webhook \"";
-/// Before the kind of objects that could not be converted.
-const CONVERSION: &str = "conversion webhook for ";
 
 /// A server that does not answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -64,20 +56,6 @@ impl Away {
 /// the API server again at once is then to ask that one again.
 pub(crate) fn is_of_another_server(error: &RequestError) -> bool {
     matches!(error, RequestError::Refused { code, message, .. } if is_told_by_another_server(*code, message))
-}
-
-fn is_told_by_another_server(code: u16, message: &str) -> bool {
-    let words = message.strip_prefix(INTERNAL).unwrap_or(message);
-    words.starts_with(DENIED)
-        || words.starts_with(FAILED_CALLING)
-        || (code == 500 && words.contains(CONVERSION))
-        || (code == 503 && is_plain(message))
-}
-
-/// Whether a message is the body of an answer that is the aggregator's own.
-fn is_plain(message: &str) -> bool {
-    let body = message.rsplit_once("503 Service Unavailable: ").map_or(message, |(_, body)| body);
-    SERVICE_AWAY.iter().any(|words| body.starts_with(words))
 }
 
 #[cfg(test)]

@@ -1,11 +1,8 @@
 //! Types whose objects cannot be looked at, for another server is away. They are unknown, and never none: nothing of them
-//! is written or pruned, and nothing that rests on them is changed.
+//! is written or pruned.
 
 use std::sync::Arc;
 
-use crate::plan::{Action, Plan};
-use crate::survey::archive::facts::{Facts, Position};
-use crate::survey::live::{Live, Presence};
 use crate::survey::types::Type;
 
 /// Types that could not be looked at, each with why.
@@ -18,6 +15,11 @@ impl Unseen {
         if self.why(known).is_none() {
             self.0.push((Arc::clone(known), why));
         }
+    }
+
+    /// Whether all can be looked at.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Why a type cannot be looked at, if it cannot.
@@ -41,34 +43,5 @@ impl Unseen {
                 names.join(", ")
             );
         }
-    }
-
-    /// Changes a plan that was made as if what cannot be seen were not there.
-    pub(crate) fn revise(&self, facts: &Facts, live: &Live, plan: &mut Plan) {
-        if self.0.is_empty() {
-            return;
-        }
-        for position in facts.positions() {
-            if !matches!(plan.action(position), Action::Create | Action::Update | Action::Unchanged) {
-                continue;
-            }
-            let known = facts.type_at(facts.entry(position).type_index);
-            if let Some(why) = known.and_then(|known| self.why(known)) {
-                plan.hinder(position, why);
-            } else if let Some(why) = self.of_an_owner(facts, live, position) {
-                // Written now, it would lose its owner.
-                match live.presence(position) {
-                    Presence::Same => plan.leave(position),
-                    _ => plan.hinder(position, &format!("an owner of it cannot be seen: {why}").into()),
-                }
-            }
-        }
-    }
-
-    /// Why an owner cannot be seen that the live object names; none where there is no such owner.
-    fn of_an_owner(&self, facts: &Facts, live: &Live, position: Position) -> Option<&Arc<str>> {
-        let named = facts.references(position).iter().zip(live.reference_marks(position));
-        let mut owners = named.filter_map(|(owner, mark)| mark.and(*owner));
-        owners.find_map(|owner| self.why(&facts.owners().get(owner as usize)?.kind))
     }
 }

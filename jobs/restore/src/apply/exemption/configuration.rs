@@ -13,13 +13,8 @@ use snafu::ResultExt;
 use super::condition::{self, Added};
 use super::error::{ContendedSnafu, ExemptionError, GetSnafu, ListSnafu, ParseSnafu};
 use crate::api::request::Server;
+use crate::apply::exemption::webhook_types::{GROUP, PLURALS};
 use crate::survey::types::segment;
-
-/// Their group, as the table of special cases names it.
-pub(crate) const GROUP: &str = "admissionregistration.k8s.io";
-
-/// Their types. What changes objects comes first: it is asked first.
-pub(crate) const PLURALS: [&str; 2] = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
 
 /// How often one that somebody else keeps changing is read and written again.
 const CONFLICTS: usize = 10;

@@ -2,10 +2,9 @@
 
 use drover::exit::Chain;
 
-use super::condition;
-use super::configuration;
 use super::error::ExemptionError;
 use super::wish::RANCHER;
+use super::{condition, configuration};
 use crate::api::request::Server;
 
 /// What an `apply` has to ask for where Rancher's webhooks are registered; none where they are not.

@@ -7,20 +7,13 @@ use snafu::ResultExt;
 
 use super::error::{BeingDeletedSnafu, ContendedSnafu, RequestSnafu, WriteError};
 use super::{CONFLICTS, Job, Written, held, parse};
+use crate::apply::write::extent::Extent;
 use crate::objects::compare::{Difference, compare};
 use crate::objects::server_owned::waits_for_volume;
 use crate::objects::shape::{Identity, Shape};
-use crate::objects::special_cases::{OURS, SpecialCase, Treatment, is_ours};
+use crate::objects::special_case::{SpecialCase, Treatment};
+use crate::objects::special_cases::{OURS, is_ours};
 use crate::report::outcome::Outcome;
-
-/// How much of an object is written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Extent {
-    /// All that the archive says of it.
-    Whole,
-    /// Its owners, and nothing else.
-    Owners,
-}
 
 impl Job<'_> {
     /// Changes the live object, whatever it is by now: a plan may be minutes old. One that is gone is created.

@@ -8,11 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 use snafu::ResultExt;
 
-use super::change::Extent;
 use super::error::{ParseSnafu, RequestSnafu, Then, WriteError};
 use super::{Attempt, Job, Writer, Written, parse};
+use crate::apply::write::extent::Extent;
 use crate::objects::shape::{Identity, Shape};
-use crate::objects::special_cases::{SpecialCase, Treatment};
+use crate::objects::special_case::{SpecialCase, Treatment};
 use crate::plan::Action;
 use crate::report::outcome::Outcome;
 use crate::survey::archive::facts::Position;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::objects::shape::Shape;
-use crate::objects::special_cases::Treatment::{Keep, KeepLive, Leave, LeaveLive};
-use crate::objects::special_cases::{SpecialCase, Subject};
+use crate::objects::special_case::Treatment::{Keep, KeepLive, Leave, LeaveLive};
+use crate::objects::special_case::{SpecialCase, Subject};
 
 const CSI: &str = "its storage driver, or the kubelet of its node, says what is there now";
 const EVENT: &str = "an Event tells what happened where it was made, and ends by itself";
@@ -144,7 +144,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::objects::special_cases::{Treatment, special_case};
+    use crate::objects::special_case::Treatment;
+    use crate::objects::special_cases::special_case;
     use crate::survey::ground::Ground;
 
     #[track_caller]

@@ -8,29 +8,17 @@ use flate2::bufread::GzDecoder;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
-use snafu::{OptionExt, ResultExt, Snafu, ensure};
+use snafu::{OptionExt, ResultExt, ensure};
 
 use super::{
     KEY, ListPiecesSnafu, NoReportSnafu, NoRestoreSnafu, ReadRestoreSnafu, ReportError, UnreadableSnafu, piece_name,
 };
-use crate::report::results::{Note, ObjectResult, Source, Told};
+use crate::report::results::{Note, ObjectResult, Source};
+use crate::report::stored_report::read_error::{MixedSnafu, ReadError};
+use crate::report::told::Told;
 
 /// The longest line that is read: names are short, and reasons are cut when they are made.
 const LINE: u64 = 64 << 10;
-
-/// Why a report cannot be read.
-#[derive(Debug, Snafu)]
-pub(crate) enum ReadError {
-    #[snafu(display(
-        "its pieces do not belong together: a job writes them, or was killed while it did; the next job writes them anew"
-    ))]
-    Mixed,
-    #[snafu(display("line {line} is no result that this version knows"))]
-    Line {
-        /// Its number, from 1.
-        line: u64,
-    },
-}
 
 /// The report of a Restore as it lies in the cluster, packed.
 pub(crate) struct StoredReport {

@@ -21,7 +21,7 @@ use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
 use super::{AbortedSnafu, KEY, ListPiecesSnafu, PIECE, PackSnafu, ReportError, WritePieceSnafu, piece_name};
-use crate::job::cluster_job::JOB;
+use crate::job::name::JOB;
 use crate::report::results::{self, Note, Source};
 use crate::restoration::Finished;
 

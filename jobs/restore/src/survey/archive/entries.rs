@@ -6,7 +6,7 @@ use drover::archive::{EntryId, Spool};
 use drover::encryption::Seal;
 use serde::ser::{Error, Serialize, SerializeSeq, Serializer};
 
-use crate::report::results::printable;
+use crate::report::printable::printable;
 
 /// The objects of an archive, in its order.
 pub(crate) struct Entries<'a>(pub(crate) &'a Spool);

@@ -1,34 +1,24 @@
 //! What a restore has to know of every object of the archive at once: a few bytes for each, never the object.
 
+mod position;
 mod relations;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+pub(crate) use self::position::{Place, Position};
 use crate::objects::order;
 use crate::objects::server_owned::leave_to_server;
 use crate::objects::shape::{Kind, Shape};
-use crate::objects::special_cases::{SpecialCase, Subject, special_case};
+use crate::objects::special_case::{SpecialCase, Subject};
+use crate::objects::special_cases::special_case;
 use crate::survey::archive::twins::Twins;
 use crate::survey::ground::Ground;
 use crate::survey::types::{Type, Types};
 
-/// An object of the archive, by its position among all of them.
-pub(crate) type Position = u32;
 /// An owner, by its position among all owners that the archive's objects name.
 pub(crate) type OwnerIndex = u32;
-
-/// Which object it is: for an entry of the archive as for an item of a list.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
-    /// Position of the type among the archive's types.
-    pub(crate) type_index: u16,
-    /// Empty where the object has no namespace.
-    pub(crate) namespace: &'a str,
-    /// Name.
-    pub(crate) name: &'a str,
-}
 
 /// What is remembered of one object of the archive.
 #[derive(Clone, Copy, Debug)]

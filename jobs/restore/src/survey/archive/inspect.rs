@@ -14,7 +14,7 @@ use serde::Serialize;
 use snafu::{ResultExt, Snafu};
 use tabwriter::TabWriter;
 
-use crate::report::results::printable;
+use crate::report::printable::printable;
 use crate::survey::archive::authenticity::Mac;
 use crate::survey::archive::entries::Entries;
 use crate::survey::archive::file_name::FileName;

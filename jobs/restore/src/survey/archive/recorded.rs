@@ -12,7 +12,7 @@ use kube::{Api, Client, ResourceExt};
 use snafu::{ResultExt, Snafu};
 use tracing::{debug, info, warn};
 
-use crate::job::cluster_job::JOB;
+use crate::job::name::JOB;
 
 /// Runs asked for at once.
 const PAGE: u32 = 500;

@@ -8,15 +8,16 @@ use snafu::{ResultExt, Snafu};
 
 use super::Presence;
 use super::node_ports::Holder;
-use super::survey::Look;
 use crate::objects::compare::{UidMark, UidMarks, compare};
 use crate::objects::server_owned::{node_ports, waits_for_volume, with_live_node_ports};
 use crate::objects::shape::Shape;
-use crate::objects::special_cases::{Subject, Treatment, is_ours, special_case};
+use crate::objects::special_case::{Subject, Treatment};
+use crate::objects::special_cases::{is_ours, special_case};
 use crate::prune::Candidate;
 use crate::survey::archive::facts::{Facts, OwnerIndex, Place, Position};
 use crate::survey::archive::part::Archive;
 use crate::survey::ground::Ground;
+use crate::survey::live::look::Look;
 
 /// Why a page of live objects cannot be compared.
 #[derive(Debug, Snafu)]

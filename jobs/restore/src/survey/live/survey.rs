@@ -15,18 +15,8 @@ use crate::api::pages::pages;
 use crate::api::request::Server;
 use crate::objects::compare::UidMarks;
 use crate::survey::archive::facts::Position;
+use crate::survey::live::look::Look;
 use crate::survey::types::Type;
-
-/// One type that is looked at.
-pub(super) struct Look {
-    pub(super) known: Arc<Type>,
-    /// Which type of the archive it is; none where the archive holds nothing of it.
-    pub(super) type_index: Option<u16>,
-    /// The archive's types that are the same in another version.
-    pub(super) other_versions: Vec<u16>,
-    /// Which of its objects belong to the ResourceSet.
-    pub(super) selection: Option<Arc<TypePlan>>,
-}
 
 /// What looking takes.
 pub(super) struct Survey<'a> {
