@@ -1,6 +1,6 @@
 //! The connection to the cluster, and what every job asks it.
 
-mod address;
+pub(crate) mod address;
 mod api_error;
 mod host_name;
 mod objects;

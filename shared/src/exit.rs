@@ -142,7 +142,7 @@ fn words_and_cause<'a>(
         }
         Some(kube::Error::Api(status)) => (status.message.clone(), None),
         Some(kube::Error::HyperError(_) | kube::Error::Service(_)) => {
-            (format!("failed to reach {}", crate::cluster::api_server()), error.source())
+            (format!("failed to reach {}", crate::cluster::address::api_server()), error.source())
         }
         _ => (error.to_string(), error.source()),
     }

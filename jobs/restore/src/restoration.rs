@@ -4,7 +4,7 @@
 //! What is written is decided when the controllers are down ([`rounds`]); whether they are scaled down at all, before
 //! ([`foresight`]).
 
-mod finished;
+pub(crate) mod finished;
 mod foresight;
 mod inputs;
 mod last;

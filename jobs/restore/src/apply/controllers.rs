@@ -20,7 +20,7 @@ mod hold;
 mod pods;
 mod recovery;
 mod scaling;
-mod state;
+pub(crate) mod state;
 mod watch;
 
 pub(crate) use self::controller::Controller;
@@ -29,5 +29,5 @@ pub(crate) use self::hold::Hold;
 pub(crate) use self::recovery::{ScaledDown, put_all_back, scaled_down};
 use self::scaling::put_back;
 pub(crate) use self::scaling::{Controllers, Foreseen, resource_set};
-pub(crate) use self::state::{COMMAND_LINE, hold_down};
+pub(crate) use self::state::COMMAND_LINE;
 pub(crate) use self::watch::{Guard, Watched};

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::apply::controllers;
+use crate::apply::controllers::state::hold_down;
 use crate::objects::shape::Shape;
 use crate::survey::ground::Ground;
 
@@ -100,7 +100,7 @@ impl SpecialCase {
             }
             Treatment::HoldDown => {
                 let mut object = object()?;
-                controllers::hold_down(&mut object, holder);
+                hold_down(&mut object, holder);
                 object
             }
         };

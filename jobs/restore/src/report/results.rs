@@ -15,7 +15,7 @@ use crate::report::causes::{cause, name_of};
 use crate::report::outcome::{Counts, Outcome, Outside};
 use crate::report::printable::printable;
 use crate::report::told::{Place, Told};
-use crate::restoration::Finished;
+use crate::restoration::finished::Finished;
 use crate::survey::archive::inspect::type_title;
 
 /// What is done: the words differ.

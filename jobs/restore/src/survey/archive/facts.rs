@@ -1,6 +1,6 @@
 //! What a restore has to know of every object of the archive at once: a few bytes for each, never the object.
 
-mod position;
+pub(crate) mod position;
 mod relations;
 
 use std::collections::HashMap;

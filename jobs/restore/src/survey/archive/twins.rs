@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::survey::archive::facts::{Place, Position};
+use crate::survey::archive::facts::position::{Place, Position};
 use crate::survey::types::Type;
 
 /// Finds them while the archive's objects are gathered. Only objects of types that are there in several versions take
