@@ -90,10 +90,15 @@ pub(crate) fn short(name: &str, url: &str, kind: Option<Kind>) -> Result<Monitor
 }
 
 fn monitor(document: MonitorDocument) -> Result<Monitor, Problem> {
+    ensure!(!PLACEHOLDERS.iter().any(|placeholder| document.url.contains(placeholder)), PlaceholderSnafu);
+    let url = SecretUrl::parse(&document.url).context(UrlSnafu)?;
+    let Some(kind) = document.kind.or_else(|| Kind::of(&url)) else { return NoKindSnafu.fail() };
+    ensure!(kind.takes(&url), ShapeSnafu { kind });
+    check_fields(&document, kind)?;
     let MonitorDocument {
         name,
-        kind,
-        url,
+        kind: _,
+        url: _,
         backups,
         restores,
         signals,
@@ -105,24 +110,6 @@ fn monitor(document: MonitorDocument) -> Result<Monitor, Problem> {
         headers,
         body,
     } = document;
-    ensure!(!PLACEHOLDERS.iter().any(|placeholder| url.contains(placeholder)), PlaceholderSnafu);
-    let url = SecretUrl::parse(&url).context(UrlSnafu)?;
-    let Some(kind) = kind.or_else(|| Kind::of(&url)) else { return NoKindSnafu.fail() };
-    ensure!(kind.takes(&url), ShapeSnafu { kind });
-    ensure!(backups.is_some() || restores.is_some(), NoScopeSnafu);
-    ensure!(freshness.is_none() || backups.is_some(), WithoutBackupsSnafu);
-    let has_message = matches!(kind, Kind::UptimeKuma | Kind::Cronitor | Kind::DeadMansSnitch);
-    let has_text = matches!(kind, Kind::Healthchecks | Kind::BetterStack);
-    let is_webhook = kind == Kind::Webhook;
-    for (field, is_given, is_right) in [
-        ("messageLimit", message_limit.is_some(), has_message),
-        ("bodyLimit", body_limit.is_some(), has_text),
-        ("method", method.is_some(), is_webhook),
-        ("headers", headers.is_some(), is_webhook),
-        ("body", body.is_some(), is_webhook),
-    ] {
-        ensure!(!is_given || is_right, NotOfKindSnafu { field, kind });
-    }
     let signals = chosen(signals)?;
     let service = service(kind, method.as_deref(), headers.unwrap_or_default(), body)?;
     ensure!(signals.iter().any(|signal| *signal != Signal::Start || kind.takes_start()), NeverToldSnafu { kind });
@@ -139,6 +126,27 @@ fn monitor(document: MonitorDocument) -> Result<Monitor, Problem> {
         message_limit,
         body_limit,
     })
+}
+
+/// Whether each field does something for the service that has it.
+fn check_fields(document: &MonitorDocument, kind: Kind) -> Result<(), Problem> {
+    let MonitorDocument { backups, restores, freshness, message_limit, body_limit, method, headers, body, .. } =
+        document;
+    ensure!(backups.is_some() || restores.is_some(), NoScopeSnafu);
+    ensure!(freshness.is_none() || backups.is_some(), WithoutBackupsSnafu);
+    let has_message = matches!(kind, Kind::UptimeKuma | Kind::Cronitor | Kind::DeadMansSnitch);
+    let has_text = matches!(kind, Kind::Healthchecks | Kind::BetterStack);
+    let is_webhook = kind == Kind::Webhook;
+    for (field, is_given, is_right) in [
+        ("messageLimit", message_limit.is_some(), has_message),
+        ("bodyLimit", body_limit.is_some(), has_text),
+        ("method", method.is_some(), is_webhook),
+        ("headers", headers.is_some(), is_webhook),
+        ("body", body.is_some(), is_webhook),
+    ] {
+        ensure!(!is_given || is_right, NotOfKindSnafu { field, kind });
+    }
+    Ok(())
 }
 
 fn service(

@@ -4,7 +4,7 @@ use drover::cluster;
 use drover::events::{Data, Event};
 use drover::exit::{Exit, Failure};
 use drover::lease::{self, Acquired, Wait};
-use drover::places::{split, targets};
+use drover::places::{Target, split, targets};
 use drover::queue::{Handler, Outcome};
 use drover::resources::{Backup, BackupRun, RunState, StageState, UploadStage};
 use drover::runs::{History, artifact_name, check_archive_name, run_name, status_of};
@@ -178,10 +178,7 @@ async fn store(
         }
         // The artifact itself is damaged, or gone, and no place has the archive.
         Err(failure) => {
-            if let Some(why) = superseded::why(context, history, &run, &failure).await? {
-                let pending: Vec<_> = split(&targets, &run).1.into_iter().map(|target| target.name.as_str()).collect();
-                let words = superseded::words(&run, why, &pending);
-                report::superseded(context, backup, &run, &words, is_overtaken).await?;
+            if end_superseded(context, backup, &run, history, &targets, &failure, is_overtaken).await? {
                 return Ok(Outcome::Done);
             }
             let exit = failure.exit();
@@ -189,18 +186,46 @@ async fn store(
             (run.clone(), (failure.to_string(), exit, Vec::new()), ending)
         }
     };
+    not_stored(context, backup, &run, (reason, exit, away), ending, is_overtaken).await
+}
+
+/// Ends a run whose archive nobody misses; says whether it was one.
+async fn end_superseded(
+    context: &Context,
+    backup: &Backup,
+    run: &BackupRun,
+    history: &History,
+    targets: &[Target],
+    failure: &Failure,
+    is_overtaken: bool,
+) -> Result<bool, Failure> {
+    let Some(why) = superseded::why(context, history, run, failure).await? else { return Ok(false) };
+    let pending: Vec<_> = split(targets, run).1.into_iter().map(|target| target.name.as_str()).collect();
+    report::superseded(context, backup, run, &superseded::words(run, why, &pending), is_overtaken).await?;
+    Ok(true)
+}
+
+/// Records that not every place has the archive, and drops the artifact where no further try would change that.
+async fn not_stored(
+    context: &Context,
+    backup: &Backup,
+    run: &BackupRun,
+    (reason, exit, away): (String, Exit, Vec<String>),
+    ending: Ending,
+    is_overtaken: bool,
+) -> Result<Outcome, Failure> {
     let Ending { is_final, refused_tries } = ending;
-    let stage = UploadStage { refused_tries, ..report::stage_of(&run) };
+    let stage = UploadStage { refused_tries, ..report::stage_of(run) };
     let reason =
         if stage.was_refused() { report::given_up_words(context, backup, &stage.places, &reason) } else { reason };
     let failed = Failed { reason: &reason, exit, is_final, is_overtaken, refused_tries };
-    report::failed(context, backup, &run, &failed).await;
+    report::failed(context, backup, run, &failed).await;
     if !is_final {
         return Ok(waits(reason, exit, away));
     }
     // Where no place has the archive the artifact is all that there is of it.
     if !stage.was_refused_everywhere() {
-        report::drop_artifact(context, &run).await?;
+        report::drop_artifact(context, run).await?;
     }
     Ok(Outcome::Refused { reason })
 }

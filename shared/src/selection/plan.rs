@@ -80,13 +80,28 @@ pub enum Request {
 /// # Errors
 /// When a selector cannot be read.
 pub fn plan(set: &ResourceSet, discovery: &Discovery) -> Result<Plan, PlanError> {
-    let (mut not_served, mut kinds_not_served, mut unknown) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-    let mut selected: BTreeMap<(String, String), Taken<'_>> = BTreeMap::new();
+    let mut selection = Selection::default();
     for (index, selector) in set.spec.resource_selectors.iter().enumerate() {
-        let (api_version, matcher) = (&selector.api_version, Arc::new(Matcher::new(index, selector)?));
+        let matcher = Arc::new(Matcher::new(index, selector)?);
+        selection.add(discovery, &selector.api_version, &matcher);
+    }
+    Ok(selection.plan())
+}
+
+/// What the selectors take, and what they name that is not there.
+#[derive(Default)]
+struct Selection<'a> {
+    types: BTreeMap<(String, String), Taken<'a>>,
+    not_served: BTreeSet<String>,
+    kinds_not_served: BTreeSet<String>,
+    unknown: BTreeMap<String, Unavailable>,
+}
+
+impl<'a> Selection<'a> {
+    fn add(&mut self, discovery: &'a Discovery, api_version: &str, matcher: &Arc<Matcher>) {
         if let Some(why) = why_unknown(discovery, api_version) {
-            unknown.insert(api_version.clone(), why.clone());
-            continue;
+            self.unknown.insert(api_version.to_owned(), why.clone());
+            return;
         }
         let group = group_of(api_version);
         let mut unmatched: BTreeSet<&str> = matcher.exact_kinds().collect();
@@ -96,41 +111,49 @@ pub fn plan(set: &ResourceSet, discovery: &Discovery) -> Result<Plan, PlanError>
                 unmatched.remove(offer.kind.as_str());
                 unmatched.remove(offer.plural.as_str());
             }
-            let offers: Vec<_> = offers.into_iter().filter(|offer| is_readable(offer)).collect();
-            let named = offers.iter().find(|offer| offer.api_version() == *api_version);
-            let Some(resource) = named.or(offers.first()).filter(|resource| matcher.takes_type(resource)) else {
-                continue;
-            };
-            let key = (resource.group.clone(), resource.plural.clone());
-            let taken = selected.entry(key).or_insert_with(|| Taken::new(offers.clone()));
-            taken.add(api_version, Arc::clone(&matcher));
-            takes_any = true;
+            takes_any |= self.take(offers, api_version, matcher);
         }
         if !takes_any && discovery.types(api_version).is_none() {
-            not_served.insert(api_version.clone());
+            self.not_served.insert(api_version.to_owned());
         } else {
             // A subresource is no type, and no selector takes one.
             let kinds = unmatched.into_iter().filter(|kind| !kind.contains('/'));
-            kinds_not_served.extend(kinds.map(|kind| in_group(kind, group)));
+            self.kinds_not_served.extend(kinds.map(|kind| in_group(kind, group)));
         }
     }
-    let unknown = unknown.into_iter().map(|(api_version, why)| Unknown { api_version, why });
-    let mut plan = Plan {
-        not_served: not_served.into_iter().collect(),
-        kinds_not_served: kinds_not_served.into_iter().collect(),
-        unknown: unknown.collect(),
-        ..Plan::default()
-    };
-    let mut types: Vec<_> = selected.into_values().map(Taken::plan).collect();
-    types.sort_by_cached_key(|type_plan| rank(&type_plan.resource));
-    for type_plan in types {
-        if matches!(&type_plan.request, Request::Get { objects } if objects.is_empty()) {
-            plan.without_names.push(type_plan.resource.type_name());
-        } else {
-            plan.types.push(type_plan);
-        }
+
+    /// Takes a type where the selector means it; the offers are its versions.
+    fn take(&mut self, mut offers: Vec<&'a ResourceType>, api_version: &str, matcher: &Arc<Matcher>) -> bool {
+        offers.retain(|offer| is_readable(offer));
+        let named = offers.iter().find(|offer| offer.api_version() == api_version);
+        let Some(resource) = named.or(offers.first()).filter(|resource| matcher.takes_type(resource)) else {
+            return false;
+        };
+        let key = (resource.group.clone(), resource.plural.clone());
+        let taken = self.types.entry(key).or_insert_with(|| Taken::new(offers));
+        taken.add(api_version, Arc::clone(matcher));
+        true
     }
-    Ok(plan)
+
+    fn plan(self) -> Plan {
+        let unknown = self.unknown.into_iter().map(|(api_version, why)| Unknown { api_version, why });
+        let mut plan = Plan {
+            not_served: self.not_served.into_iter().collect(),
+            kinds_not_served: self.kinds_not_served.into_iter().collect(),
+            unknown: unknown.collect(),
+            ..Plan::default()
+        };
+        let mut types: Vec<_> = self.types.into_values().map(Taken::plan).collect();
+        types.sort_by_cached_key(|type_plan| rank(&type_plan.resource));
+        for type_plan in types {
+            if matches!(&type_plan.request, Request::Get { objects } if objects.is_empty()) {
+                plan.without_names.push(type_plan.resource.type_name());
+            } else {
+                plan.types.push(type_plan);
+            }
+        }
+        plan
+    }
 }
 
 /// A kind as kubectl takes it, by whichever of its names.

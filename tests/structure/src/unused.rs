@@ -15,7 +15,8 @@ pub(crate) fn items(house: &House) -> Vec<String> {
     let named = count_words(house);
     let mut unused = Vec::new();
     for file in &house.files {
-        let mut open: Vec<String> = file.items.iter().filter(|item| is_open(item)).filter_map(defined_name).collect();
+        let mut open: Vec<String> =
+            file.items.iter().filter(|item| is_open(item) && !is_derived_from(item)).filter_map(defined_name).collect();
         open.extend(file.items.iter().flat_map(open_methods));
         let nobody = open.into_iter().filter(|name| named.get(name).is_none_or(|count| *count < 2));
         unused.extend(nobody.map(|name| format!("{} {name}", file.path.display())));
@@ -23,13 +24,16 @@ pub(crate) fn items(house: &House) -> Vec<String> {
     unused
 }
 
-/// How often each word stands in code; imports and re-exports are no use of it.
+/// How often each word stands in code; that it is imported or handed on is no use of it.
 fn count_words(house: &House) -> BTreeMap<String, usize> {
     #[derive(Default)]
     struct Counter(BTreeMap<String, usize>);
     impl Counter {
         fn count(&mut self, tokens: proc_macro2::TokenStream) {
             for word in words(tokens) {
+                for name in in_braces(&word) {
+                    *self.0.entry(name).or_default() += 1;
+                }
                 *self.0.entry(word).or_default() += 1;
             }
         }
@@ -38,7 +42,13 @@ fn count_words(house: &House) -> BTreeMap<String, usize> {
         fn visit_item(&mut self, item: &'a Item) {
             match item {
                 item if is_test(attributes(item)) => {}
-                Item::Use(_) => {}
+                // What is imported under another name is used by that one.
+                Item::Use(item) => {
+                    let words = words(item.to_token_stream());
+                    for renamed in words.windows(2).filter(|pair| pair[1] == "as") {
+                        *self.0.entry(renamed[0].clone()).or_default() += 1;
+                    }
+                }
                 Item::Impl(_) => visit::visit_item(self, item),
                 item => self.count(item.to_token_stream()),
             }
@@ -59,6 +69,17 @@ fn count_words(house: &House) -> BTreeMap<String, usize> {
     let mut counter = Counter::default();
     house.files.iter().flat_map(|file| &file.items).for_each(|item| counter.visit_item(item));
     counter.0
+}
+
+/// The names that a text has in braces, as formats take them.
+fn in_braces(word: &str) -> impl Iterator<Item = String> {
+    let texts = word.starts_with('"').then(|| word.split('{').skip(1)).into_iter().flatten();
+    texts.map(|text| text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect())
+}
+
+/// Whether code is made of an item by a macro, under other names.
+fn is_derived_from(item: &Item) -> bool {
+    attributes(item).iter().any(|attribute| attribute.path().is_ident("kube"))
 }
 
 fn is_open(item: &Item) -> bool {

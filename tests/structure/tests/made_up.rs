@@ -112,6 +112,14 @@ fn what_nobody_names_and_what_stands_twice_is_found() {
 }
 
 #[test]
+fn what_a_text_or_another_name_stands_for_is_named() {
+    let lib = "mod other; use other::{LONG, SHORT as S}; pub fn call() { call(); print!(\"{LONG} {}\", S) }";
+    let other = "pub const LONG: &str = \"\"; pub const SHORT: &str = \"\"; pub const NONE: &str = \"\";";
+    let (_folder, house) = house(&[("lib.rs", lib), ("other.rs", other)]);
+    assert_eq!(figure(&house, "nobody names"), ["src/other.rs NONE"]);
+}
+
+#[test]
 fn a_long_function_is_named_with_its_line() {
     let long = format!("\npub fn long() {{\n{}}}\n", "    call();\n".repeat(49));
     let (_folder, house) =
