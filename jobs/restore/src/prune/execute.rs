@@ -104,10 +104,11 @@ struct Going<'a> {
 
 impl<'a> Run<'a> {
     async fn stage(&mut self, stage: Vec<&'a Candidate>) {
-        let new = |candidate| Going { candidate, held: Vec::new(), removed: Vec::new() };
-        let going = self.without_used(stage).await.into_iter().map(new).collect();
+        let is_looked_at = |candidate: &&Candidate| !self.everything && candidate.is("", "namespaces");
+        let (namespaces, others): (Vec<_>, Vec<_>) = stage.into_iter().partition(is_looked_at);
+        let mut asked = self.ask(others).await;
+        asked.extend(self.ask_for_unused(namespaces).await);
         let deadline = Instant::now() + self.timeout;
-        let asked = self.each(going, async |server, going| deletion::ask(server, going.candidate).await).await;
         let late = self.wait(asked, deadline).await;
         if late.is_empty() {
             return;
@@ -127,21 +128,34 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Without the Namespaces that have come to be used since all was decided, which may be minutes ago.
-    async fn without_used(&mut self, stage: Vec<&'a Candidate>) -> Vec<&'a Candidate> {
-        let is_looked_at = |candidate: &&Candidate| !self.everything && candidate.is("", "namespaces");
-        let (namespaces, mut unused): (Vec<_>, Vec<_>) = stage.into_iter().partition(is_looked_at);
+    /// Asks for their deletion, and gives those that are still there.
+    async fn ask(&mut self, candidates: Vec<&'a Candidate>) -> Vec<Going<'a>> {
+        let new = |candidate| Going { candidate, held: Vec::new(), removed: Vec::new() };
+        let going = candidates.into_iter().map(new).collect();
+        self.each(going, async |server, going| deletion::ask(server, going.candidate).await).await
+    }
+
+    /// The same of the Namespaces that have not come to be used since all was decided, which may be minutes ago: each right
+    /// after it was looked into, and none once the run is to stop.
+    async fn ask_for_unused(&mut self, namespaces: Vec<&'a Candidate>) -> Vec<Going<'a>> {
+        let mut asked = Vec::new();
         if namespaces.is_empty() {
-            return unused;
+            return asked;
         }
-        let inside = Inside::find(self.server).await;
+        let shutdown = self.shutdown;
+        // A look only reads, so it may be dropped half-way.
+        let Some(inside) = shutdown.run_until_cancelled(Inside::find(self.server)).await else {
+            self.untouched(&namespaces);
+            return asked;
+        };
         for candidate in namespaces {
-            match self.keeps(candidate, &inside).await {
-                None => unused.push(candidate),
-                Some(result) => self.done(candidate, result),
+            match shutdown.run_until_cancelled(self.keeps(candidate, &inside)).await {
+                None => self.untouched(&[candidate]),
+                Some(Some(result)) => self.done(candidate, result),
+                Some(None) => asked.extend(self.ask(vec![candidate]).await),
             }
         }
-        unused
+        asked
     }
 
     /// The result of a Namespace that is not deleted after all, for something would be lost with it that came meanwhile.

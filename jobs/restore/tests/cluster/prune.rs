@@ -1,10 +1,14 @@
+use std::sync::Arc;
+use std::time::Duration;
+
 use drover::labels::{DROVER, PART_OF_LABEL};
-use drover_testbed::proxy::{Answered, Proxy};
+use drover_testbed::proxy::{Answered, Fate, Proxy};
 use drover_testbed::seconds_pass;
 use http::Method;
 use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::support::{
     Archive, Run, api, config_map, definition, kubeconfig_of, live, make, namespace, rule, run_asking, run_through,
@@ -174,6 +178,37 @@ async fn leases(namespace: &str) -> Api<DynamicObject> {
 
 fn lease(namespace: &str, name: &str) -> Value {
     json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"namespace": namespace, "name": name}})
+}
+
+/// A look takes a list for each type: whoever took the Lease meanwhile may be restoring into the namespace.
+#[tokio::test]
+async fn a_namespace_that_is_looked_into_while_the_restore_is_asked_to_end_stays() {
+    let archive = Archive::of(&[namespace("halt-a")], Some(&set("halt")));
+    assert_eq!(run_asking("apply", &archive, &[]).await.code, 0);
+    create(&namespace("halt-b").1).await;
+    seconds_pass(2).await;
+    let proxy = Proxy::start(testbed().await).await.unwrap();
+    let (looked, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let seen = (Arc::clone(&looked), Arc::clone(&ended));
+    proxy.judge(move |asked| {
+        let (looked, ended) = (Arc::clone(&seen.0), Arc::clone(&seen.1));
+        async move {
+            // Nothing but a look into the namespace lists these in it.
+            if asked.path.contains("/namespaces/halt-b/resourcequotas") {
+                looked.notify_one();
+                ended.notified().await;
+            }
+            Fate::Passes
+        }
+    });
+    let child = start(&proxy.kubeconfig(), "apply", &archive.path(), &["--prune"]);
+    looked.notified().await;
+    Run::ask_to_end(&child);
+    let stopped = tokio::time::timeout(Duration::from_mins(1), Run::wait(child)).await.unwrap();
+    ended.notify_waiters();
+    assert_eq!(stopped.result("namespaces", "halt-b").0, "untouched", "{} {}", stopped.report, stopped.errors);
+    let left = live(&api("namespaces", "v1", "Namespace", None).await, "halt-b").await;
+    assert_eq!(left["metadata"]["deletionTimestamp"], Value::Null);
 }
 
 /// What cannot be seen in a namespace may be new.
