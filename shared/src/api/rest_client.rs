@@ -24,7 +24,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// How much of a refusal's body is read, in bytes.
-const MAX_REFUSAL_BYTES: usize = 64 << 10;
+const MAX_REFUSAL_BYTES: usize = 4 << 20;
 
 /// How long after the first try [`RestClient::get`] asks again where the server answers that it failed.
 const FAILURE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -157,7 +157,7 @@ impl ListError {
                 let (help, right) = (how_to_permit(resource, verb, account), account.and(right(resource, verb)));
                 Self::Permit { resource: name, verb, help, right, source }
             }
-            Some(400) => Self::Select { resource: name, source },
+            Some(400) if verb == "list" => Self::Select { resource: name, source },
             Some(404) => Self::Serve { resource: name, source },
             Some(410) => Self::Continue { resource: name, source },
             _ => Self::Ask { resource: name, verb, source },

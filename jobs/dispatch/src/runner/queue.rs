@@ -78,6 +78,10 @@ async fn follow_connection(connection: &Connection, shared: &Shared, words: &str
     loop {
         let known = if stands(connection) { ask(connection, shared).await } else { Err(LOST.to_owned()) };
         learn(shared, known.unwrap_or_else(away));
+        if !stands(connection) {
+            let _ = timeout(INTERVAL, mended(connection)).await;
+            continue;
+        }
         tokio::select! {
             event = events.next() => if event.is_none() { return },
             () = shared.ask_queue.notified() => {}

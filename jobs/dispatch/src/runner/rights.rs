@@ -24,16 +24,22 @@ const INTERVAL: Duration = Duration::from_secs(3);
 /// Asks for ever. What cannot be asked for is not there: the snapshot waits for its time.
 pub(crate) async fn follow(client: Client, namespace: String, shared: Arc<Shared>) {
     let reviews: Api<SubjectAccessReview> = Api::all(client);
+    let mut told = BTreeSet::new();
     loop {
         let missing = missing(&shared.state());
         let mut given = BTreeSet::new();
         for right in missing {
-            match is_given(&reviews, &namespace, &right).await {
-                Ok(true) => {
-                    given.insert(right);
+            let answer = is_given(&reviews, &namespace, &right).await;
+            if answer.is_ok() {
+                told.remove(&right);
+            }
+            match answer {
+                Ok(true) => drop(given.insert(right)),
+                // Once, until it can be asked for again: whoever may not ask may not for long.
+                Err(error) if told.insert(right.clone()) => {
+                    warn!("failed to ask whether a snapshot may {right} by now: {}", Chain(&error));
                 }
-                Ok(false) => {}
-                Err(error) => warn!("failed to ask whether a snapshot may {right} by now: {}", Chain(&error)),
+                Ok(false) | Err(_) => {}
             }
         }
         learn(&shared, given);

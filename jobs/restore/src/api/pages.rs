@@ -42,7 +42,7 @@ fn pages_at(server: &Server, resource: ResourceType, path: String) -> impl Strea
         async move {
             let Some(mut cursor) = cursor else { return Ok(None) };
             let page = page(server, &path, &mut cursor).await;
-            let (page, is_last) = page.map_err(|error| ListError::of_list(&resource, None, error))?;
+            let (page, is_last) = page.map_err(|error| not_listed(&resource, error))?;
             Ok(Some((page, (!is_last).then_some(cursor))))
         }
     }))
@@ -68,6 +68,14 @@ async fn patiently(server: &Server, path: &str, most_bytes: usize) -> Result<Byt
     server.read(Request::get(path), most_bytes).await
 }
 
+/// Why there is no list. It is asked for without selectors, so none of them is wrong.
+fn not_listed(resource: &ResourceType, error: PageError) -> ListError {
+    match ListError::of_list(resource, None, error) {
+        ListError::Select { resource, source } => ListError::Ask { resource, verb: "list", source },
+        error => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use drover::exit::{Exit, Fault};
@@ -79,12 +87,13 @@ mod tests {
     fn refused(code: u16) -> ListError {
         let (reason, message) = (String::new(), "no".to_owned());
         let error = RequestError::Refused { code, reason, message, retry_after: None, continue_token: None };
-        ListError::of_list(&ResourceType::default(), None, error.into())
+        not_listed(&ResourceType::default(), error.into())
     }
 
     #[test]
     fn a_list_that_is_refused_for_good_ends_a_restore_as_it_ends_a_snapshot() {
-        for (code, expected) in [(403, Exit::Usage), (429, Exit::Unavailable), (503, Exit::Unavailable)] {
+        let (failure, usage, unavailable) = (Exit::Failure, Exit::Usage, Exit::Unavailable);
+        for (code, expected) in [(400, failure), (403, usage), (429, unavailable), (503, unavailable)] {
             assert_eq!(LiveError::from(refused(code)).exit(), expected, "{code}");
             assert_eq!(NamespacesError::from(refused(code)).exit(), expected, "{code}");
             assert_eq!(refused(code).request().and_then(RequestError::code), Some(code));

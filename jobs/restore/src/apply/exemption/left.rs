@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drover::cluster::ClusterOptions;
-use drover::exit::Failure;
+use drover::exit::{Exit, Failure};
 use kube::Client;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -78,6 +78,9 @@ pub(crate) async fn end_left_but_for(
 /// be ended; gives what is to be told of it then. Only what somebody named is exempt for certain, whoever the user is.
 pub(crate) async fn end_left_before(server: &Server, turn: &Turn, exempt: &Exempt) -> Option<String> {
     let failure = end_left_but_for(server, turn, |name| exempt.is_named(name)).await.err()?;
+    if failure.exit() == Exit::Unavailable {
+        return stays(None, exempt, &failure);
+    }
     // It may have been taken out of some.
     sleep(UNSEEN).await;
     let found = seen_with_condition(server).await.ok();
@@ -168,7 +171,6 @@ pub(crate) async fn tidy(
 
 #[cfg(test)]
 mod tests {
-    use drover::exit::Exit;
 
     use super::super::configuration::of_names;
     use super::*;
