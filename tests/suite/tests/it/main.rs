@@ -2,7 +2,7 @@
 //! is a mock.
 //!
 //! Tests that keep to names of their own share one site; those that need an empty cluster, or that stop parts of it,
-//! start their own. One is told on a node that runs pods.
+//! start their own.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,7 +11,6 @@
     reason = "clippy allows them in test functions, and not in what those share"
 )]
 
-mod a_node;
 mod artifacts;
 mod asked;
 mod authentic;

@@ -12,7 +12,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use super::place::{CREDENTIALS, ENDPOINT, Place};
+use crate::place::{CREDENTIALS, ENDPOINT, Place};
 
 /// A key of 32 bytes in base64.
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";

@@ -4,7 +4,7 @@ use drover::resources::RunState;
 use drover::runs::status_of;
 use drover_tests::message;
 
-use super::place::Place;
+use crate::place::Place;
 
 pub(crate) async fn keeps_the_newest(place: &Place) {
     let name = "two-are-kept";

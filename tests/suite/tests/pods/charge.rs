@@ -5,7 +5,7 @@ use drover::resources::{ConditionStatus, Conditions};
 use serde_json::json;
 use std::time::Instant;
 
-use super::place::{Place, ready};
+use crate::place::{Place, ready};
 
 pub(crate) async fn changes_hands(place: &Place) {
     nothing_runs_while_the_operator_does(place).await;

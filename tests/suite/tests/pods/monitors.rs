@@ -12,8 +12,8 @@ use kube::ResourceExt;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
-use super::guide;
-use super::place::{IN_THE_END, Place, SERVER, bucket, of_populated};
+use crate::guide;
+use crate::place::{IN_THE_END, Place, SERVER, bucket, of_populated};
 
 /// The Secret with the keys of the archives.
 const KEYS: &str = "watched-keys";

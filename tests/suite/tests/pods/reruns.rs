@@ -7,7 +7,7 @@ use kube::api::DeleteParams;
 use drover::resources::DEFAULT_NAMESPACE;
 use serde_json::{Value, json};
 
-use super::place::{CREDENTIALS, Place, SERVER, bucket};
+use crate::place::{CREDENTIALS, Place, SERVER, bucket};
 
 pub(crate) async fn get_the_work_at_once(place: &Place) {
     a_backup_that_is_done(place).await;

@@ -4,7 +4,7 @@ use drover::resources::RunState;
 use drover::runs::status_of;
 use jiff::Timestamp;
 
-use super::place::Place;
+use crate::place::Place;
 
 /// How late a run may begin: a CronJob's Job is made within a second or two, and its pod has to start.
 const LATE: i64 = 20;

@@ -7,7 +7,7 @@ use std::path::Path;
 use kube::{Client, Config};
 use serde_json::{Value, json};
 
-use super::place::Place;
+use crate::place::Place;
 
 const OURS: &str = "system:serviceaccount:cattle-resources-system:drover-";
 

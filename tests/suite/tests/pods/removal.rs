@@ -6,7 +6,7 @@ use drover::resources::Backup;
 use kube::ResourceExt;
 use kube::api::ListParams;
 
-use super::place::{CREDENTIALS, IN_THE_END, Place, ready};
+use crate::place::{CREDENTIALS, IN_THE_END, Place, ready};
 
 pub(crate) async fn leaves_what_is_not_drovers(place: &Place) {
     let before = kept(place).await;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
-use super::place::{AT_FIRST, Place, SERVER};
+use crate::place::{AT_FIRST, Place, SERVER};
 
 pub(crate) async fn is_said_on_the_backup(place: &Place) {
     by_a_quota(place).await;

@@ -3,7 +3,7 @@
 use drover::resources::{DEFAULT_NAMESPACE, RunState, StageState};
 use drover::runs::status_of;
 
-use super::place::{Place, SERVER};
+use crate::place::{Place, SERVER};
 
 pub(crate) async fn are_survived(place: &Place) {
     the_pod_of_a_snapshot(place).await;

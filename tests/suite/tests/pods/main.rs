@@ -2,9 +2,13 @@
 //!
 //! One node serves one story of several chapters: a node takes most of the time, and the last chapters look back at what
 //! the others did.
-//!
-//! The story is the longest test by far and mostly waits, so it is told beside the others. Tests begin in the order of their
-//! names: this module's is the first of all, or the story would go on alone after them.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "clippy allows them in test functions, and not in what those share"
+)]
 
 mod charge;
 mod guide;
@@ -23,7 +27,7 @@ use std::time::Instant;
 
 use drover_testbed::Testbed;
 
-use self::place::Place;
+use crate::place::Place;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn drover_as_its_users_meet_it() {

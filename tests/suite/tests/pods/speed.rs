@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::place::Place;
+use crate::place::Place;
 
 const TRIES: usize = 3;
 
