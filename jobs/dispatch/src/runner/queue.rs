@@ -79,18 +79,18 @@ async fn follow_connection(connection: &Connection, shared: &Shared, words: &str
         let known = if stands(connection) { ask(connection, shared).await } else { Err(LOST.to_owned()) };
         learn(shared, known.unwrap_or_else(away));
         if !stands(connection) {
-            let _ = timeout(INTERVAL, mended(connection)).await;
+            tokio::select! {
+                event = events.next() => if event.is_none() { return },
+                () = mended(connection) => {}
+                () = sleep(INTERVAL) => {}
+            }
             continue;
         }
         tokio::select! {
             event = events.next() => if event.is_none() { return },
             () = shared.ask_queue.notified() => {}
             () = sleep(INTERVAL) => continue,
-            () = lost(connection) => {
-                learn(shared, away(LOST.to_owned()));
-                let _ = timeout(INTERVAL, mended(connection)).await;
-                continue;
-            }
+            () = lost(connection) => continue,
         }
         let burst = async { while events.next().await.is_some() {} };
         let _ = timeout(BURST, burst).await;

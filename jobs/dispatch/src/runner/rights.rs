@@ -27,6 +27,7 @@ pub(crate) async fn follow(client: Client, namespace: String, shared: Arc<Shared
     let mut told = BTreeSet::new();
     loop {
         let missing = missing(&shared.state());
+        told.retain(|right| missing.contains(right));
         let mut given = BTreeSet::new();
         for right in missing {
             let answer = is_given(&reviews, &namespace, &right).await;
