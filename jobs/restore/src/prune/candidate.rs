@@ -29,8 +29,7 @@ pub(crate) struct Candidate {
 impl Candidate {
     /// Which object it is, as results name it.
     pub(crate) fn key(&self) -> Key {
-        let namespace = (!self.namespace.is_empty()).then(|| self.namespace.clone());
-        Key { type_name: self.known.type_name(), namespace, name: self.name.clone() }
+        self.known.key(&self.namespace, &self.name)
     }
 
     /// The object's path.

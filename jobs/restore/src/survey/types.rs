@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use drover::archive::TypeName;
+use drover::archive::{Key, TypeName};
 use drover::selection::ResourceType;
 pub(crate) use drover::selection::segment;
 
@@ -66,6 +66,12 @@ impl Type {
     /// The type as archives name it.
     pub(crate) fn type_name(&self) -> TypeName {
         TypeName { plural: self.plural.clone(), group: self.group.clone(), version: self.version.clone() }
+    }
+
+    /// Which object of the type it is, as results name it; of the cluster where the namespace is empty.
+    pub(crate) fn key(&self, namespace: &str, name: &str) -> Key {
+        let namespace = (!namespace.is_empty()).then(|| namespace.to_owned());
+        Key { type_name: self.type_name(), namespace, name: name.to_owned() }
     }
 
     fn defined_by(definition: &Definition) -> impl Iterator<Item = Self> {

@@ -8,7 +8,6 @@ use backon::{ConstantBuilder, Retryable};
 use drover::api::RequestError;
 use drover::archive::Key;
 use drover::resources::ControllerReference;
-use drover::selection::ResourceType;
 
 use super::state::State;
 use crate::api::request::Server;
@@ -60,7 +59,7 @@ pub(super) enum Found {
 impl fmt::Display for Controller {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = if self.namespace.is_empty() { String::new() } else { format!("{}/", self.namespace) };
-        write!(formatter, "{} {:?}", self.resource(), format!("{place}{}", self.name))
+        write!(formatter, "{} {:?}", self.known.resource.type_name(), format!("{place}{}", self.name))
     }
 }
 
@@ -70,26 +69,19 @@ impl Controller {
         [&self.known.group, &self.known.plural, &self.namespace, &self.name]
     }
 
-    /// The type as kubectl names it.
-    fn resource(&self) -> String {
-        let ResourceType { group, plural, .. } = &self.known.resource;
-        if group.is_empty() { plural.clone() } else { format!("{plural}.{group}") }
-    }
-
     pub(super) fn path(&self) -> String {
         self.known.object(&self.namespace, &self.name)
     }
 
     /// Which object it is, as results name it.
     pub(super) fn key(&self) -> Key {
-        let namespace = (!self.namespace.is_empty()).then(|| self.namespace.clone());
-        Key { type_name: self.known.type_name(), namespace, name: self.name.clone() }
+        self.known.key(&self.namespace, &self.name)
     }
 
     /// What a person types to scale it.
     pub(super) fn command(&self) -> String {
         let Self { namespace, name, .. } = self;
-        format!("kubectl --namespace {namespace} scale {}/{name} --replicas=COUNT", self.resource())
+        format!("kubectl --namespace {namespace} scale {}/{name} --replicas=COUNT", self.known.resource.type_name())
     }
 
     /// The live object; none where there is none.

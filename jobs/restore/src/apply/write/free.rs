@@ -1,6 +1,5 @@
 //! Frees an object that is being deleted and does not go.
 
-use drover::archive::Key;
 use drover::exit::Chain;
 
 use super::Writer;
@@ -16,9 +15,7 @@ impl Writer {
         match finalizers::remove(&self.server, &job.path(), None).await {
             Ok(removed) => removed,
             Err(error) => {
-                let namespace = (!job.namespace.is_empty()).then(|| job.namespace.clone());
-                let key = Key { type_name: job.known.type_name(), namespace, name: job.name.clone() };
-                failed.add(&key, &Chain(&error).to_string());
+                failed.add(&job.known.key(&job.namespace, &job.name), &Chain(&error).to_string());
                 Vec::new()
             }
         }
